@@ -1,0 +1,388 @@
+"""Sandbox: jobs in worker processes that may crash, hang or eat memory.
+
+A `Worker` owns one zygote (see `harness.zygote`), which has TVM loaded, and through it one child
+that takes job after job. When the child dies, the worker says how (signal, native backtrace, what
+it printed, which stage it was in) and forks the next. Nothing that a job does can harm the caller.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from harness import wire
+from harness.stages import PAGE, read_stage
+from harness.zygote import BLOCKS_A_MESSAGE, DISARM, FORK, KILL
+
+START_SECONDS = 120.0  # the first start on a machine decodes the compiler library
+STDERR_TAIL = 4096
+NO_BLOCKS = np.empty(0, np.uint32)
+
+
+class SandboxError(RuntimeError):
+    """The worker's process can't be started at all. One line, for users."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a worker runs and its limits.
+
+    `handler` is a dotted path to `(request, tell) -> reply`. `scope` holds path prefixes of the
+    native coverage, () for none. `seconds` is the wall time that a job may take; `memory_bytes` the
+    address space that it may add to the warm process. A child is replaced after `jobs` jobs, or
+    once it holds `resident_bytes`, whichever is first.
+    """
+
+    handler: str = "harness.verify:handle"
+    scope: tuple[str, ...] = ()
+    seconds: float = 20.0
+    memory_bytes: int = 4 << 30
+    jobs: int = 2000
+    resident_bytes: int = 3 << 30
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job went: "done", "died", "hung" or "interrupted".
+
+    `blocks` are the ids (uint32) of native blocks first hit in this child since its last job, and
+    `lines` the Python lines of TVM, where the request asked for them. `stage` is the text that the
+    job wrote last; `crash` the raw text of the native backtrace; `stderr` the end of what it said.
+    """
+
+    status: str
+    reply: dict[str, Any] = field(default_factory=dict)
+    told: tuple[dict[str, Any], ...] = ()
+    blocks: np.ndarray = field(default_factory=lambda: NO_BLOCKS)
+    lines: frozenset[tuple[str, int]] = frozenset()
+    signal: int = 0
+    exit_status: int = 0
+    stage: str = ""
+    crash: bytes = b""
+    stderr: str = ""
+    seconds: float = 0.0
+    tvm_seconds: float = 0.0
+    rss: int = 0
+
+
+class _Child:
+    """One forked child: its channel, and the files it leaves its last words in."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self.channel, far_end = socket.socketpair()
+        self.crash, crash_end = os.pipe()
+        self.errors = os.memfd_create("stderr")
+        self.stage = os.memfd_create("stage")
+        os.ftruncate(self.stage, PAGE)
+        sent = [far_end.fileno(), crash_end, self.errors, self.stage]
+        try:
+            socket.send_fds(control, [FORK], sent)
+        finally:
+            far_end.close()
+            os.close(crash_end)
+        self.channel.setblocking(False)
+        os.set_blocking(self.crash, False)
+        self.jobs = 0
+        self.rss = 0
+
+    def crash_report(self) -> bytes:
+        try:
+            return os.read(self.crash, 1 << 16)
+        except BlockingIOError:
+            return b""
+
+    def stderr(self) -> str:
+        size = os.fstat(self.errors).st_size
+        tail = os.pread(self.errors, STDERR_TAIL, max(0, size - STDERR_TAIL))
+        return tail.decode(errors="replace")
+
+    def close(self) -> None:
+        self.channel.close()
+        for descriptor in (self.crash, self.errors, self.stage):
+            os.close(descriptor)
+
+
+class Worker:
+    """One sandboxed process tree. Used by one thread; `interrupt` may come from another."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._known = [NO_BLOCKS]
+        self._interrupted = False
+        self._child: _Child | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self.native = False
+        self.start_blocks = NO_BLOCKS
+        self._start()
+
+    @property
+    def zygote_pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run(self, request: dict[str, Any], *, fresh: bool = False) -> Outcome:
+        """Run one job and say how it went; `fresh` asks for a child that has run nothing yet.
+
+        Raises:
+            SandboxError: the zygote is gone and can't be started again.
+        """
+        if fresh or (self._child is not None and self._worn_out(self._child)):
+            self._retire()
+        child = self._ready_child()
+        started = time.perf_counter()
+        outcome = self._run(child, request, started)
+        if outcome.status != "done":
+            self._child = None
+            child.close()
+        return outcome
+
+    def forget_known(self, blocks: np.ndarray) -> None:
+        """Have later children not stop at these blocks, which the caller knows already."""
+        self._known.append(np.asarray(blocks, np.uint32))
+        self._disarm(self._known[-1])
+
+    def interrupt(self) -> None:
+        """End the job in flight, from another thread; its outcome is "interrupted"."""
+        self._interrupted = True
+        try:
+            self._control.send(KILL)
+        except OSError:  # the zygote is gone already
+            pass
+
+    def close(self) -> None:
+        """End the processes. Safe to call twice."""
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+        if self._process is not None:
+            self._control.close()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    # How a child is had.
+
+    def _worn_out(self, child: _Child) -> bool:
+        return child.jobs >= self.settings.jobs or child.rss > self.settings.resident_bytes
+
+    def _ready_child(self) -> _Child:
+        if self._child is None:
+            try:
+                self._child = self._fork()
+            except (OSError, EOFError):  # the zygote was killed: a new one takes its place
+                self._start()
+                self._child = self._fork()
+        return self._child
+
+    def _fork(self) -> _Child:
+        child = _Child(self._control)
+        message = self._receive(time.monotonic() + START_SECONDS)
+        while "pid" not in message:  # the news of an earlier child's end may come first
+            message = self._receive(time.monotonic() + START_SECONDS)
+        return child
+
+    def _retire(self) -> None:
+        if self._child is None:
+            return
+        self._child.close()
+        self._child = None
+        # Closing its channel ends an idle child; `_fork` would refuse a second one at a time.
+        try:
+            self._await_exit()
+        except (OSError, EOFError):
+            pass
+
+    def _start(self) -> None:
+        self.close()
+        self._control, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        asked = json.dumps(asdict(self.settings))
+        environment = {
+            **os.environ,
+            # Kernels are tiny: two threads show races as well as many, and fork sooner.
+            "TVM_NUM_THREADS": "2",
+            "TVM_BIND_THREADS": "0",
+            "PYTHONHASHSEED": "0",
+        }
+        # Our own folder first, so that `-m harness.zygote` finds this very code anywhere.
+        root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        environment["PYTHONPATH"] = os.pathsep.join(
+            part for part in (root, os.environ.get("PYTHONPATH", "")) if part
+        )
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "harness.zygote", str(far_end.fileno()), asked],
+            pass_fds=[far_end.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is the campaign's to handle
+        )
+        far_end.close()
+        self._await_ready()
+
+    def _await_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        blocks = []
+        while True:
+            try:
+                message = self._receive(deadline)
+            except (OSError, EOFError, TimeoutError):
+                raise SandboxError(self._start_failure()) from None
+            if "failed" in message:
+                self.close()
+                raise SandboxError(f"a worker could not start: {message['failed']}")
+            if "blocks" in message:
+                blocks.append(message["blocks"])
+            if "ready" in message:
+                break
+        self.native = message["native"]
+        self.start_blocks = np.concatenate(blocks) if blocks else NO_BLOCKS
+        for known in self._known:
+            self._disarm(known)
+
+    def _start_failure(self) -> str:
+        assert self._process is not None and self._process.stderr is not None
+        self._process.kill()
+        said = self._process.stderr.read().decode(errors="replace").strip().splitlines()
+        self.close()
+        return f"a worker could not start: {said[-1] if said else 'it died without a word'}"
+
+    def _disarm(self, blocks: np.ndarray) -> None:
+        for start in range(0, len(blocks), BLOCKS_A_MESSAGE):
+            part = blocks[start : start + BLOCKS_A_MESSAGE]
+            try:
+                self._control.send(DISARM + part.astype(np.uint32).tobytes())
+            except OSError:  # the zygote is gone; the next one is told again
+                return
+
+    def _receive(self, deadline: float) -> dict[str, Any]:
+        """The next message on the control socket; EOFError if the zygote is gone."""
+        ready, _, _ = select.select([self._control], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            raise TimeoutError
+        data = self._control.recv(1 << 17)
+        if not data:
+            raise EOFError
+        if data[:1] == b"B":
+            return {"blocks": np.frombuffer(data[1:], np.uint32)}
+        return dict(json.loads(data[1:]))
+
+    def _await_exit(self) -> int:
+        message = self._receive(time.monotonic() + 10)
+        while "exit" not in message:
+            message = self._receive(time.monotonic() + 10)
+        return int(message["status"])
+
+    # How a job runs.
+
+    def _run(self, child: _Child, request: dict[str, Any], started: float) -> Outcome:
+        self._interrupted = False
+        reader, told, blocks = wire.FrameReader(), [], NO_BLOCKS
+        deadline = time.monotonic() + self.settings.seconds
+        child.channel.setblocking(True)
+        try:
+            wire.send_json(child.channel, wire.REQUEST, request)
+        except OSError:
+            return self._died(child, reader, told, started)
+        child.channel.setblocking(False)
+        while True:
+            left = deadline - time.monotonic()
+            waiting = [child.channel, self._control]
+            ready = select.select(waiting, [], [], left)[0] if left > 0 else []
+            if not ready:
+                return self._hung(child, told, started)
+            alive = reader.feed(child.channel) if child.channel in ready else True
+            for tag, payload in reader.frames():
+                if tag == wire.TELL:
+                    told.append(json.loads(payload))
+                elif tag == wire.BLOCKS:
+                    blocks = np.frombuffer(payload, np.uint32)
+                elif tag == wire.REPLY:
+                    return self._done(child, json.loads(payload), told, blocks, started)
+            if not alive or child.channel not in ready:
+                return self._died(child, reader, told, started)
+
+    def _done(
+        self,
+        child: _Child,
+        reply: dict[str, Any],
+        told: list[dict[str, Any]],
+        blocks: np.ndarray,
+        started: float,
+    ) -> Outcome:
+        child.jobs += 1
+        child.rss = reply["rss"]
+        return Outcome(
+            "done",
+            reply=reply["reply"],
+            told=tuple(told),
+            blocks=blocks,
+            lines=frozenset((file, line) for file, line in reply["lines"]),
+            seconds=time.perf_counter() - started,
+            tvm_seconds=reply["tvm_seconds"],
+            rss=reply["rss"],
+        )
+
+    def _hung(self, child: _Child, told: list[dict[str, Any]], started: float) -> Outcome:
+        stage = read_stage(child.stage)
+        try:
+            self._control.send(KILL)
+            self._await_exit()
+        except (OSError, EOFError, TimeoutError):
+            self._kill_zygote()
+        return Outcome(
+            "hung",
+            told=tuple(told),
+            stage=stage,
+            stderr=child.stderr(),
+            seconds=time.perf_counter() - started,
+        )
+
+    def _died(
+        self,
+        child: _Child,
+        reader: wire.FrameReader,
+        told: list[dict[str, Any]],
+        started: float,
+    ) -> Outcome:
+        try:
+            status = self._await_exit()
+        except (OSError, EOFError, TimeoutError):  # the zygote itself was killed, and the child too
+            self._kill_zygote()
+            status = signal.SIGKILL
+        # Frames that were sent before the death say which case it was.
+        while select.select([child.channel], [], [], 0)[0] and reader.feed(child.channel):
+            pass
+        told += [json.loads(payload) for tag, payload in reader.frames() if tag == wire.TELL]
+        return Outcome(
+            "interrupted" if self._interrupted else "died",
+            told=tuple(told),
+            signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
+            exit_status=os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0,
+            stage=read_stage(child.stage),
+            crash=child.crash_report(),
+            stderr=child.stderr(),
+            seconds=time.perf_counter() - started,
+        )
+
+    def _kill_zygote(self) -> None:
+        if self._process is not None:
+            self._process.kill()

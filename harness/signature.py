@@ -1,0 +1,58 @@
+"""Signatures: which findings have one cause.
+
+A signature is made of what stays the same when another program meets the same bug: the kind, the
+pass or stage, the message without its numbers and names, and, for a crash, the innermost frames
+inside TVM as (source file, function offset).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from harness.verdict import Kind
+
+FRAMES = 3
+# Frames that every backtrace has, and so tell nothing apart.
+COMMON_LIBRARIES = ("libc.so", "libc-", "libpython", "python", "libtvm_ffi", "libstdc++", "ld-linux")
+
+_CHANGES = [
+    (re.compile(r"0x[0-9a-fA-F]+"), "#"),
+    (re.compile(r"\"[^\"]*\"|'[^']*'|`[^`]*`"), "_"),
+    (re.compile(r"\b[A-Za-z_]*\d[A-Za-z_0-9]*\b"), "#"),
+    (re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?"), "#"),
+    (re.compile(r"\s+"), " "),
+]
+_CHECK = re.compile(r"(Check failed: \(.*?\) (?:is false)?)")
+_SOURCE = re.compile(r'File "[^"]*?/(src/[^"]+?)", line \d+, in ([^\n]*)')
+
+
+def normalise(message: str, length: int = 160) -> str:
+    """The message without addresses, numbers, quoted names and repeated white space."""
+    check = _CHECK.search(message)
+    text = check.group(1) if check else message
+    for pattern, replacement in _CHANGES:
+        text = pattern.sub(replacement, text)
+    return text.strip()[:length]
+
+
+def of_error(kind: Kind, place: str, error_type: str, message: str, backtrace: str) -> str:
+    """The signature of an exception: its place, type, failed check and innermost TVM source file."""
+    sources = _SOURCE.findall(backtrace)
+    source = sources[-1][0] if sources else ""
+    return "|".join(part for part in (kind, place, error_type, source, normalise(message)) if part)
+
+
+def of_crash(signal_name: str, frames: Sequence[tuple[str, str, int]], said: str) -> str:
+    """The signature of a death by signal: the innermost frames, else what the process said.
+
+    `frames` are (library, source file, function offset), innermost first.
+    """
+    inside = [frame for frame in frames if not frame[0].startswith(COMMON_LIBRARIES)]
+    parts = [f"{file or library}+{offset:#x}" for library, file, offset in inside[:FRAMES]]
+    return "|".join([Kind.CRASH, signal_name, *(parts or [normalise(said)])])
+
+
+def of_result(kind: Kind, place: str, what: str) -> str:
+    """The signature of a silent finding: where the meaning changed, and how it shows."""
+    return "|".join((kind, place, what))

@@ -1,0 +1,62 @@
+"""Stages: where a job is right now, and how long it has been inside TVM.
+
+A job may die at any moment. Before each step it therefore writes the step's name into a page that
+it shares with its parent, which reads it after the death. The same bracket adds up the time spent
+in TVM, of which a worker's share is to be at least 80 %.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+PAGE = 4096
+
+
+class Stages:
+    """The current stage (a short text) and the seconds spent inside TVM since the last reset."""
+
+    def __init__(self) -> None:
+        self._page: mmap.mmap | None = None
+        self._depth = 0
+        self.tvm_seconds = 0.0
+
+    def share(self, descriptor: int) -> None:
+        """Write the stage to this file from now on (one page, shared with the parent)."""
+        self._page = mmap.mmap(descriptor, PAGE)
+
+    def reset(self) -> None:
+        self.tvm_seconds = 0.0
+        self._depth = 0
+        self.enter("")
+
+    def enter(self, stage: str) -> None:
+        """Say which stage begins; at most one page of text."""
+        if self._page is not None:
+            text = stage.encode()[: PAGE - 1] + b"\0"
+            self._page[: len(text)] = text
+
+    @contextmanager
+    def inside_tvm(self, stage: str | None = None) -> Iterator[None]:
+        """Count the time of this block as TVM's; blocks inside it are not counted twice."""
+        if stage is not None:
+            self.enter(stage)
+        self._depth += 1
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            if self._depth == 0:
+                self.tvm_seconds += time.perf_counter() - started
+
+
+def read_stage(descriptor: int) -> str:
+    """What the process that shares this file wrote last."""
+    return os.pread(descriptor, PAGE, 0).split(b"\0", 1)[0].decode(errors="replace")
+
+
+STAGES = Stages()

@@ -1,0 +1,73 @@
+"""Wire: framed messages between the sandbox's parent and its children, over a Unix socket.
+
+A frame is a one-byte tag, a length, and that many bytes. Payloads are JSON or raw arrays; nothing
+on the wire is ever executed.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from typing import Any
+
+HEADER = struct.Struct("<cI")
+REQUEST, TELL, REPLY, BLOCKS = b"Q", b"T", b"R", b"B"
+
+
+def send_frame(channel: socket.socket, tag: bytes, payload: bytes) -> None:
+    channel.sendall(HEADER.pack(tag, len(payload)) + payload)
+
+
+def send_json(channel: socket.socket, tag: bytes, value: Any) -> None:
+    send_frame(channel, tag, json.dumps(value).encode())
+
+
+def receive_frame(channel: socket.socket) -> tuple[bytes, bytes] | None:
+    """The next frame, blocking; None at the end of the stream."""
+    header = _receive(channel, HEADER.size)
+    if header is None:
+        return None
+    tag, length = HEADER.unpack(header)
+    payload = _receive(channel, length)
+    return None if payload is None else (tag, payload)
+
+
+def _receive(channel: socket.socket, length: int) -> bytes | None:
+    parts = bytearray()
+    while len(parts) < length:
+        part = channel.recv(min(1 << 20, length - len(parts)))
+        if not part:
+            return None
+        parts += part
+    return bytes(parts)
+
+
+class FrameReader:
+    """Frames from a non-blocking socket, as they come; a half frame at the end is dropped."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def feed(self, channel: socket.socket) -> bool:
+        """Read what is there; False at the end of the stream."""
+        try:
+            part = channel.recv(1 << 20)
+        except BlockingIOError:
+            return True
+        except ConnectionError:
+            return False
+        self._bytes += part
+        return bool(part)
+
+    def frames(self) -> list[tuple[bytes, bytes]]:
+        """The whole frames read so far, which are then forgotten."""
+        found = []
+        while len(self._bytes) >= HEADER.size:
+            tag, length = HEADER.unpack_from(self._bytes)
+            end = HEADER.size + length
+            if len(self._bytes) < end:
+                break
+            found.append((tag, bytes(self._bytes[HEADER.size : end])))
+            del self._bytes[:end]
+        return found

@@ -1,0 +1,233 @@
+"""Zygote: the process that loads TVM once and forks the sandbox's children.
+
+Started by `harness.sandbox` as `python -m harness.zygote`. It loads TVM and the handler, arms the
+native coverage and compiles one small program, so that a child costs a fork of a few milliseconds,
+not a start of a second. It runs no case itself. Over its control socket the parent asks for a child
+(and sends along the sockets that the child is to use), for a kill, or for blocks to be disarmed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from harness import wire
+from harness.stages import STAGES
+
+FORK, KILL, DISARM = b"F", b"K", b"D"
+BLOCKS_A_MESSAGE = 8192
+PR_SET_PDEATHSIG = 1
+HANDLER_FAILED = 70  # EX_SOFTWARE of sysexits.h
+
+Handler = Callable[[dict[str, Any], Callable[[dict[str, Any]], None]], dict[str, Any]]
+
+
+class Zygote:
+    """The warm process: handler, native coverage, and at most one child at a time."""
+
+    def __init__(self, control: socket.socket, settings: dict[str, Any]) -> None:
+        self.control = control
+        self.settings = settings
+        module, _, name = settings["handler"].partition(":")
+        self.handler: Handler = getattr(importlib.import_module(module), name)
+        self.native = self._arm()
+        self.child = 0
+        self.child_end = -1
+
+    def _arm(self) -> Any | None:
+        if not self.settings["scope"]:
+            return None
+        from harness.coverage import native
+
+        if not native.available()[0]:
+            return None
+        coverage = native.NativeCoverage(native.load_block_map(), tuple(self.settings["scope"]))
+        coverage.arm()
+        return coverage
+
+    def serve(self) -> None:
+        """Answer the parent until it is gone; then end the child and return."""
+        _warm_up()
+        if self.native is not None:
+            self._send_blocks(self.native.drain())
+        self._send({"ready": True, "native": self.native is not None})
+        while True:
+            waiting: list[Any] = [self.control]
+            if self.child:
+                waiting.append(self.child_end)
+            ready, _, _ = select.select(waiting, [], [])
+            if self.child_end in ready:
+                self._reap()
+            if self.control in ready and not self._answer():
+                break
+        if self.child:
+            os.kill(self.child, signal.SIGKILL)
+
+    def _answer(self) -> bool:
+        message, descriptors, _, _ = socket.recv_fds(self.control, 1 << 17, 4)
+        if not message:
+            return False
+        if message[:1] == FORK:
+            self._fork(descriptors)
+        elif message[:1] == KILL and self.child:
+            os.kill(self.child, signal.SIGKILL)
+        elif message[:1] == DISARM and self.native is not None:
+            self.native.disarm(np.frombuffer(message[1:], np.uint32))
+        return True
+
+    def _fork(self, descriptors: list[int]) -> None:
+        pid = os.fork()
+        if pid == 0:
+            self.control.close()
+            # `os._exit`: a child must never return into the zygote's own loop.
+            try:
+                child_main(self.handler, self.native, self.settings, descriptors)
+                os._exit(0)
+            except BaseException:  # a fault of the handler itself: leave its traceback behind
+                traceback.print_exc()
+                os._exit(HANDLER_FAILED)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        self.child, self.child_end = pid, os.pidfd_open(pid)
+        self._send({"pid": pid})
+
+    def _reap(self) -> None:
+        _, status = os.waitpid(self.child, 0)
+        os.close(self.child_end)
+        self._send({"exit": self.child, "status": status})
+        self.child, self.child_end = 0, -1
+
+    def _send(self, message: dict[str, Any]) -> None:
+        self.control.send(b"J" + json.dumps(message).encode())
+
+    def _send_blocks(self, blocks: np.ndarray) -> None:
+        for start in range(0, len(blocks), BLOCKS_A_MESSAGE):
+            self.control.send(b"B" + blocks[start : start + BLOCKS_A_MESSAGE].tobytes())
+
+
+def child_main(
+    handler: Handler, native: Any | None, settings: dict[str, Any], descriptors: list[int]
+) -> None:
+    """Take jobs from the first descriptor until it closes. Runs in the forked child."""
+    data, crash_report, errors, stage = descriptors
+    # A zygote that is killed must not leave a busy child behind.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(errors, 2)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    STAGES.share(stage)
+    _limit_memory(settings["memory_bytes"])
+    _install_crash_handler(crash_report)
+    channel = socket.socket(fileno=data)
+    while (frame := wire.receive_frame(channel)) is not None:
+        request = json.loads(frame[1])
+        os.ftruncate(errors, 0)
+        os.lseek(errors, 0, os.SEEK_SET)
+        STAGES.reset()
+        if native is not None:
+            _rearm(native, request)
+        reply = _run(handler, channel, request)
+        blocks = native.drain() if native is not None else np.empty(0, np.uint32)
+        wire.send_frame(channel, wire.BLOCKS, blocks.astype(np.uint32).tobytes())
+        wire.send_json(channel, wire.REPLY, reply)
+
+
+def _run(handler: Handler, channel: socket.socket, request: dict[str, Any]) -> dict[str, Any]:
+    def tell(message: dict[str, Any]) -> None:
+        wire.send_json(channel, wire.TELL, message)
+
+    recorder = _python_coverage() if request.get("python_coverage") else None
+    if recorder is not None:
+        recorder.start()
+    lines: list[Any] = []
+    try:
+        reply = handler(request, tell)
+    finally:
+        if recorder is not None:
+            lines = sorted(recorder.stop())
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "reply": reply,
+        "lines": lines,
+        "tvm_seconds": STAGES.tvm_seconds,
+        "peak_rss": usage.ru_maxrss * 1024,
+        "rss": _resident_bytes(),
+    }
+
+
+_recorder: Any = None
+
+
+def _python_coverage() -> Any:
+    global _recorder
+    if _recorder is None:
+        from harness.coverage.python_lines import PythonCoverage
+
+        _recorder = PythonCoverage()
+    return _recorder
+
+
+def _rearm(native: Any, request: dict[str, Any]) -> None:
+    if request.get("trace"):
+        native.arm()
+    elif request.get("rearm"):
+        native.arm(np.asarray(request["rearm"], np.uint32))
+    native.drain()
+
+
+def _install_crash_handler(descriptor: int) -> None:
+    try:
+        from harness.coverage.crash import install_crash_handler
+    except ImportError:  # no native extension on this machine: deaths have no backtrace
+        return
+    install_crash_handler(descriptor)
+
+
+def _limit_memory(extra: int) -> None:
+    with open("/proc/self/statm") as statm:
+        pages = int(statm.read().split()[0])
+    limit = pages * resource.getpagesize() + extra
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _resident_bytes() -> int:
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * resource.getpagesize()
+
+
+def _warm_up() -> None:
+    """Compile one program, so that every child inherits LLVM initialised."""
+    import tvm
+    from tvm import te
+
+    source = te.placeholder((4,), "float32", "source")
+    target = te.compute((4,), lambda i: source[i] + te.const(1, "float32"), "target")
+    tvm.compile(tvm.IRModule({"main": te.create_prim_func([source, target])}), target="llvm")
+
+
+def main() -> None:
+    control = socket.socket(fileno=int(sys.argv[1]))
+    try:
+        zygote = Zygote(control, json.loads(sys.argv[2]))
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        control.send(b"J" + json.dumps({"failed": f"{type(error).__name__}: {reason}"}).encode())
+        return
+    zygote.serve()
+
+
+if __name__ == "__main__":
+    main()
