@@ -130,15 +130,37 @@ def script(module: Any) -> str | None:
 
     Parsing runs Python: only for modules that are trusted or inside the sandbox.
     """
-    from tvm.script import from_source
+    try:
+        text, back = _parsed_back(module)
+    except Exception:  # the printer and the parser fail in many ways; each means "no round trip"
+        return None
+    from harness import compat
 
+    return text if compat.structural_equal(back, module) else None
+
+
+def script_complaint(module: Any) -> str | None:
+    """None, or how the module's TVMScript fails to parse back to it.
+
+    A buffer without a layout is printed like one with the default layout; that known loss is
+    no complaint.
+    """
     from harness import compat
 
     try:
-        text = str(module.script())
-        if "Metadata omitted" in text:
-            text = str(module.script(show_meta=True))
-        back = from_source(text)
-    except Exception:  # the printer and the parser fail in many ways; each means "no round trip"
+        _, back = _parsed_back(module)
+    except Exception as error:
+        return f"its TVMScript does not parse: {compat.first_line(error)}"
+    where = compat.first_difference(module, back)
+    if where is None or where.endswith(".layout"):
         return None
-    return text if compat.structural_equal(back, module) else None
+    return f"its TVMScript parses to another module, which differs at {where}"
+
+
+def _parsed_back(module: Any) -> tuple[str, Any]:
+    from tvm.script import from_source
+
+    text = str(module.script())
+    if "Metadata omitted" in text:
+        text = str(module.script(show_meta=True))
+    return text, from_source(text)

@@ -119,6 +119,12 @@ def structural_equal(left: Any, right: Any) -> bool:
     return bool(tvm_ffi.structural_equal(left, right, map_free_vars=True))
 
 
+def first_difference(left: Any, right: Any) -> str | None:
+    """None, or the access path of the first place where two modules differ."""
+    found = tvm_ffi.get_first_structural_mismatch(left, right, map_free_vars=True)
+    return None if found is None else str(found[0])
+
+
 def structural_hash(node: Any) -> int:
     """A hash that agrees with `structural_equal`."""
     return int(tvm_ffi.structural_hash(node, map_free_vars=True))

@@ -14,7 +14,15 @@ from harness.verdict import Kind
 
 FRAMES = 3
 # Frames that every backtrace has, and so tell nothing apart.
-COMMON_LIBRARIES = ("libc.so", "libc-", "libpython", "python", "libtvm_ffi", "libstdc++", "ld-linux")
+COMMON_LIBRARIES = (
+    "libc.so",
+    "libc-",
+    "libpython",
+    "python",
+    "libtvm_ffi",
+    "libstdc++",
+    "ld-linux",
+)
 
 _CHANGES = [
     (re.compile(r"0x[0-9a-fA-F]+"), "#"),
@@ -37,7 +45,7 @@ def normalise(message: str, length: int = 160) -> str:
 
 
 def of_error(kind: Kind, place: str, error_type: str, message: str, backtrace: str) -> str:
-    """The signature of an exception: its place, type, failed check and innermost TVM source file."""
+    """The signature of an exception: place, type, innermost TVM source file and message."""
     sources = _SOURCE.findall(backtrace)
     source = sources[-1][0] if sources else ""
     return "|".join(part for part in (kind, place, error_type, source, normalise(message)) if part)

@@ -34,7 +34,9 @@ def test_a_fresh_child_is_another_process(worker: Worker) -> None:
     assert worker.run({"do": "nothing"}, fresh=True).reply["pid"] != first.reply["pid"]
 
 
-@pytest.mark.parametrize(("do", "number"), [("segfault", signal.SIGSEGV), ("abort", signal.SIGABRT)])
+@pytest.mark.parametrize(
+    ("do", "number"), [("segfault", signal.SIGSEGV), ("abort", signal.SIGABRT)]
+)
 def test_a_death_by_signal_is_reported_and_survived(worker: Worker, do: str, number: int) -> None:
     outcome = worker.run({"do": do})
     assert (outcome.status, outcome.signal) == ("died", number)

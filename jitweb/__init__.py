@@ -1,0 +1,1 @@
+"""The tuner: makes transformer models fast in a browser. So far only its commands' frame exists."""

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# The demonstration: a short campaign on the stock TVM wheel, what it found, and one reproducer
+# run as anyone else would run it.  scripts/demo.sh VENV FOLDER TIME JOBS
+set -euo pipefail
+
+venv=$1 folder=$2 time=$3 jobs=$4
+reproducer=demo-finding.py
+
+step() { printf '\n$ %s\n' "$*"; }
+
+step tzer fuzz --time "$time" --jobs "$jobs" --out "$folder"
+"$venv/bin/tzer" fuzz --time "$time" --jobs "$jobs" --out "$folder"
+
+step tzer findings "$folder"
+"$venv/bin/tzer" findings "$folder"
+
+# Findings come with the legal pass sequences first.
+id=$("$venv/bin/tzer" findings "$folder" --json | "$venv/bin/python" -c '
+import json, sys
+print(next((finding["id"] for finding in json.load(sys.stdin)), ""))')
+if [ -z "$id" ]; then
+    echo
+    echo "No finding in $time. 'make demo' again goes on where this campaign ended."
+    exit 0
+fi
+
+step tzer repro "$folder" "$id" -o "$reproducer"
+"$venv/bin/tzer" repro "$folder" "$id" -o "$reproducer"
+
+step python "$reproducer"
+status=0
+"$venv/bin/python" "$reproducer" || status=$?
+echo
+case $status in
+    1) echo "Exit status 1: finding $id shows in a fresh process. $reproducer needs only tvm and numpy." ;;
+    0) echo "Exit status 0: finding $id does not show in a fresh process." ;;
+    *) echo "Exit status $status: the reproducer itself did not run as it should." ;;
+esac
+[ "$status" = 1 ]

@@ -1,0 +1,80 @@
+"""A case is text: it comes back the same, and a broken one is refused in one line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import compat
+from harness.case import Case, CaseError, PassCall, load_module, module_text, script
+from harness.inputs import make_inputs
+from tests import programs
+
+SCALARS = st.one_of(st.booleans(), st.integers(-(2**40), 2**40), st.text(max_size=8))
+CALLS = st.builds(PassCall, st.text(max_size=12), st.lists(SCALARS, max_size=3).map(tuple))
+
+
+@given(st.lists(CALLS, max_size=4).map(tuple), st.integers(0, 4), st.integers(0, 2**31))
+def test_a_case_survives_its_json(
+    calls: tuple[PassCall, ...], opt_level: int, input_seed: int
+) -> None:
+    case = Case("{}", calls, "c", opt_level, input_seed, "an origin")
+    assert Case.from_json(case.to_json()) == case
+
+
+def test_the_digest_ignores_where_a_case_comes_from() -> None:
+    assert Case("m", origin="a").digest == Case("m", origin="b").digest
+    assert Case("m").digest != Case("m", opt_level=0).digest
+
+
+@pytest.mark.parametrize("module", [programs.scaled_sum(), programs.matmul()])
+def test_a_module_survives_its_text(module: object) -> None:
+    assert compat.structural_equal(load_module(module_text(module)), module)
+    assert script(module) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nonsense",
+        "[]",
+        "{}",
+        json.dumps({"format": 99}),
+        Case("m").to_json().replace('"opt_level": 2', '"opt_level": "2"'),
+        Case("m").to_json().replace('"passes": []', '"passes": [{"name": 1, "args": []}]'),
+        Case("m").to_json().replace('"passes": []', '"passes": [{"name": "a", "args": [{}]}]'),
+        Case("m").to_json().replace('"module"', '"modul"'),
+    ],
+)
+def test_what_is_no_case_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(CaseError) as raised:
+        Case.from_json(text)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"root_index":0,"nodes":[{"type":"None"}]}'])
+def test_what_is_no_module_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(CaseError) as raised:
+        load_module(text)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "int8", "uint16", "bool"])
+def test_inputs_depend_on_nothing_but_function_and_seed(dtype: str) -> None:
+    function = programs.scaled_sum(dtype if dtype != "bool" else "int32")["main"]
+    first, second, other = (make_inputs(function, seed) for seed in (1, 1, 2))
+    assert all(bytes(a.tobytes()) == b.tobytes() for a, b in zip(first, second, strict=True))
+    assert any(a.tobytes() != b.tobytes() for a, b in zip(first, other, strict=True))
+
+
+def test_well_formedness_is_told_in_words() -> None:
+    import tvm
+    from tvm import tirx
+
+    assert compat.is_well_formed(programs.matmul()) is None
+    stray = tirx.PrimFunc([], tirx.Evaluate(tirx.Var("stray", "int32")))
+    assert "stray" in (compat.is_well_formed(tvm.IRModule({"main": stray})) or "")

@@ -1,0 +1,39 @@
+"""A signature is the same for the same cause, and another for another."""
+
+from __future__ import annotations
+
+from harness import signature
+from harness.verdict import Kind
+
+
+def test_numbers_names_and_addresses_do_not_matter() -> None:
+    left = "Check failed: (a == b) is false: buffer A_12 at 0x7f3a has 3 dims in 'x'"
+    right = "Check failed: (a == b) is false: buffer B_7 at 0x8800 has 40 dims in 'yy'"
+    assert signature.normalise(left) == signature.normalise(right)
+
+
+def test_another_check_is_another_signature() -> None:
+    assert signature.normalise("Check failed: (a) is false") != signature.normalise(
+        "Check failed: (b) is false"
+    )
+
+
+def test_an_error_is_told_by_its_innermost_tvm_source() -> None:
+    backtrace = (
+        '  File "/project/src/ir/transform.cc", line 3, in Run\n'
+        '  File "/project/src/tirx/transform/unroll_loop.cc", line 9, in Visit\n'
+    )
+    found = signature.of_error(
+        Kind.INTERNAL_ERROR, "tirx.UnrollLoop", "InternalError", "x", backtrace
+    )
+    assert "src/tirx/transform/unroll_loop.cc" in found
+
+
+def test_a_crash_is_told_by_its_frames_inside_tvm() -> None:
+    frames = [
+        ("libc.so.6", "", 0x10),
+        ("libtvm_compiler.so", "src/s_tir/a.cc", 0x20),
+        ("libtvm_compiler.so", "src/s_tir/b.cc", 0x30),
+    ]
+    found = signature.of_crash("SIGSEGV", frames, "")
+    assert found == "crash|SIGSEGV|src/s_tir/a.cc+0x20|src/s_tir/b.cc+0x30"
