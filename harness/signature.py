@@ -1,7 +1,7 @@
 """Signatures: which findings have one cause.
 
 A signature is made of what stays the same when another program meets the same bug: the kind, the
-pass or stage, the message without its numbers and names, and, for a crash, the innermost frames
+pass or stage, the message without its numbers and names, and, for a crash, the innermost frame
 inside TVM as (source file, function offset).
 """
 
@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 from harness.verdict import Kind
 
-FRAMES = 3
 # Frames that every backtrace has, and so tell nothing apart.
 COMMON_LIBRARIES = (
     "libc.so",
@@ -51,14 +50,18 @@ def of_error(kind: Kind, place: str, error_type: str, message: str, backtrace: s
     return "|".join(part for part in (kind, place, error_type, source, normalise(message)) if part)
 
 
-def of_crash(signal_name: str, frames: Sequence[tuple[str, str, int]], said: str) -> str:
-    """The signature of a death by signal: the innermost frames, else what the process said.
+def of_crash(
+    signal_name: str, place: str, frames: Sequence[tuple[str, str, int]], said: str
+) -> str:
+    """The signature of a death by signal: the pass or step, and the innermost frame inside TVM.
 
-    `frames` are (library, source file, function offset), innermost first.
+    `frames` are (library, source file, function offset), innermost first. One frame only: those
+    above it are mostly visitors, which depend on how the program is nested and not on the bug.
+    Where no frame is known, what the process said stands for it.
     """
     inside = [frame for frame in frames if not frame[0].startswith(COMMON_LIBRARIES)]
-    parts = [f"{file or library}+{offset:#x}" for library, file, offset in inside[:FRAMES]]
-    return "|".join([Kind.CRASH, signal_name, *(parts or [normalise(said)])])
+    where = [f"{file or library}+{offset:#x}" for library, file, offset in inside[:1]]
+    return "|".join([Kind.CRASH, signal_name, place, *(where or [normalise(said)])])
 
 
 def of_result(kind: Kind, place: str, what: str) -> str:

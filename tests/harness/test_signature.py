@@ -35,5 +35,5 @@ def test_a_crash_is_told_by_its_frames_inside_tvm() -> None:
         ("libtvm_compiler.so", "src/s_tir/a.cc", 0x20),
         ("libtvm_compiler.so", "src/s_tir/b.cc", 0x30),
     ]
-    found = signature.of_crash("SIGSEGV", frames, "")
-    assert found == "crash|SIGSEGV|src/s_tir/a.cc+0x20|src/s_tir/b.cc+0x30"
+    found = signature.of_crash("SIGSEGV", "s_tir.A", frames, "")
+    assert found == "crash|SIGSEGV|s_tir.A|src/s_tir/a.cc+0x20"

@@ -1,0 +1,103 @@
+"""Drawing pass sequences: legal ones for a module's states, and entirely random ones."""
+
+from __future__ import annotations
+
+import random
+
+from harness.case import PassCall
+from harness.passes.catalogue import CATALOGUE
+from harness.passes.entry import PassInfo, States
+from harness.passes.legality import default_order, repair, states_after
+
+_OPTIONAL = tuple(info for info in CATALOGUE.values() if info.optional)
+_DRAWABLE = tuple(info for info in CATALOGUE.values() if info.name != "tirx.BindTarget")
+# Passes for devices that a processor's program has no use for: drawn, but seldom.
+_QUIET = frozenset(
+    {
+        "s_tir.InferFragment",
+        "s_tir.InjectPTXAsyncCopy",
+        "s_tir.InjectPTXLDG32",
+        "s_tir.InjectPermutedLayout",
+        "s_tir.LiftThreadBinding",
+        "s_tir.LowerAsyncDMA",
+        "s_tir.LowerAutoCopy",
+        "s_tir.LowerCrossThreadReduction",
+        "s_tir.LowerVtcmAlloc",
+        "s_tir.ManifestSharedMemoryLocalStage",
+        "s_tir.MergeSharedMemoryAllocations",
+        "s_tir.ThreadSync",
+        "s_tir.TransformMmaBufferLayout",
+        "s_tir.UnifyThreadBinding",
+        "s_tir.VerifyVTCMLimit",
+        "tirx.VerifyMemory",
+    }
+)
+_QUIET_WEIGHT = 0.1
+_CONFIG_SHARE = 0.5  # of the passes that take a configuration
+
+
+def draw_call(rng: random.Random, info: PassInfo) -> PassCall:
+    """A call of the pass with arguments of its ranges; trailing optional ones may be left out."""
+    args = [argument.draw(rng) for argument in info.args]
+    while args and not info.args[len(args) - 1].required and rng.random() < 1 - _CONFIG_SHARE:
+        args.pop()
+    return PassCall(info.name, tuple(args))
+
+
+def draw_random(rng: random.Random, length: int) -> tuple[PassCall, ...]:
+    """So many passes of the catalogue in any order, mostly illegal."""
+    return tuple(draw_call(rng, rng.choice(_DRAWABLE)) for _ in range(length))
+
+
+def draw_legal(states: States, rng: random.Random, length: int) -> tuple[PassCall, ...]:
+    """A legal sequence of about `length` drawn passes, for a module with these states.
+
+    One of: a walk through the passes that are legal at each step; passes in any order, with those
+    between them that make them legal; a part of TVM's default order, changed in places. The second
+    and third can be longer than `length`, by required passes.
+    """
+    draw = rng.choices((_walk, _targets, _changed_default), (4, 4, 3))[0]
+    return draw(states, rng, length)
+
+
+def _weighted(rng: random.Random, among: list[PassInfo]) -> PassInfo:
+    weights = [_QUIET_WEIGHT if info.name in _QUIET else 1.0 for info in among]
+    return rng.choices(among, weights)[0]
+
+
+def _walk(states: States, rng: random.Random, length: int) -> tuple[PassCall, ...]:
+    calls: list[PassCall] = []
+    for _ in range(length):
+        legal = [info for info in _OPTIONAL if not info.missing(states)]
+        if not legal:
+            break
+        # A pass which changes the states opens the way to others: prefer it half the time.
+        moving = [info for info in legal if info.after(states) != states]
+        info = _weighted(rng, moving if moving and rng.random() < 0.5 else legal)
+        calls.append(draw_call(rng, info))
+        states = info.after(states)
+    return tuple(calls)
+
+
+def _targets(states: States, rng: random.Random, length: int) -> tuple[PassCall, ...]:
+    wanted = [draw_call(rng, _weighted(rng, list(_OPTIONAL))) for _ in range(length)]
+    return repair(states, wanted, rng)
+
+
+def _changed_default(states: States, rng: random.Random, length: int) -> tuple[PassCall, ...]:
+    order = [call for call in default_order("llvm")[1:] if CATALOGUE[call.name].optional]
+    calls = order[: rng.randint(1, len(order))]
+    for _ in range(rng.randint(1, max(1, length))):
+        place = rng.randrange(len(calls))
+        change = rng.random()
+        if change < 0.4:
+            here = states_after(states, calls[:place])
+            legal = [info for info in _OPTIONAL if not info.missing(here)]
+            calls.insert(place, draw_call(rng, _weighted(rng, legal or list(_OPTIONAL))))
+        elif change < 0.6:
+            calls.insert(rng.randint(place, len(calls)), calls[place])
+        elif change < 0.8:
+            calls[place] = draw_call(rng, CATALOGUE[calls[place].name])
+        elif len(calls) > 1:
+            del calls[place]
+    return repair(states, calls, rng)

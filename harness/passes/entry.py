@@ -1,0 +1,82 @@
+"""The rows of the pass catalogue: what is known of a pass, and of an argument of it."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+
+from harness.case import JSONScalar
+from harness.passes.state import State
+
+States = frozenset[State]
+
+
+@dataclass(frozen=True)
+class ArgRange:
+    """The values that an argument is drawn from.
+
+    With `config`, the argument is JSON text of fields of the pass's own configuration, which is
+    passed by the PassContext under the key `config`; `fields` are those worth varying.
+    """
+
+    name: str
+    values: tuple[JSONScalar, ...] = ()
+    required: bool = False
+    config: str = ""
+    fields: tuple[tuple[str, tuple[JSONScalar, ...]], ...] = ()
+
+    def draw(self, rng: random.Random) -> JSONScalar:
+        """A value; for a configuration, each field is left out half the time."""
+        if not self.config:
+            return rng.choice(self.values)
+        chosen = {name: rng.choice(values) for name, values in self.fields if rng.random() < 0.5}
+        return json.dumps(chosen)
+
+    def complaint(self, value: JSONScalar) -> str | None:
+        """None if the value is of this range, else what would be."""
+        if self.config:
+            return self._config_complaint(value)
+        # True == 1 in Python, but not to a pass.
+        if any(value == known and type(value) is type(known) for known in self.values):
+            return None
+        return f"{self.name} must be one of {', '.join(repr(known) for known in self.values)}"
+
+    def _config_complaint(self, value: JSONScalar) -> str | None:
+        names = [name for name, _ in self.fields]
+        wanted = f"{self.name} must be JSON text of an object with keys among {', '.join(names)}"
+        try:
+            fields = json.loads(value) if isinstance(value, str) else None
+        except ValueError:
+            return wanted
+        if not isinstance(fields, dict) or not set(fields) <= set(names):
+            return wanted
+        return None if all(type(field) in (bool, int) for field in fields.values()) else wanted
+
+
+@dataclass(frozen=True)
+class PassInfo:
+    """What a pass needs of a module, and what the module is afterwards.
+
+    `source` says where this comes from. `never` says why a pass is never legal here; such a pass
+    also needs `State.NEVER`. `optional` passes are the ones that sequences are drawn from; the
+    others are required of every lowering and come from its completion.
+    """
+
+    name: str
+    needs: States
+    gives: States = frozenset()
+    destroys: States = frozenset()
+    args: tuple[ArgRange, ...] = ()
+    preserves_semantics: bool = True
+    source: str = ""
+    never: str = ""
+    optional: bool = True
+
+    def after(self, states: States) -> States:
+        """The states of a module that had `states`, after this pass."""
+        return (states - self.destroys) | self.gives
+
+    def missing(self, states: States) -> States:
+        """The states that the pass needs and the module lacks."""
+        return self.needs - states

@@ -1,0 +1,84 @@
+"""From a PassCall to TVM's pass."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import tvm
+from tvm import s_tir, tirx
+
+from harness.case import JSONScalar, PassCall
+from harness.passes.catalogue import CATALOGUE, PassInfo
+from harness.targets import get_target
+
+DIALECTS = {"tirx": tirx.transform, "s_tir": s_tir.transform}
+
+
+def check_call(call: PassCall) -> PassInfo:
+    """The catalogue's row of the call's pass.
+
+    Raises:
+        ValueError: no such pass, or arguments that it doesn't take.
+    """
+    info = CATALOGUE.get(call.name)
+    if info is None:
+        raise ValueError(
+            f"unknown pass {call.name!r}; TVM {tvm.__version__} and the catalogue share "
+            f"{len(CATALOGUE)} passes, such as tirx.StmtSimplify"
+        )
+    if len(call.args) > len(info.args):
+        raise ValueError(f"{call.name} takes at most {len(info.args)} arguments: {call}")
+    if call.name == "tirx.BindTarget" and call.args:
+        get_target(str(call.args[0]))
+        return info
+    for argument, value in zip(info.args, call.args, strict=False):
+        complaint = argument.complaint(value)
+        if complaint is not None:
+            raise ValueError(f"{call.name}: {complaint}, not {value!r}")
+    if any(argument.required for argument in info.args[len(call.args) :]):
+        missing = info.args[len(call.args)].name
+        raise ValueError(f"{call.name} needs its argument {missing}")
+    return info
+
+
+def make_pass(call: PassCall) -> Any:
+    """TVM's pass for the call: a function of a module, within the current PassContext.
+
+    Raises:
+        ValueError: no such pass, or arguments that it doesn't take.
+    """
+    info = check_call(call)
+    dialect, name = call.name.split(".")
+    constructor = getattr(DIALECTS[dialect], name)
+    if name == "BindTarget":
+        return constructor(bound_target(str(call.args[0])))
+    positional: list[JSONScalar] = []
+    config: dict[str, Any] = {}
+    for argument, value in zip(info.args, call.args, strict=False):
+        if argument.config:
+            config = {argument.config: json.loads(str(value))}
+        else:
+            positional.append(value)
+    made = constructor(*positional)
+    return WithConfig(made, config) if any(config.values()) else made
+
+
+class WithConfig:
+    """A pass that runs with entries of its own in the PassContext's configuration."""
+
+    def __init__(self, made: Any, config: dict[str, Any]) -> None:
+        self.made = made
+        self.config = config
+
+    def __call__(self, module: Any) -> Any:
+        current = tvm.transform.PassContext.current()
+        config = {**dict(current.config.items()), **self.config}
+        with tvm.transform.PassContext(opt_level=current.opt_level, config=config):
+            return self.made(module)
+
+
+def bound_target(name: str) -> Any:
+    """TVM's target of this name, with itself as the host, as tvm.tirx.build binds it."""
+    target = tvm.target.Target(get_target(name).description())
+    return target.with_host(target)

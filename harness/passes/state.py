@@ -1,0 +1,176 @@
+"""States: what a module is at a point of its lowering, as far as passes care.
+
+A module has a set of states. `initial_states` reads it off the module itself, so that programs
+which begin half lowered are judged right; from there the catalogue says what each pass changes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any
+
+import tvm_ffi
+from tvm import tirx
+
+from harness.case import module_text
+
+
+class State(StrEnum):
+    """A fact about a module. Each names something that some pass relies on."""
+
+    STRUCTURED = "structured"  # blocks, multi-dimensional buffers and loops as written
+    BLOCK_VARIABLES = "block-variables"  # not yet substituted by what they are bound to
+    MATCH_REGIONS = "match-regions"  # buffer matches not yet lowered to offsets
+    CANONICAL_LOOPS = "canonical-loops"  # all loops start at zero with step one
+    UNIQUE_DEFINITIONS = "unique-definitions"  # each variable and buffer is defined once
+    MARKED_JUMPS = "marked-jumps"  # loops with a break or continue in them are marked as such
+    NO_INIT = "no-init"  # no block has an init statement
+    OPAQUE_BLOCKS = "opaque-blocks"  # no block has block variables
+    NO_MATCH_BUFFERS = "no-match-buffers"
+    NO_BLOCKS = "no-blocks"  # nor loops bound to threads
+    FLAT_BUFFERS = "flat-buffers"  # all have one dimension
+    NO_BF16_COMPUTE = "no-bf16-compute"
+    NO_FP8_COMPUTE = "no-fp8-compute"
+    NO_VECTOR_LOOPS = "no-vector-loops"
+    SCALAR_LOOPS = "scalar-loops"  # no pass has made vectors of loops or buffers
+    NO_LIKELY = "no-likely"  # no condition is marked as likely
+    NO_VIRTUAL_THREADS = "no-virtual-threads"
+    SEPARATE_STORAGE = "separate-storage"  # allocations are not merged
+    SAFE_SELECTS = "safe-selects"  # no select guards a memory access
+    NARROW_INTEGERS = "narrow-integers"  # no integer is wider than 32 bits
+    NOT_INSTRUMENTED = "not-instrumented"  # stores are not guarded by assertions
+    TARGET_BOUND = "target-bound"
+    TARGET_FREE = "target-free"
+    ENTRY_ANNOTATED = "entry-annotated"
+    HOST_AND_DEVICE = "host-and-device"  # not yet split into host and device functions
+    SPLIT = "split"
+    PLAIN_SIGNATURE = "plain-signature"  # main takes its buffers as they are
+    PACKED_API = "packed-api"
+    NO_BF16_STORAGE = "no-bf16-storage"
+    NO_FP8_STORAGE = "no-fp8-storage"
+    BUILTINS_LOWERED = "builtins-lowered"
+    INTRINSICS_LOWERED = "intrinsics-lowered"
+    NEVER = "never"  # no module has it: the need of a pass that is never legal here
+
+
+# What holds for every module that a case may begin with: there is no telling from the module.
+ALWAYS = frozenset(
+    {
+        State.STRUCTURED,
+        State.BLOCK_VARIABLES,
+        State.MATCH_REGIONS,
+        State.SCALAR_LOOPS,
+        State.SEPARATE_STORAGE,
+        State.NOT_INSTRUMENTED,
+        State.HOST_AND_DEVICE,
+        State.PLAIN_SIGNATURE,
+    }
+)
+VECTORIZED = int(tirx.ForKind.VECTORIZED)
+THREAD_BINDING = int(tirx.ForKind.THREAD_BINDING)
+
+
+def initial_states(module: Any) -> frozenset[State]:
+    """The states that the module has before any pass."""
+    definitions: list[Any] = []
+    constants: list[Any] = []
+    for function in module.functions.values():
+        if isinstance(function, tirx.PrimFunc):
+            tvm_ffi.structural_walk(function.body, (_DEFINITIONS, definitions.append))
+            tvm_ffi.structural_walk(function.body, (tirx.IntImm, constants.append))
+    wide = any(str(constant.ty.dtype) in ("int64", "uint64") for constant in constants)
+    return _Reader(json.loads(module_text(module))["nodes"], definitions, wide).states()
+_DEFINITIONS = (tirx.For, tirx.Bind, tirx.Let, tirx.AllocBuffer, tirx.DeclBuffer)
+
+
+class _Reader:
+    """Reads states off the nodes of a module's JSON, where nodes refer to others by index."""
+
+    def __init__(self, nodes: list[dict[str, Any]], definitions: list[Any], wide: bool) -> None:
+        self.nodes = nodes
+        self.wide_constants = wide
+        self.definitions = definitions
+        self.loops = [node for node in definitions if isinstance(node, tirx.For)]
+        self.operators = {
+            str(node["data"]).rsplit(".", 1)[-1] for node in nodes if node["type"] == "ir.Op"
+        }
+        self.kinds = {node["type"].rsplit(".", 1)[-1] for node in nodes}
+        self.dtypes = {
+            str(node["data"]["dtype"]) for node in nodes if node["type"] == "ir.PrimType"
+        }
+
+    def states(self) -> frozenset[State]:
+        strings = {node["data"] for node in self.nodes if node["type"] == "ffi.String"}
+        loop_kinds = {int(loop.kind) for loop in self.loops}
+        blocks = list(self.of_kind("SBlock"))
+        facts = {
+            State.CANONICAL_LOOPS: all(_is_canonical(loop) for loop in self.loops),
+            State.NO_INIT: not any(self.present(block["init"]) for block in blocks),
+            State.OPAQUE_BLOCKS: not any(self.filled(block["iter_vars"]) for block in blocks),
+            State.NO_MATCH_BUFFERS: not any(self.filled(b["match_buffers"]) for b in blocks),
+            State.NO_BLOCKS: not blocks and THREAD_BINDING not in loop_kinds,
+            State.FLAT_BUFFERS: all(self.one_dimension(b) for b in self.of_kind("BufferType")),
+            State.NO_VECTOR_LOOPS: VECTORIZED not in loop_kinds,
+            State.NO_LIKELY: "likely" not in self.operators,
+            State.MARKED_JUMPS: not self.operators & {"break_loop", "continue_loop"},
+            State.UNIQUE_DEFINITIONS: self.defines_once(),
+            State.NO_VIRTUAL_THREADS: not any(s.startswith(("vthread", "virtual_")) for s in strings),
+            State.NO_BF16_COMPUTE: not self.has_dtype("bfloat16"),
+            State.NO_FP8_COMPUTE: not self.has_dtype("float8", "float4", "float6"),
+            State.NO_BF16_STORAGE: not self.has_dtype("bfloat16"),
+            State.NO_FP8_STORAGE: not self.has_dtype("float8", "float4", "float6"),
+            State.SAFE_SELECTS: "Select" not in self.kinds,
+            State.NARROW_INTEGERS: not self.has_wide_integers(),
+            State.TARGET_BOUND: "target" in strings and "Target" in self.kinds,
+            State.TARGET_FREE: "Target" not in self.kinds,
+            State.ENTRY_ANNOTATED: "tirx.is_entry_func" in strings,
+        }
+        return ALWAYS | {state for state, holds in facts.items() if holds}
+
+    def defines_once(self) -> bool:
+        defined = [_defined(node) for node in self.definitions]
+        return len(set(defined)) == len(defined)
+
+    def of_kind(self, *kinds: str) -> Iterator[dict[str, Any]]:
+        for node in self.nodes:
+            if node["type"].rsplit(".", 1)[-1] in kinds:
+                yield node["data"]
+
+    def present(self, index: int) -> bool:
+        return bool(self.nodes[index]["type"] != "None")
+
+    def filled(self, index: int) -> bool:
+        return bool(self.nodes[index]["data"])
+
+    def one_dimension(self, buffer: dict[str, Any]) -> bool:
+        return len(self.nodes[buffer["shape"]]["data"]) == 1
+
+    def has_dtype(self, *prefixes: str) -> bool:
+        return any(dtype.startswith(prefixes) for dtype in self.dtypes)
+
+    def has_wide_integers(self) -> bool:
+        wide = {
+            index
+            for index, node in enumerate(self.nodes)
+            if node["type"] == "ir.PrimType"
+            and str(node["data"]["dtype"]).startswith(("int64", "uint64"))
+        }
+        # Types of functions hold their shapes as 64-bit constants, which are in no expression.
+        return self.wide_constants or any(
+            node["data"].get("ty") in wide or node["data"].get("dtype") in wide
+            for node in self.nodes
+            if isinstance(node.get("data"), dict) and node["type"] not in ("ir.IntImm", "ir.PrimType")
+        )
+
+
+def _is_canonical(loop: Any) -> bool:
+    return isinstance(loop.min, tirx.IntImm) and int(loop.min) == 0 and loop.step is None
+
+
+def _defined(node: Any) -> Any:
+    """The variable that a loop, binding or buffer declaration defines; compared by identity."""
+    if isinstance(node, tirx.For):
+        return node.loop_var
+    return node.var if isinstance(node, (tirx.Bind, tirx.Let)) else node.buffer

@@ -1,0 +1,120 @@
+"""Reference: what a module means on its inputs, and what its plain build makes of it.
+
+Interpreting and plainly building a module is half the work of a verdict and the same for every pass
+sequence, so both are kept for the modules seen last.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from harness import compat
+from harness.case import Case, CaseError, load_module
+from harness.inputs import Argument, InputError, make_inputs
+from harness.semantics import (
+    AssertFailed,
+    StepLimit,
+    UndefinedBehaviour,
+    Unsupported,
+    compile_program,
+)
+from harness.semantics.compare import Expectation, expect
+from harness.stages import STAGES
+
+KEPT = 8
+STEP_LIMIT = 2_000_000
+
+
+class Invalid(Exception):
+    """The case itself is at fault; the message says how."""
+
+
+@dataclass
+class Reference:
+    """A module with its inputs and the expectation of its outputs (None: not interpretable).
+
+    `kept` holds what later steps want to keep beside the module, such as its plain build.
+    """
+
+    module: Any
+    inputs: list[Argument]
+    expectation: Expectation | None
+    not_interpreted: str = ""
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def fresh_inputs(self) -> list[Argument]:
+        return copy_arguments(self.inputs)
+
+
+def copy_arguments(arguments: list[Argument]) -> list[Argument]:
+    return [item.copy() if isinstance(item, np.ndarray) else item for item in arguments]
+
+
+_kept: OrderedDict[tuple[str, int], Reference | Invalid] = OrderedDict()
+
+
+def reference_of(case: Case) -> Reference:
+    """The reference of the case's module and inputs.
+
+    Raises:
+        Invalid: the module is malformed, has undefined behaviour on these inputs, fails an
+            assertion, or runs too long.
+    """
+    key = (case.module, case.input_seed)
+    found = _kept.pop(key, None)
+    if found is None:
+        try:
+            found = _make(case)
+        except Invalid as invalid:
+            found = invalid
+    _kept[key] = found
+    while len(_kept) > KEPT:
+        _kept.popitem(last=False)
+    if isinstance(found, Invalid):
+        raise found
+    return found
+
+
+def _make(case: Case) -> Reference:
+    with STAGES.inside_tvm("load"):
+        try:
+            module = load_module(case.module)
+        except CaseError as error:
+            raise Invalid(str(error)) from None
+        complaint = compat.is_well_formed(module)
+    if complaint is not None:
+        raise Invalid(f"ill-formed: {complaint}")
+    STAGES.enter("reference")
+    try:
+        function = module["main"]
+    except Exception:  # the FFI's own error for a missing name
+        raise Invalid("the module has no function main") from None
+    try:
+        inputs = make_inputs(function, case.input_seed)
+    except InputError as error:
+        raise Invalid(str(error)) from None
+    return interpret(module, inputs)
+
+
+def interpret(module: Any, inputs: list[Argument]) -> Reference:
+    """Run the reference interpreter on the module.
+
+    Raises:
+        Invalid: undefined behaviour, a failed assertion or too many steps.
+    """
+    try:
+        program = compile_program(module)
+        expectation = expect(program, copy_arguments(inputs), step_limit=STEP_LIMIT)
+    except Unsupported as reason:
+        return Reference(module, inputs, None, str(reason))
+    except UndefinedBehaviour as fault:
+        raise Invalid(f"{fault.kind}: {fault}") from None
+    except AssertFailed as failure:
+        raise Invalid(f"assertion: {failure}") from None
+    except StepLimit:
+        raise Invalid(f"more than {STEP_LIMIT} steps") from None
+    return Reference(module, inputs, expectation)

@@ -1,0 +1,175 @@
+"""Expectation: what a program's outputs must be, and how far a correct compilation may deviate.
+
+The program runs once plainly and a few times in noise mode. Per element:
+
+* an integer (or bool) is exact, unless it differed between the runs: then it hangs on a float
+  comparison or conversion near a tie, is *unstable* and not compared;
+* a float may deviate by SAFETY times the largest deviation that a noise run showed for it, or for
+  the median element of its buffer if that is more (three runs may all happen to miss an element's
+  own sensitivity), and by a few units in the last place on top;
+* an element that is NaN or infinite in some runs and not in others is unstable; else NaN must be
+  NaN and an infinity the same infinity;
+* zeros of either sign are equal. Where a zero's sign decides something (division, copysign, atan2),
+  noise mode tries both signs, and what hangs on it is unstable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.semantics.dtypes import parse
+from harness.semantics.program import STEP_LIMIT, Argument, Program
+
+SAFETY = 8.0
+ULPS = 4.0
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """The first element that is wrong. `buffer` counts all parameters, scalars too."""
+
+    buffer: int
+    index: tuple[int, ...]
+    expected: Any
+    actual: Any
+    tolerance: float
+    count: int  # the number of wrong elements in this buffer
+
+    def __str__(self) -> str:
+        where = ", ".join(str(part) for part in self.index)
+        near = f" within {self.tolerance:.3g}" if self.tolerance else ""
+        more = f", and {self.count - 1} more" if self.count > 1 else ""
+        return (
+            f"parameter {self.buffer}[{where}] is {self.actual!r}, "
+            f"expected {self.expected!r}{near}{more}"
+        )
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """Reference outputs (one a parameter), tolerances, and which elements are not compared."""
+
+    outputs: tuple[Argument, ...]
+    tolerances: tuple[np.ndarray | None, ...]  # None: exact
+    unstable: tuple[np.ndarray | None, ...]  # None: all are stable
+
+    @property
+    def unstable_fraction(self) -> float:
+        """The share of the buffers' elements that are not compared."""
+        total = sum(output.size for output in self.outputs if isinstance(output, np.ndarray))
+        skipped = sum(int(mask.sum()) for mask in self.unstable if mask is not None)
+        return skipped / total if total else 0.0
+
+    def mismatch(self, actual: list[Argument] | tuple[Argument, ...]) -> Mismatch | None:
+        """The first wrong element of outputs in the order of the parameters, or None.
+
+        Raises:
+            ValueError: not the shapes and dtypes of the outputs.
+        """
+        for number, (expected, got) in enumerate(zip(self.outputs, actual, strict=True)):
+            if not isinstance(expected, np.ndarray):
+                continue
+            if not isinstance(got, np.ndarray) or (got.shape, got.dtype) != (
+                expected.shape, expected.dtype,
+            ):  # fmt: skip
+                raise ValueError(f"parameter {number} has another shape or dtype than expected")
+            found = self._compare(number, expected, got)
+            if found is not None:
+                return found
+        return None
+
+    def _compare(self, number: int, expected: np.ndarray, got: np.ndarray) -> Mismatch | None:
+        tolerance, unstable = self.tolerances[number], self.unstable[number]
+        if expected.tobytes() == got.tobytes():
+            return None
+        if tolerance is None:
+            wrong = expected != got
+        else:
+            with np.errstate(all="ignore"):
+                wide, other = _wide(expected), _wide(got)
+                same = (wide == other) | (np.isnan(wide) & np.isnan(other))
+                wrong = ~(same | (np.abs(wide - other) <= tolerance))
+        if unstable is not None:
+            wrong &= ~unstable
+        count = int(np.count_nonzero(wrong))
+        if not count:
+            return None
+        index = tuple(int(part) for part in np.argwhere(wrong)[0])
+        allowed = 0.0 if tolerance is None else float(tolerance[index])
+        return Mismatch(number, index, expected[index].item(), got[index].item(), allowed, count)
+
+
+def expect(
+    program: Program,
+    args: list[Argument],
+    noise_runs: int = 3,
+    *,
+    step_limit: int = STEP_LIMIT,
+) -> Expectation:
+    """The expectation of a program on these arguments, which stay as they are.
+
+    Raises:
+        UndefinedBehaviour, AssertFailed, StepLimit: the program has no result on these arguments,
+            or rounding decides whether it has.
+    """
+    outputs = _copies(args)
+    program.run(outputs, step_limit=step_limit)
+    runs: list[list[Argument]] = []
+    if not program.is_exact:
+        for seed in range(1, noise_runs + 1):
+            run = _copies(args)
+            program.run(run, noise_seed=seed, step_limit=step_limit)
+            runs.append(run)
+    tolerances: list[np.ndarray | None] = []
+    unstable: list[np.ndarray | None] = []
+    for number, output in enumerate(outputs):
+        noisy = [run[number] for run in runs]
+        tolerance, mask = _spread(output, noisy, program.operations)
+        tolerances.append(tolerance)
+        unstable.append(mask)
+    return Expectation(tuple(outputs), tuple(tolerances), tuple(unstable))
+
+
+def _copies(args: list[Argument]) -> list[Argument]:
+    return [value.copy() if isinstance(value, np.ndarray) else value for value in args]
+
+
+def _wide(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float64)
+
+
+def _spread(
+    output: Argument, noisy: list[Argument], operations: int
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The tolerance and the unstable elements of one output."""
+    if not isinstance(output, np.ndarray) or not noisy:
+        return None, None
+    if output.dtype.name not in FLOATS:
+        changed = np.zeros(output.shape, np.bool_)
+        for run in noisy:
+            changed |= run != output
+        return None, changed if changed.any() else None
+    reference = _wide(output)
+    finite = np.isfinite(reference)
+    unstable = np.zeros(output.shape, np.bool_)
+    deviation = np.zeros(output.shape)
+    with np.errstate(all="ignore"):
+        for run in noisy:
+            wide = _wide(np.asarray(run))
+            same = (wide == reference) | (np.isnan(wide) & np.isnan(reference))
+            unstable |= ~same & ~(finite & np.isfinite(wide))
+            difference = np.where(same, 0.0, np.abs(wide - reference))
+            deviation = np.maximum(deviation, np.nan_to_num(difference, posinf=0.0))
+    moved = deviation[deviation > 0]
+    typical = float(np.median(moved)) if moved.size else 0.0
+    epsilon = parse(output.dtype.name).epsilon
+    ulps = (ULPS + np.sqrt(operations)) * epsilon * np.where(finite, np.abs(reference), 0.0)
+    return SAFETY * np.maximum(deviation, typical) + ulps, _or_none(unstable)
+
+
+def _or_none(mask: np.ndarray) -> np.ndarray | None:
+    return mask if mask.any() else None

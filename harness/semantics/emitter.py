@@ -1,0 +1,59 @@
+"""Emitter: the Python source of one function, line by line, while it is being compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from harness.semantics.ranges import Operand
+
+STEP = "  "
+
+
+class Emitter:
+    """Collects lines at the current indentation and hands out fresh names."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._indent = STEP
+        self._names = 0
+
+    def emit(self, text: str) -> None:
+        self.lines.append(self._indent + text)
+
+    def fresh(self, prefix: str) -> str:
+        self._names += 1
+        return f"{prefix}{self._names}"
+
+    def temporary(self, code: str) -> str:
+        """The name of a local variable that now holds the value of the code."""
+        name = self.fresh("t")
+        self.emit(f"{name} = {code}")
+        return name
+
+    def atom(self, operand: Operand) -> Operand:
+        """The same operand under a name or number, so that its code may be repeated."""
+        if operand.is_atom or operand.is_constant:
+            return operand
+        return Operand(self.temporary(operand.code), operand.low, operand.high)
+
+    @contextmanager
+    def indented(self, header: str) -> Iterator[None]:
+        """A compound statement; never left empty."""
+        self.emit(header)
+        outer, before = self._indent, len(self.lines)
+        self._indent += STEP
+        yield
+        if len(self.lines) == before:
+            self.emit("pass")
+        self._indent = outer
+
+    @contextmanager
+    def captured(self, deeper: bool = False) -> Iterator[list[str]]:
+        """Lines emitted inside go to the list given instead, one level deeper if asked."""
+        outer_lines, outer_indent = self.lines, self._indent
+        self.lines = []
+        if deeper:
+            self._indent += STEP
+        yield self.lines
+        self.lines, self._indent = outer_lines, outer_indent

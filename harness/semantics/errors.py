@@ -1,0 +1,48 @@
+"""What running a program under the reference semantics may raise besides a result.
+
+`UndefinedBehaviour` makes a case invalid (the program is at fault), `Unsupported` says that the
+interpreter has no opinion, and `AssertFailed` and `StepLimit` are defined ways to end early.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+KINDS = frozenset({
+    "signed-overflow",  # the result of signed integer arithmetic does not fit its dtype
+    "out-of-range",  # an index outside the buffer's shape
+    "division-by-zero",  # of integers
+    "unwritten-read",  # an element of an allocated buffer is read before it is written
+    "data-race",  # two iterations of a concurrent loop touch an element and one writes it
+    "bad-cast",  # a float that the integer dtype can't hold, or NaN
+    "bad-shift",  # a shift by a negative amount, or by the width or more
+    "bad-argument",  # an intrinsic outside its domain, such as clz(0)
+    "false-assume",  # T.assume of something false
+    "block-domain",  # a block's iteration variable is bound outside its declared domain
+    "undeclared-access",  # a block accesses what its read and write regions don't cover
+})  # fmt: skip
+
+
+class Unsupported(Exception):
+    """The program uses a construct whose meaning the interpreter doesn't model; names it."""
+
+
+class UndefinedBehaviour(Exception):
+    """The program does on these inputs what TIR gives no meaning to; `kind` is one of KINDS."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class AssertFailed(Exception):
+    """An AssertStmt was false: a defined error of the program itself."""
+
+
+class StepLimit(Exception):
+    """The program ran longer than the caller allowed."""
+
+
+def undefined(kind: str, message: str) -> NoReturn:
+    """Raise UndefinedBehaviour; an expression, so that generated code may call it anywhere."""
+    raise UndefinedBehaviour(kind, message)

@@ -1,0 +1,84 @@
+"""The c target: TVM's C code generator, its source compiled by the system's C compiler."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import tvm
+import tvm_ffi.libinfo
+
+from harness.targets.executable import Executable
+
+COMPILERS = ("gcc", "clang", "cc")
+# -ffp-contract=off and plain IEEE arithmetic, as what is compiled is compared with an interpreter.
+FLAGS = ("-shared", "-fPIC", "-O1", "-w", "-ffp-contract=off", "-fno-strict-aliasing")
+COMPILE_SECONDS = 60
+
+
+class CompilerRejected(Exception):
+    """The C compiler refuses the generated source: invalid code generation."""
+
+
+class C:
+    """C source, compiled to a shared library by $CC, gcc or clang, and loaded in this process."""
+
+    name = "c"
+
+    def available(self) -> str | None:
+        if tvm.get_global_func("target.build.c", allow_missing=True) is None:
+            return "this TVM is built without its C code generator; install the apache-tvm wheel"
+        if compiler() is None:
+            return "no C compiler found; install gcc or clang, or name one in $CC"
+        return None
+
+    def description(self) -> dict[str, object]:
+        return {"kind": "c"}
+
+    def build(self, lowered: Any) -> Executable:
+        """Generate, compile and load.
+
+        Raises:
+            CompilerRejected: the compiler refuses the source; the message has its first complaint.
+            RuntimeError: there is no compiler.
+        """
+        build = tvm.get_global_func("target.build.c")
+        source = build(lowered, tvm.target.Target(self.description()))
+        directory = tempfile.TemporaryDirectory(prefix="tzer-c-")
+        library = compile_library(str(source.inspect_source()), Path(directory.name))
+        return Executable(tvm.runtime.load_module(str(library)), keep=directory)
+
+
+def compiler() -> str | None:
+    """The path of the C compiler, or None."""
+    names = (os.environ.get("CC", ""), *COMPILERS)
+    return next((path for name in names if name and (path := shutil.which(name))), None)
+
+
+def compile_library(source: str, directory: Path) -> Path:
+    """Compile C source to a shared library in `directory`; see `C.build` for what it raises."""
+    found = compiler()
+    if found is None:
+        raise RuntimeError("no C compiler found; install gcc or clang, or name one in $CC")
+    text, library = directory / "module.c", directory / "module.so"
+    text.write_text(source)
+    command = [found, *FLAGS, *_include_flags(), str(text), "-o", str(library), "-lm"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_SECONDS)
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if "error" in line]
+        complaint = (lines or done.stderr.splitlines() or ["no message"])[0]
+        raise CompilerRejected(complaint.replace(f"{text}:", "line "))
+    return library
+
+
+def _include_flags() -> list[str]:
+    folders = [
+        tvm.libinfo.find_include_path(),
+        tvm_ffi.libinfo.find_include_path(),
+        tvm_ffi.libinfo.find_dlpack_include_path(),
+    ]
+    return [f"-I{folder}" for folder in dict.fromkeys(map(str, folders))]

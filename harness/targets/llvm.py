@@ -1,0 +1,44 @@
+"""The llvm targets: TVM's LLVM code generator, compiled and run in this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import tvm
+
+from harness.targets.executable import Executable
+
+NATIVE_CPU = "native"  # replaced by the name of this machine's processor
+
+
+@dataclass(frozen=True)
+class LLVM:
+    """One set of options of the LLVM code generator."""
+
+    name: str
+    options: dict[str, object] = field(default_factory=dict)
+
+    def available(self) -> str | None:
+        if tvm.get_global_func("target.build.llvm", allow_missing=True) is None:
+            return "this TVM is built without LLVM; install the apache-tvm wheel from PyPI"
+        return None
+
+    def description(self) -> dict[str, object]:
+        options = dict(self.options)
+        if options.get("mcpu") == NATIVE_CPU:
+            options["mcpu"] = str(tvm.target.codegen.llvm_get_system_cpu())
+        return {"kind": "llvm", **options}
+
+    def build(self, lowered: Any) -> Executable:
+        build = tvm.get_global_func("target.build.llvm")
+        return Executable(build(lowered, tvm.target.Target(self.description())))
+
+
+LLVM_TARGETS = (
+    LLVM("llvm"),
+    LLVM("llvm-O0", {"opt-level": 0}),
+    LLVM("llvm-O1", {"opt-level": 1}),
+    LLVM("llvm-O3", {"opt-level": 3}),
+    LLVM("llvm-native", {"mcpu": NATIVE_CPU}),
+)

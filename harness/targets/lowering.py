@@ -1,0 +1,57 @@
+"""Lowering: from a module and its pass calls to an executable, with a look at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tvm
+
+from harness import passes
+from harness.case import PassCall
+from harness.targets import Executable, Target
+
+PassCallback = Callable[[int, PassCall], None]
+AfterPass = Callable[[int, PassCall, Any], None]
+PLAIN_OPT_LEVEL = 0
+
+
+def lower(
+    module: Any,
+    calls: Sequence[PassCall],
+    *,
+    target: Target | None = None,
+    opt_level: int = 2,
+    before_pass: PassCallback | None = None,
+    after_pass: AfterPass | None = None,
+) -> Any:
+    """The module after the passes, each under a PassContext of this optimisation level.
+
+    `before_pass` gets position and call, `after_pass` the module as well; what they raise ends the
+    lowering. `target` is only for passes that look at the current target; the target that the
+    module is compiled for is what a BindTarget among the calls names.
+
+    Raises:
+        ValueError: a call is of no known pass, or has wrong arguments.
+        Exception: whatever TVM raises in a pass.
+    """
+    made = [passes.make_pass(call) for call in calls]
+    with tvm.transform.PassContext(opt_level=opt_level):
+        for index, (call, apply) in enumerate(zip(calls, made, strict=True)):
+            if before_pass is not None:
+                before_pass(index, call)
+            module = apply(module)
+            if after_pass is not None:
+                after_pass(index, call, module)
+    return module
+
+
+def finish(module: Any, target: Target) -> Executable:
+    """Code generation for a module that is lowered to the end, and loading what comes out."""
+    return target.build(module)
+
+
+def plain_build(module: Any, target: Target) -> Executable:
+    """Build by the passes that no lowering can do without, at optimisation level 0."""
+    calls = passes.complete(passes.initial_states(module), (), target.name)
+    return finish(lower(module, calls, target=target, opt_level=PLAIN_OPT_LEVEL), target)

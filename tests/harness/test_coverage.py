@@ -1,0 +1,178 @@
+"""Native coverage: blocks of the stock library by source file, each reported once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tvm
+
+from harness import compat
+from harness.coverage import blockmap, native
+from harness.coverage.blockmap import BlockMap
+from harness.coverage.python_lines import PythonCoverage
+from harness.coverage.scope import DEFAULT_SCOPE, GROUPS, resolve_scope
+from harness.targets.llvm import LLVM
+from harness.targets.lowering import plain_build
+from tests import programs
+
+pytestmark = [
+    pytest.mark.native,
+    pytest.mark.skipif(not native.available()[0], reason=native.available()[1]),
+]
+
+
+@pytest.fixture(scope="module")
+def block_map() -> BlockMap:
+    return native.load_block_map()
+
+
+@pytest.fixture(scope="module")
+def coverage(block_map: BlockMap) -> Iterator[native.NativeCoverage]:
+    """The one set of breakpoints of this process, disarmed again for the tests of other files."""
+    made = native.NativeCoverage(block_map, ("src/",))
+    yield made
+    made.disarm_all()
+
+
+def _lowered() -> object:
+    module = programs.matmul()
+    for dialect, name in (
+        ("s_tir", "LowerInitBlock"),
+        ("s_tir", "ConvertBlocksToOpaque"),
+        ("s_tir", "LowerOpaqueBlock"),
+        ("tirx", "FlattenBuffer"),
+    ):
+        module = getattr(getattr(tvm, dialect).transform, name)()(module)
+    return module
+
+
+def _files(block_map: BlockMap, blocks: np.ndarray) -> set[str]:
+    return {block_map.files[index] for index in np.unique(block_map.block_file[blocks])}
+
+
+def test_the_map_covers_the_compiler(block_map: BlockMap) -> None:
+    assert len(block_map.files) > 300
+    assert len(block_map.blocks) > 1_000_000
+    assert len(block_map.block_file) == len(block_map.blocks)
+
+
+def test_blocks_ascend_and_begin_inside_known_functions(block_map: BlockMap) -> None:
+    assert (np.diff(block_map.blocks.astype(np.int64)) > 0).all()
+    function = np.searchsorted(block_map.functions, block_map.blocks, side="right") - 1
+    assert (block_map.function_file[function] == block_map.block_file).all()
+
+
+def test_a_function_start_is_located_in_its_own_file(block_map: BlockMap) -> None:
+    for block in (0, len(block_map.blocks) // 2, len(block_map.blocks) - 1):
+        offset = int(block_map.blocks[block])
+        file, start = block_map.locate(offset)
+        assert file == block_map.files[block_map.block_file[block]]
+        assert start <= offset
+
+
+def test_every_group_of_the_default_scope_has_files(block_map: BlockMap) -> None:
+    for group in GROUPS:
+        assert len(block_map.in_scope(resolve_scope([group]))) > 1000, group
+    everything = len(block_map.in_scope(("src/",)))
+    assert 0 < len(block_map.in_scope(DEFAULT_SCOPE)) < everything == len(block_map.blocks)
+
+
+def test_an_unknown_scope_is_told_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="unknown scope 'analyser'.*analyzer"):
+        resolve_scope(["analyser"])
+
+
+def test_a_pass_reaches_its_own_source_and_not_another_passes(
+    block_map: BlockMap, coverage: native.NativeCoverage
+) -> None:
+    lowered = _lowered()
+    coverage.arm()
+    coverage.drain()
+    tvm.tirx.transform.UnrollLoop()(lowered)
+    files = _files(block_map, coverage.drain())
+    assert "src/tirx/transform/unroll_loop.cc" in files
+    assert "src/tirx/transform/storage_rewrite.cc" not in files
+
+
+def test_a_block_is_reported_once_until_it_is_armed_again(
+    coverage: native.NativeCoverage,
+) -> None:
+    lowered = _lowered()
+    unroll = tvm.tirx.transform.UnrollLoop()
+    for _ in range(3):  # allocation and hash order settle
+        unroll(lowered)
+    coverage.arm()
+    coverage.drain()
+    unroll(lowered)
+    first = coverage.drain()
+    unroll(lowered)
+    assert len(coverage.drain()) < len(first) / 20
+    coverage.arm(first)
+    unroll(lowered)
+    assert len(np.intersect1d(coverage.drain(), first)) > 0.95 * len(first)
+
+
+def test_a_disarmed_block_is_not_reported(coverage: native.NativeCoverage) -> None:
+    lowered = _lowered()
+    coverage.arm()
+    coverage.disarm_all()
+    coverage.drain()
+    tvm.tirx.transform.UnrollLoop()(lowered)
+    assert len(coverage.drain()) == 0
+
+
+def test_a_forked_child_has_breakpoints_of_its_own(coverage: native.NativeCoverage) -> None:
+    lowered = _lowered()
+    coverage.arm()
+    coverage.drain()
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        tvm.tirx.transform.UnrollLoop()(lowered)
+        os.write(writer, str(len(coverage.drain())).encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert int(os.read(reader, 100)) > 100
+    tvm.tirx.transform.UnrollLoop()(lowered)
+    assert len(coverage.drain()) > 100
+
+
+def test_armed_code_computes_the_same(coverage: native.NativeCoverage) -> None:
+    module = programs.scaled_sum("float16")
+    source, plain, armed = (np.full((3, 5), 3, np.float16) for _ in range(3))
+    coverage.disarm_all()
+    plain_build(module, LLVM("llvm")).run([source, plain])
+    coverage.arm()
+    plain_build(module, LLVM("llvm")).run([source, armed])
+    assert np.array_equal(plain, armed)
+    assert plain[0, 0] == 7
+
+
+def test_an_unknown_block_is_refused(coverage: native.NativeCoverage) -> None:
+    with pytest.raises(IndexError):
+        coverage.arm(np.array([2**31], np.uint32))
+
+
+def test_a_damaged_cache_is_made_anew(block_map: BlockMap, tmp_path: Path) -> None:
+    path = native.library_path()
+    assert path is not None
+    kept = tmp_path / f"blocks-{blockmap.FORMAT}-{block_map.build_id}.npz"
+    kept.write_bytes(b"PK\x03\x04 cut off")
+    made = blockmap.load(path, tmp_path)
+    assert np.array_equal(made.blocks, block_map.blocks)
+    assert np.array_equal(blockmap.load(path, tmp_path).block_file, block_map.block_file)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_python_lines_are_those_that_ran_since_the_start() -> None:
+    recorder = PythonCoverage()
+    recorder.start()
+    compat.is_well_formed(programs.matmul())
+    first = recorder.stop()
+    assert any(file.startswith("te/") for file, _ in first)
+    recorder.start()
+    assert not any(file.startswith("te/") for file, _ in recorder.stop())
