@@ -1,0 +1,328 @@
+"""The commands of tzer.
+
+Reading commands never import TVM, and everything heavy is imported where it is used: `--help`,
+`stats` and `findings` are to answer at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tzer import __version__
+
+if TYPE_CHECKING:
+    from corpus.store import Finding, Store
+    from tzer.options import CampaignOptions
+
+WRONG_USE = 2
+UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+DEFAULT_TIME = "10m"
+STRATEGIES = ("joint", "random-pass", "ir-only", "general-only", "no-coverage")
+
+
+class Duration(click.ParamType):
+    """A time such as 90s, 10m, 8h or 1h30m, in seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        if isinstance(value, float):
+            return value
+        parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", value.strip().lower())
+        if not parts or not any(parts.groups()):
+            self.fail(f"{value!r} is no time; give one such as 90s, 10m, 8h or 1h30m", param, ctx)
+        seconds = sum(
+            int(part or 0) * scale for part, scale in zip(parts.groups(), UNITS.values(), strict=True)
+        )
+        if seconds <= 0:
+            self.fail("the time must be more than nothing", param, ctx)
+        return seconds
+
+
+class Names(click.ParamType):
+    """Several names, separated by commas."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+folder = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+as_json = click.option("--json", "json_output", is_flag=True, help="Print one JSON value.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tzer")
+def cli() -> None:
+    """Hunt bugs in the low-level compiler of Apache TVM."""
+
+
+@cli.command()
+@click.option("--time", "time_s", type=Duration(), help=f"How long, e.g. 8h. [{DEFAULT_TIME}]")
+@click.option("--tests", type=click.IntRange(min=1), help="How many tests instead.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Workers. [one a processor]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("campaign"),
+    show_default=True,
+    help="The campaign's folder; the same one again resumes it.",
+)
+@click.option("--target", "targets", type=Names(), default="llvm", show_default=True)
+@click.option("--scope", type=Names(), help="Source groups that coverage counts in.")
+@click.option("--seed", type=int, help="Makes the campaign's choices repeatable.")
+@click.option("--strategy", type=click.Choice(STRATEGIES), default="joint", show_default=True)
+@click.option(
+    "--tolerance",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    help="Fruitless mutations of a program in a row before its passes have their turn.",
+)
+@as_json
+def fuzz(
+    time_s: float | None,
+    tests: int | None,
+    jobs: int | None,
+    out: Path,
+    targets: tuple[str, ...],
+    scope: tuple[str, ...] | None,
+    seed: int | None,
+    strategy: str,
+    tolerance: int,
+    json_output: bool,
+) -> None:
+    """Run a campaign, or go on with one.
+
+    Ends when its time is over or at Ctrl-C, with everything kept. The exit status is 0 then,
+    whether or not anything was found: finding is what a campaign is for.
+    """
+    from corpus.store import Store
+    from harness.coverage.scope import DEFAULT_GROUPS, resolve_scope
+    from tzer.options import CampaignOptions
+    from tzer.progress import progress_view
+
+    if time_s is None and tests is None:
+        time_s = Duration().convert(DEFAULT_TIME, None, None)
+    options = CampaignOptions(
+        time_s,
+        tests,
+        jobs or os.cpu_count() or 1,
+        out,
+        targets,
+        resolve_scope(scope or DEFAULT_GROUPS),
+        seed,
+        strategy,
+        tolerance,
+    )
+    _check_targets(targets)
+    settings = {"strategy": strategy, "targets": list(targets), "scope": list(options.scope)}
+    with Store.create_or_resume(out, {**settings, "seed": seed}) as store:
+        with progress_view(options, store) as on_progress:
+            stats = _campaign(options, store, on_progress)
+        if json_output:
+            _print_json(stats)
+        else:
+            _print_end(out, store, stats)
+
+
+def _campaign(
+    options: CampaignOptions, store: Store, on_progress: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    from tzer.campaign import run_campaign
+
+    return run_campaign(options, store, on_progress)
+
+
+def _check_targets(targets: tuple[str, ...]) -> None:
+    """Refuse an unknown target, or one that can't work here, before anything is started."""
+    from harness.targets import get_target
+
+    if not targets:
+        raise ValueError("--target names no target; try --target llvm")
+    for name in targets:
+        reason = get_target(name).available()
+        if reason is not None:
+            raise ValueError(f"target {name}: {reason}")
+
+
+def _print_end(out: Path, store: Store, stats: dict[str, Any]) -> None:
+    findings = store.findings()
+    click.echo(
+        f"{stats['tests']} tests, {stats['native_blocks']} blocks, {len(findings)} findings in {out}"
+    )
+    if findings:
+        click.echo(f"tzer findings {out} lists them; tzer show {out} {findings[0].id} shows the first")
+
+
+@cli.command()
+@folder
+@as_json
+def stats(directory: Path, json_output: bool) -> None:
+    """What a campaign has done so far."""
+    from corpus.store import Store
+
+    with Store.open(directory) as store:
+        values = store.stats()
+    if json_output:
+        _print_json(values)
+        return
+    findings = values.pop("findings")
+    for name, value in values.items():
+        shown = f"{value:.3f}" if isinstance(value, float) else f"{value}"
+        click.echo(f"{name:22} {shown}")
+    told = ", ".join(f"{count} {kind}" for kind, count in findings.items()) or "none"
+    click.echo(f"{'findings':22} {told}")
+
+
+@cli.command()
+@folder
+@click.option("--unconfirmed", is_flag=True, help="Also those that no fresh process confirmed.")
+@as_json
+def findings(directory: Path, unconfirmed: bool, json_output: bool) -> None:
+    """What a campaign found, those in legal pass orders first."""
+    from corpus.store import Store
+
+    with Store.open(directory) as store:
+        found = store.findings(unconfirmed=unconfirmed)
+    if json_output:
+        _print_json([finding.summary() for finding in found])
+    elif not found:
+        click.echo("nothing found yet")
+    else:
+        width = _width()
+        for finding in found:
+            click.echo(_finding_line(finding, width))
+
+
+def _finding_line(finding: Finding, width: int) -> str:
+    order = "legal  " if finding.legal else "illegal"
+    line = f"{finding.id}  {finding.kind:15} {order} {finding.count:5}x  {finding.verdict.message}"
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _width() -> int:
+    """The width of the terminal; unlimited where the output goes to a file or a pipe."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+
+
+@cli.command()
+@folder
+@click.argument("identity", metavar="ID")
+def show(directory: Path, identity: str) -> None:
+    """One finding whole: what happened, the passes and the program."""
+    from corpus.store import Store
+    from harness.case import script
+
+    with Store.open(directory) as store:
+        finding = store.finding(identity)
+    verdict, case = finding.verdict, finding.case
+    click.echo(f"{finding.id}  {finding.kind}, {'legal' if finding.legal else 'illegal'} pass order")
+    click.echo(f"{verdict.message}")
+    click.echo(f"signature  {finding.signature}")
+    click.echo(f"seen       {finding.count} times, first in test {finding.first_test}")
+    click.echo(f"stage      {verdict.stage}")
+    click.echo(f"origin     {case.origin}; target {case.target}, opt level {case.opt_level}")
+    for frame in verdict.detail.get("frames", [])[:12]:
+        click.echo(f"  at {frame[1] or frame[0]}+{frame[2]:#x}")
+    for name in ("expected", "actual"):
+        if name in verdict.detail:
+            click.echo(f"{name:10} {verdict.detail[name]}")
+    click.echo("passes")
+    for call in case.passes:
+        click.echo(f"  {call}{'   <- here' if call.name == verdict.pass_name else ''}")
+    module = case.load()
+    click.echo(_highlighted(script(module) or str(module.script())))
+
+
+def _highlighted(text: str) -> str:
+    if not sys.stdout.isatty():
+        return text
+    from rich.console import Console
+    from rich.syntax import Syntax
+
+    console = Console()
+    with console.capture() as capture:
+        console.print(Syntax(text, "python", background_color="default"))
+    return capture.get()
+
+
+@cli.command()
+@folder
+@click.argument("identity", metavar="ID")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A file, else the output.")
+def repro(directory: Path, identity: str, output: Path | None) -> None:
+    """Write a script that shows a finding and needs only tvm and numpy."""
+    from corpus.store import Store
+    from tzer.reproducer import write_reproducer
+
+    with Store.open(directory) as store:
+        finding = store.finding(identity)
+    text = write_reproducer(finding.case, finding.verdict)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    aside = output.with_name(f".{output.name}.{os.getpid()}")
+    aside.write_text(text)
+    aside.replace(output)
+    click.echo(f"{output}: exits 1 where the bug shows", err=True)
+
+
+@cli.command()
+@as_json
+def doctor(json_output: bool) -> None:
+    """What works on this machine, and what to install for the rest."""
+    from harness.doctor import TZER_CHECKS
+    from harness.doctor import doctor as examine
+
+    raise SystemExit(examine(TZER_CHECKS, json_output=json_output))
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, sort_keys=True))
+
+
+def main() -> None:
+    """Run a command; what the user can mend is one line and exit status 2."""
+    try:
+        cli(standalone_mode=False, prog_name="tzer")
+    except click.exceptions.Exit as ending:
+        raise SystemExit(ending.exit_code) from None
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        raise SystemExit(130) from None
+    except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise SystemExit(0) from None
+    except Exception as error:
+        if not _is_users(error):
+            raise
+        _fail(str(error))
+
+
+def _is_users(error: Exception) -> bool:
+    """Whether the error says in one line what the user can mend."""
+    from corpus.errors import StoreError
+
+    names = ("CaseError", "CampaignError", "SandboxError", "ElfError", "Invalid")
+    users = isinstance(error, (StoreError, OSError)) or type(error).__name__ in names
+    return users or (type(error) is ValueError and "\n" not in str(error))
+
+
+def _fail(message: str) -> None:
+    click.echo(f"tzer: {message}", err=True)
+    raise SystemExit(WRONG_USE)

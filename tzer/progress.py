@@ -1,0 +1,117 @@
+"""Progress: what a person sees while a campaign runs, on standard error.
+
+A live table in a terminal; elsewhere a plain line every ten seconds, for logs.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from corpus.store import Store
+    from tzer.options import CampaignOptions
+
+PLAIN_SECONDS = 10.0
+RECENT_SECONDS = 60.0
+
+Stats = dict[str, Any]
+
+
+class Recent:
+    """How much a growing number grew in the last minute."""
+
+    def __init__(self) -> None:
+        self._points: deque[tuple[float, int]] = deque()
+
+    def add(self, value: int) -> int:
+        now = time.monotonic()
+        self._points.append((now, value))
+        while self._points[0][0] < now - RECENT_SECONDS:
+            self._points.popleft()
+        return value - self._points[0][1]
+
+
+@contextmanager
+def progress_view(options: CampaignOptions, store: Store) -> Iterator[Callable[[Stats], None]]:
+    """A function that shows the statistics it is given, until the block ends."""
+    click.echo(f"starting {options.jobs} workers; the first start takes longest", err=True)
+    started = time.monotonic()
+    if not sys.stderr.isatty():
+        yield _plain(options, started)
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    recent = Recent()
+    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
+
+        def show(stats: Stats) -> None:
+            grown = recent.add(stats["native_blocks"])
+            live.update(_table(options, store, stats, grown, started), refresh=True)
+
+        yield show
+
+
+def _plain(options: CampaignOptions, started: float) -> Callable[[Stats], None]:
+    shown = 0.0
+
+    def show(stats: Stats) -> None:
+        nonlocal shown
+        if time.monotonic() - shown < PLAIN_SECONDS:
+            return
+        shown = time.monotonic()
+        found = sum(stats["findings"].values())
+        click.echo(
+            f"{_left(options, stats, started)}  {stats['tests']} tests, "
+            f"{stats['tests_per_second']:.1f}/s, {stats['valid_rate']:.0%} valid, "
+            f"{stats['native_blocks']} blocks, corpus {stats['corpus']}, {found} findings",
+            err=True,
+        )
+
+    return show
+
+
+def _table(
+    options: CampaignOptions, store: Store, stats: Stats, grown: int, started: float
+) -> Any:
+    from rich.panel import Panel
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    rate = f"{stats['tests_per_second']:.1f} a second, {stats['valid_rate']:.0%} valid"
+    table.add_row("time", _left(options, stats, started))
+    table.add_row("tests", f"{stats['tests']}, {rate}")
+    table.add_row("coverage", f"{stats['native_blocks']} blocks (+{grown} in the last minute)")
+    table.add_row("", f"{stats['native_files']} source files, {stats['python_lines']} Python lines")
+    table.add_row("corpus", str(stats["corpus"]))
+    kinds = ", ".join(f"{count} {kind}" for kind, count in stats["findings"].items())
+    table.add_row("findings", Text(kinds or "none yet", style="bold" if kinds else ""))
+    findings = store.findings()
+    if findings:
+        last = max(findings, key=lambda finding: finding.first_test)
+        words = f"{last.id}  {last.verdict.message}"
+        table.add_row("the last", Text(words, overflow="ellipsis", no_wrap=True))
+    return Panel(table, title=f"tzer  {options.out}", title_align="left", expand=False)
+
+
+def _left(options: CampaignOptions, stats: Stats, started: float) -> str:
+    elapsed = time.monotonic() - started
+    if options.time_s:
+        return f"{_clock(elapsed)} of {_clock(options.time_s)}"
+    return f"{_clock(elapsed)}, {stats['tests']} tests of {options.tests} more"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"

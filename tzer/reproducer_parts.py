@@ -1,0 +1,359 @@
+"""The fixed parts of a reproducer script; `reproducer.py` puts them together."""
+
+from __future__ import annotations
+
+from harness.verdict import Kind
+
+HANG_SECONDS = 120
+CHILD_SECONDS = 300
+MEMORY_BYTES = 8 << 30
+
+EXPECTED: dict[Kind, str] = {
+    Kind.CRASH: "the compiler ends, with a result or with an error, and does not die.",
+    Kind.HANG: "the compiler and the compiled program come to an end.",
+    Kind.OUT_OF_MEMORY: "a small program compiles and runs within 8 GiB.",
+    Kind.INTERNAL_ERROR: "a valid program compiles by a legal pass order.",
+    Kind.REJECTED_VALID: "a valid program compiles by a legal pass order.",
+    Kind.ILL_FORMED_IR: "a pass gives a well-formed module.",
+    Kind.ROUND_TRIP: "a module survives being printed and read again.",
+    Kind.WRONG_RESULT: "the compiled program computes what the program means.",
+    Kind.OUT_OF_BOUNDS: "the compiled program stays within its buffers.",
+    Kind.NONDETERMINISM: "the same passes on the same module give the same module.",
+    Kind.SLOW_CODE: "passes don't make the compiled program many times slower.",
+}
+
+IMPORTS = """
+import base64
+import subprocess
+import sys
+
+import numpy as np
+import tvm
+import tvm_ffi
+from tvm import s_tir, tirx
+"""
+
+LOAD_SCRIPT = """
+def load():
+    from tvm.script import from_source
+
+    return from_source(MODULE)
+"""
+
+LOAD_JSON = """
+def load():
+    return tvm.ir.load_json(MODULE_JSON)
+"""
+
+LOWERING = '''
+def configured(apply, config):
+    """The pass, with entries of its own in the PassContext."""
+
+    def run(module):
+        with tvm.transform.PassContext(opt_level=OPT_LEVEL, config=config):
+            return apply(module)
+
+    return run
+
+
+def lower(module, sequence, after=lambda name, module: None):
+    with tvm.transform.PassContext(opt_level=OPT_LEVEL):
+        for name, apply in sequence:
+            module = apply(module)
+            after(name, module)
+    return module
+
+
+def build(sequence):
+    lowered = lower(load(), sequence)
+    return generate(lowered)
+
+
+def generate(lowered):
+    target = tvm.target.Target(TARGET)
+    module = tvm.get_global_func("target.build." + TARGET["kind"])(lowered, target)
+    if TARGET["kind"] == "c":
+        module = compiled_by_system(module)
+    return module
+
+
+def compiled_by_system(module):
+    import os
+    import tempfile
+
+    import tvm_ffi.libinfo
+
+    folder = tempfile.mkdtemp()
+    source, library = os.path.join(folder, "m.c"), os.path.join(folder, "m.so")
+    with open(source, "w") as file:
+        file.write(str(module.inspect_source()))
+    include = [tvm.libinfo.find_include_path(), tvm_ffi.libinfo.find_include_path()]
+    include.append(tvm_ffi.libinfo.find_dlpack_include_path())
+    flags = ["-shared", "-fPIC", "-O1", "-w", "-ffp-contract=off", "-fno-strict-aliasing"]
+    flags += ["-I" + str(path) for path in include]
+    subprocess.run(["gcc", *flags, source, "-o", library, "-lm"], check=True)
+    return tvm.runtime.load_module(library)
+'''
+
+ARRAYS = '''
+def array(dtype, shape, values):
+    return np.array(values, numpy_dtype(dtype)).reshape(shape)
+
+
+def packed(dtype, shape, text):
+    return np.frombuffer(base64.b64decode(text), numpy_dtype(dtype)).reshape(shape).copy()
+
+
+def numpy_dtype(name):
+    import ml_dtypes  # comes with tvm; has bfloat16 and float8
+
+    return np.dtype(getattr(ml_dtypes, name, name))
+
+
+def guarded(values):
+    """A copy that ends at a page which nobody may read, as nearly as 64-byte alignment allows."""
+    import ctypes
+    import mmap
+
+    span = -(-max(values.nbytes, 1) // 64) * 64
+    size = -(-span // mmap.PAGESIZE) * mmap.PAGESIZE
+    pages = mmap.mmap(-1, size + mmap.PAGESIZE)
+    whole = np.frombuffer(pages, np.uint8)
+    whole[:size] = 0xA5
+    libc = ctypes.CDLL(None)
+    libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    libc.mprotect(whole.ctypes.data + size, mmap.PAGESIZE, 0)
+    start = size - span
+    inside = whole[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
+    inside[...] = values
+    rest = [whole[:start], whole[start + values.nbytes : size]]
+    return inside, rest
+
+
+def tensor(values):
+    if values.dtype.kind in "biuf":
+        return tvm.runtime.from_dlpack(values)
+    bits = values.view(f"uint{8 * values.dtype.itemsize}")
+    return tvm.runtime.from_dlpack(bits)._create_view(values.shape, values.dtype.name)
+
+
+def run(module):
+    """The arguments after the run, and whether bytes beside them were written."""
+    arguments, rests = [], []
+    for value in INPUTS:
+        if isinstance(value, np.ndarray):
+            value, rest = guarded(value)
+            rests += rest
+        arguments.append(value)
+    module["main"](*(tensor(v) if isinstance(v, np.ndarray) else v.item() for v in arguments))
+    return arguments, any((rest != 0xA5).any() for rest in rests)
+'''
+
+_DIED = '''
+def deed():
+    """What kills, hangs or starves the process; run in a child."""
+    try:
+        module = build(passes())
+    except Exception as error:
+        print("raised, which is fine:", str(error).strip().splitlines()[-1])
+        return
+    if RUNS:
+        _, damaged = run(module)
+        if damaged:
+            print("bytes beside the buffers were written")
+            sys.exit(3)
+'''
+
+_RAISED = '''
+def check():
+    try:
+        module = build(passes())
+        if RUNS:
+            run(module)
+    except Exception as error:
+        lines = [line for line in str(error).strip().splitlines() if line.strip()]
+        return f"{type(error).__name__}: " + (lines[-1] if lines else "")
+    return None
+'''
+
+_ILL_FORMED = '''
+def check():
+    complaints = []
+    found = s_tir.analysis if hasattr(s_tir.analysis, "verify_well_formed") else tirx.analysis
+
+    def after(name, module):
+        try:
+            found.verify_well_formed(module, assert_mode=True)
+        except Exception as error:
+            complaints.append(f"after {name}: " + str(error).strip().splitlines()[-1])
+
+    try:
+        lower(load(), passes(), after)
+    except Exception:
+        pass  # what follows an ill-formed module may fail as well
+    return complaints[0] if complaints else None
+'''
+
+_ROUND_TRIP = '''
+def check():
+    from tvm.script import from_source
+
+    complaints = []
+
+    def same(one, other):
+        return tvm_ffi.structural_equal(one, other, map_free_vars=True)
+
+    def after(name, module):
+        if complaints or name != CULPRIT:
+            return
+        if not same(tvm.ir.load_json(tvm.ir.save_json(module)), module):
+            complaints.append(f"after {name} TVM's JSON loads as another module")
+        try:
+            back = from_source(module.script(show_meta=True))
+        except Exception as error:
+            last = str(error).strip().splitlines()[-1]
+            complaints.append(f"after {name} the TVMScript does not parse: {last}")
+            return
+        where = tvm_ffi.get_first_structural_mismatch(module, back, map_free_vars=True)
+        if where is not None and not str(where[0]).endswith(".layout"):
+            complaints.append(f"after {name} the TVMScript parses to another module: {where[0]}")
+
+    try:
+        lower(load(), passes(), after)
+    except Exception:
+        pass
+    return complaints[0] if complaints else None
+'''
+
+_WRONG = '''
+def check():
+    actual, _ = run(build(passes()))
+    for number, (want, got, allowed) in enumerate(zip(EXPECTED, actual, TOLERANCES)):
+        if not isinstance(want, np.ndarray):
+            continue
+        with np.errstate(all="ignore"):
+            exact = want.dtype.kind in "biu"
+            one, other = (want, got) if exact else (want.astype(float), got.astype(float))
+            wrong = (one != other) & ~((one != one) & (other != other)) & ~np.isinf(allowed)
+            if not exact:
+                wrong &= ~(np.abs(one - other) <= allowed)
+        if wrong.any():
+            place = tuple(int(part) for part in np.argwhere(wrong)[0])
+            return (
+                f"parameter {number}, element {place}: expected {want[place]!r}, "
+                f"came {got[place]!r} ({int(wrong.sum())} of {wrong.size} elements are wrong)"
+            )
+    return None
+'''
+
+_NONDETERMINISM = '''
+def check():
+    first = lower(load(), passes())
+    for _ in range(20):
+        if not tvm_ffi.structural_equal(first, lower(load(), passes()), map_free_vars=True):
+            return "the same passes on the same module gave two different modules"
+    return None
+'''
+
+_SLOW = '''
+def check():
+    import time
+
+    def seconds(module):
+        arguments = [
+            tensor(guarded(v)[0]) if isinstance(v, np.ndarray) else v.item() for v in INPUTS
+        ]
+        started = time.perf_counter()
+        module["main"](*arguments)
+        return time.perf_counter() - started
+
+    mutated, plain = build(passes()), build(plain_passes())
+    slow = min(seconds(mutated) for _ in range(5))
+    base = min(seconds(plain) for _ in range(5))
+    if slow > 10 * base:
+        return f"{slow / base:.0f} times slower than the plain build"
+    return None
+'''
+
+CHECKS: dict[Kind, str] = {
+    Kind.CRASH: _DIED,
+    Kind.INTERNAL_ERROR: _RAISED,
+    Kind.REJECTED_VALID: _RAISED,
+    Kind.ILL_FORMED_IR: _ILL_FORMED,
+    Kind.ROUND_TRIP: _ROUND_TRIP,
+    Kind.WRONG_RESULT: _WRONG,
+    Kind.NONDETERMINISM: _NONDETERMINISM,
+    Kind.SLOW_CODE: _SLOW,
+}
+
+_EXPRESSIBLE = '''
+def expressible():
+    """Whether this TVM knows every node and pass of the case."""
+    try:
+        load()
+        passes()
+    except Exception as error:
+        print(f"TVM {tvm.__version__} can't express this case:", str(error).strip().splitlines()[-1])
+        return False
+    return True
+'''
+
+MAIN = (
+    _EXPRESSIBLE
+    + '''
+
+def main():
+    if not expressible():
+        return 2
+    try:
+        complaint = check()
+    except Exception as error:
+        print("this TVM fails in another way:", str(error).strip().splitlines()[-1])
+        return 2
+    print(f"expected: {__doc__.split('Expected: ')[1].splitlines()[0]}")
+    print("came:    ", complaint or "just that; the bug does not show")
+    return 1 if complaint else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
+'''
+)
+
+MAIN_IN_CHILD = (
+    _EXPRESSIBLE
+    + '''
+
+def main():
+    if sys.argv[1:] == ["--child"]:
+        if MEMORY_BYTES:
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        deed()
+        return 0
+    if sys.argv[1:] == ["--expressible"]:
+        return 0 if expressible() else 2
+    if subprocess.run([sys.executable, __file__, "--expressible"]).returncode == 2:
+        return 2
+    try:
+        child = subprocess.run([sys.executable, __file__, "--child"], timeout=SECONDS)
+        status = child.returncode
+    except subprocess.TimeoutExpired:
+        status = None
+    print(f"expected: {__doc__.split('Expected: ')[1].splitlines()[0]}")
+    if status is None:
+        print(f"came:     no end within {SECONDS} s")
+    elif status < 0:
+        print(f"came:     the process died of signal {-status}")
+    elif status:
+        print(f"came:     the process ended with status {status}")
+    else:
+        print("came:     just that; the bug does not show")
+    return 0 if status == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
+'''
+)
