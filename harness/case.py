@@ -152,9 +152,10 @@ def script_complaint(module: Any) -> str | None:
     except Exception as error:
         return f"its TVMScript does not parse: {compat.first_line(error)}"
     where = compat.first_difference(module, back)
-    if where is None or where.endswith(".layout"):
+    if where is None or ".layout" in where:
         return None
-    return f"its TVMScript parses to another module, which differs at {where}"
+    field = where.rsplit(".", 1)[-1].partition("[")[0]
+    return f"its TVMScript parses to another module, which differs in a {field} (at {where})"
 
 
 def _parsed_back(module: Any) -> tuple[str, Any]:

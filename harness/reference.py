@@ -17,16 +17,20 @@ from harness.case import Case, CaseError, load_module
 from harness.inputs import Argument, InputError, make_inputs
 from harness.semantics import (
     AssertFailed,
+    Program,
     StepLimit,
     UndefinedBehaviour,
     Unsupported,
     compile_program,
 )
-from harness.semantics.compare import Expectation, expect
+from harness.semantics.compare import Expectation, Mismatch, expect
 from harness.stages import STAGES
 
 KEPT = 8
 STEP_LIMIT = 2_000_000
+# Noise runs cost time, and most programs agree without: few at first, many before anything is said.
+FIRST_NOISE_RUNS = 1
+NOISE_RUNS = 24
 
 
 class Invalid(Exception):
@@ -42,9 +46,31 @@ class Reference:
 
     module: Any
     inputs: list[Argument]
+    program: Program | None
     expectation: Expectation | None
-    not_interpreted: str = ""
     kept: dict[str, Any] = field(default_factory=dict)
+
+    def mismatch(self, actual: list[Argument]) -> Mismatch | None:
+        """The first element of the outputs that no correct compilation could give, or None.
+
+        Raises:
+            Invalid: rounding decides whether the program has a meaning at all.
+        """
+        if self.expectation is None or self.expectation.mismatch(actual) is None:
+            return None
+        self.be_certain()
+        return self.expectation.mismatch(actual)
+
+    def be_certain(self) -> None:
+        """Find out with many noise runs how far rounding may move the outputs.
+
+        Raises:
+            Invalid: as far as to where the program has no meaning.
+        """
+        if self.program is None or self.program.is_exact or "certain" in self.kept:
+            return
+        self.expectation = _expectation(self.program, self.inputs, NOISE_RUNS)
+        self.kept["certain"] = True
 
     def fresh_inputs(self) -> list[Argument]:
         return copy_arguments(self.inputs)
@@ -108,13 +134,17 @@ def interpret(module: Any, inputs: list[Argument]) -> Reference:
     """
     try:
         program = compile_program(module)
-        expectation = expect(program, copy_arguments(inputs), step_limit=STEP_LIMIT)
-    except Unsupported as reason:
-        return Reference(module, inputs, None, str(reason))
+        return Reference(module, inputs, program, _expectation(program, inputs, FIRST_NOISE_RUNS))
+    except Unsupported:
+        return Reference(module, inputs, None, None)
+
+
+def _expectation(program: Program, inputs: list[Argument], noise_runs: int) -> Expectation:
+    try:
+        return expect(program, copy_arguments(inputs), noise_runs, step_limit=STEP_LIMIT)
     except UndefinedBehaviour as fault:
         raise Invalid(f"{fault.kind}: {fault}") from None
     except AssertFailed as failure:
         raise Invalid(f"assertion: {failure}") from None
     except StepLimit:
         raise Invalid(f"more than {STEP_LIMIT} steps") from None
-    return Reference(module, inputs, expectation)

@@ -114,7 +114,7 @@ def is_legal(case: Case) -> bool:
 
 def _check(reference: Reference, sequence: Sequence, target: Any, case: Case) -> Any:
     """Lower, build and run by one sequence; the executable. Raises Found or Invalid."""
-    after = _AfterPass(sequence, case)
+    after = _AfterPass(reference, sequence, case)
     try:
         with STAGES.inside_tvm(f"{sequence.stage}:lower"):
             lowered = lower(
@@ -144,7 +144,8 @@ def _check(reference: Reference, sequence: Sequence, target: Any, case: Case) ->
 class _AfterPass:
     """What must hold after every pass of a legal sequence; also knows the pass that runs now."""
 
-    def __init__(self, sequence: Sequence, case: Case) -> None:
+    def __init__(self, reference: Reference, sequence: Sequence, case: Case) -> None:
+        self.reference = reference
         self.sequence = sequence
         self.checked = 0 if sequence.stage == "plain" else len(case.passes)
         self.script_at = int(case.digest, 16) % max(1, self.checked)
@@ -168,17 +169,25 @@ class _AfterPass:
             message = "TVM's JSON of the module loads as another module"
             raise self._found(Kind.ROUND_TRIP, call, message)
         if self.check_script and index == self.script_at and not self.packed:
-            complaint = script_complaint(module)
-            if complaint is not None:
-                raise self._found(Kind.ROUND_TRIP, call, complaint)
+            self._check_script(call, module)
+
+    def _check_script(self, call: PassCall, module: Any) -> None:
+        complaint = script_complaint(module)
+        if complaint is None:
+            return
+        # Where the program itself can't be printed and parsed, the pass is not to blame.
+        own = script_complaint(self.reference.module)
+        raise self._found(Kind.ROUND_TRIP, PassCall("") if own else call, own or complaint)
 
     def _found(self, kind: Kind, call: PassCall, message: str) -> Found:
+        # What can't be printed or parsed is a fault of the printer, whichever pass made it.
+        place = "" if kind is Kind.ROUND_TRIP else call.name
         return Found(
             Verdict(
                 kind,
                 True,
                 message,
-                signature.of_result(kind, call.name, signature.normalise(message)),
+                signature.of_result(kind, place, signature.normalise(message)),
                 call.name,
                 self.sequence.stage,
             )
@@ -186,7 +195,7 @@ class _AfterPass:
 
 
 def _of_exception(error: Exception, sequence: Sequence, place: str) -> Exception:
-    message = compat.first_line(error)
+    message = _message(error)
     backtrace = "".join(traceback.format_exception(error))
     if not sequence.legal:
         return Invalid(f"broken precondition in {place}: {message}")
@@ -200,6 +209,15 @@ def _of_exception(error: Exception, sequence: Sequence, place: str) -> Exception
     mark = signature.of_error(kind, place, type(error).__name__, message, backtrace)
     detail = {"error": type(error).__name__, "backtrace": backtrace[-4000:]}
     return Found(Verdict(kind, True, message, mark, place, sequence.stage, detail))
+
+
+def _message(error: Exception) -> str:
+    """What went wrong in a line; with LLVM's own first complaint where it refuses the module."""
+    message = compat.first_line(error)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if message in lines[:-1] and message.endswith(":"):
+        message += " " + lines[lines.index(message) + 1]
+    return message
 
 
 def _check_result(reference: Reference, sequence: Sequence, executable: Any) -> None:
@@ -218,13 +236,12 @@ def _check_result(reference: Reference, sequence: Sequence, executable: Any) -> 
     for index, guard in enumerate(guarded):
         damage = guard.damage() if guard is not None else None
         if damage is not None:
+            reference.be_certain()
             message = f"parameter {index} was written {damage}"
             where = _culprit(reference, sequence)
             mark = signature.of_result(Kind.OUT_OF_BOUNDS, where, "write")
             raise Found(Verdict(Kind.OUT_OF_BOUNDS, True, message, mark, where, sequence.stage))
-    if reference.expectation is None:
-        return
-    mismatch = reference.expectation.mismatch(arguments)
+    mismatch = reference.mismatch(arguments)
     if mismatch is not None:
         where = _culprit(reference, sequence)
         buffer = reference.module["main"].params[mismatch.buffer]
@@ -259,7 +276,7 @@ def _culprit(reference: Reference, sequence: Sequence) -> str:
             return
         if meaning.expectation is None:
             return
-        if reference.expectation.mismatch(meaning.expectation.outputs) is not None:
+        if reference.mismatch(list(meaning.expectation.outputs)) is not None:
             culprit = call.name
 
     STAGES.enter(f"{sequence.stage}:culprit")

@@ -215,9 +215,12 @@ def check():
             complaints.append(f"after {name} the TVMScript does not parse: {last}")
             return
         where = tvm_ffi.get_first_structural_mismatch(module, back, map_free_vars=True)
-        if where is not None and not str(where[0]).endswith(".layout"):
+        if where is not None and ".layout" not in str(where[0]):
             complaints.append(f"after {name} the TVMScript parses to another module: {where[0]}")
 
+    if not CULPRIT:  # the program itself, before any pass
+        after(CULPRIT, load())
+        return complaints[0] if complaints else None
     try:
         lower(load(), passes(), after)
     except Exception:

@@ -101,9 +101,8 @@ _REQUIRED = (
 )
 
 
-# What is no longer required once the module has one of these.
-_NOTHING: States = frozenset()
-_DONE_WITHOUT: dict[State, States] = {State.MARKED_JUMPS: frozenset({State.NO_BLOCKS})}
+# No aim in themselves: provided only for a pass that needs them.
+_ON_DEMAND = (State.UNIQUE_DEFINITIONS, State.MARKED_JUMPS)
 
 
 def default_order(target: str) -> tuple[PassCall, ...]:
@@ -148,17 +147,19 @@ def complete(states: States, calls: Calls, target: str) -> tuple[PassCall, ...]:
     rest: list[PassCall] = []
     bind = (PassCall("tirx.BindTarget", (target,)), State.TARGET_BOUND)
     for call, purpose in (bind, *_REQUIRED):
-        if purpose not in states and not (states & _DONE_WITHOUT.get(purpose, _NOTHING)):
-            rest.append(call)
-            states = CATALOGUE[call.name].after(states)
+        if purpose in states or purpose in _ON_DEMAND:
+            continue
+        info = CATALOGUE[call.name]
+        steps = [_PROVIDERS[need] for need in _ON_DEMAND if need in info.missing(states)]
+        for step in (*steps, call):
+            rest.append(step)
+            states = CATALOGUE[step.name].after(states)
     return tuple(rest)
 
 
 # The pass that gives a state at the least cost to the program.
 _PROVIDERS = {
-    purpose: call
-    for call, purpose in reversed(_REQUIRED)
-    if CATALOGUE[call.name].optional
+    purpose: call for call, purpose in reversed(_REQUIRED) if CATALOGUE[call.name].optional
 }
 
 
@@ -213,5 +214,3 @@ def _closure(missing: States) -> set[State]:
             wanted.add(need)
             pending.append(need)
     return wanted
-
-

@@ -29,9 +29,6 @@ def check_call(call: PassCall) -> PassInfo:
         )
     if len(call.args) > len(info.args):
         raise ValueError(f"{call.name} takes at most {len(info.args)} arguments: {call}")
-    if call.name == "tirx.BindTarget" and call.args:
-        get_target(str(call.args[0]))
-        return info
     for argument, value in zip(info.args, call.args, strict=False):
         complaint = argument.complaint(value)
         if complaint is not None:

@@ -29,7 +29,7 @@ class State(StrEnum):
     NO_INIT = "no-init"  # no block has an init statement
     OPAQUE_BLOCKS = "opaque-blocks"  # no block has block variables
     NO_MATCH_BUFFERS = "no-match-buffers"
-    NO_BLOCKS = "no-blocks"  # nor loops bound to threads
+    NO_BLOCKS = "no-blocks"  # nor thread-bound or single-lane vector loops, lowered with them
     FLAT_BUFFERS = "flat-buffers"  # all have one dimension
     NO_BF16_COMPUTE = "no-bf16-compute"
     NO_FP8_COMPUTE = "no-fp8-compute"
@@ -82,6 +82,8 @@ def initial_states(module: Any) -> frozenset[State]:
             tvm_ffi.structural_walk(function.body, (tirx.IntImm, constants.append))
     wide = any(str(constant.ty.dtype) in ("int64", "uint64") for constant in constants)
     return _Reader(json.loads(module_text(module))["nodes"], definitions, wide).states()
+
+
 _DEFINITIONS = (tirx.For, tirx.Bind, tirx.Let, tirx.AllocBuffer, tirx.DeclBuffer)
 
 
@@ -110,13 +112,15 @@ class _Reader:
             State.NO_INIT: not any(self.present(block["init"]) for block in blocks),
             State.OPAQUE_BLOCKS: not any(self.filled(block["iter_vars"]) for block in blocks),
             State.NO_MATCH_BUFFERS: not any(self.filled(b["match_buffers"]) for b in blocks),
-            State.NO_BLOCKS: not blocks and THREAD_BINDING not in loop_kinds,
-            State.FLAT_BUFFERS: all(self.one_dimension(b) for b in self.of_kind("BufferType")),
+            State.NO_BLOCKS: not blocks and not any(map(_goes_with_blocks, self.loops)),
+            State.FLAT_BUFFERS: self.flat(within_blocks=bool(blocks)),
             State.NO_VECTOR_LOOPS: VECTORIZED not in loop_kinds,
             State.NO_LIKELY: "likely" not in self.operators,
             State.MARKED_JUMPS: not self.operators & {"break_loop", "continue_loop"},
             State.UNIQUE_DEFINITIONS: self.defines_once(),
-            State.NO_VIRTUAL_THREADS: not any(s.startswith(("vthread", "virtual_")) for s in strings),
+            State.NO_VIRTUAL_THREADS: not any(
+                s.startswith(("vthread", "virtual_")) for s in strings
+            ),
             State.NO_BF16_COMPUTE: not self.has_dtype("bfloat16"),
             State.NO_FP8_COMPUTE: not self.has_dtype("float8", "float4", "float6"),
             State.NO_BF16_STORAGE: not self.has_dtype("bfloat16"),
@@ -144,8 +148,13 @@ class _Reader:
     def filled(self, index: int) -> bool:
         return bool(self.nodes[index]["data"])
 
-    def one_dimension(self, buffer: dict[str, Any]) -> bool:
-        return len(self.nodes[buffer["shape"]]["data"]) == 1
+    def flat(self, within_blocks: bool) -> bool:
+        """One index an access; in blocks also one dimension a buffer, as matches hide accesses."""
+        accesses = self.of_kind("BufferLoad", "BufferStore", "TensorLoad")
+        indices = [access["indices"] for access in accesses]
+        if within_blocks:
+            indices += [buffer["shape"] for buffer in self.of_kind("BufferType")]
+        return all(len(self.nodes[index]["data"]) == 1 for index in indices)
 
     def has_dtype(self, *prefixes: str) -> bool:
         return any(dtype.startswith(prefixes) for dtype in self.dtypes)
@@ -161,12 +170,19 @@ class _Reader:
         return self.wide_constants or any(
             node["data"].get("ty") in wide or node["data"].get("dtype") in wide
             for node in self.nodes
-            if isinstance(node.get("data"), dict) and node["type"] not in ("ir.IntImm", "ir.PrimType")
+            if isinstance(node.get("data"), dict)
+            and node["type"] not in ("ir.IntImm", "ir.PrimType")
         )
 
 
 def _is_canonical(loop: Any) -> bool:
     return isinstance(loop.min, tirx.IntImm) and int(loop.min) == 0 and loop.step is None
+
+
+def _goes_with_blocks(loop: Any) -> bool:
+    """Whether LowerOpaqueBlock removes the loop and later passes can't take it."""
+    single = isinstance(loop.extent, tirx.IntImm) and int(loop.extent) == 1
+    return int(loop.kind) == THREAD_BINDING or (int(loop.kind) == VECTORIZED and single)
 
 
 def _defined(node: Any) -> Any:

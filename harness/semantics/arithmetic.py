@@ -129,7 +129,9 @@ def to_bits(value: float | int, dtype: DType) -> int:
     if not dtype.is_float:
         return int(value) & ((1 << dtype.bits) - 1)
     unsigned = _CODES["uint", dtype.bits]
-    return int(struct.unpack(f"<{unsigned}", struct.pack(f"<{_CODES['float', dtype.bits]}", value))[0])
+    return int(
+        struct.unpack(f"<{unsigned}", struct.pack(f"<{_CODES['float', dtype.bits]}", value))[0]
+    )
 
 
 def from_bits(bits: int, dtype: DType) -> float | int | bool:

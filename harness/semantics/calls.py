@@ -1,7 +1,7 @@
 """Calls: intrinsics, casts, bitwise operators and the few builtins that have a meaning here.
 
-A builtin that is not listed (extern calls, pointers, synchronisation, tensor cores) is `Unsupported`
-by its name.
+A builtin that is not listed (extern calls, pointers, synchronisation, tensor cores) is refused by
+its name, as `Unsupported`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class CallCompiler(ExpressionCompiler):
             return Operand(result)
         relative = str(intrinsic.relative)
         if intrinsic.growth is not None:
-            relative += f" + g_{name}({', '.join(arguments)})"
+            relative += f" + g_{name}({', '.join([repr(dtype.epsilon), *arguments])})"
         return Operand(
             self.temporary(f"shake_{dtype.scalar}({result}, {relative}, {intrinsic.absolute})")
         )

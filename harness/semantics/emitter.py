@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from harness.semantics.ranges import Operand
 
 STEP = "  "
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.]")
+
+
+def label(name: object) -> str:
+    """A name from the IR as it may stand in generated code: hostile ones must not break out."""
+    return _UNSAFE.sub("_", str(name))[:60]
 
 
 class Emitter:

@@ -27,9 +27,8 @@ from harness.semantics.ranges import Operand, constant, unknown
 COMPARISONS = {"EQ": "eq", "NE": "ne", "LT": "lt", "LE": "le", "GT": "gt", "GE": "ge"}
 SYMBOLS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 MAX_LANES = 1024
-ROUNDERS = {
-    name: rounder(parse(name)) for name in ("float16", "bfloat16", "float32", "float64")
-}
+LONGEST = 200  # characters of code before a value gets a name
+ROUNDERS = {name: rounder(parse(name)) for name in ("float16", "bfloat16", "float32", "float64")}
 
 
 def float_code(value: float) -> str:
@@ -71,7 +70,11 @@ class ExpressionCompiler(Emitter):
             if handler is None:
                 raise Unsupported(f"expression {key}")
             self._handlers[type(expression)] = handler
-        return handler(expression)
+        result = handler(expression)
+        if len(result.code) > LONGEST:
+            # Python's parser allows about 200 nested parentheses.
+            return Operand(self.temporary(result.code), result.low, result.high)
+        return result
 
     @contextmanager
     def at_lane(self, lane: Operand | None) -> Iterator[None]:
@@ -245,6 +248,9 @@ class ExpressionCompiler(Emitter):
         return self.inexact(f"{a.code} - floor_of_quotient({a.code}, {b.code}) * {b.code}", dtype)
 
     def _integer_division(self, a: Operand, b: Operand, dtype: DType, kind: str) -> Operand:
+        if b.low == b.high == 0:
+            self.emit("undefined('division-by-zero', 'integer division by zero')")
+            return constant(0)
         if b.low <= 0 <= b.high:
             b = self.atom(b)
             self.emit(f"if not {b.code}: undefined('division-by-zero', 'integer division by zero')")
@@ -330,9 +336,7 @@ class ExpressionCompiler(Emitter):
         return self.value(node.value)
 
     def _Shuffle(self, node: Any) -> Operand:
-        places = [
-            (part, lane) for part in node.vectors for lane in range(self.dtype(part).lanes)
-        ]
+        places = [(part, lane) for part in node.vectors for lane in range(self.dtype(part).lanes)]
         elements = []
         for index in node.indices:
             if not isinstance(index, compat.IntImm) or not 0 <= int(index.value) < len(places):

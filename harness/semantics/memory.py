@@ -15,10 +15,11 @@ from harness import compat
 from harness.semantics import ranges
 from harness.semantics.calls import CallCompiler
 from harness.semantics.dtypes import DType, parse
+from harness.semantics.emitter import label
 from harness.semantics.errors import Unsupported
 from harness.semantics.ranges import Operand, constant
 
-MAX_ELEMENTS = 1 << 24
+MAX_ELEMENTS = 1 << 22
 CODED = ("float16", "bfloat16")  # dtypes that a memoryview of bytes gives as their bits
 
 
@@ -121,7 +122,7 @@ class MemoryCompiler(CallCompiler):
         fits = last.low >= 0 and needed.high <= available.low
         loose = alias and len(shape) == 1
         view = View(
-            hash(buffer), str(buffer.name), dtype, shape, strides, offset, storage, None, loose,
+            hash(buffer), label(buffer.name), dtype, shape, strides, offset, storage, None, loose,
             loose or not fits,
         )  # fmt: skip
         if storage.is_bytes and dtype.scalar not in storage.typed:
@@ -145,7 +146,7 @@ class MemoryCompiler(CallCompiler):
         if not 0 <= size.high <= MAX_ELEMENTS:
             raise Unsupported(f"an allocation of up to {size.high} elements")
         storage = Storage(
-            self.fresh("b"), str(buffer.name), dtype, size, is_bytes, True, tagged,
+            self.fresh("b"), label(buffer.name), dtype, size, is_bytes, True, tagged,
             len(self.contexts) - 1,
         )  # fmt: skip
         if is_bytes:
@@ -209,9 +210,7 @@ class MemoryCompiler(CallCompiler):
         self.emit(f"{storage.typed[dtype.scalar]}[{place.code}] = {value}")
         if storage.allocated:
             start = f"({place.code}) * {dtype.bytes}"
-            self.emit(
-                f"w{storage.name}[{start}:{start} + {dtype.bytes}] = {b'1' * dtype.bytes!r}"
-            )
+            self.emit(f"w{storage.name}[{start}:{start} + {dtype.bytes}] = {b'1' * dtype.bytes!r}")
 
     def place(self, view: View, indices: Any, lanes: int, written: bool) -> Operand:
         """The position of the accessed scalar in the storage, after all checks of the access."""
@@ -257,9 +256,7 @@ class MemoryCompiler(CallCompiler):
             return index
         index = self.atom(index)
         message = f"f'index {{{index.code}}} in dimension {dimension} of {view.label}'"
-        self.emit(
-            f"if not 0 <= {index.code} < {extent.code}: undefined('out-of-range', {message})"
-        )
+        self.emit(f"if not 0 <= {index.code} < {extent.code}: undefined('out-of-range', {message})")
         return Operand(index.code, max(index.low, 0), min(index.high, max(extent.high - 1, 0)))
 
     def _check_size(self, view: View, place: Operand) -> Operand:

@@ -6,18 +6,19 @@ gives it. Runs with different seeds scatter as the results of different correct 
 
 What TIR leaves unspecified has two answers, and the seed's parity picks one, so that any two
 successive seeds show both: a comparison, min or max with a NaN operand (LLVM's ordered comparisons
-give false, TVM's simplifier rewrites !(a < b) to b <= a), rounding of a tie by tirx.round, a product
-of NaN and a constant zero (which TVM folds to zero), and the sign of a zero where something depends
-on it (division by it, copysign, atan2), as TVM folds x + 0.0 to x.
+give false, TVM's simplifier rewrites !(a < b) to b <= a), the rounding of a tie by tirx.round, a
+product of NaN and a constant zero (which TVM folds to zero), and the sign of a zero where something
+depends on it (division by it, copysign, atan2), as TVM folds x + 0.0 to x.
 """
 
 from __future__ import annotations
 
 import math
 import operator
-import random
 from collections.abc import Callable
 from itertools import cycle
+
+import numpy as np
 
 from harness.semantics.arithmetic import divide_floats
 from harness.semantics.intrinsics import round_half_away
@@ -30,16 +31,13 @@ class Noise:
     """The source of perturbations of one noisy run; deterministic in its seed."""
 
     def __init__(self, seed: int) -> None:
-        rng = random.Random(seed)
-        uniform = [rng.uniform(-1.0, 1.0) for _ in range(TABLE)]
-        self.next: Callable[[], float] = cycle(uniform).__next__
+        self._uniform = np.random.default_rng(seed).uniform(-1.0, 1.0, TABLE)
+        self.next: Callable[[], float] = cycle(self._uniform.tolist()).__next__
         self.other = seed % 2 == 1
 
     def factors(self, epsilon: float) -> Callable[[], float]:
         """A function that gives the next factor for a result of + - * / or sqrt."""
-        amount = OPERATION_ERROR * epsilon
-        rng_values = [1.0 + amount * self.next() for _ in range(TABLE)]
-        return cycle(rng_values).__next__
+        return cycle((1.0 + OPERATION_ERROR * epsilon * self._uniform).tolist()).__next__
 
     def shaker(
         self, round_to: Callable[[float], float], epsilon: float
@@ -75,8 +73,8 @@ class Noise:
         if not self.other:
             return {}
         return {
-            "minimum": lambda a, b: a if a <= b or b != b else b,
-            "maximum": lambda a, b: a if a >= b or b != b else b,
+            "minimum": lambda a, b: a if a < b or a != a or b != b else b,
+            "maximum": lambda a, b: a if a > b or a != a or b != b else b,
             "m_round": round_half_away,
             "times_zero": lambda value, zero: zero,
             "fdiv": lambda a, b: divide_floats(a, b if b != 0.0 else -b),

@@ -46,7 +46,10 @@ def compile_program(module: Any, entry: str = "main") -> Program:
     if not hasattr(function, "params") or not hasattr(function, "body"):
         raise Unsupported(f"{entry} is not a PrimFunc")
     others = {str(var.name_hint): other for var, other in module.functions.items()}
-    return Program(function, others)
+    try:
+        return Program(function, others)
+    except RecursionError:
+        raise Unsupported("a program too deeply nested") from None
 
 
 class Program:
@@ -85,9 +88,7 @@ class Program:
         """
         if len(args) != len(self._is_buffer):
             raise ValueError(f"{len(self._is_buffer)} arguments are expected, not {len(args)}")
-        compiler, code = (
-            (self._plain, self._code) if noise_seed is None else self._noisy
-        )
+        compiler, code = (self._plain, self._code) if noise_seed is None else self._noisy
         scope = _scope(step_limit)
         if noise_seed is not None:
             scope |= _noise_scope(noise_seed, compiler.source)
@@ -96,9 +97,7 @@ class Program:
         scalars = [_scalar(value) for value, is_buffer in pairs if not is_buffer]
         arrays = [value for value, is_buffer in pairs if is_buffer]
         storages = [item for item in compiler.parameters if isinstance(item, Storage)]
-        memories = [
-            _load(array, storage) for array, storage in zip(arrays, storages, strict=True)
-        ]
+        memories = [_load(array, storage) for array, storage in zip(arrays, storages, strict=True)]
         try:
             scope["main"](*scalars, *memories)
         except (TypeError, IndexError, ValueError) as error:

@@ -1,9 +1,7 @@
 """Statements: from a PrimFunc to the source of one Python function.
 
 Loops become Python loops, one iteration after another, whatever their kind; concurrent ones
-(parallel, vectorized, thread bindings) get a context for race detection. A block's iteration
-variables are names for their bindings, its init runs when all its reduction variables are at their
-minimum, as LowerInitBlock has it.
+(parallel, vectorized, thread bindings) get a context for race detection.
 """
 
 from __future__ import annotations
@@ -15,18 +13,18 @@ from typing import Any
 
 from harness import compat
 from harness.semantics import ranges
+from harness.semantics.blocks import BlockCompiler, paired
 from harness.semantics.calls import base_name
+from harness.semantics.emitter import label
 from harness.semantics.errors import Unsupported
-from harness.semantics.memory import Frame, MemoryCompiler, Region, Storage, View
+from harness.semantics.memory import Storage, View
 from harness.semantics.ranges import Operand, constant
 from harness.semantics.survey import (
     PARALLEL,
-    REDUCTION,
     THREAD_ATTRIBUTES,
     THREAD_BINDING,
     VECTORIZED,
     pointed_to,
-    region_buffer,
     survey_function,
 )
 
@@ -34,16 +32,13 @@ SHARED = ("shared", "shared.dyn", "warp")
 IGNORED_CALLS = frozenset({"prefetch", "start_profile_intrinsic", "end_profile_intrinsic"})
 
 
-class StatementCompiler(MemoryCompiler):
+class StatementCompiler(BlockCompiler):
     """Compiles one PrimFunc. `source` is the result; `parameters` says how to call it."""
 
     def __init__(self, function: Any, functions: Mapping[str, Any], noisy: bool) -> None:
-        super().__init__(noisy)
-        self.survey = survey_function(function, functions)
+        super().__init__(survey_function(function, functions), noisy)
         self._functions = functions
-        self.storages: dict[int, Storage] = {}
         self.pointers: dict[int, int] = {}
-        self.private: dict[int, list[Any]] = {}
         self.parameters: list[Storage | Operand] = []
         self.operations = 0
         self._executions = 1  # of the current statement: the product of the loops' extents
@@ -73,7 +68,7 @@ class StatementCompiler(MemoryCompiler):
         # Arguments are compact and start at their first element; so variables in the layout are
         # bound by them.
         compact = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-        for given, actual in [*zip(param.ty.strides, compact), (param.ty.elem_offset, 0)]:
+        for given, actual in [*paired(param.ty.strides, compact), (param.ty.elem_offset, 0)]:
             if compat.type_key(given) == "Var":
                 self.variables[hash(given)] = constant(actual)
         dtype, _, strides, offset = self.layout(param)
@@ -87,7 +82,7 @@ class StatementCompiler(MemoryCompiler):
         key = hash(param)
         tagged = key in self.survey.written_concurrently
         storage = Storage(
-            self.fresh("b"), str(param.name), dtype, constant(size), self.survey.mixed(key),
+            self.fresh("b"), label(param.name), dtype, constant(size), self.survey.mixed(key),
             False, tagged,
         )  # fmt: skip
         self.storages[key] = storage
@@ -153,6 +148,7 @@ class StatementCompiler(MemoryCompiler):
             if concurrent:
                 self.contexts.pop()
         self._executions = outer
+        del self.variables[hash(variable)]
 
     def _charge(self, extent: Operand) -> None:
         """Emit the count of steps, from which `StepLimit` follows."""
@@ -247,16 +243,9 @@ class StatementCompiler(MemoryCompiler):
             self.vectors[hash(node.var)] = self.vector(node.value, lanes)
             return
         value = self.value(node.value)
-        self.variables[hash(node.var)] = Operand(
-            self.temporary(value.code), value.low, value.high
-        )
+        self.variables[hash(node.var)] = Operand(self.temporary(value.code), value.low, value.high)
 
     # Buffers
-
-    def _allocate(self, buffer: Any) -> None:
-        key = hash(buffer)
-        tagged = key in self.survey.written_concurrently
-        self.storages[key] = self.allocate(buffer, self.survey.mixed(key), tagged)
 
     def _statement_AllocBuffer(self, node: Any) -> None:
         if str(node.buffer.ty.storage_scope) in SHARED and len(self.contexts) > 1:
@@ -302,104 +291,3 @@ class StatementCompiler(MemoryCompiler):
             self.emit(f"distinct({places}, {view.label!r})")
         with self.indented(f"for {index}, {values} in zip({places}, {values}):"):
             self.store(view, Operand(index), values)
-
-    # Blocks
-
-    def _statement_SBlockRealize(self, node: Any) -> None:
-        block = node.block
-        predicate = self.value(node.predicate)
-        if predicate.code in ("1", "True"):
-            self._block(node, block)
-            return
-        with self.indented(f"if {predicate.code}:"):
-            self._block(node, block)
-
-    def _block(self, node: Any, block: Any) -> None:
-        label = str(block.name_hint)
-        at_start = []
-        for iter_var, value in zip(block.iter_vars, node.iter_values, strict=True):
-            bound, minimum = self._bind_axis(iter_var, self.value(value), label)
-            if int(iter_var.iter_type) == REDUCTION:
-                at_start.append(f"{bound.code} == {minimum.code}")
-        frame = self._frame(block, label)
-        if frame is not None and not self.noisy:
-            self.frames.append(frame)
-        for buffer in block.alloc_buffers:
-            loop = self.survey.private_loop(hash(buffer))
-            if loop is None or loop in self.variables:
-                self._allocate(buffer)
-            else:
-                self.private.setdefault(loop, []).append(buffer)
-        for match in block.match_buffers:
-            self._match(match)
-        if block.init is not None:
-            with self.indented(f"if {' and '.join(at_start) or 'True'}:"):
-                self.statement(block.init)
-        self.statement(block.body)
-        if frame is not None and not self.noisy:
-            self.frames.pop()
-
-    def _bind_axis(self, iter_var: Any, value: Operand, label: str) -> tuple[Operand, Operand]:
-        """Bind a block's axis, after a check that the value lies in the axis' domain."""
-        minimum = self.atom(self.value(iter_var.dom.min))
-        extent = self.atom(self.value(iter_var.dom.extent))
-        value = self.atom(value)
-        if value.low < minimum.high or value.high >= minimum.low + extent.low:
-            end = ranges.add(minimum, extent).code
-            name = str(iter_var.var.name)
-            self.emit(
-                f"if not {minimum.code} <= {value.code} < {end}: "
-                f"undefined('block-domain', f'{name} of block {label} is {{{value.code}}}')"
-            )
-            high = minimum.high + extent.high - 1
-            value = Operand(value.code, max(value.low, minimum.low), min(value.high, high))
-        self.variables[hash(iter_var.var)] = value
-        return value, minimum
-
-    def _frame(self, block: Any, label: str) -> Frame | None:
-        """The block's declared regions; None for a block (the root) that declares nothing."""
-        if not (block.iter_vars or block.reads or block.writes):
-            return None
-        frame = Frame(label, {})
-        for written, regions in ((False, block.reads), (True, block.writes)):
-            for region in regions:
-                view = self.views.get(hash(region_buffer(region)))
-                if view is None:
-                    continue
-                bounds = [
-                    (self.value(part.min), self.value(part.extent)) for part in region.region
-                ]
-                while view.window is not None:
-                    view, starts = view.window
-                    lead = [(start, constant(1)) for start in starts[: len(starts) - len(bounds)]]
-                    shifted = [
-                        (ranges.add(start, low), extent)
-                        for start, (low, extent) in zip(starts[len(lead) :], bounds, strict=True)
-                    ]
-                    bounds = lead + shifted
-                frame.regions.setdefault(view.key, []).append(Region(written, tuple(bounds)))
-        return frame
-
-    def _match(self, match: Any) -> None:
-        """A match_buffer: a view through the source region."""
-        buffer = match.buffer
-        source = self.view_of(region_buffer(match.source))
-        starts = tuple(self.atom(self.value(part.min)) for part in match.source.region)
-        lead = len(starts) - len(buffer.ty.shape)
-        if lead < 0:
-            raise Unsupported("a match_buffer of more dimensions than its source")
-        offset = source.offset
-        for start, stride in zip(starts, source.strides, strict=True):
-            offset = ranges.add(offset, ranges.multiply(start, stride))
-        # Variables in the layout are defined here, by the source.
-        inner = source.strides[lead:]
-        for given, actual in [*zip(buffer.ty.strides, inner), (buffer.ty.elem_offset, offset)]:
-            if compat.type_key(given) == "Var" and hash(given) not in self.variables:
-                self.variables[hash(given)] = self.atom(actual)
-        dtype, shape, strides, _ = self.layout(buffer)
-        if dtype != source.dtype:
-            raise Unsupported("a match_buffer of another dtype than its source")
-        self.views[hash(buffer)] = View(
-            hash(buffer), str(buffer.name), dtype, shape, strides, offset, source.storage,
-            (source, starts),
-        )  # fmt: skip

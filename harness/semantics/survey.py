@@ -132,9 +132,7 @@ def _survey_call(
 
 def is_private_call(expression: Any) -> bool:
     """Whether the expression calls a function of the module."""
-    return (
-        compat.type_key(expression) == "Call" and compat.type_key(expression.op) == "GlobalVar"
-    )
+    return compat.type_key(expression) == "Call" and compat.type_key(expression.op) == "GlobalVar"
 
 
 def statements(statement: Any) -> Iterable[Any]:

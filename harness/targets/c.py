@@ -17,6 +17,8 @@ from harness.targets.executable import Executable
 COMPILERS = ("gcc", "clang", "cc")
 # -ffp-contract=off and plain IEEE arithmetic, as what is compiled is compared with an interpreter.
 FLAGS = ("-shared", "-fPIC", "-O1", "-w", "-ffp-contract=off", "-fno-strict-aliasing")
+# TVM writes float16 as "half", which is no type of C.
+HALF = "-Dhalf=_Float16"
 COMPILE_SECONDS = 60
 
 
@@ -66,7 +68,7 @@ def compile_library(source: str, directory: Path) -> Path:
         raise RuntimeError("no C compiler found; install gcc or clang, or name one in $CC")
     text, library = directory / "module.c", directory / "module.so"
     text.write_text(source)
-    command = [found, *FLAGS, *_include_flags(), str(text), "-o", str(library), "-lm"]
+    command = [found, *FLAGS, HALF, *_include_flags(), str(text), "-o", str(library), "-lm"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_SECONDS)
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "error" in line]

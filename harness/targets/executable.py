@@ -14,7 +14,6 @@ import numpy as np
 import tvm
 
 ALIGNMENT = 64
-NATIVE_KINDS = "biuf"  # of numpy dtypes that DLPack knows as well
 
 
 class Executable:
@@ -65,8 +64,8 @@ def aligned_copy(array: np.ndarray) -> np.ndarray:
 
 def tensor_view(array: np.ndarray) -> Any:
     """A TVM tensor on the array's own memory."""
-    if array.dtype.kind in NATIVE_KINDS:
+    if array.dtype.isbuiltin == 1:
         return tvm.runtime.from_dlpack(array)
-    # NumPy exports the kinds of ml_dtypes under no DLPack type: go by integers of the same width.
+    # NumPy exports no dtype of ml_dtypes: go by integers of the same width.
     bits = np.dtype(f"uint{8 * array.dtype.itemsize}")
     return tvm.runtime.from_dlpack(array.view(bits))._create_view(array.shape, array.dtype.name)

@@ -1,0 +1,177 @@
+"""Soundness: are the oracles silent where nothing is changed?
+
+    python benchmarks/soundness.py [--cases 20000] [--jobs 2] [--out DIR] [--json]
+
+Every case applies TVM's own default order and nothing else, to seeds, to mutants of seeds and to
+generated programs, a third each. Whatever is reported here is either a bug of TVM that every user
+of it has, or a false alarm of an oracle: each signature is printed with its count, and `--out` gets
+the first case of each, to be examined. Exit status 1 if anything was reported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from harness.case import Case
+from harness.post_mortem import verdict_of
+from harness.sandbox import Settings, Worker
+from harness.verdict import Kind, Verdict
+
+START_SECONDS = 300.0
+JOB_SECONDS = 20.0
+
+
+@dataclass
+class Tally:
+    """What was seen so far; shared by the threads."""
+
+    wanted: int
+    out: Path | None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    kinds: Counter[str] = field(default_factory=Counter)
+    sources: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    findings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    begun: int = 0
+
+    def take(self) -> int | None:
+        """The number of the next case, or None at the end."""
+        with self.lock:
+            if self.begun >= self.wanted:
+                return None
+            self.begun += 1
+            return self.begun - 1
+
+    def add(self, source: str, case: Case, verdict: Verdict) -> None:
+        with self.lock:
+            self.kinds[verdict.kind] += 1
+            self.sources[source] += 1
+            if verdict.kind is Kind.INVALID:
+                self.reasons[verdict.message.partition(":")[0][:60]] += 1
+            if verdict.is_finding:
+                self._add_finding(source, case, verdict)
+
+    def _add_finding(self, source: str, case: Case, verdict: Verdict) -> None:
+        known = self.findings.get(verdict.signature)
+        if known is not None:
+            known["count"] += 1
+            return
+        self.findings[verdict.signature] = {
+            "signature": verdict.signature,
+            "kind": verdict.kind,
+            "message": verdict.message,
+            "pass": verdict.pass_name,
+            "source": source,
+            "origin": case.origin,
+            "count": 1,
+        }
+        if self.out is not None:
+            name = f"{len(self.findings):03}-{verdict.kind}.json"
+            (self.out / name).write_text(case.to_json())
+
+
+def lane(worker: Worker, seeds: list[str], tally: Tally) -> None:
+    """Take cases one after another on one worker."""
+    while (number := tally.take()) is not None:
+        rng = random.Random(number)
+        source = ("seed", "mutant", "generated")[number % 3]
+        made = worker.run(request_of(source, rng, seeds))
+        if made.status != "done" or "case" not in made.reply:
+            with tally.lock:
+                tally.sources["no case"] += 1
+            continue
+        outcome = worker.run({"do": "run", "case": made.reply["case"]})
+        done = outcome.status == "done"
+        verdict = Verdict.from_json(outcome.reply["verdict"]) if done else verdict_of(outcome)
+        tally.add(source, Case.from_json(made.reply["case"]), verdict)
+
+
+def request_of(source: str, rng: random.Random, seeds: list[str]) -> dict[str, Any]:
+    """The job that makes a case of this source, in the default order."""
+    return {
+        "do": "mutate",
+        "action": {"seed": "replay", "mutant": "ir", "generated": "generate"}[source],
+        "case": None if source == "generated" else rng.choice(seeds),
+        "partner": [],
+        "mutators": None,
+        "count": 0 if source == "generated" else rng.choice((1, 1, 2, 4)),
+        "legal": True,
+        "seed": rng.getrandbits(48),
+        "targets": ["llvm"],
+        "default_order": True,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--cases", type=int, default=20_000)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="folder for the first case of each finding")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.out is not None:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+
+    tally = Tally(arguments.cases, arguments.out)
+    settings = Settings(handler="tzer.job:handle", seconds=START_SECONDS)
+    started = time.monotonic()
+    workers = [Worker(settings) for _ in range(arguments.jobs)]
+    seeds = [seed["case"] for seed in workers[0].run({"do": "seeds"}).reply["seeds"]]
+    for worker in workers:
+        worker.settings = Settings(handler=settings.handler, seconds=JOB_SECONDS)
+    threads = [threading.Thread(target=lane, args=(worker, seeds, tally)) for worker in workers]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        threads[0].join(5)
+        left = (time.monotonic() - started) * (tally.wanted / max(1, tally.begun) - 1)
+        print(
+            f"\r{tally.begun} of {tally.wanted} cases, {len(tally.findings)} signatures, "
+            f"{left:.0f} s left   ",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
+    print(file=sys.stderr)
+    for worker in workers:
+        worker.close()
+    return show(tally, time.monotonic() - started, arguments.json)
+
+
+def show(tally: Tally, seconds: float, as_json: bool) -> int:
+    """Print the result; the exit status."""
+    total = sum(tally.kinds.values())
+    result: dict[str, Any] = {
+        "cases": total,
+        "seconds": round(seconds, 1),
+        "sources": dict(tally.sources),
+        "verdicts": {str(kind): count for kind, count in tally.kinds.most_common()},
+        "valid_rate": round(1 - tally.kinds[Kind.INVALID] / max(1, total), 4),
+        "invalid_because": dict(tally.reasons.most_common(20)),
+        "findings": sorted(tally.findings.values(), key=lambda finding: -finding["count"]),
+    }
+    if as_json:
+        print(json.dumps(result, indent=1))
+    else:
+        print(f"{total} cases in {seconds:.0f} s; verdicts {result['verdicts']}")
+        print(f"invalid because: {result['invalid_because']}")
+        for finding in result["findings"]:
+            print(f"{finding['count']:6} x {finding['signature']}\n         {finding['message']}")
+    return 1 if tally.findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""Random well-typed expressions that are valid by construction, for seeds and for mutators.
+
+Given a scope, `ExpressionGenerator.draw(dtype)` gives an expression of that dtype whose signed
+arithmetic does not overflow, whose divisors are not zero, whose shifts and indexes are in range.
+Within that it prefers the unusual: constants at the edges of their dtype, negative operands of the
+four divisions, casts across widths, nested selects, vectors, bit operations on everything.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from tvm import tirx
+
+from harness import compat
+from harness.intervals import Interval, base_dtype, fits, lanes_of
+from harness.scope import Memory, Scope, Variable
+from seeds.makers import RARELY, makers_of
+from seeds.values import (
+    Value,
+    clamped,
+    constant,
+    draw_constant,
+    narrowed,
+    vector,
+    whole,
+)
+
+
+class ExpressionGenerator:
+    """Draws expressions for one place in a program.
+
+    `loads` allows reads of the scope's buffers; `wild` is the chance of constructs whose handling
+    by code generators is known to vary (vectors inside scalars, reinterpret, narrow floats).
+    """
+
+    def __init__(
+        self, rng: random.Random, scope: Scope, *, loads: bool = True, wild: float = 0.2
+    ) -> None:
+        self.rng = rng
+        self.scope = scope
+        self.loads = loads
+        self.wild = wild
+        self.planted: Value | None = None
+        self._let_count = 0
+
+    def around(self, value: Value, depth: int = 2) -> Value | None:
+        """An expression of the value's dtype that has the value somewhere in it, once."""
+        for _ in range(4):
+            self.planted = value
+            drawn = self.draw(value.dtype, depth)
+            used, self.planted = not self.planted, None
+            if used and drawn.expr is not value.expr:
+                return drawn
+        return None
+
+    def draw(self, dtype: str, depth: int = 3) -> Value:
+        """A value of this dtype, of at most about this depth."""
+        if depth <= 0 or self.rng.random() < 0.12:
+            return self.leaf(dtype)
+        makers = makers_of(dtype)
+        for _ in range(4):
+            maker = self.rng.choice(makers)
+            value = maker(self, dtype, depth - 1)
+            if value is not None:
+                return value
+        return self.leaf(dtype)
+
+    def within(self, dtype: str, target: Interval, depth: int = 3) -> Value:
+        """An integer value inside an interval."""
+        value = self.draw(dtype, depth)
+        low, high = value.range
+        if target[0] <= low and high <= target[1]:
+            return value
+        if self.rng.random() < 0.6 and fits((0, target[1] - target[0] + 1), dtype):
+            return self._folded_into(value, target)
+        return clamped(value, target)
+
+    def _folded_into(self, value: Value, target: Interval) -> Value:
+        size = target[1] - target[0] + 1
+        modulus = constant(value.dtype, size)
+        expr = tirx.FloorMod(value.expr, modulus.expr)
+        if target[0]:
+            expr = tirx.Add(expr, constant(value.dtype, target[0]).expr)
+        return Value(expr, value.dtype, target)
+
+    def index(self, extent: int, dtype: str = "int32", depth: int = 2) -> Any:
+        """An index expression inside [0, extent)."""
+        if extent == 1 and self.rng.random() < 0.7:
+            return constant(dtype, 0).expr
+        fitting = [v for v in self.scope.variables if self._indexes(v, dtype, extent)]
+        chance = self.rng.random()
+        if fitting and chance < 0.5:
+            return self.rng.choice(fitting).var
+        if chance < 0.6:
+            return constant(dtype, self.rng.randrange(extent)).expr
+        saved, self.loads = self.loads, self.loads and self.rng.random() < 0.3
+        value = self.within(dtype, (0, extent - 1), depth)
+        self.loads = saved
+        return value.expr
+
+    def _indexes(self, variable: Variable, dtype: str, extent: int) -> bool:
+        found = variable.interval
+        return variable.dtype == dtype and found is not None and 0 <= found[0] and found[1] < extent
+
+    def condition(self, depth: int = 2) -> Any:
+        """A scalar condition."""
+        return self.draw("bool", depth).expr
+
+    def leaf(self, dtype: str) -> Value:
+        """A constant, a variable, or a load."""
+        lanes = lanes_of(dtype)
+        base = base_dtype(dtype)
+        if self.planted is not None and self.planted.dtype == dtype:
+            value, self.planted = self.planted, None
+            return value
+        if lanes > 1:
+            return self._vector_leaf(base, lanes)
+        variables = [v for v in self.scope.variables if v.dtype == base]
+        chance = self.rng.random()
+        if variables and chance < 0.4:
+            chosen = self.rng.choice(variables)
+            return Value(chosen.var, base, chosen.interval or whole(base))
+        if chance < 0.75:
+            loaded = self.load(base)
+            if loaded is not None:
+                return loaded
+        return draw_constant(self.rng, base)
+
+    def _vector_leaf(self, base: str, lanes: int) -> Value:
+        dtype = vector(base, lanes)
+        if self.rng.random() < 0.4:
+            loaded = self.load_vector(base, lanes)
+            if loaded is not None:
+                return loaded
+        if base in ("int32", "int64") and self.rng.random() < 0.4:
+            first = narrowed(self.rng, self.leaf(base), 1000)
+            stride = self.rng.choice([1, 1, 2, 3, -1, 0])
+            ends = [end + stride * lane for end in first.range for lane in (0, lanes - 1)]
+            ramp = tirx.Ramp(first.expr, constant(base, stride).expr, lanes)
+            return Value(ramp, dtype, (min(ends), max(ends)))
+        value = self.leaf(base)
+        return Value(tirx.Broadcast(value.expr, lanes), dtype, value.interval, value.bound)
+
+    def load(self, dtype: str, memory: Memory | None = None) -> Value | None:
+        """A load of an element of this dtype from a buffer in scope."""
+        if not self.loads:
+            return None
+        if memory is None:
+            usable = [m for m in self.scope.memories if m.readable and m.dtype == dtype]
+            if not usable:
+                return None
+            memory = self.rng.choice(usable)
+        expr = tirx.BufferLoad(memory.buffer, self.indices(memory))
+        bound = 4.0 if memory.finite else None
+        return Value(expr, memory.dtype, memory.interval or whole(memory.dtype), bound)
+
+    def load_vector(self, base: str, lanes: int) -> Value | None:
+        """A load of neighbouring elements along the last dimension, or of any in it (a gather)."""
+        if self.scope.in_block and self.rng.random() > RARELY:
+            return None
+        usable = [
+            m for m in self.scope.memories
+            if m.readable and m.dtype == base and m.shape and m.shape[-1] >= lanes
+            and len(m.shape) - 1 not in dict(m.fixed)
+        ]  # fmt: skip
+        if not (usable and self.loads):
+            return None
+        memory = self.rng.choice(usable)
+        *outer, last = memory.shape
+        indices = self.indices(memory)[: len(outer)]
+        dtype = compat.dtype_of(memory.buffer.ty.shape[-1])
+        if self.rng.random() < 0.8:
+            first = self.index(last - lanes + 1, dtype)
+            along = tirx.Ramp(first, constant(dtype, 1).expr, lanes)
+        else:
+            saved, self.loads = self.loads, False
+            along = self.within(vector(dtype, lanes), (0, last - 1), 1).expr
+            self.loads = saved
+        expr = tirx.BufferLoad(memory.buffer, [*indices, along])
+        bound = 4.0 if memory.finite else None
+        return Value(expr, vector(base, lanes), memory.interval or whole(base), bound)
+
+    def indices(self, memory: Memory) -> list[Any]:
+        """Indexes in bounds of the buffer, with the dimensions that are fixed indexed so."""
+        fixed = dict(memory.fixed)
+        shape = memory.buffer.ty.shape
+        return [
+            fixed[dim] if dim in fixed else self.index(extent, compat.dtype_of(shape[dim]))
+            for dim, extent in enumerate(memory.shape)
+        ]
+
+    def fresh_name(self) -> str:
+        """A name for a variable of a Let."""
+        self._let_count += 1
+        return f"let{self._let_count}"

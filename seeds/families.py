@@ -1,0 +1,37 @@
+"""The visible list of all families of seeds."""
+
+from __future__ import annotations
+
+from seeds import (
+    handwritten_arithmetic,
+    handwritten_blocks,
+    handwritten_control,
+    handwritten_vectors,
+    lowered,
+    onnx_nodes,
+    relax_operators,
+    scheduled,
+    topi_layers,
+    topi_operators,
+    transformer,
+)
+from seeds.recipe import Recipe
+
+FILES = (
+    topi_operators,
+    topi_layers,
+    relax_operators,
+    onnx_nodes,
+    transformer,
+    scheduled,
+    handwritten_arithmetic,
+    handwritten_blocks,
+    handwritten_control,
+    handwritten_vectors,
+)
+
+
+def all_recipes() -> list[Recipe]:
+    """Every recipe in a fixed order, those made from others last."""
+    first = [recipe for file in FILES for recipe in file.recipes()]
+    return [*first, *lowered.recipes(first)]

@@ -1,0 +1,378 @@
+"""Makers: how an expression of each kind of dtype is put together from drawn operands.
+
+Each maker takes the source of operands, a dtype and the depth left, and gives a Value of that
+dtype, or None where it doesn't apply. The tables at the end say which makers serve which dtypes.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from tvm import tirx
+
+from harness import compat
+from harness.intervals import Interval, base_dtype, fits, is_float, is_integer, lanes_of, limits
+from harness.scope import VECTORIZED, Scope, Variable
+from seeds.values import (
+    FLOATS,
+    INTEGERS,
+    Value,
+    binary,
+    cast,
+    clamped,
+    constant,
+    draw_constant,
+    intrinsic,
+    narrowed,
+    vector,
+    whole,
+)
+
+# Float functions by the bound of their result: None where it may be infinite or not a number.
+# The portable ones are lowered for every float dtype and number of lanes, the others become calls
+# of the C library, for scalars of 32 and 64 bits only.
+PORTABLE: tuple[tuple[str, float | None], ...] = (
+    ("exp", None), ("exp2", None), ("exp10", None), ("log", None), ("log2", None),
+    ("log10", None), ("sqrt", None), ("rsqrt", None), ("tan", None), ("atanh", None),
+    ("tanh", 1.0), ("sigmoid", 1.0), ("sin", 1.0), ("cos", 1.0),
+)  # fmt: skip
+LIBRARY: tuple[tuple[str, float | None], ...] = (
+    ("log1p", None), ("cosh", None), ("sinh", None), ("acos", None), ("asin", None),
+    ("acosh", None), ("asinh", None), ("erf", 1.0), ("atan", 1.6),
+)  # fmt: skip
+ROUNDING = ("floor", "ceil", "trunc", "round", "nearbyint", "fabs")
+BINARY_CALLS = ("atan2", "hypot", "copysign", "nextafter", "pow")
+FLOAT_MAX = {"float16": 6e4, "bfloat16": 1e38, "float32": 1e38, "float64": 1e300}
+# The chance of what is valid but known to fail in several ways, so that it hides little else.
+RARELY = 0.1
+COMPARISONS = ("EQ", "NE", "LT", "LE", "GT", "GE")
+
+
+class Source(Protocol):
+    """What makers need of the generator of expressions."""
+
+    rng: random.Random
+    scope: Scope
+    wild: float
+
+    def draw(self, dtype: str, depth: int = 3) -> Value: ...
+
+    def condition(self, depth: int = 2) -> Any: ...
+
+    def fresh_name(self) -> str: ...
+
+
+Maker = Callable[[Source, str, int], Value | None]
+
+
+# Makers of every dtype.
+
+
+def make_select(source: Source, dtype: str, depth: int) -> Value:
+    """Select or if_then_else, the condition at times a constant."""
+    a, b = source.draw(dtype, depth), source.draw(dtype, depth)
+    lanes = lanes_of(dtype)
+    if source.rng.random() < 0.5:
+        mask = vector("bool", lanes) if source.rng.random() < 0.5 else "bool"
+        node = tirx.Select(source.draw(mask, depth).expr, a.expr, b.expr)
+    else:
+        node = intrinsic(dtype, "if_then_else", source.condition(depth), a.expr, b.expr)
+    return _joined(node, dtype, a, b)
+
+
+def make_let(source: Source, dtype: str, depth: int) -> Value | None:
+    """A Let whose variable is in scope of its body."""
+    if source.rng.random() > source.wild:
+        return None
+    inner = dtype if lanes_of(dtype) == 1 and source.rng.random() < 0.6 else "int32"
+    bound = source.draw(inner, depth)
+    var = compat.Var(source.fresh_name(), inner)
+    outer, source.scope = (
+        source.scope,
+        source.scope.with_variable(Variable(var, inner, bound.interval)),
+    )
+    body = source.draw(dtype, depth)
+    source.scope = outer
+    return Value(tirx.Let(var, bound.expr, body.expr), dtype, body.interval, body.bound)
+
+
+def make_cast(source: Source, dtype: str, depth: int) -> Value | None:
+    """A conversion from another dtype, of a value that is in range of this one."""
+    base, lanes = base_dtype(dtype), lanes_of(dtype)
+    if base == "bool" and source.rng.random() > source.wild:
+        return None
+    others = [other for other in (*INTEGERS, *FLOATS, "bool") if other != base]
+    weights = [1 if other in ("float16", "bfloat16") else 4 for other in others]
+    origin = vector(source.rng.choices(others, weights)[0], lanes)
+    value = source.draw(origin, depth)
+    if is_integer(base) and not _representable(value, base):
+        if value.interval is None:
+            return None
+        low, high = limits(base)
+        keep = (max(low, limits(origin)[0]), min(high, limits(origin)[1]))
+        value = clamped(value, keep)
+    elif base in ("float16", "bfloat16") and value.interval is not None:
+        value = narrowed(source.rng, value, 128)
+    return cast(value, dtype)
+
+
+def _representable(value: Value, base: str) -> bool:
+    if value.interval is not None:
+        return fits(value.interval, base)
+    low, high = limits(base)
+    return value.bound is not None and max(low, -1e9) <= -value.bound and value.bound <= high
+
+
+def make_shuffle(source: Source, dtype: str, depth: int) -> Value | None:
+    """A lane taken from a vector, or lanes of a vector in another order."""
+    if source.rng.random() > source.wild or dtype.startswith("bool"):
+        return None
+    if VECTORIZED in source.scope.loops and source.rng.random() > RARELY:
+        return None
+    base, lanes = base_dtype(dtype), lanes_of(dtype)
+    whole_vector = source.draw(vector(base, max(lanes, 4)), depth)
+    picks = [source.rng.randrange(max(lanes, 4)) for _ in range(lanes)]
+    indices = [tirx.IntImm("int32", pick) for pick in picks]
+    return Value(
+        tirx.Shuffle([whole_vector.expr], indices), dtype, whole_vector.interval, whole_vector.bound
+    )
+
+
+# Makers of integers.
+
+
+def make_arithmetic(source: Source, dtype: str, depth: int) -> Value:
+    """Add, Sub, Mul, Min, Max of operands narrow enough for the result to fit."""
+    key = source.rng.choice(["Add", "Add", "Sub", "Mul", "Min", "Max"])
+    a, b = source.draw(dtype, depth), source.draw(dtype, depth)
+    if key in ("Min", "Max"):
+        pick = min if key == "Min" else max
+        found = (pick(a.range[0], b.range[0]), pick(a.range[1], b.range[1]))
+        return Value(binary(key, a.expr, b.expr), dtype, found)
+    found = _arithmetic_interval(key, a.range, b.range)
+    if not fits(found, dtype):
+        top = limits(dtype)[1]
+        magnitude = int(top**0.5) - 1 if key == "Mul" else top // 2
+        magnitude = min(magnitude, source.rng.choice([8, 100, magnitude]))
+        a, b = narrowed(source.rng, a, magnitude), narrowed(source.rng, b, magnitude)
+        found = _arithmetic_interval(key, a.range, b.range)
+    if not fits(found, dtype):  # an unsigned difference below zero
+        key, found = "Max", (max(a.range[0], b.range[0]), max(a.range[1], b.range[1]))
+    return Value(binary(key, a.expr, b.expr), dtype, found)
+
+
+def make_division(source: Source, dtype: str, depth: int) -> Value:
+    """One of the four divisions and moduli, by a divisor that can't be zero."""
+    key = source.rng.choice(["FloorDiv", "FloorMod", "Div", "Mod"])
+    a, b = source.draw(dtype, depth), _divisor(source, dtype, depth)
+    low, high = limits(dtype)
+    if a.range[0] == low < 0 and b.range[0] <= -1 <= b.range[1]:
+        a = clamped(a, (low + 1, high))
+    least, most = _division_interval(key, a.range, b.range)
+    found = (max(least, low), min(most, high))
+    return Value(binary(key, a.expr, b.expr), dtype, found)
+
+
+def _divisor(source: Source, dtype: str, depth: int) -> Value:
+    low, high = limits(dtype)
+    if source.rng.random() < 0.6:
+        value = draw_constant(source.rng, dtype)
+        return value if value.range != (0, 0) else constant(dtype, source.rng.choice([1, 3, 4]))
+    value = source.draw(dtype, depth)
+    if not value.range[0] <= 0 <= value.range[1]:
+        return value
+    if source.rng.random() < 0.5:
+        return clamped(value, (1, high))
+    if source.rng.random() < 0.5 and low < 0:
+        return clamped(value, (low, -1))
+    odd = binary("BitwiseOr", value.expr, constant(dtype, 1).expr)
+    return Value(odd, dtype, (1, high) if value.range[0] >= 0 else (low, high))
+
+
+def make_bits(source: Source, dtype: str, depth: int) -> Value:
+    """And, or, xor, not."""
+    key = source.rng.choice(["BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot"])
+    a = source.draw(dtype, depth)
+    if key == "BitwiseNot":
+        node = tirx.bitwise_not(a.expr)
+        return Value(
+            node,
+            dtype,
+            (~a.range[1], ~a.range[0]) if not dtype.startswith("u") else whole(dtype),
+        )
+    b = source.draw(dtype, depth)
+    if key == "BitwiseAnd" and min(a.range[0], b.range[0]) >= 0:
+        found = (0, min(a.range[1], b.range[1]))
+    else:
+        bits = max(abs(end).bit_length() for end in (*a.range, *b.range))
+        signed = min(a.range[0], b.range[0]) < 0
+        found = (-(1 << bits) if signed else 0, (1 << bits) - 1)
+        found = found if fits(found, dtype) else limits(dtype)
+    return Value(binary(key, a.expr, b.expr), dtype, found)
+
+
+def make_shift(source: Source, dtype: str, depth: int) -> Value:
+    """A shift by less than the width; to the left only what stays in range."""
+    bits = int(base_dtype(dtype).removeprefix("u").removeprefix("int"))
+    amount = source.rng.choice([0, 1, 2, 3, bits // 2, bits - 1])
+    a = source.draw(dtype, depth)
+    if source.rng.random() < 0.5:
+        by = constant(dtype, amount)
+        found = (a.range[0] >> amount, a.range[1] >> amount)
+        return Value(binary("RShift", a.expr, by.expr), dtype, found)
+    amount = min(amount, bits - 2)
+    a = narrowed(source.rng, a, max(limits(dtype)[1] >> amount, 1))
+    a = clamped(a, (0, limits(dtype)[1] >> amount))
+    found = (a.range[0] << amount, a.range[1] << amount)
+    return Value(binary("LShift", a.expr, constant(dtype, amount).expr), dtype, found)
+
+
+def make_popcount(source: Source, dtype: str, depth: int) -> Value | None:
+    """popcount, which code generators expand in their own ways."""
+    if base_dtype(dtype) not in ("int32", "int64", "uint32", "uint64") or lanes_of(dtype) != 1:
+        return None
+    return Value(intrinsic(dtype, "popcount", source.draw(dtype, depth).expr), dtype, (0, 64))
+
+
+# Makers of floats.
+
+
+def make_float(source: Source, dtype: str, depth: int) -> Value:
+    """Add, Sub, Mul, Div, Min, Max of floats."""
+    key = source.rng.choice(["Add", "Sub", "Mul", "Mul", "Div", "Min", "Max"])
+    a, b = source.draw(dtype, depth), source.draw(dtype, depth)
+    bound: float | None = None
+    if a.bound is not None and b.bound is not None:
+        sums = {"Add": a.bound + b.bound, "Sub": a.bound + b.bound, "Mul": a.bound * b.bound}
+        bound = sums.get(key, None if key == "Div" else max(a.bound, b.bound))
+    return _bounded(binary(key, a.expr, b.expr), dtype, bound)
+
+
+def make_math(source: Source, dtype: str, depth: int) -> Value:
+    """A call of a mathematical function."""
+    chance = source.rng.random()
+    a = source.draw(dtype, depth)
+    if chance < 0.25:
+        name = source.rng.choice(ROUNDING)
+        return _bounded(
+            intrinsic(dtype, name, a.expr), dtype, None if a.bound is None else a.bound + 1
+        )
+    library = dtype in ("float32", "float64") and VECTORIZED not in source.scope.loops
+    if chance < 0.4 and library:
+        b = source.draw(dtype, depth)
+        return Value(intrinsic(dtype, source.rng.choice(BINARY_CALLS), a.expr, b.expr), dtype)
+    name, bound = source.rng.choice(PORTABLE + LIBRARY if library else PORTABLE)
+    return Value(
+        intrinsic(dtype, name, a.expr), dtype, None, bound if a.bound is not None else None
+    )
+
+
+# Makers of bool.
+
+
+def make_comparison(source: Source, dtype: str, depth: int) -> Value:
+    """A comparison of integers, floats or bools."""
+    lanes = lanes_of(dtype)
+    base = source.rng.choices(
+        ["int32", "int64", "float32", "bool", "uint8", "int8", "float64", "uint32"],
+        [16, 6, 10, 1, 2, 2, 2, 2],
+    )[0]
+    operand = vector(base, lanes)
+    a, b = source.draw(operand, depth), source.draw(operand, depth)
+    key = source.rng.choice(COMPARISONS[:2] if base == "bool" else COMPARISONS)
+    return Value(binary(key, a.expr, b.expr), dtype, (0, 1))
+
+
+def make_logic(source: Source, dtype: str, depth: int) -> Value:
+    """And, Or, Not."""
+    key = source.rng.choice(["And", "Or", "Not"])
+    a = source.draw(dtype, depth)
+    if key == "Not":
+        return Value(tirx.Not(a.expr), dtype, (0, 1))
+    return Value(binary(key, a.expr, source.draw(dtype, depth).expr), dtype, (0, 1))
+
+
+def make_test(source: Source, dtype: str, depth: int) -> Value | None:
+    """isnan, isfinite, isinf, likely."""
+    if lanes_of(dtype) != 1:
+        return None
+    name = source.rng.choice(["isnan", "isfinite", "isinf", "likely"])
+    if name == "likely":
+        return Value(intrinsic(dtype, name, source.draw("bool", depth).expr), dtype, (0, 1))
+    # TVM's own functions expand to several uses of the operand: give it a name.
+    operand = source.rng.choice(["float32", "float64"])
+    var = compat.Var(source.fresh_name(), operand)
+    body = getattr(tirx, name)(var)
+    return Value(tirx.Let(var, source.draw(operand, depth).expr, body), dtype, (0, 1))
+
+
+_EVERY: tuple[Maker, ...] = (
+    make_select,
+    make_cast,
+    make_shuffle,
+)
+_INTEGER: tuple[Maker, ...] = (
+    *_EVERY,
+    make_let,
+    *(make_arithmetic,) * 4,
+    *(make_division,) * 3,
+    *(make_bits,) * 2,
+    *(make_shift,) * 2,
+    make_popcount,
+)
+_FLOAT: tuple[Maker, ...] = (
+    *_EVERY,
+    make_let,
+    *(make_float,) * 4,
+    *(make_math,) * 2,
+)
+_BOOL: tuple[Maker, ...] = (
+    *_EVERY[:2],
+    *(make_comparison,) * 4,
+    *(make_logic,) * 2,
+    make_test,
+)
+
+
+def makers_of(dtype: str) -> tuple[Maker, ...]:
+    if is_float(dtype):
+        return _FLOAT
+    return _BOOL if base_dtype(dtype) == "bool" else _INTEGER
+
+
+def _joined(node: Any, dtype: str, a: Value, b: Value) -> Value:
+    if a.interval is not None and b.interval is not None:
+        found = (min(a.interval[0], b.interval[0]), max(a.interval[1], b.interval[1]))
+        return Value(node, dtype, found)
+    if a.bound is not None and b.bound is not None:
+        return Value(node, dtype, None, max(a.bound, b.bound))
+    return Value(node, dtype, whole(dtype))
+
+
+def _bounded(node: Any, dtype: str, bound: float | None) -> Value:
+    top = FLOAT_MAX[base_dtype(dtype)]
+    return Value(node, dtype, None, bound if bound is not None and bound < top else None)
+
+
+def _arithmetic_interval(key: str, a: Interval, b: Interval) -> Interval:
+    if key == "Add":
+        return a[0] + b[0], a[1] + b[1]
+    if key == "Sub":
+        return a[0] - b[1], a[1] - b[0]
+    products = [x * y for x in a for y in b]
+    return min(products), max(products)
+
+
+def _division_interval(key: str, a: Interval, b: Interval) -> Interval:
+    largest = max(abs(a[0]), abs(a[1]))
+    divisor = max(abs(b[0]), abs(b[1]))
+    if key == "FloorMod":
+        return (0 if b[0] > 0 else 1 - divisor), (0 if b[1] < 0 else divisor - 1)
+    if key == "Mod":
+        rest = min(largest, divisor - 1)
+        return (0 if a[0] >= 0 else -rest), (0 if a[1] <= 0 else rest)
+    if a[0] >= 0 and b[0] > 0:
+        return a[0] // b[1], a[1] // b[0]
+    return (-largest if min(a[0], b[0]) < 0 else 0), largest

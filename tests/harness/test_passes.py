@@ -1,0 +1,299 @@
+"""The pass catalogue: what can be constructed, what is legal, and how sequences are mended."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import tvm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tvm import te, tirx
+from tvm.ir.instrument import pass_instrument
+
+from harness import compat, passes
+from harness.case import PassCall
+from harness.passes import CATALOGUE, State
+from harness.targets import TARGETS, get_target
+from harness.targets.lowering import lower
+from tests.programs import matmul, scaled_sum, store_at
+
+SEEDS = st.integers(0, 1 << 32)
+MATMUL_STATES = passes.initial_states(matmul())
+
+
+def _calls(*names: str) -> tuple[PassCall, ...]:
+    return tuple(PassCall(name) for name in names)
+
+
+# The catalogue.
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE))
+def test_every_pass_is_constructed_with_any_drawn_arguments(name: str) -> None:
+    for seed in range(10):
+        call = passes.draw_call(random.Random(seed), CATALOGUE[name])
+        assert passes.make_pass(call) is not None
+
+
+def test_every_pass_that_tvm_offers_is_in_the_catalogue() -> None:
+    made_of_functions = {"Apply", "Filter"}
+    for dialect, module in (("tirx", tirx.transform), ("s_tir", tvm.s_tir.transform)):
+        for name in dir(module):
+            constructor = getattr(module, name)
+            if name[0].isupper() and not isinstance(constructor, type):
+                assert name in made_of_functions or f"{dialect}.{name}" in CATALOGUE
+
+
+@pytest.mark.parametrize("info", CATALOGUE.values(), ids=lambda info: info.name)
+def test_every_pass_says_where_its_states_come_from(info: passes.PassInfo) -> None:
+    assert info.source
+    assert bool(info.never) == (State.NEVER in info.needs)
+    assert not info.gives & info.destroys
+
+
+@pytest.mark.parametrize(
+    ("call", "complaint"),
+    [
+        (PassCall("tirx.Nonsense"), "unknown pass 'tirx.Nonsense'"),
+        (PassCall("tirx.NarrowDataType"), "needs its argument target_bits"),
+        (PassCall("tirx.NarrowDataType", (16,)), "target_bits must be one of 32, 64, not 16"),
+        (PassCall("tirx.VectorizeLoop", (1,)), "enable_vectorize must be one of False, True"),
+        (PassCall("tirx.RemoveNoOp", (1,)), "takes at most 0 arguments"),
+        (PassCall("tirx.UnrollLoop", ("[]",)), "config must be JSON text of an object"),
+        (PassCall("tirx.UnrollLoop", ('{"auto_max_step": "x"}',)), "config must be JSON text"),
+        (PassCall("tirx.UnrollLoop", ('{"max": 1}',)), "keys among auto_max_step"),
+        (PassCall("tirx.BindTarget", ("z80",)), "target must be one of 'llvm'"),
+        (PassCall("tirx.BindTarget"), "needs its argument target"),
+    ],
+    ids=str,
+)
+def test_a_wrong_call_is_one_clear_line(call: PassCall, complaint: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        passes.make_pass(call)
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_configuration_reaches_the_pass_and_ends_with_it() -> None:
+    module = lower(scaled_sum(), passes.complete(MATMUL_STATES, (), "llvm")[1:4])
+    unrolled = lower(module, [PassCall("tirx.UnrollLoop", ('{"auto_max_step": 64}',))])
+    kept = lower(module, [PassCall("tirx.UnrollLoop", ('{"auto_max_step": 0}',))])
+
+    def loops(mod: object) -> int:
+        return sum(isinstance(node, tirx.For) for node in compat.nodes(mod["main"].body))
+
+    assert loops(unrolled) == 0
+    assert loops(kept) == loops(module) == 2
+
+
+def test_the_graph_shows_needs_and_gives_with_their_source() -> None:
+    graph = passes.PASS_GRAPH
+    edge = graph.edges[State.NO_INIT, "s_tir.ConvertBlocksToOpaque"]
+    assert edge["relation"] == "needs"
+    assert "ICHECK" in edge["source"]
+    assert graph.edges["s_tir.LowerInitBlock", State.NO_INIT]["relation"] == "gives"
+    assert graph.edges["tirx.StorageRewrite", State.SEPARATE_STORAGE]["relation"] == "destroys"
+
+
+# States.
+
+
+def test_states_are_read_off_the_module() -> None:
+    assert not MATMUL_STATES & {State.NO_BLOCKS, State.NO_INIT, State.FLAT_BUFFERS}
+    loop = passes.initial_states(store_at(lambda i: i))
+    assert {State.NO_BLOCKS, State.FLAT_BUFFERS, State.CANONICAL_LOOPS} <= loop
+    assert State.NO_BF16_COMPUTE not in passes.initial_states(scaled_sum("bfloat16"))
+    assert State.NO_FP8_COMPUTE not in passes.initial_states(scaled_sum("float8_e4m3fn"))
+    assert State.NARROW_INTEGERS not in passes.initial_states(scaled_sum("int64"))
+
+
+def test_a_loop_with_a_start_or_a_step_is_not_canonical() -> None:
+    i = tirx.Var("i", "int32")
+    target = tirx.decl_buffer((8,), "int32", "target")
+    store = tirx.BufferStore(target, i, [i])
+    for start, step in ((1, None), (0, 2)):
+        loop = tirx.For(i, start, 4, tirx.ForKind.SERIAL, store, step=step)
+        function = tirx.PrimFunc([target], loop).with_attr("global_symbol", "main")
+        states = passes.initial_states(tvm.IRModule({"main": function}))
+        assert State.CANONICAL_LOOPS not in states
+
+
+def test_a_variable_defined_by_two_loops_is_not_unique() -> None:
+    module = store_at(lambda i: i)
+    assert State.UNIQUE_DEFINITIONS in passes.initial_states(module)
+    function = module["main"]
+    twice = function.with_body(tirx.SeqStmt([function.body, function.body]))
+    assert State.UNIQUE_DEFINITIONS not in passes.initial_states(tvm.IRModule({"main": twice}))
+
+
+@pytest.mark.parametrize("make", [scaled_sum, matmul], ids=["scaled_sum", "matmul"])
+def test_what_the_catalogue_says_of_a_pass_is_so_of_the_module_after_it(make: object) -> None:
+    visible = {
+        State.NO_INIT,
+        State.OPAQUE_BLOCKS,
+        State.NO_BLOCKS,
+        State.FLAT_BUFFERS,
+        State.NO_VECTOR_LOOPS,
+        State.CANONICAL_LOOPS,
+        State.TARGET_BOUND,
+        State.ENTRY_ANNOTATED,
+    }
+    states = passes.initial_states(make())
+
+    def after(index: int, call: PassCall, module: object) -> None:
+        nonlocal states
+        states = passes.states_after(states, [call])
+        assert states & visible <= passes.initial_states(module), call
+
+    calls = passes.default_order("llvm")
+    upto = [call.name for call in calls].index("tirx.SplitHostDevice")
+    lower(make(), calls[:upto], after_pass=after)
+
+
+# Legality.
+
+
+@pytest.mark.parametrize(
+    ("names", "position"),
+    [
+        (["s_tir.LowerOpaqueBlock"], 0),
+        (["s_tir.LowerInitBlock", "s_tir.CompactBufferAllocation"], 1),
+        (["s_tir.ConvertBlocksToOpaque"], 0),
+        (["tirx.FlattenBuffer"], 0),
+        (["tirx.BF16StorageLegalize"], 0),
+        (["tirx.LowerIntrin"], 0),
+        (["tirx.PointerValueTypeRewrite"], 0),
+        (["s_tir.CanonicalizeLoop", "tirx.Nonsense"], 1),
+        (["s_tir.CanonicalizeLoop", "s_tir.LowerInitBlock"], None),
+    ],
+    ids=str,
+)
+def test_the_first_pass_without_its_state_is_found(names: list[str], position: int | None) -> None:
+    assert passes.first_illegal(MATMUL_STATES, _calls(*names)) == position
+
+
+def _low(*names: str) -> tuple[PassCall, ...]:
+    """The calls after the passes that bring matmul down to flat buffers."""
+    lowering = ("LowerInitBlock", "ConvertBlocksToOpaque", "LowerOpaqueBlock")
+    return _calls(*(f"s_tir.{name}" for name in lowering), "tirx.FlattenBuffer", *names)
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        (["tirx.VectorizeLoop", "s_tir.LoopPartition"], "partition before vectors"),
+        (["tirx.StorageRewrite", "tirx.StorageRewrite"], "storage is merged once"),
+        (["tirx.UnrollLoop", "tirx.StorageRewrite"], "unrolling repeats allocations"),
+        (["s_tir.LowerOpaqueBlock"], "nothing structured is left"),
+    ],
+    ids=lambda item: item if isinstance(item, str) else "-".join(item),
+)
+def test_orders_that_the_passes_do_not_promise_are_illegal(names: list[str], why: str) -> None:
+    assert passes.is_legal(MATMUL_STATES, _low(*names[:-1]))
+    assert not passes.is_legal(MATMUL_STATES, _low(*names)), why
+
+
+def test_making_definitions_unique_again_makes_storage_rewriting_legal() -> None:
+    calls = _low("tirx.UnrollLoop", "tirx.ConvertSSA", "tirx.StorageRewrite")
+    assert passes.is_legal(MATMUL_STATES, calls)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_both_lowerings_are_legal(target: str) -> None:
+    assert passes.is_legal(MATMUL_STATES, passes.default_order(target))
+    assert passes.is_legal(MATMUL_STATES, passes.minimal_order(target))
+    assert passes.is_legal(MATMUL_STATES, passes.complete(MATMUL_STATES, (), target))
+    get_target(target)
+
+
+def test_nothing_is_missing_after_a_whole_lowering() -> None:
+    assert passes.complete(MATMUL_STATES, passes.default_order("llvm"), "llvm") == ()
+
+
+def test_a_missing_state_is_mended_by_the_passes_that_give_it() -> None:
+    wanted = _calls("tirx.StorageRewrite")
+    outcomes = {passes.repair(MATMUL_STATES, wanted, random.Random(seed)) for seed in range(20)}
+    assert outcomes == {(), _low("tirx.StorageRewrite")}
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=SEEDS, length=st.integers(0, 12))
+def test_drawn_sequences_are_legal_and_can_be_completed(seed: int, length: int) -> None:
+    for states in (MATMUL_STATES, LIKELY_STATES):
+        calls = passes.draw_legal(states, random.Random(seed), length)
+        assert passes.is_legal(states, calls)
+        assert passes.is_legal(states, (*calls, *passes.complete(states, calls, "llvm")))
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=SEEDS, length=st.integers(0, 12))
+def test_repaired_random_sequences_are_legal(seed: int, length: int) -> None:
+    rng = random.Random(seed)
+    calls = passes.draw_random(rng, length)
+    assert len(calls) == length
+    assert passes.is_legal(MATMUL_STATES, passes.repair(MATMUL_STATES, calls, rng))
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=SEEDS)
+def test_a_legal_sequence_needs_no_repair(seed: int) -> None:
+    rng = random.Random(seed)
+    calls = passes.draw_legal(MATMUL_STATES, rng, 6)
+    assert passes.repair(MATMUL_STATES, calls, rng) == calls
+
+
+def _likely() -> object:
+    """A flat program that the plain lowering must bring a few more states to."""
+    i = tirx.Var("i", "int32")
+    target = tirx.decl_buffer((2, 8), "bfloat16", "target")
+    store = tirx.BufferStore(target, tirx.const(1, "bfloat16"), [i // 8, i % 8])
+    body = tirx.IfThenElse(tirx.likely(i < 13), store, None)
+    loop = tirx.For(i, 0, 16, tirx.ForKind.VECTORIZED, body)
+    function = tirx.PrimFunc([target], tirx.SeqStmt([loop, loop]))
+    return tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
+
+
+LIKELY_STATES = passes.initial_states(_likely())
+
+
+# TVM's own order.
+
+
+def test_the_default_order_is_what_tvm_compiles_by() -> None:
+    seen: list[str] = []
+
+    @pass_instrument
+    class Recorder:
+        def run_before_pass(self, module: object, info: object) -> None:
+            seen.append(str(info.name))
+
+    with tvm.transform.PassContext(opt_level=2, instruments=[Recorder()]):
+        tvm.compile(scaled_sum(), tvm.target.Target("llvm"))
+    groups = {"_pipeline", "sequential", "tirx.Filter"}
+    recorded = [name for name in seen if name not in groups]
+    expected: list[str] = []
+    for call in passes.default_order("llvm"):
+        expected.append(call.name)
+        expected.extend(_PARTS.get(call.name, ()))
+    assert recorded == expected
+
+
+_SIMPLIFY = "s_tir.StmtSimplify" if "s_tir.StmtSimplify" in CATALOGUE else "tirx.StmtSimplify"
+# Passes that are sequences themselves.
+_PARTS = {
+    "s_tir.HoistIfThenElse": ("s_tir.InsertHoistIfThenElse", _SIMPLIFY, "tirx.RemoveNoOp"),
+    "tirx.SplitHostDevice": ("tirx.ConvertSSA",),
+}
+
+
+def test_the_default_order_gives_the_module_that_tvm_builds() -> None:
+    a = te.placeholder((4, 4), "float32", "a")
+    b = te.compute((4, 4), lambda i, j: te.exp(a[i, j]) + a[j, i], "b")
+    module = tvm.IRModule({"main": te.create_prim_func([a, b])})
+    ours = lower(module, passes.default_order("llvm"))
+    target = tvm.target.Target(get_target("llvm").description())
+    theirs = tirx.transform.BindTarget(target.with_host(target))(module)
+    pipeline, finalize_host, _ = tvm.s_tir.pipeline.default_s_tir_pipeline()
+    theirs = finalize_host()(pipeline(theirs))
+    assert compat.structural_equal(ours, theirs)

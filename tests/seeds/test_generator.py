@@ -1,0 +1,114 @@
+"""The generator gives well-formed, typed programs that depend on nothing but its random numbers."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import tvm_ffi
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tvm import tirx
+
+from harness import compat
+from harness.case import load_module, module_text
+from harness.inputs import make_inputs
+from harness.intervals import limits
+from harness.scope import Memory, Scope, Variable, sites
+from harness.semantics import StepLimit, UndefinedBehaviour, Unsupported, compile_program
+from seeds.expressions import ExpressionGenerator
+from seeds.generator import generate
+from seeds.values import FLOATS, INTEGERS, vector
+
+QUICK = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SCALARS = (*INTEGERS, *FLOATS, "bool")
+
+
+@QUICK
+@given(st.integers(0, 1 << 32), st.sampled_from([1, 4, 8, 20]))
+def test_programs_are_well_formed_and_typed(seed: int, size: int) -> None:
+    module = generate(random.Random(seed), size)
+    assert compat.is_well_formed(module) is None
+    assert compat.structural_equal(load_module(module_text(module)), module)
+
+
+@QUICK
+@given(st.integers(0, 1 << 32))
+def test_the_same_random_numbers_give_the_same_program(seed: int) -> None:
+    first, second = generate(random.Random(seed)), generate(random.Random(seed))
+    assert tvm_ffi.structural_equal(first, second)
+
+
+def test_programs_differ() -> None:
+    texts = {module_text(generate(random.Random(seed))) for seed in range(50)}
+    assert len(texts) == 50
+
+
+def test_every_program_has_inputs() -> None:
+    for seed in range(50):
+        function = generate(random.Random(seed))["main"]
+        assert len(make_inputs(function, seed)) == len(function.params)
+
+
+def test_every_kind_of_statement_and_loop_occurs() -> None:
+    seen: set[Any] = set()
+    for seed in range(300):
+        for node in compat.nodes(generate(random.Random(seed))["main"].body):
+            key = compat.type_key(node)
+            seen.add((key, int(node.kind)) if key == "For" else key)
+    statements = {
+        "Bind", "AllocBuffer", "DeclBuffer", "AssertStmt", "While", "IfThenElse", "AttrStmt",
+        "BufferStore", "SBlock", "MatchBufferRegion",
+    }  # fmt: skip
+    loops = {("For", kind) for kind in range(4)}
+    expressions = {"Let", "Select", "Ramp", "Broadcast", "Shuffle", "Cast", "FloorDiv", "Mod"}
+    assert statements | loops | expressions <= seen
+
+
+def test_nearly_all_programs_are_valid() -> None:
+    verdicts = [_is_valid(generate(random.Random(seed)), seed) for seed in range(100)]
+    assert sum(verdicts) >= 95
+
+
+def _is_valid(module: Any, seed: int) -> bool:
+    try:
+        compile_program(module).run(make_inputs(module["main"], seed))
+    except (Unsupported, UndefinedBehaviour, StepLimit):
+        return False
+    return True
+
+
+def scope() -> tuple[Scope, Any]:
+    """A loop variable, a scalar and two buffers."""
+    i, n = compat.Var("i", "int32"), compat.Var("n", "int64")
+    a, b = tirx.decl_buffer((4, 8), "float32", "A"), tirx.decl_buffer((8,), "int8", "B")
+    variables = (Variable(i, "int32", (0, 3), is_loop=True), Variable(n, "int64", (-8, 8)))
+    memories = (
+        Memory(a, "float32", (4, 8), finite=True),
+        Memory(b, "int8", (8,), interval=(-8, 8)),
+    )
+    return Scope(variables, memories), i
+
+
+@QUICK
+@given(st.integers(0, 1 << 32), st.sampled_from(SCALARS), st.sampled_from([1, 4]))
+def test_expressions_have_the_demanded_dtype(seed: int, dtype: str, lanes: int) -> None:
+    demanded = vector(dtype, lanes)
+    value = ExpressionGenerator(random.Random(seed), scope()[0]).draw(demanded, 4)
+    assert value.dtype == demanded == compat.dtype_of(value.expr)
+
+
+@QUICK
+@given(st.integers(0, 1 << 32), st.sampled_from(["int8", "uint8", "int32", "int64"]))
+def test_intervals_hold_what_constant_expressions_are(seed: int, dtype: str) -> None:
+    value = ExpressionGenerator(random.Random(seed), Scope(), loads=False).draw(dtype, 3)
+    low, high = value.range
+    assert limits(dtype)[0] <= low <= high <= limits(dtype)[1]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_scope_knows_every_variable_that_a_program_uses(seed: int) -> None:
+    for site in sites(generate(random.Random(seed))["main"]):
+        if site.key == "Var" and site.role == "value":
+            assert any(variable.var.same_as(site.node) for variable in site.scope.variables)

@@ -1,0 +1,61 @@
+"""Short ways to write a program down and run it by the reference semantics."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+import tvm
+from tvm import tirx
+from tvm.script import from_source
+
+from harness.inputs import numpy_dtype
+from harness.semantics import UndefinedBehaviour, compile_program
+
+__all__ = ["array", "evaluate", "ml_dtypes", "module", "run", "undefined"]
+
+
+def module(text: str) -> Any:
+    """The module of TVMScript function definitions; decorators are put in."""
+    lines = ["@I.ir_module", "class Module:"]
+    for line in textwrap.dedent(text).strip().splitlines():
+        if line.startswith("def "):
+            private = "" if line.startswith("def main(") else "private=True, "
+            lines.append(f"    @T.prim_func({private}s_tir=True)")
+        lines.append(f"    {line}")
+    return from_source("\n".join(lines) + "\n")
+
+
+def array(values: Any, dtype: str) -> np.ndarray:
+    """An array of TVM's dtype."""
+    return np.array(values).astype(numpy_dtype(dtype))
+
+
+def run(program: Any, *args: Any) -> list[Any]:
+    """The arguments after a run, changed in place; takes TVMScript or a module."""
+    made = compile_program(module(program) if isinstance(program, str) else program)
+    values = [np.int32(value) if type(value) is int else value for value in args]
+    made.run(values)
+    return values
+
+
+def undefined(program: Any, *args: Any) -> str:
+    """The kind of undefined behaviour that the program has on these arguments."""
+    with pytest.raises(UndefinedBehaviour) as caught:
+        run(program, *args)
+    return caught.value.kind
+
+
+def evaluate(build: Any, *operands: tuple[str, Any]) -> Any:
+    """The value of an expression of scalars given as (dtype, value): `build(a, b)` makes it."""
+    variables = [tirx.Var(f"x{i}", dtype) for i, (dtype, _) in enumerate(operands)]
+    expression = build(*variables)
+    result = tirx.decl_buffer((1,), str(expression.ty.dtype), "result")
+    function = tirx.PrimFunc([*variables, result], tirx.BufferStore(result, expression, [0]))
+    output = array([0], str(expression.ty.dtype))
+    scalars = [array(value, dtype)[()] for dtype, value in operands]
+    compile_program(tvm.IRModule({"main": function})).run([*scalars, output])
+    return output[0]

@@ -1,0 +1,78 @@
+"""What a case may do to its worker, and what the campaign makes of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from harness.case import Case
+from harness.sandbox import Settings, Worker
+from harness.verdict import Kind
+from tzer.ledger import Ledger
+from tzer.trial import Examiner, Stopped
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    settings = Settings("tests.tzer.hostile:handle", seconds=3.0, memory_bytes=1 << 30)
+    with Worker(settings) as one:
+        yield one
+
+
+@pytest.fixture
+def examiner(worker: Worker) -> Examiner:
+    return Examiner(worker, Ledger(), threading.Event(), lambda signature: True, ["llvm"])
+
+
+def case_that(does: str) -> Case:
+    return Case(module="", origin=does)
+
+
+@pytest.mark.parametrize(
+    ("does", "kind"),
+    [
+        ("loop", Kind.HANG),
+        ("stack", Kind.CRASH),
+        ("abort", Kind.CRASH),
+    ],
+)
+def test_a_case_that_ends_its_worker_is_a_confirmed_finding(
+    examiner: Examiner, does: str, kind: Kind
+) -> None:
+    trial = examiner.test(case_that(does))
+    assert trial.verdict is not None and trial.verdict.kind is kind
+    assert trial.confirmed
+    after = examiner.test(case_that("nothing"))
+    assert after.verdict is not None and after.verdict.kind is Kind.OK
+
+
+def test_a_case_that_eats_memory_ends_at_the_limit_and_the_next_runs(examiner: Examiner) -> None:
+    trial = examiner.test(case_that("memory"))
+    assert trial.verdict is not None and trial.verdict.kind is not Kind.OK
+    after = examiner.test(case_that("nothing"))
+    assert after.verdict is not None and after.verdict.kind is Kind.OK
+
+
+def test_a_case_whose_worker_was_killed_from_outside_is_run_again(examiner: Examiner) -> None:
+    examiner.test(case_that("nothing"))
+    killer = threading.Timer(0.5, os.kill, (examiner.worker.zygote_pid, signal.SIGKILL))
+    killer.start()
+    trial = examiner.test(case_that("loop"))
+    assert trial.verdict is not None and trial.verdict.kind is Kind.HANG
+
+
+def test_a_campaign_that_stops_drops_the_test_in_flight(examiner: Examiner) -> None:
+    def stop() -> None:
+        examiner.stopping.set()
+        examiner.worker.interrupt()
+
+    timer = threading.Timer(0.5, stop)
+    timer.start()
+    with pytest.raises(Stopped):
+        examiner.test(case_that("loop"))
+    with pytest.raises(Stopped):
+        examiner.test(case_that("nothing"))

@@ -1,0 +1,253 @@
+"""The joint loop: what is mutated next, and how what came of it changes that."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.case import PassCall
+from tzer.bandit import Bandit
+from tzer.joint import (
+    GENERATE_SHARE,
+    Action,
+    Entry,
+    Plan,
+    Scheduler,
+    Strategy,
+    passes_that_matter,
+)
+from tzer.rarity import HELD_BLOCKS, Rarity
+
+IR = ("insert", "delete", "unroll")
+PASSES = ("add", "crossover")
+
+
+def blocks(*ids: int) -> np.ndarray:
+    return np.array(ids, np.uint32)
+
+
+def scheduler(
+    strategy: Strategy = Strategy.JOINT, *, entries: int = 1, **options: int
+) -> Scheduler:
+    made = Scheduler(random.Random(7), IR, PASSES, general=IR[:2], strategy=strategy, **options)
+    for name in range(entries):
+        made.add(Entry(name), blocks(name, 100))
+    return made
+
+
+def mutations(made: Scheduler, number: int, found: bool = False) -> list[Plan]:
+    """The next plans that mutate an entry, each answered with the same result."""
+    plans: list[Plan] = []
+    while len(plans) < number:
+        plan = made.next()
+        made.learn(plan, plan.mutators[0] if plan.mutators else "", found, 0.1)
+        if plan.entry is not None:
+            plans.append(plan)
+    return plans
+
+
+def test_the_program_is_mutated_until_the_tolerance_then_the_passes_and_back() -> None:
+    actions = [plan.action for plan in mutations(scheduler(tolerance=3), 8)]
+    one_round = [Action.IR, Action.IR, Action.IR, Action.PASSES]
+    assert actions == one_round * 2
+
+
+def test_new_coverage_starts_the_tolerance_again() -> None:
+    made = scheduler(tolerance=3)
+    mutations(made, 2)
+    mutations(made, 1, found=True)
+    assert [plan.action for plan in mutations(made, 4)] == [Action.IR] * 3 + [Action.PASSES]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "actions"),
+    [
+        (Strategy.JOINT, {Action.IR, Action.PASSES, Action.GENERATE}),
+        (Strategy.RANDOM_PASS, {Action.DRAW_PASSES}),
+        (Strategy.IR_ONLY, {Action.IR, Action.GENERATE}),
+        (Strategy.GENERAL_ONLY, {Action.IR, Action.PASSES, Action.GENERATE}),
+        (Strategy.NO_COVERAGE, {Action.IR, Action.PASSES, Action.GENERATE}),
+    ],
+)
+def test_a_strategy_does_what_its_name_says(strategy: Strategy, actions: set[Action]) -> None:
+    made = scheduler(strategy, entries=3, tolerance=2)
+    seen = set()
+    for _ in range(300):
+        plan = made.next()
+        made.learn(plan, "", found=False, seconds=0.1)
+        seen.add(plan.action)
+    assert seen == actions
+
+
+def test_ir_only_adds_no_passes_to_fresh_programs() -> None:
+    made = scheduler(Strategy.IR_ONLY)
+    fresh = [plan for plan in (made.next() for _ in range(200)) if plan.action is Action.GENERATE]
+    assert fresh and all(plan.count == 0 for plan in fresh)
+
+
+def test_general_only_never_offers_a_specific_mutator() -> None:
+    made = scheduler(Strategy.GENERAL_ONLY)
+    offered = {name for plan in mutations(made, 60) for name in plan.mutators}
+    assert offered == {"insert", "delete", *PASSES}
+
+
+def test_without_coverage_everything_is_kept_and_nothing_learned() -> None:
+    made = scheduler(Strategy.NO_COVERAGE)
+    assert made.wants_everything() and not scheduler().wants_everything()
+    mutations(made, 50, found=True)
+    assert all(arm.finds == 0 for arm in made.ir_bandit.arms.values())
+
+
+def test_the_share_of_fresh_programs_and_of_legal_sequences_is_as_stated() -> None:
+    made = scheduler(entries=4)
+    plans = [made.next() for _ in range(2000)]
+    fresh = sum(plan.action is Action.GENERATE for plan in plans) / len(plans)
+    assert abs(fresh - GENERATE_SHARE) < 0.05
+    assert 0.7 < sum(plan.legal for plan in plans) / len(plans) < 0.8
+
+
+def test_an_empty_pool_gives_fresh_programs() -> None:
+    made = Scheduler(random.Random(0), IR, PASSES, strategy=Strategy.RANDOM_PASS)
+    assert made.next().action is Action.GENERATE
+
+
+def test_rare_coverage_is_chosen_more_often() -> None:
+    made = Scheduler(random.Random(1), IR, PASSES)
+    for name in range(20):
+        made.add(Entry(name), blocks(1, 2, 3))
+    made.add(Entry(20), blocks(1, 2, 3, *range(1000, 1020)))
+    chosen = [plan.entry for plan in mutations(made, 200)]
+    assert chosen.count(20) > 3 * max(chosen.count(name) for name in range(20))
+
+
+def test_every_entry_is_chosen_in_the_end() -> None:
+    made = scheduler(entries=30)
+    assert {plan.entry for plan in mutations(made, 600)} == set(range(30))
+
+
+def test_slow_entries_are_chosen_less_often() -> None:
+    made = scheduler(entries=2)
+    made.entries[0].seconds = 5.0
+    chosen = [made.next().entry for _ in range(100)]
+    assert chosen.count(0) < chosen.count(1)
+
+
+def test_a_full_pool_loses_its_least_promising_entry() -> None:
+    made = scheduler(entries=3, capacity=3)
+    made.entries[1].chosen = 50
+    assert made.add(Entry(3), blocks(7)) == 1
+    assert set(made.entries) == {0, 2, 3}
+    assert all(plan.entry != 1 for plan in mutations(made, 50))
+
+
+@given(st.integers(0, 2**32), st.sampled_from(list(Strategy)))
+@settings(max_examples=30, deadline=None)
+def test_the_same_seed_gives_the_same_plans(seed: int, strategy: Strategy) -> None:
+    def plans() -> list[Plan]:
+        made = Scheduler(random.Random(seed), IR, PASSES, general=IR[:1], strategy=strategy)
+        made.add(Entry(1), blocks(1, 2))
+        made.add(Entry(2), blocks(2, 3))
+        result = []
+        for number in range(40):
+            plan = made.next()
+            made.learn(plan, plan.mutators[0] if plan.mutators else "", number % 7 == 0, 0.1)
+            result.append(plan)
+        return result
+
+    assert plans() == plans()
+
+
+def test_what_was_learned_survives_as_json() -> None:
+    made = scheduler()
+    mutations(made, 40, found=True)
+    again = scheduler()
+    again.restore(json.loads(json.dumps(made.state())))
+    assert again.state() == made.state()
+
+
+def test_evidence_about_a_mutator_that_is_gone_is_ignored() -> None:
+    bandit = Bandit(["insert"])
+    bandit.restore({"insert": [1, 2], "gone": [3, 4]})
+    assert bandit.state() == {"insert": [1.0, 2.0]}
+
+
+def test_changed_counters_are_handed_out_once() -> None:
+    made = scheduler(entries=2)
+    mutations(made, 20)
+    assert {entry.identity for entry in made.take_changed()} == {0, 1}
+    assert made.take_changed() == []
+
+
+def test_the_mutator_that_pays_is_tried_first_most_of_the_time() -> None:
+    rng, bandit = random.Random(3), Bandit(["good", "bad", "slow"])
+    for _ in range(100):
+        bandit.learn("good", rng.random() < 0.5, 0.1)
+        bandit.learn("bad", False, 0.1)
+        bandit.learn("slow", rng.random() < 0.5, 2.0)
+    firsts = [bandit.ranking(rng)[0] for _ in range(200)]
+    assert firsts.count("good") > 150
+
+
+def test_a_mutator_that_stops_paying_loses_its_place() -> None:
+    rng, bandit = random.Random(3), Bandit(["old", "new"])
+    for _ in range(500):
+        bandit.learn("old", True, 0.1)
+    for _ in range(4000):
+        bandit.learn("old", False, 0.1)
+        bandit.learn("new", rng.random() < 0.1, 0.1)
+    firsts = [bandit.ranking(rng)[0] for _ in range(200)]
+    assert firsts.count("new") > 150
+
+
+@given(st.lists(st.sets(st.integers(0, 500), min_size=1), min_size=1, max_size=20))
+@settings(deadline=None)
+def test_an_entry_weighs_what_the_counts_of_its_rarest_blocks_say(reached: list[set[int]]) -> None:
+    rarity = Rarity()
+    for entry, ids in enumerate(reached):
+        rarity.add(entry, blocks(*ids))
+    counts = {block: sum(block in ids for ids in reached) for ids in reached for block in ids}
+    weights = rarity.weights(list(range(len(reached))))
+    for entry in range(len(reached)):
+        held = rarity.held(entry).tolist()
+        assert len(held) == min(HELD_BLOCKS, len(reached[entry]))
+        assert weights[entry] == pytest.approx(sum(1 / counts[block] for block in held))
+
+
+def test_an_entry_without_known_blocks_weighs_the_median() -> None:
+    rarity = Rarity()
+    rarity.add(1, blocks(1))
+    rarity.add(2, blocks(2, 3, 4))
+    assert rarity.weights([1, 2, 9]).tolist() == [1.0, 3.0, 2.0]
+
+
+def test_a_block_loses_weight_when_more_entries_reach_it() -> None:
+    rarity = Rarity()
+    rarity.add(1, blocks(70_000_000 % 2**20, 5))
+    before = rarity.weights([1])[0]
+    rarity.add(2, blocks(5))
+    assert rarity.weights([1])[0] < before
+
+
+@given(
+    st.lists(st.integers(0, 9), max_size=12).flatmap(
+        lambda calls: st.tuples(st.just(calls), st.sets(st.sampled_from(calls or [0])))
+    )
+)
+def test_only_the_passes_that_matter_are_kept(drawn: tuple[list[int], set[int]]) -> None:
+    calls, needed = drawn
+    passes = tuple(PassCall(f"tirx.Pass{number}") for number in calls)
+    names = {f"tirx.Pass{number}" for number in needed} & {call.name for call in passes}
+    asked = []
+
+    def still_holds(candidate: tuple[PassCall, ...]) -> bool:
+        asked.append(candidate)
+        return names <= {call.name for call in candidate}
+
+    kept = passes_that_matter(passes, still_holds)
+    assert sorted(call.name for call in kept) == sorted(names)
+    assert len(asked) <= 2 + len(passes)

@@ -1,0 +1,178 @@
+"""Every mutator gives another program that is well formed, typed, and repeatable."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import tvm_ffi
+from tvm.script import from_source
+
+from harness import compat
+from harness.case import load_module, module_text
+from harness.inputs import make_inputs
+from harness.semantics import (
+    AssertFailed,
+    StepLimit,
+    UndefinedBehaviour,
+    Unsupported,
+    compile_program,
+)
+from seeds.generator import generate
+from tzer.mutate import IR_MUTATORS
+from tzer.mutate.base import Mutator
+
+RNG_SEEDS = 20
+GENERATED = 16
+
+MATMUL = """
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((8, 8), "float32"), B: T.Buffer((8, 8), "float32"),
+             C: T.Buffer((8, 8), "float32")):
+        D = T.sblock_alloc_buffer((8, 8), "float32")
+        for i, j, k in T.grid(8, 8, 8):
+            with T.sblock("matmul"):
+                vi, vj, vk = T.axis.remap("SSR", [i, j, k])
+                with T.init():
+                    D[vi, vj] = T.float32(0)
+                D[vi, vj] = D[vi, vj] + A[vi, vk] * B[vk, vj]
+        for i, j in T.grid(8, 8):
+            with T.sblock("relu"):
+                vi, vj = T.axis.remap("SS", [i, j])
+                C[vi, vj] = T.max(D[vi, vj], T.float32(0))
+"""
+STAGES = """
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((8, 4), "float32"), C: T.Buffer((8, 4), "float32")):
+        B = T.sblock_alloc_buffer((8, 4), "float32")
+        for i, j in T.grid(8, 4):
+            with T.sblock("double"):
+                vi, vj = T.axis.remap("SS", [i, j])
+                B[vi, vj] = A[vi, vj] * T.float32(2)
+        for i, j in T.grid(8, 4):
+            with T.sblock("add_one"):
+                vi, vj = T.axis.remap("SS", [i, j])
+                C[vi, vj] = B[vi, vj] + T.float32(1)
+"""
+LOOPS = """
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((16,), "int32"), B: T.Buffer((16,), "int32"), n: T.int32):
+        S = T.alloc_buffer((4, 4), "int32", scope="local")
+        for i in range(4):
+            for j in range(4):
+                S[i, j] = A[i * 4 + j] + 1
+        for i in range(4):
+            for j in range(4):
+                B[i * 4 + j] = T.Select(n > 2, S[j, i], S[i, j]) // 3
+        for i in T.unroll(4):
+            if n < i:
+                A[i] = A[i] * 2 - 1
+"""
+
+
+@cache
+def programs() -> tuple[Any, ...]:
+    """A matmul, two stages, plain loops, and generated programs."""
+    written = [from_source(text) for text in (MATMUL, STAGES, LOOPS)]
+    return (*written, *(generate(random.Random(seed)) for seed in range(GENERATED)))
+
+
+def mutants(mutator: Mutator) -> list[tuple[Any, int, Any]]:
+    """(program, seed, mutant) wherever the mutator finds something to do."""
+    found = []
+    for program in programs():
+        if mutator.can_mutate(program):
+            for seed in range(RNG_SEEDS):
+                mutant = mutator.mutate(program, random.Random(seed))
+                if mutant is not None:
+                    found.append((program, seed, mutant))
+    return found
+
+
+def test_names_are_distinct() -> None:
+    assert len({mutator.name for mutator in IR_MUTATORS}) == len(IR_MUTATORS)
+
+
+@pytest.mark.parametrize("mutator", IR_MUTATORS, ids=lambda mutator: mutator.name)
+class TestEveryMutator:
+    def test_its_mutants_are_programs(self, mutator: Mutator) -> None:
+        hashes = [tvm_ffi.structural_hash(program) for program in programs()]
+        found = mutants(mutator)
+        assert found, "succeeds on no program"
+        for program, _, mutant in found:
+            assert compat.is_well_formed(mutant) is None
+            assert compat.structural_equal(load_module(module_text(mutant)), mutant)
+            assert not tvm_ffi.structural_equal(mutant, program)
+            assert [p.name for p in mutant["main"].params] == [
+                p.name for p in program["main"].params
+            ]
+        assert hashes == [tvm_ffi.structural_hash(program) for program in programs()]
+
+    def test_the_same_seed_gives_the_same_mutant(self, mutator: Mutator) -> None:
+        for program, seed, mutant in mutants(mutator)[:40]:
+            again = mutator.mutate(program, random.Random(seed))
+            assert again is not None and tvm_ffi.structural_equal(again, mutant)
+
+    def test_it_can_be_applied_to_its_own_mutants(self, mutator: Mutator) -> None:
+        rng = random.Random(0)
+        for program in programs()[:6]:
+            for _ in range(5):
+                program = mutator.mutate(program, rng) or program
+            assert compat.is_well_formed(program) is None
+
+
+def test_mutators_can_be_stacked_on_each_other() -> None:
+    rng = random.Random(1)
+    for program in programs():
+        for _ in range(25):
+            mutator = rng.choice(IR_MUTATORS)
+            if mutator.can_mutate(program):
+                program = mutator.mutate(program, rng) or program
+        assert compat.is_well_formed(program) is None
+        assert compat.structural_equal(load_module(module_text(program)), program)
+
+
+def results(module: Any) -> list[Any] | None:
+    """The arguments after a run by the reference interpreter; None if that is undefined."""
+    arguments = make_inputs(module["main"], 0)
+    try:
+        compile_program(module).run(arguments)
+    except (Unsupported, UndefinedBehaviour, StepLimit, AssertFailed):
+        return None
+    return arguments
+
+
+def test_most_mutants_are_valid() -> None:
+    verdicts = []
+    for mutator in IR_MUTATORS:
+        for program in programs():
+            mutant = mutator.mutate(program, random.Random(3))
+            if mutant is not None:
+                verdicts.append(results(mutant) is not None)
+    assert sum(verdicts) >= 0.9 * len(verdicts)
+
+
+# Schedule primitives promise the same, but it is TVM that has to keep that promise.
+PRESERVING = [m for m in IR_MUTATORS if m.preserves_semantics and not m.name.startswith("schedule")]
+
+
+@pytest.mark.parametrize("mutator", PRESERVING, ids=lambda mutator: mutator.name)
+def test_what_claims_to_preserve_the_meaning_does(mutator: Mutator) -> None:
+    for program in programs():
+        expected = results(program)
+        mutant = mutator.mutate(program, random.Random(5))
+        if expected is None or mutant is None:
+            continue
+        found = results(mutant)
+        assert found is not None
+        for one, other in zip(expected, found, strict=True):
+            np.testing.assert_array_equal(np.asarray(one), np.asarray(other))

@@ -1,0 +1,391 @@
+"""Campaign: the whole of `tzer fuzz`, from an empty folder or an old one to its last test.
+
+Every worker has a thread, which takes the next test (first the seeds, then what `joint.py` plans),
+carries it out (`trial.py`) and writes down what it brought, in one transaction a test: a kill at
+any moment loses the tests in flight and nothing else. Everything that the loop goes by is in the
+store, so that the same folder goes on where it stopped. TVM is loaded in the workers alone.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from corpus.store import Store
+from harness.case import Case, PassCall
+from harness.coverage import native
+from harness.sandbox import SandboxError, Settings, Worker
+from harness.verdict import Kind, Verdict
+from tzer.interrupt import ended_by_signals
+from tzer.joint import Entry, Plan, Scheduler, Strategy
+from tzer.ledger import Ledger
+from tzer.options import CampaignOptions
+from tzer.trial import Examiner, Stopped, Trial, persistently
+
+HANDLER = "tzer.job:handle"
+JOB_SECONDS = 10.0
+# The first campaign on a machine builds every seed.
+PREPARE_SECONDS = 300.0
+# Seeds have this share of the budget to themselves; what is left of them then comes in between.
+SEED_SHARE = 1 / 3
+SEED_EVERY = 4
+KEPT_CASES = 128
+TICK_SECONDS = 0.5
+TIMELINE_SECONDS = 5.0
+GRACE_SECONDS = 1.0
+CONFIRMATIONS = 3
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+class CampaignError(RuntimeError):
+    """The campaign can't go on. One line, for users."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The next test: a seed as it is, or a plan with what it needs."""
+
+    seed: dict[str, str] | None = None
+    plan: Plan | None = None
+    parent: Case | None = None
+    partner: tuple[PassCall, ...] = ()
+
+
+class Campaign:
+    """One run of a campaign on a store. `run` may be called once."""
+
+    def __init__(self, options: CampaignOptions, store: Store, on_progress: Progress) -> None:
+        self.options = options
+        self.store = store
+        self.on_progress = on_progress
+        self.lock = threading.RLock()
+        self.stopping = threading.Event()
+        self.ledger = Ledger()
+        self.workers: list[Worker] = []
+        self.examiners: list[Examiner] = []
+        self.failure: Exception | None = None
+        self.before = store.progress()
+        self.counts: Counter[str] = Counter(self.before.get("counts", {}))
+        self.tests_at_start = self.counts["tests"]
+        self.seeds_done: set[str] = set(self.before.get("seeds_done", []))
+        self.seeds: list[dict[str, str]] = []
+        self.seeds_finished: bool = self.before.get("seeds_finished", False)
+        self.seeds_total = 0
+        self.prepared = False
+        self.cases: OrderedDict[int, Case] = OrderedDict()
+        # Signatures whose confirmation was tried, and how often; enough for those that are settled.
+        self.attempts: Counter[str] = Counter(
+            {finding.signature: CONFIRMATIONS for finding in store.findings()}
+        )
+        self.seed = self.before.get("seed", options.seed)
+        if self.seed is None:
+            self.seed = random.SystemRandom().getrandbits(32)
+        self.started = time.monotonic()
+        self.ended: float | None = None
+        self._next_timeline = 0.0
+        self._turn = 0
+
+    # From start to end.
+
+    def run(self) -> dict[str, Any]:
+        """Run until the budget is spent or someone says stop; the final statistics.
+
+        Raises:
+            CampaignError: a worker can't be started.
+        """
+        with ended_by_signals(self.stop):
+            try:
+                self._prepare()
+                threads = [
+                    threading.Thread(target=self._lane, args=(index,), daemon=True)
+                    for index in range(self.options.jobs)
+                ]
+                for thread in threads:
+                    thread.start()
+                self._watch(threads)
+            except Stopped:
+                pass
+            except SandboxError as error:
+                self.failure = error
+            finally:
+                self.stop()
+                for worker in self.workers:
+                    worker.close()
+        self.ended = time.monotonic()
+        if isinstance(self.failure, SandboxError):
+            raise CampaignError(str(self.failure)) from None
+        if self.failure is not None:
+            raise self.failure
+        if not self.prepared:  # stopped before it had begun
+            return self.store.stats()
+        with self.lock, self.store.transaction():
+            self._write_progress()
+        stats = self.stats()
+        self.on_progress(stats)
+        return stats
+
+    def stop(self) -> None:
+        """End the campaign: no new test is begun, and those in flight are dropped."""
+        self.stopping.set()
+        for worker in list(self.workers):
+            worker.interrupt()
+
+    def _prepare(self) -> None:
+        """Start the first worker, ask it what there is, and take up what the store holds."""
+        worker = self._new_worker(PREPARE_SECONDS)
+        about = self._ask(worker, {"do": "about"})
+        if worker.native:
+            self.ledger.file_of_block = native.load_block_map().block_file
+        self._restore(about)
+        if not self.seeds_finished:
+            seeds = self._ask(worker, {"do": "seeds"})["seeds"]
+            self.seeds = [seed for seed in seeds if seed["name"] not in self.seeds_done]
+            self.seeds_total = len(seeds)
+            random.Random(self.seed).shuffle(self.seeds)
+        worker.settings = replace(worker.settings, seconds=JOB_SECONDS)
+        self.prepared = True
+
+    def _ask(self, worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
+        outcome = worker.run(request)
+        if outcome.status == "done":
+            return outcome.reply
+        if self.stopping.is_set():
+            raise Stopped
+        said = (outcome.stderr.strip().splitlines() or [outcome.status])[-1]
+        raise SandboxError(f"a worker could not start: {said}")
+
+    def _new_worker(self, seconds: float = JOB_SECONDS) -> Worker:
+        settings = Settings(handler=HANDLER, scope=tuple(self.options.scope), seconds=seconds)
+        worker = Worker(settings)
+        self.workers.append(worker)
+        if self.stopping.is_set():  # `stop` may have come before the worker was there
+            raise Stopped
+        return worker
+
+    def _restore(self, about: dict[str, Any]) -> None:
+        self.scheduler = Scheduler(
+            random.Random(f"{self.seed}:{self.counts['tests']}"),
+            about["ir_mutators"],
+            about["pass_mutators"],
+            general=about["general"],
+            strategy=Strategy(self.options.strategy),
+            tolerance=self.options.tolerance,
+        )
+        self.scheduler.restore(self.before.get("scheduler", {}))
+        blocks, lines = self.store.coverage()
+        self.ledger.settle(blocks)
+        self.ledger.add_lines(lines)
+        for entry in self.store.entries():
+            counters = Entry(entry.id, entry.chosen, entry.ir_failures, entry.pass_failures)
+            self.scheduler.add(counters, entry.blocks)
+
+    # What each worker's thread does.
+
+    def _lane(self, index: int) -> None:
+        try:
+            if index == 0:
+                worker = self.workers[0]
+            else:
+                worker = persistently(self._new_worker, self.stopping)
+            self._count_start(worker)
+            examiner = Examiner(
+                worker, self.ledger, self.stopping, self._wants_confirmation, self.options.targets
+            )
+            with self.lock:
+                self.examiners.append(examiner)
+            try:
+                while (work := self._next_work()) is not None:
+                    self._absorb(work, self._carry_out(examiner, work))
+            finally:
+                examiner.ended = time.monotonic()
+        except Stopped:
+            pass
+        except Exception as error:
+            # Whatever it is, the other threads must not go on alone and in silence.
+            self.failure = self.failure or error
+            self.stop()
+
+    def _count_start(self, worker: Worker) -> None:
+        """What the worker reached when it started, no child of it will report again."""
+        with self.lock, self.store.transaction():
+            new = self.ledger.settle(worker.start_blocks)
+            self.counts["seed_blocks"] += int(new.size)
+            self.store.add_coverage(new, ())
+
+    def _carry_out(self, examiner: Examiner, work: Work) -> Trial:
+        if work.seed is not None:
+            case = Case.from_json(work.seed["case"])
+            return examiner.test(case, seed=True)
+        assert work.plan is not None
+        keep_all = self.scheduler.wants_everything()
+        return examiner.test_plan(work.plan, work.parent, work.partner, keep_all)
+
+    def _next_work(self) -> Work | None:
+        """The next test, or None when the budget is spent."""
+        with self.lock:
+            spent = self._spent()
+            if spent >= 1 or self.stopping.is_set():
+                return None
+            self._turn += 1
+            if self.seeds and (spent < SEED_SHARE or self._turn % SEED_EVERY == 0):
+                return Work(seed=self.seeds.pop())
+            plan = self.scheduler.next()
+            parent = self._case(plan.entry) if plan.entry is not None else None
+            partner = self._case(plan.partner).passes if plan.partner is not None else ()
+            return Work(None, plan, parent, partner)
+
+    def _spent(self) -> float:
+        """The share of the budget that is spent: of the time or the tests, whichever is more."""
+        spent = 0.0
+        if self.options.time_s:
+            spent = (time.monotonic() - self.started) / self.options.time_s
+        if self.options.tests:
+            done = self.counts["tests"] - self.tests_at_start
+            spent = max(spent, done / self.options.tests)
+        return spent
+
+    def _case(self, identity: int) -> Case:
+        """The case of a corpus entry, from the few kept in memory or from the store."""
+        case = self.cases.pop(identity, None) or self.store.case(identity)
+        self.cases[identity] = case
+        while len(self.cases) > KEPT_CASES:
+            self.cases.popitem(last=False)
+        return case
+
+    # What is written down.
+
+    def _absorb(self, work: Work, trial: Trial) -> None:
+        """Take in what a test brought, in one transaction."""
+        with self.lock, self.store.transaction():
+            if work.plan is not None:
+                self.scheduler.learn(work.plan, trial.mutator, trial.found, trial.seconds)
+            if trial.case is None or trial.verdict is None:
+                self.counts["no_mutant"] += 1
+                self.counts["lost_mutants"] += bool(trial.fault)
+                return
+            self.counts["tests"] += 1
+            self.counts["valid_tests"] += trial.verdict.kind is not Kind.INVALID
+            if work.seed is not None:
+                self.seeds_done.add(work.seed["name"])
+                self.counts["seed_blocks"] += int(trial.new.size)
+            else:
+                self.counts["mutants"] += 1
+                self.counts["valid_mutants"] += trial.verdict.kind is not Kind.INVALID
+            if trial.new.size or trial.lines:
+                self.store.add_coverage(trial.new, trial.lines)
+            if trial.verdict.is_finding:
+                self._add_finding(trial.case, trial.verdict, trial.confirmed)
+            if trial.kept is not None:
+                self._keep(trial.kept, trial, work)
+            self._write_progress()
+
+    def _add_finding(self, case: Case, verdict: Verdict, confirmed: bool) -> None:
+        """Write the finding down; only what was confirmed in a fresh process counts as one."""
+        seconds = self._times()["elapsed"]
+        self.store.add_finding(case, verdict, self.counts["tests"], confirmed, seconds)
+        self.attempts[verdict.signature] += CONFIRMATIONS if confirmed else 1
+
+    def _wants_confirmation(self, signature: str) -> bool:
+        with self.lock:
+            return self.attempts[signature] < CONFIRMATIONS
+
+    def _keep(self, case: Case, trial: Trial, work: Work) -> None:
+        """Take the case into the corpus and the pool."""
+        parent = work.plan.entry if work.plan is not None else None
+        identity = self.store.add_entry(case, trial.reached, parent, self.counts["tests"])
+        self.scheduler.add(Entry(identity, seconds=max(0.01, trial.seconds)), trial.reached)
+
+    def _write_progress(self) -> None:
+        self.store.update_counters(self.scheduler.take_changed())
+        self.store.record_progress(self._progress())
+        self.store.record_stats(self.stats())
+
+    # What others are told.
+
+    def _watch(self, threads: list[threading.Thread]) -> None:
+        """Report progress until the budget is spent and the last tests are over."""
+        over = 0.0
+        while any(thread.is_alive() for thread in threads):
+            self.stopping.wait(TICK_SECONDS)
+            if self.stopping.is_set():
+                break
+            self._tick()
+            if self._spent() >= 1:
+                over = over or time.monotonic()
+                if time.monotonic() - over > GRACE_SECONDS:
+                    break
+        self.stop()
+        for thread in threads:
+            thread.join(JOB_SECONDS)
+
+    def _tick(self) -> None:
+        """Report progress; now and then add a point to the timeline."""
+        with self.lock:
+            stats = self.stats()
+            if time.monotonic() >= self._next_timeline:
+                self._next_timeline = time.monotonic() + TIMELINE_SECONDS
+                self.store.add_timeline(stats)
+        self.on_progress(stats)
+
+    def _progress(self) -> dict[str, Any]:
+        """What the next run on the same folder goes on from, as JSON."""
+        finished = self.seeds_finished or len(self.seeds_done) >= self.seeds_total > 0
+        return {
+            "seed": self.seed,
+            "counts": dict(self.counts),
+            "seconds": self._times(),
+            "seeds_finished": finished,
+            "seeds_done": [] if finished else sorted(self.seeds_done),
+            "scheduler": self.scheduler.state(),
+        }
+
+    def _times(self) -> dict[str, float]:
+        """Seconds over all runs: of the clock, of the workers, and of those inside TVM."""
+        before = self.before.get("seconds", {})
+        elapsed = (self.ended or time.monotonic()) - self.started
+        now = {
+            "elapsed": elapsed,
+            "worker": sum(examiner.wall_seconds for examiner in self.examiners),
+            "tvm": sum(examiner.tvm_seconds for examiner in self.examiners),
+        }
+        return {name: before.get(name, 0.0) + seconds for name, seconds in now.items()}
+
+    def stats(self) -> dict[str, Any]:
+        """The campaign so far; see `tzer stats` in the documentation for the keys."""
+        times, counts = self._times(), self.counts
+        mutants = "mutants" if counts["mutants"] else "tests"
+        return {
+            "tests": counts["tests"],
+            "tests_per_second": counts["tests"] / max(times["elapsed"], 1e-9),
+            "valid_rate": counts[f"valid_{mutants}"] / max(counts[mutants], 1),
+            "tvm_time_share": times["tvm"] / max(times["worker"], 1e-9),
+            "native_blocks": self.ledger.stable_count,
+            "native_blocks_seeds": counts["seed_blocks"],
+            "native_files": self.ledger.files_reached(),
+            "python_lines": len(self.ledger.lines),
+            "corpus": len(self.scheduler.entries),
+            "findings": self.store.findings_by_kind(),
+            "elapsed_s": times["elapsed"],
+            "worker_s": times["worker"],
+            "tvm_s": times["tvm"],
+        }
+
+
+def run_campaign(
+    options: CampaignOptions, store: Store, on_progress: Progress = lambda stats: None
+) -> dict[str, Any]:
+    """Fuzz into the store until the budget of the options is spent; the final statistics.
+
+    `on_progress` gets the statistics about twice a second, on the calling thread. SIGINT and
+    SIGTERM end the campaign early and cleanly.
+
+    Raises:
+        CampaignError: a worker can't be started; one line that says why.
+    """
+    return Campaign(options, store, on_progress).run()

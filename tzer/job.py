@@ -1,0 +1,237 @@
+"""Job: what a worker does for the campaign. Runs inside the sandbox, the only part of it with TVM.
+
+A test is two jobs, "mutate" and then "run": the campaign then holds the case before anything can go
+wrong with it, and blocks of the compiler that only the mutator reached are told apart from those
+that the case reaches. Modules and what is known of them are kept between jobs, here for the
+mutators and in `harness.reference` for the oracles.
+
+Requests and replies are JSON objects; "do" names the job:
+
+    about   {}                               {ir_mutators, general, pass_mutators}
+    seeds   {}                               {seeds: [{name, case}]}
+    mutate  {action, case, partner, mutators, count, legal, seed, targets, default_order}
+                                             {case, mutator, complaint}; no case: no mutant
+    run     {case, forget}                   {verdict}
+    reach   {case}                           {compiled}: only compile it, for its blocks
+"""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from harness import passes as catalogue
+from harness import reference
+from harness.case import Case, PassCall, load_module, module_text
+from harness.stages import STAGES
+from harness.targets import get_target
+from harness.targets.lowering import finish, lower
+from harness.verify import sequences, verify
+from seeds import all_seeds
+from seeds.generator import generate
+from tzer.joint import Action
+from tzer.mutate import IR_MUTATORS, PASS_MUTATORS, PassContext
+
+KEPT_MODULES = 32
+# A larger program makes each later test slower and reaches little more.
+LARGEST_TEXT = 300_000
+OPT_LEVELS = (0, 1, 2, 2, 2, 3)
+INPUT_SEEDS = 4
+GENERATED_SIZES = (3, 5, 8, 12)
+# How often a pass mutation starts from nothing: crossovers and additions stay near the parent.
+FRESH_PASSES = 0.2
+
+Json = dict[str, Any]
+_modules: OrderedDict[str, Any] = OrderedDict()
+_ir_mutators = {mutator.name: mutator for mutator in IR_MUTATORS}
+_pass_mutators = {mutator.name: mutator for mutator in PASS_MUTATORS}
+
+
+def handle(request: Json, tell: Callable[[Json], None]) -> Json:
+    """Do the job that the request names."""
+    del tell
+    return _JOBS[request["do"]](request)
+
+
+def _about(request: Json) -> Json:
+    return {
+        "ir_mutators": list(_ir_mutators),
+        "general": [mutator.name for mutator in IR_MUTATORS if mutator.general],
+        "pass_mutators": list(_pass_mutators),
+    }
+
+
+def _seeds(request: Json) -> Json:
+    cases = [
+        {"name": seed.name, "case": Case(module_text(seed.module), origin=seed.name).to_json()}
+        for seed in all_seeds()
+    ]
+    return {"seeds": cases}
+
+
+def _run(request: Json) -> Json:
+    if request.get("forget"):
+        reference._kept.clear()
+    return {"verdict": verify(Case.from_json(request["case"])).to_json()}
+
+
+def _reach(request: Json) -> Json:
+    """Compile the case without asking an oracle: half the time, for the blocks alone."""
+    case = Case.from_json(request["case"])
+    target = get_target(case.target)
+    try:
+        known = reference.reference_of(case)
+        _, mutated = sequences(case, known)
+        with STAGES.inside_tvm("reach"):
+            opt_level = mutated.opt_level
+            finish(lower(known.module, mutated.calls, target=target, opt_level=opt_level), target)
+    except Exception:  # whatever it is: this case does not compile
+        return {"compiled": False}
+    return {"compiled": True}
+
+
+def _mutate(request: Json) -> Json:
+    """A mutant by the first of the mutators that finds something to do."""
+    rng = random.Random(request["seed"])
+    made = _MAKERS[Action(request["action"])](request, rng)
+    reply: Json = {"complaint": made.complaint}
+    if made.case is None or len(made.case.module) > LARGEST_TEXT:
+        return reply
+    target, opt_level = rng.choice(request["targets"]), rng.choice(OPT_LEVELS)
+    case = replace(made.case, target=target, opt_level=opt_level)
+    if request.get("default_order"):
+        case = replace(case, passes=tuple(catalogue.default_order(target)))
+    return {**reply, "case": case.to_json(), "mutator": made.mutator}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A mutant, if there is one, and what a broken mutator complained of on the way."""
+
+    case: Case | None = None
+    mutator: str = ""
+    complaint: str = ""
+
+
+def _replayed(request: Json, rng: random.Random) -> Made:
+    """The case itself, on other inputs."""
+    case = Case.from_json(request["case"])
+    return Made(replace(case, input_seed=rng.randrange(INPUT_SEEDS)))
+
+
+def _generated(request: Json, rng: random.Random) -> Made:
+    """A fresh program, with passes drawn for it."""
+    module = generate(rng, rng.choice(GENERATED_SIZES))
+    case = Case(_text(module), input_seed=rng.randrange(INPUT_SEEDS), origin="generated")
+    return Made(replace(case, passes=_drawn(module, request, rng)), "generate")
+
+
+def _with_drawn_passes(request: Json, rng: random.Random) -> Made:
+    """The parent's program with passes drawn afresh."""
+    parent = Case.from_json(request["case"])
+    return Made(replace(parent, passes=_drawn(_module(parent), request, rng)), "draw")
+
+
+def _drawn(module: Any, request: Json, rng: random.Random) -> tuple[PassCall, ...]:
+    if not request["count"]:
+        return ()
+    if not request["legal"]:
+        return tuple(catalogue.draw_random(rng, request["count"]))
+    return tuple(catalogue.draw_legal(_states(module), rng, request["count"]))
+
+
+def _with_mutated_passes(request: Json, rng: random.Random) -> Made:
+    """The parent's program with its passes mutated; drawn afresh where it has none."""
+    parent = Case.from_json(request["case"])
+    states = _states(_module(parent))
+    mode: Literal["legal", "any"] = "legal" if request["legal"] else "any"
+    partner = tuple(PassCall(name, tuple(args)) for name, args in request["partner"])
+    context = PassContext(states, mode, partner)
+    if not parent.passes or rng.random() < FRESH_PASSES:
+        drawn = _drawn(_module(parent), {**request, "count": rng.randint(1, 8)}, rng)
+        return Made(replace(parent, passes=drawn), "")
+    for name in request["mutators"]:
+        calls = parent.passes
+        for _ in range(request["count"]):
+            calls = tuple(_pass_mutators[name].mutate(calls, rng, context))
+        if calls != parent.passes:
+            return Made(replace(parent, passes=calls), name)
+    return Made()
+
+
+def _with_mutated_program(request: Json, rng: random.Random) -> Made:
+    """The parent's program mutated; its passes repaired where they must be legal."""
+    parent = Case.from_json(request["case"])
+    names = request["mutators"] or rng.sample(list(_ir_mutators), len(_ir_mutators))
+    module, used, complaint = _mutated(_module(parent), names, request["count"], rng)
+    if not used:
+        return Made(complaint=complaint)
+    case = replace(parent, module=_text(module), input_seed=rng.randrange(INPUT_SEEDS))
+    if request["legal"]:
+        states = _states(module)
+        if not catalogue.is_legal(states, case.passes):
+            case = replace(case, passes=tuple(catalogue.repair(states, case.passes, rng)))
+    return Made(case, used, complaint)
+
+
+def _mutated(
+    module: Any, names: Sequence[str], count: int, rng: random.Random
+) -> tuple[Any, str, str]:
+    """The module after `count` mutations; the mutator of the first; the last complaint."""
+    used, complaint, left = "", "", count
+    for name in names:
+        try:
+            mutator = _ir_mutators[name]
+            changed = mutator.mutate(module, rng) if mutator.can_mutate(module) else None
+        except Exception as error:  # a mutator's fault must not end the child with all it keeps
+            complaint = f"{name}: {type(error).__name__}: {error}"[:300]
+            continue
+        if changed is None:
+            continue
+        module, used, left = changed, used or name, left - 1
+        if left == 0:
+            break
+    return module, used, complaint
+
+
+_MAKERS: dict[Action, Callable[[Json, random.Random], Made]] = {
+    Action.REPLAY: _replayed,
+    Action.GENERATE: _generated,
+    Action.IR: _with_mutated_program,
+    Action.PASSES: _with_mutated_passes,
+    Action.DRAW_PASSES: _with_drawn_passes,
+}
+
+
+def _states(module: Any) -> Any:
+    with STAGES.inside_tvm():
+        return catalogue.initial_states(module)
+
+
+def _text(module: Any) -> str:
+    with STAGES.inside_tvm():
+        return module_text(module)
+
+
+def _module(case: Case) -> Any:
+    """The case's module, from those kept or loaded."""
+    module = _modules.pop(case.module, None)
+    if module is None:
+        with STAGES.inside_tvm():
+            module = load_module(case.module)
+    _modules[case.module] = module
+    while len(_modules) > KEPT_MODULES:
+        _modules.popitem(last=False)
+    return module
+
+
+_JOBS: dict[str, Callable[[Json], Json]] = {
+    "about": _about,
+    "seeds": _seeds,
+    "mutate": _mutate,
+    "run": _run,
+    "reach": _reach,
+}

@@ -1,0 +1,285 @@
+"""Joint: which corpus entry is mutated next, and whether its program or its passes.
+
+The paper's loop ("Coverage-Guided Tensor Compiler Fuzzing with Joint IR-Pass Mutation", OOPSLA
+2022, algorithm 1): a seed is a pair of a TIR program and a pass sequence with two counters. Its
+program is mutated until `tolerance` mutations in a row bring nothing new, then its passes are
+until `PASS_TOLERANCE` bring nothing new, and back. To this the scheduler adds programs drawn afresh
+from the typed generator, entries chosen by the rarity of their coverage (`rarity.py`) and mutators
+by what they paid (`bandit.py`).
+
+Pure and deterministic from its random generator: it runs nothing and knows nothing of TVM. The
+campaign asks it for a `Plan`, has a worker carry it out, and tells it what came of it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from harness.case import PassCall
+from tzer.bandit import Bandit
+from tzer.rarity import Rarity
+
+# The prototype of the paper gives passes one fruitless try before it goes back to the program.
+PASS_TOLERANCE = 1
+# The share of mutants whose pass sequence is drawn or repaired to be legal: exceptions count only
+# in those, crashes in any.
+LEGAL_SHARE = 0.75
+# The share of tests that draw a fresh program: operators compile without incident, and unusual
+# programs are where the failures are.
+GENERATE_SHARE = 0.25
+# How many passes a sequence has at most that is drawn, not mutated.
+LONGEST_SEQUENCE = 8
+CAPACITY = 20_000
+UNGUIDED_CAPACITY = 4_096
+REWEIGH_EVERY = 20
+# An entry's weight is divided by its run time; below this, faster is no better.
+FAST_SECONDS = 0.05
+
+
+class Strategy(StrEnum):
+    """What the campaign mutates and what guides it; all but JOINT are there to be compared."""
+
+    JOINT = "joint"
+    RANDOM_PASS = "random-pass"
+    IR_ONLY = "ir-only"
+    GENERAL_ONLY = "general-only"
+    NO_COVERAGE = "no-coverage"
+
+
+class Action(StrEnum):
+    """What a worker is asked to do."""
+
+    IR = "ir"
+    PASSES = "passes"
+    DRAW_PASSES = "draw-passes"
+    GENERATE = "generate"
+    REPLAY = "replay"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One test to make: mutate `entry` by the first of `mutators` that can, `count` times over.
+
+    `partner` is the entry whose passes a crossover takes from. `seed` makes the worker's choices.
+    """
+
+    action: Action
+    entry: int | None = None
+    partner: int | None = None
+    mutators: tuple[str, ...] = ()
+    count: int = 1
+    legal: bool = True
+    seed: int = 0
+
+
+@dataclass
+class Entry:
+    """The counters of one corpus entry."""
+
+    identity: int
+    chosen: int = 0
+    ir_failures: int = 0
+    pass_failures: int = 0
+    seconds: float = 0.1
+
+
+class Scheduler:
+    """The pool of entries and what was learned about them and the mutators.
+
+    `ir_mutators` and `pass_mutators` are names; `general` those of the IR mutators that are
+    general-purpose, the only ones of the strategy of that name.
+    """
+
+    def __init__(
+        self,
+        rng: random.Random,
+        ir_mutators: Iterable[str],
+        pass_mutators: Iterable[str],
+        *,
+        general: Iterable[str] = (),
+        strategy: Strategy = Strategy.JOINT,
+        tolerance: int = 4,
+        capacity: int = CAPACITY,
+    ) -> None:
+        self.rng = rng
+        self.strategy = strategy
+        self.tolerance = tolerance
+        self.capacity = capacity
+        self.ir_bandit = Bandit(ir_mutators)
+        self.pass_bandit = Bandit(pass_mutators)
+        self.general = frozenset(general)
+        self.rarity = Rarity()
+        self.entries: dict[int, Entry] = {}
+        self._changed: set[int] = set()
+        self._order: list[int] = []
+        self._rarities = np.empty(0)
+        self._stale = 0
+
+    @property
+    def guided(self) -> bool:
+        """Whether coverage decides what is kept and chosen."""
+        return self.strategy is not Strategy.NO_COVERAGE
+
+    # What comes in.
+
+    def add(self, entry: Entry, blocks: np.ndarray) -> int | None:
+        """Take an entry into the pool; `blocks` (ids) may be empty where they aren't known.
+
+        Returns the entry that had to leave a full pool, if any.
+        """
+        self.entries[entry.identity] = entry
+        self.rarity.add(entry.identity, blocks)
+        self._stale = 0
+        if len(self.entries) <= self.capacity:
+            return None
+        least = self._least_promising()
+        del self.entries[least]
+        self.rarity.remove(least)
+        self._stale = 0
+        return least
+
+    def wants_everything(self) -> bool:
+        """Whether a valid mutant is kept without new coverage."""
+        return not self.guided and len(self.entries) < UNGUIDED_CAPACITY
+
+    def learn(self, plan: Plan, mutator: str, found: bool, seconds: float) -> None:
+        """What came of a plan: the mutator that was used ("" if none could), new coverage, time."""
+        found = found and self.guided
+        bandit = self.pass_bandit if plan.action is Action.PASSES else self.ir_bandit
+        bandit.learn(mutator, found, seconds)
+        entry = self.entries.get(plan.entry) if plan.entry is not None else None
+        if entry is None:
+            return
+        entry.seconds += 0.3 * (seconds - entry.seconds)
+        self._count(entry, plan.action, found)
+        self._changed.add(entry.identity)
+
+    def _count(self, entry: Entry, action: Action, found: bool) -> None:
+        if found:
+            entry.ir_failures = entry.pass_failures = 0
+        elif action is Action.IR:
+            entry.ir_failures += 1
+        else:
+            entry.pass_failures += 1
+        if entry.ir_failures >= self.tolerance and entry.pass_failures >= PASS_TOLERANCE:
+            entry.ir_failures = entry.pass_failures = 0
+
+    def take_changed(self) -> list[Entry]:
+        """The entries whose counters changed since the last call, to be written down."""
+        changed = [self.entries[name] for name in sorted(self._changed) if name in self.entries]
+        self._changed.clear()
+        return changed
+
+    # What goes out.
+
+    def next(self) -> Plan:
+        """The next test. With an empty pool it is a fresh program."""
+        rng = self.rng
+        legal = rng.random() < LEGAL_SHARE
+        fresh = self.strategy is not Strategy.RANDOM_PASS and rng.random() < GENERATE_SHARE
+        if fresh or not self.entries:
+            count = 0 if self.strategy is Strategy.IR_ONLY else rng.randint(0, LONGEST_SEQUENCE)
+            return Plan(Action.GENERATE, count=count, legal=legal, seed=self._seed())
+        entry = self.entries[self._choose()]
+        entry.chosen += 1
+        self._changed.add(entry.identity)
+        action = self._action(entry)
+        return Plan(
+            action,
+            entry=entry.identity,
+            partner=self._partner(),
+            mutators=self._mutators(action),
+            count=self._count_of(action),
+            legal=legal,
+            seed=self._seed(),
+        )
+
+    def _action(self, entry: Entry) -> Action:
+        if self.strategy is Strategy.RANDOM_PASS:
+            return Action.DRAW_PASSES
+        if self.strategy is Strategy.IR_ONLY or entry.ir_failures < self.tolerance:
+            return Action.IR
+        return Action.PASSES
+
+    def _mutators(self, action: Action) -> tuple[str, ...]:
+        if action is Action.PASSES:
+            return self.pass_bandit.ranking(self.rng, uniform=not self.guided)
+        if action is Action.IR:
+            among = self.general if self.strategy is Strategy.GENERAL_ONLY else None
+            return self.ir_bandit.ranking(self.rng, uniform=not self.guided, among=among)
+        return ()
+
+    def _count_of(self, action: Action) -> int:
+        """How many mutations are stacked, or how many passes are drawn."""
+        if action is Action.DRAW_PASSES:
+            return self.rng.randint(1, LONGEST_SEQUENCE)
+        return self.rng.choices((1, 2, 4), (6, 3, 1))[0]
+
+    def _choose(self) -> int:
+        """An entry, with probability by rarity, speed and how seldom it was chosen."""
+        self._reweigh()
+        chosen = np.array([1 + self.entries[name].chosen for name in self._order], float)
+        if not self.guided:
+            return self._order[self.rng.randrange(len(self._order))]
+        seconds = np.array([self.entries[name].seconds for name in self._order])
+        weights = np.cumsum(self._rarities / chosen / np.maximum(seconds, FAST_SECONDS))
+        index = int(np.searchsorted(weights, self.rng.random() * weights[-1], side="right"))
+        return self._order[min(index, len(self._order) - 1)]
+
+    def _partner(self) -> int:
+        return self._order[self.rng.randrange(len(self._order))]
+
+    def _reweigh(self) -> None:
+        """Weigh all entries again, but not for each choice: counts change slowly."""
+        if self._stale == 0:
+            self._order = sorted(self.entries)
+            self._rarities = self.rarity.weights(self._order)
+            self._stale = REWEIGH_EVERY
+        self._stale -= 1
+
+    def _least_promising(self) -> int:
+        self._reweigh()
+        chosen = np.array([1 + self.entries[name].chosen for name in self._order], float)
+        return self._order[int(np.argmin(self._rarities / chosen))]
+
+    def _seed(self) -> int:
+        return self.rng.getrandbits(48)
+
+    # What survives the process.
+
+    def state(self) -> dict[str, Any]:
+        """What was learned about the mutators, as JSON."""
+        return {"ir": self.ir_bandit.state(), "passes": self.pass_bandit.state()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The inverse of `state`; entries are added one by one."""
+        self.ir_bandit.restore(state.get("ir", {}))
+        self.pass_bandit.restore(state.get("passes", {}))
+
+
+def passes_that_matter(
+    passes: tuple[PassCall, ...], still_holds: Callable[[tuple[PassCall, ...]], bool]
+) -> tuple[PassCall, ...]:
+    """A subsequence for which `still_holds` still holds, as `passes` itself is known to.
+
+    Halves are dropped first, then single passes from the back: at most 2 + len(passes) questions,
+    each of which is one run of the compiler. No single pass of the result can be dropped, unless a
+    later drop made that possible.
+    """
+    middle = len(passes) // 2
+    if middle:
+        for half in (passes[:middle], passes[middle:]):
+            if still_holds(half):
+                passes = half
+                break
+    for index in reversed(range(len(passes))):
+        shorter = passes[:index] + passes[index + 1 :]
+        if still_holds(shorter):
+            passes = shorter
+    return passes
