@@ -143,7 +143,7 @@ class Store:
         """
         path = folder / FILE
         if not path.exists():
-            raise StoreError(f"{folder} holds no campaign; start one with: tzer fuzz --out {folder}")
+            raise StoreError(f"no campaign in {folder}; start one: tzer fuzz --out {folder}")
         try:
             return cls(folder, _connect(path, write=False), None)
         except (OSError, sqlite3.Error) as error:

@@ -295,7 +295,8 @@ class Worker:
 
     def _run(self, child: _Child, request: dict[str, Any], started: float) -> Outcome:
         self._interrupted = False
-        reader, told, blocks = wire.FrameReader(), [], NO_BLOCKS
+        reader, blocks = wire.FrameReader(), NO_BLOCKS
+        told: list[dict[str, Any]] = []
         deadline = time.monotonic() + self.settings.seconds
         child.channel.setblocking(True)
         try:

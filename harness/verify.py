@@ -22,10 +22,10 @@ from harness.case import Case, PassCall, load_module, module_text, script_compla
 from harness.guarded import GuardedArray
 from harness.inputs import Argument
 from harness.limits import known_limit
+from harness.lowering import finish, lower
 from harness.reference import Invalid, Reference, interpret, reference_of
 from harness.stages import STAGES
 from harness.targets import get_target
-from harness.targets.lowering import finish, lower
 from harness.verdict import Kind, Verdict
 
 # Costly oracles run on one case in so many, picked by the case's own digest: the same ones in every

@@ -1,4 +1,4 @@
-"""Lowered seeds: other seeds after TVM's own passes, so that campaigns start below blocks as well."""
+"""Lowered seeds: others after TVM's own passes, so that campaigns start below blocks as well."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from tvm import IRModule
 
 from harness import passes
-from harness.targets.lowering import lower
+from harness.lowering import lower
 from seeds.recipe import Recipe
 
 FAMILY = "lowered"

@@ -14,7 +14,6 @@ from typing import Any
 from tvm import IRModule, te
 from tvm.script import from_source
 
-
 DTYPES = {
     "f16": "float16",
     "bf16": "bfloat16",

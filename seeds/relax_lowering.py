@@ -28,8 +28,8 @@ def largest_function(module: IRModule) -> IRModule:
     functions = [function for function in lower(module) if is_usable(function)]
     if not functions:
         raise NotUsable("no PrimFunc with small static parameters")
-    texts = [case.module_text(module_of(function)) for function in functions]
-    return module_of(functions[max(range(len(texts)), key=lambda place: (len(texts[place]), place))])
+    sizes = [len(case.module_text(module_of(function))) for function in functions]
+    return module_of(functions[max(range(len(sizes)), key=lambda place: (sizes[place], place))])
 
 
 def lower(module: IRModule) -> list[tirx.PrimFunc]:

@@ -1,7 +1,7 @@
 """The catalogue of all seeds, built once and kept.
 
-Legalising and parsing hundreds of programs takes half a minute, so the built modules are kept as text
-in the cache, under the TVM version and the sources of this package.
+Legalising and parsing hundreds of programs takes half a minute, so the built modules are kept as
+text in the cache, under the TVM version and the sources of this package.
 """
 
 from __future__ import annotations

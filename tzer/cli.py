@@ -39,9 +39,8 @@ class Duration(click.ParamType):
         parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", value.strip().lower())
         if not parts or not any(parts.groups()):
             self.fail(f"{value!r} is no time; give one such as 90s, 10m, 8h or 1h30m", param, ctx)
-        seconds = sum(
-            int(part or 0) * scale for part, scale in zip(parts.groups(), UNITS.values(), strict=True)
-        )
+        scaled = zip(parts.groups(), UNITS.values(), strict=True)
+        seconds = sum(int(part or 0) * scale for part, scale in scaled)
         if seconds <= 0:
             self.fail("the time must be more than nothing", param, ctx)
         return seconds
@@ -159,11 +158,11 @@ def _check_targets(targets: tuple[str, ...]) -> None:
 
 def _print_end(out: Path, store: Store, stats: dict[str, Any]) -> None:
     findings = store.findings()
-    click.echo(
-        f"{stats['tests']} tests, {stats['native_blocks']} blocks, {len(findings)} findings in {out}"
-    )
+    done = f"{stats['tests']} tests, {stats['native_blocks']} blocks"
+    click.echo(f"{done}, {len(findings)} findings in {out}")
     if findings:
-        click.echo(f"tzer findings {out} lists them; tzer show {out} {findings[0].id} shows the first")
+        first = findings[0].id
+        click.echo(f"tzer findings {out} lists them; tzer show {out} {first} shows the first")
 
 
 @cli.command()
@@ -230,7 +229,8 @@ def show(directory: Path, identity: str) -> None:
     with Store.open(directory) as store:
         finding = store.finding(identity)
     verdict, case = finding.verdict, finding.case
-    click.echo(f"{finding.id}  {finding.kind}, {'legal' if finding.legal else 'illegal'} pass order")
+    order = "legal" if finding.legal else "illegal"
+    click.echo(f"{finding.id}  {finding.kind}, {order} pass order")
     click.echo(f"{verdict.message}")
     click.echo(f"signature  {finding.signature}")
     click.echo(f"seen       {finding.count} times, first in test {finding.first_test}")

@@ -26,9 +26,9 @@ from typing import Any, Literal
 from harness import passes as catalogue
 from harness import reference
 from harness.case import Case, PassCall, load_module, module_text
+from harness.lowering import finish, lower
 from harness.stages import STAGES
 from harness.targets import get_target
-from harness.targets.lowering import finish, lower
 from harness.verify import sequences, verify
 from seeds import all_seeds
 from seeds.generator import generate

@@ -296,7 +296,8 @@ def expressible():
         load()
         passes()
     except Exception as error:
-        print(f"TVM {tvm.__version__} can't express this case:", str(error).strip().splitlines()[-1])
+        reason = str(error).strip().splitlines()[-1]
+        print(f"TVM {tvm.__version__} can't express this case: {reason}")
         return False
     return True
 '''

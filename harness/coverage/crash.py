@@ -1,8 +1,8 @@
 """Crash reports: the native backtrace of a process that dies by a signal.
 
 `install_crash_handler` in the worker's child has `_native.c` write the report as text; the parent
-reads it and `parse_backtrace` turns addresses into source files and function offsets, which stay the
-same between runs.
+reads it and `parse_backtrace` turns addresses into source files and function offsets, which stay
+the same between runs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Native coverage: which basic blocks of the stock compiler library a worker reaches.
 
-Breakpoints that each stop once (`_native.c`) on the blocks of the map (`blockmap.py`). A worker arms
-its scope, runs a case, and drains the ids that were hit for the first time. A block that appears in
-one run may be hash order or allocation: re-arm it, run the case again, and keep it if it comes again.
+Breakpoints that each stop once (`_native.c`) on the blocks of the map (`blockmap.py`). A worker
+arms its scope, runs a case, and drains the ids that were hit for the first time. A block that
+appears in one run may be hash order or allocation: re-arm it, run the case again, and keep it if it
+comes again.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def _extension() -> Any:
 
 
 def library_path() -> Path | None:
-    """The compiler library of the TVM at hand, found without importing TVM; None if there's none."""
+    """The compiler library of the TVM at hand, found without importing TVM; else None."""
     import importlib.util
 
     spec = importlib.util.find_spec("tvm")

@@ -166,9 +166,11 @@ def _spread(
             deviation = np.maximum(deviation, np.nan_to_num(difference, posinf=0.0))
     moved = deviation[deviation > 0]
     typical = float(np.median(moved)) if moved.size else 0.0
-    epsilon = parse(output.dtype.name).epsilon
-    ulps = (ULPS + np.sqrt(operations)) * epsilon * np.where(finite, np.abs(reference), 0.0)
-    return SAFETY * np.maximum(deviation, typical) + ulps, _or_none(unstable)
+    dtype = parse(output.dtype.name)
+    ulps = (ULPS + np.sqrt(operations)) * dtype.epsilon * np.where(finite, np.abs(reference), 0.0)
+    # Below the smallest normal value a result may be flushed to zero, or its parts have been.
+    floor = ULPS * dtype.smallest_normal
+    return SAFETY * np.maximum(deviation, typical) + ulps + floor, _or_none(unstable)
 
 
 def _or_none(mask: np.ndarray) -> np.ndarray | None:

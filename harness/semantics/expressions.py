@@ -118,7 +118,7 @@ class ExpressionCompiler(Emitter):
     def rounded(self, code: str, dtype: DType) -> str:
         """The code's value rounded to the dtype, as a name or code."""
         if dtype.scalar == "float64":
-            return code
+            return code if code.isidentifier() else f"({code})"
         if dtype.scalar == "float32":
             self.emit(f"F[0] = {code}")
             return self.temporary("F[0]")

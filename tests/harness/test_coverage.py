@@ -15,8 +15,8 @@ from harness.coverage import blockmap, native
 from harness.coverage.blockmap import BlockMap
 from harness.coverage.python_lines import PythonCoverage
 from harness.coverage.scope import DEFAULT_SCOPE, GROUPS, resolve_scope
+from harness.lowering import plain_build
 from harness.targets.llvm import LLVM
-from harness.targets.lowering import plain_build
 from tests import programs
 
 pytestmark = [

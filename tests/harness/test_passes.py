@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 import tvm
@@ -13,9 +14,9 @@ from tvm.ir.instrument import pass_instrument
 
 from harness import compat, passes
 from harness.case import PassCall
+from harness.lowering import lower
 from harness.passes import CATALOGUE, State
 from harness.targets import TARGETS, get_target
-from harness.targets.lowering import lower
 from tests.programs import matmul, scaled_sum, store_at
 
 SEEDS = st.integers(0, 1 << 32)
@@ -80,7 +81,7 @@ def test_a_configuration_reaches_the_pass_and_ends_with_it() -> None:
     unrolled = lower(module, [PassCall("tirx.UnrollLoop", ('{"auto_max_step": 64}',))])
     kept = lower(module, [PassCall("tirx.UnrollLoop", ('{"auto_max_step": 0}',))])
 
-    def loops(mod: object) -> int:
+    def loops(mod: Any) -> int:
         return sum(isinstance(node, tirx.For) for node in compat.nodes(mod["main"].body))
 
     assert loops(unrolled) == 0
@@ -128,7 +129,7 @@ def test_a_variable_defined_by_two_loops_is_not_unique() -> None:
 
 
 @pytest.mark.parametrize("make", [scaled_sum, matmul], ids=["scaled_sum", "matmul"])
-def test_what_the_catalogue_says_of_a_pass_is_so_of_the_module_after_it(make: object) -> None:
+def test_what_the_catalogue_says_of_a_pass_is_so_of_the_module_after_it(make: Any) -> None:
     visible = {
         State.NO_INIT,
         State.OPAQUE_BLOCKS,
@@ -141,7 +142,7 @@ def test_what_the_catalogue_says_of_a_pass_is_so_of_the_module_after_it(make: ob
     }
     states = passes.initial_states(make())
 
-    def after(index: int, call: PassCall, module: object) -> None:
+    def after(index: int, call: PassCall, module: Any) -> None:
         nonlocal states
         states = passes.states_after(states, [call])
         assert states & visible <= passes.initial_states(module), call
@@ -243,7 +244,7 @@ def test_a_legal_sequence_needs_no_repair(seed: int) -> None:
     assert passes.repair(MATMUL_STATES, calls, rng) == calls
 
 
-def _likely() -> object:
+def _likely() -> Any:
     """A flat program that the plain lowering must bring a few more states to."""
     i = tirx.Var("i", "int32")
     target = tirx.decl_buffer((2, 8), "bfloat16", "target")
@@ -265,7 +266,7 @@ def test_the_default_order_is_what_tvm_compiles_by() -> None:
 
     @pass_instrument
     class Recorder:
-        def run_before_pass(self, module: object, info: object) -> None:
+        def run_before_pass(self, module: Any, info: Any) -> None:
             seen.append(str(info.name))
 
     with tvm.transform.PassContext(opt_level=2, instruments=[Recorder()]):

@@ -13,10 +13,10 @@ from harness import passes
 from harness.case import PassCall
 from harness.guarded import GuardedArray
 from harness.inputs import make_inputs, numpy_dtype
+from harness.lowering import finish, lower, plain_build
 from harness.targets import TARGETS, get_target
 from harness.targets.c import CompilerRejected, compile_library
 from harness.targets.executable import aligned_copy
-from harness.targets.lowering import finish, lower, plain_build
 from tests.programs import matmul, scaled_sum
 
 AVAILABLE = [name for name, target in TARGETS.items() if target.available() is None]
@@ -46,7 +46,7 @@ def test_llvm_is_always_there() -> None:
 @pytest.mark.parametrize("name", AVAILABLE)
 def test_a_plain_build_computes_in_the_caller_s_memory(name: str) -> None:
     executable = plain_build(matmul(), get_target(name))
-    guards = [GuardedArray(value) for value in make_inputs(matmul()["main"], 3)]
+    guards = [GuardedArray(np.asarray(value)) for value in make_inputs(matmul()["main"], 3)]
     a, b, c = (guard.array for guard in guards)
     executable.run([a, b, c])
     np.testing.assert_allclose(c, a @ b, rtol=1e-5, atol=1e-5)
@@ -69,7 +69,7 @@ def test_every_dtype_is_computed_in_place(name: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["bool", "float8_e4m3fn", "float8_e5m2", "bfloat16", "uint64"])
 def test_every_dtype_is_copied_bit_for_bit(dtype: str) -> None:
-    source = make_inputs(_copy(dtype)["main"], 1)[0]
+    source = np.asarray(make_inputs(_copy(dtype)["main"], 1)[0])
     target = aligned_copy(np.zeros_like(source))
     plain_build(_copy(dtype), get_target("llvm")).run([aligned_copy(source), target])
     assert target.tobytes() == source.tobytes()

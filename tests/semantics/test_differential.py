@@ -11,11 +11,11 @@ from tvm import s_tir, te, tirx, topi
 
 from harness import compat, passes
 from harness.inputs import make_inputs
+from harness.lowering import plain_build
 from harness.reference import copy_arguments
 from harness.semantics import compile_program
 from harness.semantics.compare import expect
 from harness.targets import get_target
-from harness.targets.lowering import plain_build
 
 Tensor: TypeAlias = Any  # te.Tensor, which the type checker can't see
 
