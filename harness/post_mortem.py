@@ -22,7 +22,7 @@ def verdict_of(outcome: Outcome) -> Verdict:
     sequence, _, rest = outcome.stage.partition(":")
     step, _, place = rest.partition(":")
     legal = sequence != "illegal"
-    culprit = place.partition(":")[2] if step == "pass" else step
+    culprit = place.partition(":")[2] if step == "pass" else step or sequence
     if sequence == "reference" or step in ("compare", "culprit"):
         return Verdict(Kind.INVALID, legal, f"the oracle itself failed: {outcome.status}")
     if outcome.status == "hung":

@@ -18,10 +18,13 @@ COMMON_LIBRARIES = (
     "libc-",
     "libpython",
     "python",
-    "libtvm_ffi",
     "libstdc++",
     "ld-linux",
+    "_ctypes",
+    "libffi",
+    "core.cpython",
 )
+FFI_LIBRARY = "libtvm_ffi"
 
 _CHANGES = [
     (re.compile(r"<root>\S*"), "_"),
@@ -66,6 +69,8 @@ def of_crash(
     Where no frame is known, what the process said stands for it.
     """
     inside = [frame for frame in frames if not frame[0].startswith(COMMON_LIBRARIES)]
+    # The FFI is in every backtrace; it is the place only where nothing of the compiler is.
+    inside = [frame for frame in inside if not frame[0].startswith(FFI_LIBRARY)] or inside
     where = [f"{file or library}+{offset:#x}" for library, file, offset in inside[:1]]
     return "|".join([Kind.CRASH, signal_name, place, *(where or [normalise(said)])])
 

@@ -201,11 +201,14 @@ def _of_exception(error: Exception, sequence: Sequence, place: str) -> Exception
         return Invalid(f"broken precondition in {place}: {message}")
     if isinstance(error, MemoryError) or "bad_alloc" in message:
         kind = Kind.OUT_OF_MEMORY
+    elif type(error).__name__ == "CompilerRejected":
+        kind = Kind.INVALID_CODEGEN  # the system's C compiler refuses what TVM generated
     elif (limit := known_limit(message)) is not None:
         return Invalid(f"documented limit of TVM: {limit}")
+    elif type(error).__name__ == "InternalError":
+        kind = Kind.INTERNAL_ERROR
     else:
-        internal = type(error).__name__ == "InternalError"
-        kind = Kind.INTERNAL_ERROR if internal else Kind.REJECTED_VALID
+        kind = Kind.REJECTED_VALID
     mark = signature.of_error(kind, place, type(error).__name__, message, backtrace)
     detail = {"error": type(error).__name__, "backtrace": backtrace[-4000:]}
     return Found(Verdict(kind, True, message, mark, place, sequence.stage, detail))

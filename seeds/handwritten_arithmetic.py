@@ -184,7 +184,7 @@ def main(A: T.Buffer((9,), "uint64"), B: T.Buffer((9,), "uint64")):
     "pseudo-random-uint32": """
 def main(A: T.Buffer((12,), "uint32")):
     for i in range(1, 12):
-        A[i] = A[i - 1] * T.uint32(1664525) + T.uint32(1013904223)
+        A[i] = T.Cast("uint32", (T.Cast("uint64", A[i - 1]) * T.uint64(1664525) + T.uint64(1013904223)) & T.uint64(0xFFFFFFFF))
 """,
     "reinterpret-float-bits": """
 def main(A: T.Buffer((9,), "float32"), B: T.Buffer((9,), "float32")):

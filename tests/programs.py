@@ -32,3 +32,20 @@ def store_at(index: Any, extent: int = 4) -> Any:
     body = tirx.For(i, 0, extent, tirx.ForKind.SERIAL, tirx.BufferStore(target, i, [index(i)]))
     function = tirx.PrimFunc([target], body).with_attr("global_symbol", "main")
     return tvm.IRModule({"main": function})
+
+
+def shifted_inner() -> Any:
+    """An inner loop from one to the variable of an outer loop that starts at three.
+
+    TVM's CanonicalizeLoop moves both loops to start at zero, but leaves the inner extent in terms
+    of the outer variable as it was: the inner loop runs three times too few. A silent
+    miscompilation by 0.26 and 0.27, in their default order.
+    """
+    i, j = tirx.Var("i", "int32"), tirx.Var("j", "int32")
+    target = tirx.decl_buffer((8,), "int32", "target")
+    one = tirx.const(1, "int32")
+    add = tirx.BufferStore(target, tirx.BufferLoad(target, [j]) + one, [j])
+    inner = tirx.For(j, 1, i, tirx.ForKind.SERIAL, add)
+    outer = tirx.For(i, 3, 2, tirx.ForKind.SERIAL, inner)
+    function = tirx.PrimFunc([target], outer).with_attr("global_symbol", "main")
+    return tvm.IRModule({"main": function})

@@ -101,6 +101,7 @@ class Campaign:
         """
         with ended_by_signals(self.stop):
             try:
+                self.on_progress(self.store.stats())
                 self._prepare()
                 threads = [
                     threading.Thread(target=self._lane, args=(index,), daemon=True)
@@ -149,6 +150,9 @@ class Campaign:
             self.seeds_total = len(seeds)
             random.Random(self.seed).shuffle(self.seeds)
         worker.settings = replace(worker.settings, seconds=JOB_SECONDS)
+        # The first campaign on a machine decodes the library and builds the seeds, which takes a
+        # while and is nobody's budget.
+        self.started = time.monotonic()
         self.prepared = True
 
     def _ask(self, worker: Worker, request: dict[str, Any]) -> dict[str, Any]:

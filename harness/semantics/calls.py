@@ -157,6 +157,8 @@ class CallCompiler(ExpressionCompiler):
         b = self._shift_amount(a, b, dtype)
         corners = [x << y for x in (a.low, a.high) for y in (b.low, b.high)]
         result = Operand(f"({a.code} << {b.code})", min(corners), max(corners))
+        if dtype.kind != "int" and not result.within(dtype.low, dtype.high):
+            return Operand(f"({result.code} & {dtype.high})", 0, dtype.high)
         return self.integer(result, dtype)
 
     def _RShift(self, node: Any) -> Operand:

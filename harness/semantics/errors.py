@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 KINDS = frozenset({
-    "signed-overflow",  # the result of signed integer arithmetic does not fit its dtype
+    "signed-overflow",  # integer arithmetic does not fit its dtype (also unsigned from 32 bits up)
     "out-of-range",  # an index outside the buffer's shape
     "division-by-zero",  # of integers
     "unwritten-read",  # an element of an allocated buffer is read before it is written

@@ -104,10 +104,14 @@ class ExpressionCompiler(Emitter):
     # Integers and floats after an operation
 
     def integer(self, result: Operand, dtype: DType) -> Operand:
-        """The result of integer arithmetic in its dtype: unsigned wraps, signed must fit."""
+        """The result of integer arithmetic in its dtype: signed must fit, narrow unsigned wraps.
+
+        Unsigned integers of 32 bits and more must fit as well: TVM's LLVM code generator marks
+        their arithmetic as never wrapping (codegen_llvm.cc: CreateNUWAdd and its like).
+        """
         if result.within(dtype.low, dtype.high):
             return result
-        if dtype.kind != "int":
+        if dtype.kind != "int" and dtype.bits < 32:
             return Operand(f"({result.code} & {dtype.high})", 0, dtype.high)
         name = self.temporary(result.code)
         self.emit(

@@ -38,27 +38,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def first(folder: Path) -> Stats:
     """The statistics of a first short campaign."""
-    return run(folder, 18)
+    return run(folder, 24)
 
 
 @pytest.fixture(scope="module")
 def second(folder: Path, first: Stats) -> Stats:
     """Those of the next one in the same folder."""
-    return run(folder, 6)
+    return run(folder, 12)
 
 
-def run(out: Path, seconds: float, jobs: int = 1) -> Stats:
+def run(out: Path, tests: int, jobs: int = 1) -> Stats:
     with Store.create_or_resume(out) as store:
-        return run_campaign(options_for(out, seconds, jobs), store)
+        return run_campaign(options_for(out, None, jobs, tests), store)
 
 
 def test_a_campaign_tests_programs_and_reaches_the_compiler(first: Stats) -> None:
-    assert first["tests"] > 10
+    assert first["tests"] == 24
     assert first["corpus"] > 5
     assert first["python_lines"] > 20
     assert 0 < first["tvm_time_share"] <= 1
     assert 0 < first["valid_rate"] <= 1
-    assert 15 < first["elapsed_s"] < 60
+    assert first["elapsed_s"] > 0
 
 
 @pytest.mark.native
@@ -71,7 +71,7 @@ def test_a_campaign_knows_what_its_seeds_reached(first: Stats) -> None:
 def test_the_same_folder_goes_on(first: Stats, second: Stats) -> None:
     for name in ("tests", "native_blocks", "python_lines", "corpus", "elapsed_s"):
         assert second[name] >= first[name]
-    assert second["tests"] > first["tests"]
+    assert second["tests"] == first["tests"] + 12
 
 
 def test_what_was_returned_is_what_is_stored(folder: Path, second: Stats) -> None:
@@ -85,18 +85,17 @@ def test_no_process_outlives_a_campaign(second: Stats) -> None:
     assert not psutil.Process().children(recursive=True)
 
 
-def test_a_number_of_tests_ends_a_campaign(tmp_path: Path) -> None:
-    with Store.create_or_resume(tmp_path / "few") as store:
-        options = options_for(tmp_path / "few", None, tests=3)
-        assert 3 <= run_campaign(options, store)["tests"] <= 4
+def test_a_span_of_time_ends_a_campaign(tmp_path: Path) -> None:
+    with Store.create_or_resume(tmp_path / "short") as store:
+        assert run_campaign(options_for(tmp_path / "short", 3), store)["elapsed_s"] >= 3
 
 
 def test_progress_is_reported_and_never_goes_back(tmp_path: Path) -> None:
     seen: list[Stats] = []
     with Store.create_or_resume(tmp_path / "seen") as store:
-        run_campaign(options_for(tmp_path / "seen", 8), store, seen.append)
+        run_campaign(options_for(tmp_path / "seen", None, tests=12), store, seen.append)
     tests = [stats["tests"] for stats in seen]
-    assert len(seen) > 3 and tests == sorted(tests) and tests[-1] > 0
+    assert len(seen) >= 2 and tests == sorted(tests) and tests[-1] > 0
 
 
 def test_a_worker_that_cannot_start_ends_the_campaign_with_one_line(
@@ -165,7 +164,7 @@ def read(out: Path) -> Stats:
 def test_a_campaign_killed_at_any_moment_resumes_with_every_finding(tmp_path: Path) -> None:
     out, rng = tmp_path / "killed", random.Random(20)
     tests, signatures, blocks = 0, set[str](), 0
-    run(out, 8)
+    run(out, 5)
     for _ in range(KILLS):
         process = start(out, 120)
         if rng.random() < 0.75:
@@ -184,10 +183,10 @@ def test_a_campaign_killed_at_any_moment_resumes_with_every_finding(tmp_path: Pa
         assert stats["tests"] >= tests and stats["native_blocks"] >= blocks
         assert findings >= signatures
         tests, signatures, blocks = stats["tests"], findings, stats["native_blocks"]
-    assert run(out, 6)["tests"] > tests
+    assert run(out, 5)["tests"] > tests
 
 
 def test_two_threads_share_one_store(tmp_path: Path) -> None:
     stats = run(tmp_path / "two", 12, jobs=2)
-    assert stats["tests"] > 5
+    assert 12 <= stats["tests"] <= 13
     assert threading.active_count() < 10

@@ -1,0 +1,151 @@
+"""The oracles, on real programs and real bugs of the supported releases of TVM."""
+
+from __future__ import annotations
+
+import random
+import signal
+from typing import Any
+
+import pytest
+import tvm
+from tvm import tirx
+
+from harness import compat, passes, verify
+from harness.case import Case, PassCall, module_text
+from harness.post_mortem import verdict_of
+from harness.sandbox import Outcome, Settings, Worker
+from harness.verdict import Kind, Verdict
+from tests import programs
+
+
+def verdict(module: Any, *calls: PassCall, **more: Any) -> Verdict:
+    return verify.verify(Case(module_text(module), calls, **more))
+
+
+def dividing_by_zero() -> Any:
+    """A float divided by the constant zero: infinity by IEEE 754."""
+    target = tirx.decl_buffer((1,), "float32", "target")
+    quotient = tirx.Div(tirx.BufferLoad(target, [0]), tirx.FloatImm("float32", 0.0))
+    function = tirx.PrimFunc([target], tirx.BufferStore(target, quotient, [0]))
+    return tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int8", "int64", "uint32"])
+@pytest.mark.parametrize("target", ["llvm", "c"])
+def test_a_plain_program_is_fine(dtype: str, target: str) -> None:
+    if target == "c" and dtype in ("float16", "bfloat16"):
+        target = "llvm-O0"  # TVM's C sources leave float16's arithmetic to the C compiler
+    assert verdict(programs.scaled_sum(dtype), target=target).kind is Kind.OK
+
+
+def test_legal_sequences_change_nothing() -> None:
+    module = programs.matmul()
+    states = passes.initial_states(module)
+    for seed in range(10):
+        calls = passes.draw_legal(states, random.Random(seed), 6)
+        found = verdict(module, *calls)
+        assert (found.kind, found.legal) == (Kind.OK, True), found
+
+
+def test_a_silent_miscompilation_is_found_with_its_pass() -> None:
+    found = verdict(programs.shifted_inner())
+    assert (found.kind, found.legal) == (Kind.WRONG_RESULT, True)
+    assert found.pass_name == "s_tir.CanonicalizeLoop"
+    assert found.detail["expected"] == "4"
+
+
+def test_an_exception_of_a_legal_sequence_is_a_finding() -> None:
+    found = verdict(dividing_by_zero(), PassCall("s_tir.CanonicalizeLoop"), PassCall(_simplify()))
+    assert (found.kind, found.legal) == (Kind.INTERNAL_ERROR, True)
+    assert "Divide by zero" in found.message
+
+
+def _simplify() -> str:
+    return "tirx.StmtSimplify"
+
+
+def test_the_same_exception_has_the_same_signature_in_another_pass() -> None:
+    simplified = PassCall("tirx.StmtSimplify"), PassCall("tirx.RemoveNoOp")
+    found = {
+        verdict(dividing_by_zero(), PassCall("s_tir.CanonicalizeLoop"), call).signature
+        for call in simplified
+    }
+    assert len(found) == 1
+
+
+def test_a_broken_precondition_is_no_finding() -> None:
+    found = verdict(programs.matmul(), PassCall("s_tir.CompactBufferAllocation"))
+    assert (found.kind, found.legal) == (Kind.INVALID, False)
+    assert "broken precondition" in found.message
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (programs.store_at(lambda i: i + 1), "out-of-range"),
+        (programs.store_at(lambda i: tirx.truncdiv(i, i)), "division-by-zero"),
+        (tvm.IRModule({"other": programs.matmul()["main"]}), "no function main"),
+    ],
+)
+def test_an_invalid_program_is_no_finding(module: Any, words: str) -> None:
+    found = verdict(module)
+    assert found.kind is Kind.INVALID
+    assert words in found.message
+
+
+def test_text_that_is_no_module_is_invalid() -> None:
+    assert verify.verify(Case("{}")).kind is Kind.INVALID
+
+
+def test_what_is_legal_is_told_without_running() -> None:
+    text = module_text(programs.matmul())
+    assert verify.is_legal(Case(text))
+    assert not verify.is_legal(Case(text, (PassCall("tirx.LowerIntrin"),)))
+
+
+def test_a_crash_in_any_order_is_a_finding() -> None:
+    if compat.VERSION < (0, 27):
+        module, calls = deep_sum(), (PassCall("tirx.StmtSimplify"),)
+    else:
+        # Narrowing expects a program without blocks; with them it dereferences null.
+        module, calls = programs.scaled_sum(), (PassCall("tirx.NarrowDataType", (32,)),)
+    with Worker(Settings()) as worker:
+        request = {"case": Case(module_text(module), calls).to_json()}
+        first, second = (verdict_of(worker.run(request)) for _ in range(2))
+        healthy = worker.run({"case": Case(module_text(programs.matmul())).to_json()})
+    assert first.kind is Kind.CRASH
+    assert first.signature == second.signature
+    assert first.pass_name in ("tirx.NarrowDataType", "load")
+    assert first.signature.count("+0x") == 1
+    assert Verdict.from_json(healthy.reply["verdict"]).kind is Kind.OK
+
+
+def deep_sum() -> Any:
+    """A sum so deep that a recursive visitor runs out of stack."""
+    target = tirx.decl_buffer((1,), "int32", "target")
+    total = tirx.BufferLoad(target, [0])
+    for _ in range(3000):
+        total = total + tirx.BufferLoad(target, [0])
+    function = tirx.PrimFunc([target], tirx.BufferStore(target, total, [0]))
+    return tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind"),
+    [
+        (Outcome("hung", stage="legal:pass:3:tirx.UnrollLoop"), Kind.HANG),
+        (Outcome("hung", stage="illegal:pass:3:tirx.UnrollLoop"), Kind.INVALID),
+        (Outcome("hung", stage="reference"), Kind.INVALID),
+        (Outcome("died", signal=signal.SIGSEGV, stage="illegal:build"), Kind.CRASH),
+        (Outcome("died", signal=signal.SIGSEGV, stage="legal:run"), Kind.OUT_OF_BOUNDS),
+        (Outcome("died", signal=signal.SIGFPE, stage="legal:run"), Kind.CRASH),
+        (Outcome("died", signal=signal.SIGSEGV, stage="reference"), Kind.INVALID),
+        (Outcome("died", signal=signal.SIGKILL, stage="legal:build"), Kind.INVALID),
+        (
+            Outcome("died", signal=signal.SIGABRT, stage="plain:build", stderr="std::bad_alloc"),
+            Kind.OUT_OF_MEMORY,
+        ),
+    ],
+)
+def test_a_death_is_judged_by_where_it_happened(outcome: Outcome, kind: Kind) -> None:
+    assert verdict_of(outcome).kind is kind
