@@ -130,38 +130,31 @@ def script(module: Any) -> str | None:
 
     Parsing runs Python: only for modules that are trusted or inside the sandbox.
     """
+    from harness import compat
+
     try:
-        text, back = _parsed_back(module)
+        back = parsed_back(module)
     except Exception:  # the printer and the parser fail in many ways; each means "no round trip"
         return None
-    from harness import compat
-
-    return text if compat.structural_equal(back, module) else None
+    return full_script(module) if compat.structural_equal(back, module) else None
 
 
-def script_complaint(module: Any) -> str | None:
-    """None, or how the module's TVMScript fails to parse back to it.
+def full_script(module: Any) -> str:
+    """TVMScript of the module, with its metadata where there is any.
 
-    A buffer without a layout is printed like one with the default layout; that known loss is
-    no complaint.
+    Raises:
+        Exception: whatever TVM's printer raises for a module that it can't print.
     """
-    from harness import compat
-
-    try:
-        _, back = _parsed_back(module)
-    except Exception as error:
-        return f"its TVMScript does not parse: {compat.first_line(error)}"
-    where = compat.first_difference(module, back)
-    if where is None or ".layout" in where:
-        return None
-    field = where.rsplit(".", 1)[-1].partition("[")[0]
-    return f"its TVMScript parses to another module, which differs in a {field} (at {where})"
+    text = str(module.script())
+    return text if "Metadata omitted" not in text else str(module.script(show_meta=True))
 
 
-def _parsed_back(module: Any) -> tuple[str, Any]:
+def parsed_back(module: Any) -> Any:
+    """The module that the module's TVMScript parses to. Runs Python: see `script`.
+
+    Raises:
+        Exception: whatever TVM's printer and parser raise.
+    """
     from tvm.script import from_source
 
-    text = str(module.script())
-    if "Metadata omitted" in text:
-        text = str(module.script(show_meta=True))
-    return text, from_source(text)
+    return from_source(full_script(module))

@@ -7,12 +7,43 @@ finding.
 
 from __future__ import annotations
 
-KNOWN_LIMITS: dict[str, str] = {}
+import re
+
+KNOWN_LIMITS: dict[str, str] = {
+    "The body of the software pipeline should be SeqStmt": (
+        "software_pipeline annotations are for loops over several statements"
+    ),
+    "Cannot vectorize ShuffleNode": "VectorizeLoop does not know vectors inside vectorized loops",
+    "Do not have a default for tirx.": "the code generator does not know this statement",
+    "unknown intrinsic": "the code generator has no lowering of this intrinsic for this dtype",
+    "Unknown intrinsic": "the code generator has no lowering of this intrinsic for this dtype",
+    "Unresolved call": "the code generator has no lowering of this intrinsic for this dtype",
+}
+
+# What TVM's verifier holds against modules that its own passes give on purpose.
+TOLERATED_FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(r"undefined variable \S+ at \S+\.node\.$"),
+        "a lowered loop pragma names the loop's variable, as a label, around the loop",
+    ),
+    (
+        re.compile(r"multiple definitions of variable"),
+        "passes share and repeat definitions, which ConvertSSA tells apart where it matters",
+    ),
+)
 
 
 def known_limit(message: str) -> str | None:
     """Why TVM may refuse with this message, or None if it is no known limit."""
     for part, reason in KNOWN_LIMITS.items():
         if part in message:
+            return reason
+    return None
+
+
+def tolerated(complaint: str) -> str | None:
+    """Why a pass may give a module with this complaint of the verifier, or None if it may not."""
+    for pattern, reason in TOLERATED_FORMS:
+        if pattern.search(complaint):
             return reason
     return None

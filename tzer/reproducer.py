@@ -115,8 +115,17 @@ def _constants(subject: Subject) -> str:
         f"OPT_LEVEL = {subject.sequence.opt_level}\n"
         f"CULPRIT = {subject.verdict.pass_name!r}\n"
         f"RUNS = {subject.runs}\n"
+        f"{_meaning(subject)}"
         f"{load.strip()}"
     )
+
+
+def _meaning(subject: Subject) -> str:
+    """What a round trip changes, where it gives a module that parses but means something else."""
+    if subject.verdict.kind is not Kind.ROUND_TRIP:
+        return ""
+    told = "" if "does not parse" in subject.verdict.message else subject.verdict.message
+    return f"EXPECTED_MEANING = {told!r}\n"
 
 
 def _passes(name: str, calls: tuple[PassCall, ...], culprit: str) -> str:

@@ -159,8 +159,16 @@ class ExpressionCompiler(Emitter):
         return constant(value & dtype.high if dtype.kind == "uint" else value)
 
     def _FloatImm(self, node: Any) -> Operand:
-        value = ROUNDERS[self.dtype(node).scalar](float(node.value))
-        return Operand(float_code(value))
+        dtype, exact = self.dtype(node), float(node.value)
+        value = ROUNDERS[dtype.scalar](exact)
+        if value == exact or exact != exact:
+            return Operand(float_code(value))
+        # TVM keeps constants as float64, and may fold them before they are rounded.
+        self.float_operations += 1
+        if not self.noisy or not math.isfinite(value):
+            return Operand(float_code(value))
+        scaled = f"{float_code(value)} * factor_{dtype.scalar}()"
+        return Operand(self.rounded(scaled, dtype))
 
     def _Var(self, node: Any) -> Operand:
         key = hash(node)
