@@ -80,6 +80,11 @@ def copy_arguments(arguments: list[Argument]) -> list[Argument]:
     return [item.copy() if isinstance(item, np.ndarray) else item for item in arguments]
 
 
+def forget() -> None:
+    """Forget all modules, so that the next look at one runs everything anew."""
+    _kept.clear()
+
+
 _kept: OrderedDict[tuple[str, int], Reference | Invalid] = OrderedDict()
 
 

@@ -74,7 +74,7 @@ def _seeds(request: Json) -> Json:
 
 def _run(request: Json) -> Json:
     if request.get("forget"):
-        reference._kept.clear()
+        reference.forget()
     return {"verdict": verify(Case.from_json(request["case"])).to_json()}
 
 

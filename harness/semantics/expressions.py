@@ -219,11 +219,17 @@ class ExpressionCompiler(Emitter):
         if 0.0 in constants:
             return Operand(self._times_zero(code))
         scaled = any(value is not None and is_power_of_two(value) for value in constants)
-        return self.inexact(code, dtype, "True" if scaled or dtype.bits < 64 else "")
+        exact = "True" if scaled or dtype.bits < 64 else ""
+        if self.noisy:
+            a, b = self.atom(a), self.atom(b)
+            zero = f"({a.code} == 0.0 or {b.code} == 0.0)"
+            code = self._times_zero(f"{a.code} * {b.code}", zero)
+        return self.inexact(code, dtype, exact)
 
-    def _times_zero(self, code: str) -> str:
+    def _times_zero(self, code: str, zero: str = "True") -> str:
+        """The product; NaN may as well be zero where a factor is, as constants may fold to zero."""
         name = self.temporary(code)
-        self.emit(f"if {name} != {name}: {name} = times_zero({name}, 0.0)")
+        self.emit(f"if {name} != {name} and {zero}: {name} = times_zero({name}, 0.0)")
         return name
 
     def _Div(self, node: Any) -> Operand:
@@ -238,6 +244,10 @@ class ExpressionCompiler(Emitter):
         code = f"({a.code} / {b.code} if {b.code} else fdiv({a.code}, {b.code}))"
         if constant_of(node.a) == 0.0:
             return Operand(self._times_zero(code))
+        if self.noisy:
+            a = self.atom(a)
+            code = f"({a.code} / {b.code} if {b.code} else fdiv({a.code}, {b.code}))"
+            code = self._times_zero(code, f"{a.code} == 0.0")
         return self.inexact(code, dtype)
 
     def _Mod(self, node: Any) -> Operand:
