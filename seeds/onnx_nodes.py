@@ -59,7 +59,7 @@ def node_cases() -> dict[str, tuple[Any, list[np.ndarray]]]:
         warnings.simplefilter("ignore")
         loaded = load_model_tests(kind="node")
     return {
-        case.name.removeprefix("test_"): (case.model, case.data_sets[0][0])
+        case.name.removeprefix("test_"): (case.model, list(case.data_sets[0][0]))
         for case in loaded
         if case.data_sets
     }

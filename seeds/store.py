@@ -74,9 +74,10 @@ def catalogue() -> Catalogue:
 
 
 def build() -> Catalogue:
-    """Build every seed; two seeds with the same program are one."""
+    """Build every seed; two seeds with the same program are one, and invalid ones are none."""
     from harness import compat
-    from harness.case import module_text
+    from harness.case import Case, module_text
+    from harness.reference import Invalid, reference_of
     from seeds.families import all_recipes
 
     seeds: list[Seed] = []
@@ -85,16 +86,18 @@ def build() -> Catalogue:
     for recipe in all_recipes():
         try:
             module = recipe.build()
-            complaint = compat.is_well_formed(module)
+            text = module_text(module)
+            reference_of(Case(text))
+        except Invalid as fault:
+            failed[recipe.name] = f"invalid: {fault}"
+            continue
         except Exception as error:  # TVM's own Python raises every kind
-            complaint = compat.first_line(error)
-        if complaint is not None:
-            failed[recipe.name] = complaint
+            failed[recipe.name] = compat.first_line(error)
             continue
         identity = compat.structural_hash(module)
         if identity not in known:
             known.add(identity)
-            seeds.append(Seed(recipe.name, recipe.family, module_text(module)))
+            seeds.append(Seed(recipe.name, recipe.family, text))
     return Catalogue(tuple(seeds), failed)
 
 

@@ -1,0 +1,98 @@
+"""The seeds: enough of them, all valid, the same in every process, and of every feature."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import compat, passes
+from harness.case import Case, load_module
+from harness.reference import reference_of
+from harness.verdict import Kind
+from harness.verify import verify
+from seeds import Seed, all_seeds, families, missing, store
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_there_are_hundreds_of_distinct_programs() -> None:
+    hashes = {compat.structural_hash(seed.module) for seed in all_seeds()}
+    assert len(hashes) == len(all_seeds()) >= 300
+
+
+def test_every_family_has_seeds_and_few_are_missing() -> None:
+    wanted = {"topi", "layers", "relax", "onnx", "transformer", "scheduled", "lowered"}
+    wanted |= {"arithmetic", "blocks", "control", "vectors"}
+    assert set(families()) == wanted
+    assert all(len(all_seeds([family])) >= 15 for family in wanted)
+    assert len(missing()) < len(all_seeds()) / 20, missing()
+
+
+def test_names_are_unique_and_begin_with_the_family() -> None:
+    names = [seed.name for seed in all_seeds()]
+    assert len(set(names)) == len(names)
+    assert all(seed.name.startswith(f"{seed.family}/") for seed in all_seeds())
+
+
+def test_every_seed_is_valid_and_means_something() -> None:
+    for seed in all_seeds():
+        assert reference_of(Case(seed.text)).expectation is not None, seed.name
+
+
+def test_every_seed_can_be_lowered_legally() -> None:
+    for seed in all_seeds():
+        states = passes.initial_states(seed.module)
+        assert passes.is_legal(states, passes.complete(states, (), "llvm")), seed.name
+
+
+@pytest.mark.parametrize("seed", all_seeds()[::40], ids=lambda seed: str(seed.name))
+def test_a_sample_compiles_to_what_it_means(seed: Seed) -> None:
+    found = verify(Case(seed.text))
+    assert found.kind is Kind.OK, found
+
+
+@pytest.mark.parametrize(
+    "feature",
+    ["While", "IfThenElse", "Bind", "Let", "Select", "Ramp", "Broadcast", "Shuffle", "Cast"]
+    + ["SBlockRealize", "MatchBufferRegion", "AllocBuffer", "DeclBuffer", "AssertStmt", "AttrStmt"]
+    + ["FloorDiv", "FloorMod", "Div", "Mod", "Min", "Max", "And", "Or", "Not"],
+)
+def test_every_feature_of_the_ir_is_in_a_seed(feature: str) -> None:
+    marks = (f'"tirx.{feature}"', f'"prim.{feature}"', f'"s_tir.{feature}"', f'"ir.{feature}"')
+    assert any(mark in seed.text for seed in all_seeds() for mark in marks)
+
+
+def test_two_processes_build_the_same_seeds(tmp_path: Path) -> None:
+    code = "from seeds import all_seeds; print(*[s.name for s in all_seeds(['blocks'])])"
+    names = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"TZER_CACHE": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert names == [seed.name for seed in all_seeds(["blocks"])]
+
+
+def test_a_damaged_cache_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = store.Catalogue((Seed("a/b", "a", "{}"),), {})
+    monkeypatch.setattr(store, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(store, "build", lambda: made)
+    store.catalogue.cache_clear()
+    try:
+        assert store.catalogue() == made
+        (kept,) = tmp_path.glob("seeds-*.json")
+        kept.write_text("{cut off")
+        store.catalogue.cache_clear()
+        assert store.catalogue() == made
+    finally:
+        store.catalogue.cache_clear()
+
+
+def test_a_seed_loads_without_executing_anything() -> None:
+    seed = all_seeds()[0]
+    assert compat.structural_equal(load_module(seed.text), seed.module)
