@@ -4,8 +4,8 @@ Every inexact float operation's result r becomes r * (1 + u * error * epsilon), 
 (Parker, "Monte Carlo Arithmetic", 1997). A result that is exact stays, as every correct compilation
 gives it. Runs with different seeds scatter as the results of different correct compilations might.
 
-What TIR leaves unspecified has two answers, and the seed's parity picks one, so that any two
-successive seeds show both: a comparison, min or max with a NaN operand (LLVM's ordered comparisons
+What TIR leaves unspecified has two answers, and two bits of the seed pick one, so that any four
+successive seeds show all: a comparison, min or max with a NaN operand (LLVM's ordered comparisons
 give false, TVM's simplifier rewrites !(a < b) to b <= a), the rounding of a tie by tirx.round, a
 product of NaN and a constant zero (which TVM folds to zero), and the sign of a zero where something
 depends on it (division by it, copysign, atan2), as TVM folds x + 0.0 to x.
@@ -33,7 +33,9 @@ class Noise:
     def __init__(self, seed: int) -> None:
         self._uniform = np.random.default_rng(seed).uniform(-1.0, 1.0, TABLE)
         self.next: Callable[[], float] = cycle(self._uniform.tolist()).__next__
-        self.other = seed % 2 == 1
+        # Independent of each other: four successive seeds show every combination.
+        self.turns_comparisons = seed & 1 == 1
+        self.takes_other_choices = seed >> 1 & 1 == 1
 
     def factors(self, epsilon: float) -> Callable[[], float]:
         """A function that gives the next factor for a result of + - * / or sqrt."""
@@ -64,13 +66,13 @@ class Noise:
             "lt": operator.lt, "le": operator.le, "gt": operator.gt,
             "ge": operator.ge, "eq": operator.eq, "ne": operator.ne,
         }  # fmt: skip
-        if not self.other:
+        if not self.turns_comparisons:
             return table
         return {name: _turned(function) for name, function in table.items()}
 
     def choices(self) -> dict[str, Callable[..., float]]:
         """min, max, round and products with a constant zero, by name."""
-        if not self.other:
+        if not self.takes_other_choices:
             return {}
         return {
             "minimum": lambda a, b: a if a < b or a != a or b != b else b,

@@ -1,0 +1,171 @@
+"""The commands as a user types them: output that can be piped, errors that say how to mend it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from corpus.store import Store
+from harness.case import Case, PassCall, module_text
+from harness.verdict import Kind, Verdict
+from tests import programs
+
+ROOT = Path(__file__).resolve().parents[2]
+STATS = {"tests", "tests_per_second", "valid_rate", "tvm_time_share", "native_blocks"} | {
+    "native_blocks_seeds",
+    "native_files",
+    "python_lines",
+    "corpus",
+    "findings",
+    "elapsed_s",
+}
+FINDING = {"id", "kind", "legal", "signature", "message", "pass", "count", "confirmed", "minimized"}
+
+
+def tzer(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from tzer.cli import main; main()", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A campaign's folder with two findings, one legal, and statistics."""
+    path = tmp_path_factory.mktemp("store") / "campaign"
+    case = Case(module_text(programs.shifted_inner()), (PassCall("s_tir.CanonicalizeLoop"),))
+    with Store.create_or_resume(path) as store:
+        store.add_finding(case, Verdict(Kind.CRASH, False, "it died", "crash|a"), 1, True)
+        wrong = Verdict(
+            Kind.WRONG_RESULT,
+            True,
+            "parameter 0[1] is 3, expected 4",
+            "wrong-result|b",
+            "s_tir.CanonicalizeLoop",
+            "plain",
+            {"expected": "4", "actual": "3"},
+        )
+        store.add_finding(case, wrong, 2, True)
+        store.record_stats({"tests": 7})
+    return path
+
+
+def test_stats_are_one_json_value_with_the_documented_keys(folder: Path) -> None:
+    done = tzer("stats", folder, "--json")
+    assert done.returncode == 0 and done.stderr == ""
+    stats = json.loads(done.stdout)
+    assert stats.keys() >= STATS
+    assert stats["tests"] == 7
+    assert stats["findings"] == {"crash": 1, "wrong-result": 1}
+
+
+def test_findings_come_legal_first_with_the_documented_keys(folder: Path) -> None:
+    found = json.loads(tzer("findings", folder, "--json").stdout)
+    assert [finding["legal"] for finding in found] == [True, False]
+    assert all(finding.keys() >= FINDING for finding in found)
+
+
+def test_the_same_for_people(folder: Path) -> None:
+    assert "wrong-result" in tzer("stats", folder).stdout
+    lines = tzer("findings", folder).stdout.splitlines()
+    assert len(lines) == 2
+    assert "wrong-result" in lines[0] and "legal" in lines[0]
+
+
+def test_show_tells_the_whole_finding(folder: Path) -> None:
+    identity = json.loads(tzer("findings", folder, "--json").stdout)[0]["id"]
+    shown = tzer("show", folder, identity[:4]).stdout
+    for part in ("expected", "s_tir.CanonicalizeLoop()   <- here", "def main(", "first in test 2"):
+        assert part in shown
+
+
+def test_a_reproducer_is_written_whole_and_shows_the_bug(folder: Path, tmp_path: Path) -> None:
+    identity = json.loads(tzer("findings", folder, "--json").stdout)[0]["id"]
+    script = tmp_path / "finding.py"
+    assert tzer("repro", folder, identity, "-o", script).returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["finding.py"]
+    assert tzer("repro", folder, identity).stdout == script.read_text()
+    shown = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=tmp_path)
+    assert shown.returncode == 1, shown.stderr
+    assert "expected" in shown.stdout and "came" in shown.stdout
+
+
+@pytest.mark.parametrize("command", [["--help"], ["fuzz", "--help"], ["--version"]])
+def test_help_needs_nothing_heavy(command: Sequence[str]) -> None:
+    code = (
+        "import sys\nfrom tzer.cli import main\n"
+        "try: main()\n"
+        "finally: print(*sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert not {"tvm", "numpy", "rich", "onnx", "networkx"} & set(done.stderr.split())
+
+
+def test_reading_a_campaign_does_not_import_tvm(folder: Path) -> None:
+    code = (
+        "import sys\nfrom tzer.cli import main\n"
+        "try: main()\n"
+        "finally: print('tvm' in sys.modules, file=sys.stderr)"
+    )
+    for command in ("stats", "findings"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, command, str(folder)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert done.stderr.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["stats", "/nowhere"], "no campaign in /nowhere"),
+        (["findings", "/etc/passwd"], "no campaign"),
+        (["show", "{folder}", "ffff"], "no finding has the id ffff"),
+        (["repro", "{folder}", "'"], "no finding has the id"),
+        (["fuzz", "--time", "soon", "--out", "{tmp}"], "give one such as 90s"),
+        (["fuzz", "--time", "0s", "--out", "{tmp}"], "more than nothing"),
+        (["fuzz", "--tests", "0", "--out", "{tmp}"], "--tests"),
+        (["fuzz", "--target", "cuda", "--out", "{tmp}"], "the targets are llvm"),
+        (["fuzz", "--target", ",", "--out", "{tmp}"], "names no target"),
+        (["fuzz", "--scope", "everything", "--out", "{tmp}"], "the scopes are"),
+        (["fuzz", "--strategy", "luck", "--out", "{tmp}"], "joint"),
+        (["fuzz", "--out", "/proc/nothing"], "/proc/nothing"),
+        (["fuzz", "--out", "{tests}"], "holds other files"),
+        (["frobnicate"], "No such command"),
+        (["stats"], "Missing argument"),
+    ],
+)
+def test_wrong_use_is_one_line_and_status_two(
+    folder: Path, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    places = {"folder": folder, "tmp": tmp_path / "new", "tests": ROOT / "tests"}
+    done = tzer(*(argument.format(**places) for argument in arguments))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert words in done.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_reader_that_goes_away_is_no_error(folder: Path) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -c 'from tzer.cli import main; main()' findings {folder} | head -n 0",
+        shell=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == ""

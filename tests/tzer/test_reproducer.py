@@ -1,0 +1,126 @@
+"""A reproducer shows the bug where it is: exit 1, else 0; 2 where TVM can't express the case."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tvm
+from tvm import tirx
+
+from harness import compat
+from harness.case import Case, PassCall, module_text
+from harness.post_mortem import verdict_of
+from harness.sandbox import Settings, Worker
+from harness.verdict import Kind, Verdict
+from harness.verify import verify
+from tests import programs
+from tests.harness.test_verify import dividing_by_zero
+from tzer.reproducer import write_reproducer
+
+
+def run(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    script = folder / "finding.py"
+    script.write_text(text)
+    return subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, cwd=folder, timeout=300
+    )
+
+
+def imports(text: str) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(str(node.module).partition(".")[0])
+    return found
+
+
+def reproduced(module: Any, *calls: PassCall) -> tuple[Verdict, str]:
+    case = Case(module_text(module), calls)
+    verdict = verify(case)
+    assert verdict.is_finding, verdict
+    return verdict, write_reproducer(case, verdict)
+
+
+def test_a_wrong_result_shows_both_values(tmp_path: Path) -> None:
+    verdict, text = reproduced(programs.shifted_inner())
+    assert verdict.kind is Kind.WRONG_RESULT
+    done = run(text, tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "expected np.int32(4), came np.int32(3)" in done.stdout
+
+
+def test_an_exception_shows_its_message(tmp_path: Path) -> None:
+    calls = PassCall("s_tir.CanonicalizeLoop"), PassCall("tirx.StmtSimplify")
+    verdict, text = reproduced(dividing_by_zero(), *calls)
+    assert verdict.kind is Kind.INTERNAL_ERROR
+    done = run(text, tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "Divide by zero" in done.stdout
+
+
+def test_a_crash_is_shown_and_survived(tmp_path: Path) -> None:
+    # Narrowing expects a program without blocks; with them, 0.27 dereferences null.
+    case = Case(module_text(programs.scaled_sum()), (PassCall("tirx.NarrowDataType", (32,)),))
+    with Worker(Settings()) as worker:
+        outcome = worker.run({"case": case.to_json()})
+    assert outcome.status == ("died" if compat.VERSION >= (0, 27) else "done")
+    verdict = verdict_of(outcome) if outcome.status == "died" else Verdict(Kind.CRASH)
+    done = run(write_reproducer(case, verdict), tmp_path)
+    assert done.returncode == (1 if outcome.status == "died" else 0), done.stderr
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in (Kind.OK, Kind.INVALID)])
+def test_where_the_bug_does_not_show_the_status_is_zero(kind: Kind, tmp_path: Path) -> None:
+    case = Case(module_text(programs.scaled_sum("bfloat16")), (PassCall("s_tir.CanonicalizeLoop"),))
+    stage = "legal:run" if kind is Kind.CRASH else "legal"
+    verdict = Verdict(kind, True, "nothing", "none", "s_tir.CanonicalizeLoop", stage)
+    text = write_reproducer(case, verdict)
+    done = run(text, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the bug does not show" in done.stdout
+
+
+def test_what_this_tvm_cannot_express_has_status_two(tmp_path: Path) -> None:
+    _, text = reproduced(programs.shifted_inner())
+    done = run(text.replace("T.Buffer(", "T.NoSuchThing("), tmp_path)
+    assert done.returncode == 2
+    assert "can't express" in done.stdout
+
+
+def test_nothing_but_tvm_and_numpy_is_needed(tmp_path: Path) -> None:
+    for kind in (Kind.WRONG_RESULT, Kind.CRASH, Kind.OUT_OF_BOUNDS, Kind.ROUND_TRIP):
+        case = Case(module_text(programs.scaled_sum()))
+        text = write_reproducer(case, Verdict(kind, True, "x", "x", "s_tir.X", "legal:run"))
+        others = imports(text) - set(sys.stdlib_module_names)
+        # tvm_ffi and ml_dtypes are what tvm itself is installed with.
+        assert others <= {"tvm", "tvm_ffi", "numpy", "ml_dtypes"}
+
+
+def test_a_module_that_cannot_be_printed_travels_as_json(tmp_path: Path) -> None:
+    text = write_reproducer(
+        Case(module_text(dividing_by_zero())),
+        Verdict(Kind.INTERNAL_ERROR, True, "x", "x", "tirx.StmtSimplify", "legal"),
+    )
+    assert "MODULE_JSON" in text
+    assert run(text, tmp_path).returncode in (0, 1)
+
+
+def test_a_message_cannot_break_out_of_the_script(tmp_path: Path) -> None:
+    case = Case(module_text(programs.scaled_sum()))
+    hostile = Verdict(
+        Kind.CRASH, True, '"""\nraise SystemExit(77)\n"""', "\\x", "y'\"", "legal:run"
+    )
+    assert run(write_reproducer(case, hostile), tmp_path).returncode == 0
+
+
+def test_a_module_named_main_only_is_needed() -> None:
+    function = tirx.PrimFunc([], tirx.Evaluate(0)).with_attr("global_symbol", "main")
+    case = Case(module_text(tvm.IRModule({"main": function})))
+    assert "def main(" in write_reproducer(case, Verdict(Kind.CRASH, stage="legal:build"))
