@@ -241,7 +241,7 @@ def show(directory: Path, identity: str) -> None:
     for name in ("expected", "actual"):
         if name in verdict.detail:
             click.echo(f"{name:10} {verdict.detail[name]}")
-    click.echo("passes")
+    click.echo("passes" if case.passes else "passes     none: the plain lowering shows it")
     for call in case.passes:
         click.echo(f"  {call}{'   <- here' if call.name == verdict.pass_name else ''}")
     module = case.load()

@@ -38,13 +38,25 @@ class Recent:
         return value - self._points[0][1]
 
 
+class Clock:
+    """Seconds since it was first asked: the budget begins once the workers have started."""
+
+    def __init__(self) -> None:
+        self._started: float | None = None
+
+    def elapsed(self) -> float:
+        now = time.monotonic()
+        self._started = self._started or now
+        return now - self._started
+
+
 @contextmanager
 def progress_view(options: CampaignOptions, store: Store) -> Iterator[Callable[[Stats], None]]:
     """A function that shows the statistics it is given, until the block ends."""
     click.echo(f"starting {options.jobs} workers; the first start takes longest", err=True)
-    started = time.monotonic()
+    clock = Clock()
     if not sys.stderr.isatty():
-        yield _plain(options, started)
+        yield _plain(options, clock)
         return
     from rich.console import Console
     from rich.live import Live
@@ -54,12 +66,12 @@ def progress_view(options: CampaignOptions, store: Store) -> Iterator[Callable[[
 
         def show(stats: Stats) -> None:
             grown = recent.add(stats["native_blocks"])
-            live.update(_table(options, store, stats, grown, started), refresh=True)
+            live.update(_table(options, store, stats, grown, clock), refresh=True)
 
         yield show
 
 
-def _plain(options: CampaignOptions, started: float) -> Callable[[Stats], None]:
+def _plain(options: CampaignOptions, clock: Clock) -> Callable[[Stats], None]:
     shown = 0.0
 
     def show(stats: Stats) -> None:
@@ -69,7 +81,7 @@ def _plain(options: CampaignOptions, started: float) -> Callable[[Stats], None]:
         shown = time.monotonic()
         found = sum(stats["findings"].values())
         click.echo(
-            f"{_left(options, stats, started)}  {stats['tests']} tests, "
+            f"{_left(options, clock)}  {stats['tests']} tests, "
             f"{stats['tests_per_second']:.1f}/s, {stats['valid_rate']:.0%} valid, "
             f"{stats['native_blocks']} blocks, corpus {stats['corpus']}, {found} findings",
             err=True,
@@ -79,7 +91,7 @@ def _plain(options: CampaignOptions, started: float) -> Callable[[Stats], None]:
 
 
 def _table(
-    options: CampaignOptions, store: Store, stats: Stats, grown: int, started: float
+    options: CampaignOptions, store: Store, stats: Stats, grown: int, clock: Clock
 ) -> Any:
     from rich.panel import Panel
     from rich.table import Table
@@ -89,7 +101,7 @@ def _table(
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     rate = f"{stats['tests_per_second']:.1f} a second, {stats['valid_rate']:.0%} valid"
-    table.add_row("time", _left(options, stats, started))
+    table.add_row("time", _left(options, clock))
     table.add_row("tests", f"{stats['tests']}, {rate}")
     table.add_row("coverage", f"{stats['native_blocks']} blocks (+{grown} in the last minute)")
     table.add_row("", f"{stats['native_files']} source files, {stats['python_lines']} Python lines")
@@ -104,14 +116,14 @@ def _table(
     return Panel(table, title=f"tzer  {options.out}", title_align="left", expand=False)
 
 
-def _left(options: CampaignOptions, stats: Stats, started: float) -> str:
-    elapsed = time.monotonic() - started
+def _left(options: CampaignOptions, clock: Clock) -> str:
+    elapsed = clock.elapsed()
     if options.time_s:
-        return f"{_clock(elapsed)} of {_clock(options.time_s)}"
-    return f"{_clock(elapsed)}, {stats['tests']} tests of {options.tests} more"
+        return f"{_hours(elapsed)} of {_hours(options.time_s)}"
+    return _hours(elapsed)
 
 
-def _clock(seconds: float) -> str:
+def _hours(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"
