@@ -107,6 +107,8 @@ def fuzz(
     Ends when its time is over or at Ctrl-C, with everything kept. The exit status is 0 then,
     whether or not anything was found: finding is what a campaign is for.
     """
+    from importlib.metadata import version
+
     from corpus.store import Store
     from harness.coverage.scope import DEFAULT_GROUPS, resolve_scope
     from tzer.options import CampaignOptions
@@ -126,8 +128,15 @@ def fuzz(
         tolerance,
     )
     _check_targets(targets)
-    settings = {"strategy": strategy, "targets": list(targets), "scope": list(options.scope)}
-    with Store.create_or_resume(out, {**settings, "seed": seed}) as store:
+    release = version("apache-tvm")
+    settings = {"tvm": release, "strategy": strategy, "targets": list(targets), "seed": seed}
+    with Store.create_or_resume(out, settings) as store:
+        if store.settings()["tvm"] != release:
+            # Its coverage is of another library, whose blocks have other numbers.
+            raise ValueError(
+                f"the campaign in {out} is of TVM {store.settings()['tvm']}, this is {release}; "
+                "give another --out"
+            )
         with progress_view(options, store) as on_progress:
             stats = _campaign(options, store, on_progress)
         if json_output:

@@ -160,6 +160,13 @@ def test_wrong_use_is_one_line_and_status_two(
     assert not (tmp_path / "new").exists()
 
 
+def test_a_campaign_of_another_tvm_is_not_mixed_with_this_one(tmp_path: Path) -> None:
+    Store.create_or_resume(tmp_path, {"tvm": "0.25.0"}).close()
+    done = tzer("fuzz", "--tests", "1", "--out", tmp_path)
+    assert done.returncode == 2
+    assert "is of TVM 0.25.0" in done.stderr.splitlines()[-1]
+
+
 def test_a_reader_that_goes_away_is_no_error(folder: Path) -> None:
     done = subprocess.run(
         f"{sys.executable} -c 'from tzer.cli import main; main()' findings {folder} | head -n 0",
