@@ -13,6 +13,9 @@ KNOWN_LIMITS: dict[str, str] = {
     "The body of the software pipeline should be SeqStmt": (
         "software_pipeline annotations are for loops over several statements"
     ),
+    "is invalid for irregular loop": (
+        "a loop with break or continue can't be unrolled or vectorized, and must not ask for it"
+    ),
     "Cannot vectorize ShuffleNode": "VectorizeLoop does not know vectors inside vectorized loops",
     "Do not have a default for tirx.": "the code generator does not know this statement",
     "unknown intrinsic": "the code generator has no lowering of this intrinsic for this dtype",

@@ -212,8 +212,9 @@ def check():
         try:
             back = from_source(module.script(show_meta=True))
         except Exception as error:
-            last = str(error).strip().splitlines()[-1]
-            complaints.append(f"after {name} the TVMScript does not parse: {last}")
+            lines = str(error).strip().splitlines()
+            said = [line for line in lines if "error" in line.lower()] or lines
+            complaints.append(f"after {name} the TVMScript does not parse: {said[0].strip()}")
             return
         if EXPECTED_MEANING and not same(back, module):
             # Told by a reference interpreter, as this pass order need not end in code.

@@ -1,12 +1,9 @@
-/* One-shot breakpoints on basic blocks, and a crash handler. Linux on x86-64.
+/* One-shot breakpoints on basic blocks, and (in _crash.h) a crash handler. Linux on x86-64.
  *
- * Breakpoints: the first byte of every armed block is replaced by 0xCC (int3). The first thread that
+ * The first byte of every armed block is replaced by 0xCC (int3). The first thread that
  * arrives gets SIGTRAP; the handler puts the byte back, writes down the block and steps back, so that
  * the block runs, and never stops again ("Full-speed Fuzzing: Reducing Fuzzing Overhead through
  * Coverage-guided Tracing", Nagy and Hicks, S&P 2019). All handler code is async-signal-safe.
- *
- * Crash handler: on a separate stack, writes the native backtrace as text to a file descriptor, then
- * lets the process die by the same signal.
  */
 #define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
@@ -15,7 +12,7 @@
 #if defined(__linux__) && defined(__x86_64__)
 
 #include <errno.h>
-#include <execinfo.h>
+#include <fcntl.h>
 #include <link.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -26,6 +23,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "_crash.h"
+
 #define INT3 0xCC
 
 /* The breakpoints. All are set up once, before the first one is armed. */
@@ -33,10 +32,15 @@ static uint8_t *base;           /* where the library is loaded */
 static uint32_t *offsets;       /* of every block, from base, ascending */
 static uint8_t *originals;      /* the first byte of every block */
 static uint32_t block_count;
-static uint32_t *hits;          /* ids of blocks, in the order of their hits */
-static uint32_t hits_capacity;
-static _Atomic uint32_t hit_count;
 static struct sigaction earlier_trap;
+
+/* The log: a ring of block ids. A handler takes the next place, then writes; a place that is taken
+ * but not written yet holds NO_BLOCK, and `drain` stops there. */
+#define NO_BLOCK UINT32_MAX
+static _Atomic uint32_t *hits;
+static uint32_t hits_capacity;
+static _Atomic uint64_t hits_taken;
+static uint64_t hits_drained;
 
 static int find_block(uint64_t offset, uint32_t *found)
 {
@@ -60,9 +64,8 @@ static void on_trap(int number, siginfo_t *info, void *raw)
     if (address >= (uint64_t)base && find_block(address - (uint64_t)base, &block)) {
         /* Another thread may be here too: both write the same byte. */
         *(volatile uint8_t *)address = originals[block];
-        uint32_t at = atomic_fetch_add(&hit_count, 1);
-        if (at < hits_capacity)
-            hits[at] = block;
+        uint64_t at = atomic_fetch_add(&hits_taken, 1);
+        atomic_store(&hits[at % hits_capacity], block);
         context->uc_mcontext.gregs[REG_RIP] = (greg_t)address;
         return;
     }
@@ -76,40 +79,49 @@ static void on_trap(int number, siginfo_t *info, void *raw)
     }
 }
 
+/* Also before each arming: LLVM takes over SIGTRAP when it wants to clean up after itself. */
+static int handle_traps(void)
+{
+    struct sigaction now, action;
+    if (sigaction(SIGTRAP, NULL, &now) != 0)
+        return -1;
+    if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_trap)
+        return 0;
+    earlier_trap = now;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = on_trap;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART;
+    return sigaction(SIGTRAP, &action, NULL);
+}
+
 static PyObject *set_up(PyObject *self, PyObject *args)
 {
     unsigned long long address;
     Py_buffer blocks;
     if (!PyArg_ParseTuple(args, "Ky*", &address, &blocks))
         return NULL;
-    if (base != NULL) {
+    uint32_t count = (uint32_t)(blocks.len / 4);
+    if (base != NULL || count == 0) {
         PyBuffer_Release(&blocks);
-        PyErr_SetString(PyExc_RuntimeError, "breakpoints are set up already");
+        PyErr_SetString(PyExc_RuntimeError,
+                        base ? "breakpoints are set up already" : "there are no blocks");
         return NULL;
     }
-    uint32_t count = (uint32_t)(blocks.len / 4);
     uint32_t capacity = count + 65536; /* threads that meet at a block are both counted */
-    offsets = malloc(4 * (size_t)count + 1);
-    originals = malloc(count + 1);
-    hits = malloc(4 * (size_t)capacity);
+    offsets = malloc(4 * (size_t)count);
+    originals = malloc(count);
+    hits = malloc(sizeof *hits * (size_t)capacity);
     if (offsets == NULL || originals == NULL || hits == NULL) {
         PyBuffer_Release(&blocks);
         return PyErr_NoMemory();
     }
     memcpy(offsets, blocks.buf, 4 * (size_t)count);
+    memset((void *)hits, 0xFF, sizeof *hits * (size_t)capacity);
     PyBuffer_Release(&blocks);
-    if (count > 0) {
-        uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-        uint64_t first = (address + offsets[0]) & ~(page - 1);
-        uint64_t last = address + offsets[count - 1] + 1;
-        if (mprotect((void *)first, last - first, PROT_READ | PROT_WRITE | PROT_EXEC) != 0)
-            return PyErr_SetFromErrno(PyExc_OSError);
-    }
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_sigaction = on_trap;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-    if (sigaction(SIGTRAP, &action, &earlier_trap) != 0)
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t first = (address + offsets[0]) & ~(page - 1);
+    uint64_t last = address + offsets[count - 1] + 1;
+    if (mprotect((void *)first, last - first, PROT_READ | PROT_WRITE | PROT_EXEC) != 0)
         return PyErr_SetFromErrno(PyExc_OSError);
     for (uint32_t block = 0; block < count; block++)
         originals[block] = *((uint8_t *)address + offsets[block]);
@@ -133,6 +145,10 @@ static PyObject *write_bytes(PyObject *args, int arm)
             return NULL;
         }
     }
+    if (arm && handle_traps() != 0) {
+        PyBuffer_Release(&ids);
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
     for (Py_ssize_t at = 0; at < count; at++)
         *(volatile uint8_t *)(base + offsets[blocks[at]]) = arm ? INT3 : originals[blocks[at]];
     PyBuffer_Release(&ids);
@@ -145,13 +161,50 @@ static PyObject *disarm(PyObject *self, PyObject *args) { return write_bytes(arg
 
 static PyObject *drain(PyObject *self, PyObject *unused)
 {
-    uint32_t count = atomic_load(&hit_count);
-    if (count > hits_capacity)
-        count = hits_capacity;
-    PyObject *ids = PyBytes_FromStringAndSize((const char *)hits, 4 * (Py_ssize_t)count);
-    if (ids != NULL)
-        atomic_store(&hit_count, 0);
+    if (base == NULL)
+        return PyBytes_FromStringAndSize(NULL, 0);
+    uint64_t pending = atomic_load(&hits_taken) - hits_drained;
+    if (pending > hits_capacity) { /* whole rounds were overwritten by armings without a drain */
+        hits_drained += pending - hits_capacity;
+        pending = hits_capacity;
+    }
+    PyObject *ids = PyBytes_FromStringAndSize(NULL, 4 * (Py_ssize_t)pending);
+    if (ids == NULL)
+        return NULL;
+    uint32_t *to = (uint32_t *)PyBytes_AS_STRING(ids);
+    Py_ssize_t count = 0;
+    for (; (uint64_t)count < pending; count++) {
+        uint32_t block = atomic_exchange(&hits[hits_drained % hits_capacity], NO_BLOCK);
+        if (block == NO_BLOCK)
+            break;
+        to[count] = block;
+        hits_drained++;
+    }
+    _PyBytes_Resize(&ids, 4 * count);
     return ids;
+}
+
+/* Whether this system lets code of a library be written (SELinux's execmod may not). */
+static PyObject *can_write_code(PyObject *self, PyObject *args)
+{
+    const char *path;
+    if (!PyArg_ParseTuple(args, "s", &path))
+        return NULL;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return PyErr_SetFromErrnoWithFilename(PyExc_OSError, path);
+    volatile uint8_t *code = mmap(NULL, page, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
+    close(file);
+    if (code == MAP_FAILED)
+        Py_RETURN_FALSE;
+    int refused = mprotect((void *)code, page, PROT_READ | PROT_WRITE | PROT_EXEC);
+    if (!refused) {
+        code[0] = INT3;
+        refused = mprotect((void *)code, page, PROT_READ | PROT_EXEC);
+    }
+    munmap((void *)code, page);
+    return PyBool_FromLong(!refused);
 }
 
 /* Where a library is loaded: the first address of the one whose path ends in the given name. */
@@ -182,153 +235,15 @@ static PyObject *find_library(PyObject *self, PyObject *args)
     return Py_BuildValue("(sK)", sought.path, (unsigned long long)sought.address);
 }
 
-/* The crash handler. */
-#define MAX_FRAMES 96
-#define MAX_LIBRARIES 256
-#define NAME_LENGTH 64
-#define ALTERNATE_STACK (256 * 1024)
-#define NEAR_STACK (256 * 1024)
-
-struct library {
-    uint64_t start, end, base;
-    char name[NAME_LENGTH];
-};
-
-static struct library libraries[MAX_LIBRARIES];
-static int library_count;
-static int report_to = -1;
-static const int FATAL[] = {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL};
-
-static int note_library(struct dl_phdr_info *info, size_t size, void *raw)
-{
-    if (library_count == MAX_LIBRARIES)
-        return 1;
-    struct library *library = &libraries[library_count];
-    library->base = info->dlpi_addr;
-    library->start = UINT64_MAX;
-    library->end = 0;
-    for (int at = 0; at < info->dlpi_phnum; at++) {
-        const ElfW(Phdr) *header = &info->dlpi_phdr[at];
-        if (header->p_type != PT_LOAD || !(header->p_flags & PF_X))
-            continue;
-        uint64_t start = info->dlpi_addr + header->p_vaddr;
-        if (start < library->start)
-            library->start = start;
-        if (start + header->p_memsz > library->end)
-            library->end = start + header->p_memsz;
-    }
-    const char *slash = strrchr(info->dlpi_name, '/');
-    const char *name = slash ? slash + 1 : info->dlpi_name;
-    strncpy(library->name, *name ? name : "python", NAME_LENGTH - 1);
-    library_count++;
-    return 0;
-}
-
-struct text {
-    char bytes[16384];
-    size_t length;
-};
-
-static void add(struct text *text, const char *part)
-{
-    size_t length = strlen(part);
-    if (text->length + length <= sizeof text->bytes) {
-        memcpy(text->bytes + text->length, part, length);
-        text->length += length;
-    }
-}
-
-static void add_hex(struct text *text, uint64_t value)
-{
-    char digits[19] = "0x";
-    int count = 1;
-    for (uint64_t rest = value; rest >>= 4;)
-        count++;
-    for (int at = 0; at < count; at++)
-        digits[2 + at] = "0123456789abcdef"[(value >> (4 * (count - 1 - at))) & 15];
-    digits[2 + count] = 0;
-    add(text, digits);
-}
-
-static void add_frame(struct text *text, uint64_t address)
-{
-    add(text, "frame ");
-    for (int at = 0; at < library_count; at++) {
-        if (address >= libraries[at].start && address < libraries[at].end) {
-            add(text, libraries[at].name);
-            add(text, " ");
-            add_hex(text, address - libraries[at].base);
-            add(text, "\n");
-            return;
-        }
-    }
-    add(text, "? ");
-    add_hex(text, address);
-    add(text, "\n");
-}
-
-static void on_crash(int number, siginfo_t *info, void *raw)
-{
-    static struct text text; /* not on the stack, which may be used up */
-    ucontext_t *context = raw;
-    uint64_t at = (uint64_t)context->uc_mcontext.gregs[REG_RIP];
-    uint64_t stack = (uint64_t)context->uc_mcontext.gregs[REG_RSP];
-    uint64_t fault = (uint64_t)info->si_addr;
-    int near = fault + NEAR_STACK > stack && fault < stack + NEAR_STACK;
-    text.length = 0;
-    add(&text, "signal ");
-    add_hex(&text, (uint64_t)number);
-    add(&text, "\noverflow ");
-    add_hex(&text, number == SIGSEGV && near);
-    add(&text, "\nfault ");
-    add_hex(&text, fault);
-    add(&text, "\n");
-    add_frame(&text, at);
-    void *frames[MAX_FRAMES];
-    int count = backtrace(frames, MAX_FRAMES), first = 0;
-    while (first < count && (uint64_t)frames[first] != at)
-        first++;
-    for (int frame = first + 1; frame < count; frame++)
-        add_frame(&text, (uint64_t)frames[frame] - 1); /* the call, not what follows it */
-    for (size_t written = 0; written < text.length;) {
-        ssize_t part = write(report_to, text.bytes + written, text.length - written);
-        if (part <= 0)
-            break;
-        written += (size_t)part;
-    }
-    /* SA_RESETHAND has put the default action back. */
-    raise(number);
-}
-
-static PyObject *handle_crashes(PyObject *self, PyObject *args)
-{
-    static uint8_t stack[ALTERNATE_STACK];
-    if (!PyArg_ParseTuple(args, "i", &report_to))
-        return NULL;
-    stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack, .ss_flags = 0};
-    if (sigaltstack(&alternate, NULL) != 0)
-        return PyErr_SetFromErrno(PyExc_OSError);
-    library_count = 0;
-    dl_iterate_phdr(note_library, NULL);
-    void *frames[4];
-    backtrace(frames, 4); /* the first call loads the unwinder, which a handler must not do */
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_sigaction = on_crash;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESETHAND | SA_NODEFER;
-    for (size_t at = 0; at < sizeof FATAL / sizeof *FATAL; at++)
-        if (sigaction(FATAL[at], &action, NULL) != 0)
-            return PyErr_SetFromErrno(PyExc_OSError);
-    Py_RETURN_NONE;
-}
-
 static PyMethodDef methods[] = {
     {"set_up", set_up, METH_VARARGS, "set_up(base, offsets): know these blocks (uint32, ascending)."},
     {"arm", arm, METH_VARARGS, "arm(ids): break at these blocks (uint32)."},
     {"disarm", disarm, METH_VARARGS, "disarm(ids): don't break at these blocks (uint32)."},
     {"drain", drain, METH_NOARGS, "drain(): the ids (uint32) hit since the last call."},
+    {"can_write_code", can_write_code, METH_VARARGS, "can_write_code(path): may breakpoints be set?"},
     {"find_library", find_library, METH_VARARGS, "find_library(name): (path, address) or None."},
-    {"handle_crashes", handle_crashes, METH_VARARGS, "handle_crashes(fd): report crashes there."},
+    {"handle_crashes", handle_crashes, METH_VARARGS,
+     "handle_crashes(fd): report crashes there; in each thread whose stack may overflow."},
     {NULL, NULL, 0, NULL},
 };
 

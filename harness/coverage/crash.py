@@ -19,7 +19,7 @@ class Frame:
     """A native frame: library, TVM source file ("" if not TVM's), offset of the function's start.
 
     In other libraries than TVM's compiler, whose functions are not known, the offset is that of the
-    call itself.
+    call itself; in generated code, whose place changes from run to run, library "?" and 0.
     """
 
     library: str
@@ -39,7 +39,9 @@ class CrashReport:
 def install_crash_handler(descriptor: int) -> None:
     """Have this process write a report to `descriptor` when a fatal signal ends it.
 
-    Replaces the handlers that TVM installs. The process still dies by the same signal.
+    Replaces the handlers that TVM installs. The process still dies by the same signal. A crash in
+    any thread is reported; the overflow of its stack only if the thread has called this as well,
+    because the handler then needs a stack that belongs to the thread.
 
     Raises:
         ImportError: the C extension is not there.

@@ -17,9 +17,13 @@ from typing import Any
 import numpy as np
 
 from harness.coverage.blockmap import BlockMap, load
-from harness.coverage.elf import ElfError
+from harness.coverage.elf import ElfError, Library
 
 LIBRARY = "libtvm_compiler.so"
+HARDENED = (
+    "this system does not let the code of a library be written, as breakpoints need; "
+    "with SELinux: setsebool -P selinuxuser_execmod 1"
+)
 
 
 def _extension() -> Any:
@@ -46,7 +50,8 @@ def available() -> tuple[bool, str]:
             "native coverage works on Linux x86-64 only; campaigns go by Python lines alone here"
         )
     try:
-        if not hasattr(_extension(), "set_up"):
+        native = _extension()
+        if not hasattr(native, "can_write_code"):  # a leftover of an older release
             raise ImportError
     except ImportError:
         return False, (
@@ -57,8 +62,11 @@ def available() -> tuple[bool, str]:
         import iced_x86  # noqa: F401
     except ImportError:
         return False, "the package iced-x86 is missing; pip install iced-x86"
-    if library_path() is None:
+    path = library_path()
+    if path is None:
         return False, f"TVM's {LIBRARY} was not found; pip install apache-tvm"
+    if not native.can_write_code(str(path)):
+        return False, HARDENED
     return True, ""
 
 
@@ -78,10 +86,11 @@ def load_block_map(cache_dir: Path | None = None) -> BlockMap:
 class NativeCoverage:
     """The breakpoints of this process. There can be one only; a forked child inherits it.
 
-    `scope` are patterns of source files as `BlockMap.in_scope` takes them.
+    `scope` are patterns of source files as `BlockMap.in_scope` takes them. All threads are covered.
 
     Raises:
-        OSError: the system does not let code be written (a hardened kernel).
+        OSError: the system does not let code be written (a hardened kernel), or the library that is
+            loaded is another one than that of the map.
         RuntimeError: this process has breakpoints already.
     """
 
@@ -93,11 +102,22 @@ class NativeCoverage:
         self._native = _extension()
         found = self._native.find_library(LIBRARY)
         if found is None:
-            raise OSError(f"{LIBRARY} is not loaded")
-        self._native.set_up(found[1], np.ascontiguousarray(block_map.blocks, np.uint32))
+            raise OSError(f"{LIBRARY} is not loaded; pip install apache-tvm")
+        path, address = found
+        # A breakpoint of another library's map would change code in the middle of an instruction.
+        if Library(Path(path)).build_id != block_map.build_id:
+            raise OSError(f"the map of blocks is not that of {path}; unset TVM_LIBRARY_PATH")
+        try:
+            self._native.set_up(address, np.ascontiguousarray(block_map.blocks, np.uint32))
+        except OSError as error:
+            raise OSError(error.errno, HARDENED) from error
 
     def arm(self, blocks: np.ndarray | None = None) -> None:
-        """Stop at these blocks (ids, uint32), or at all of the scope, the next time each is hit."""
+        """Stop at these blocks (ids, uint32), or at all of the scope, the next time each is hit.
+
+        For calibration, arm what a case was first to hit, run the case again, and drain: the blocks
+        that come again are stable.
+        """
         chosen = self.scope if blocks is None else blocks
         self._native.arm(np.ascontiguousarray(chosen, np.uint32))
 

@@ -27,10 +27,13 @@ class PythonCoverage:
         import coverage
 
         self._folder = tvm_folder()
-        # No data file, no configuration file of the folder we happen to stand in.
+        # No data file, and no configuration file of the folder we happen to stand in.
+        # `include`, not `source`: that would look for files that never ran, each time.
         self._coverage: Any = coverage.Coverage(
-            data_file=None, config_file=False, source=[str(self._folder)], messages=False
+            data_file=None, config_file=False, include=[f"{self._folder}/*"], messages=False
         )
+        # A case may well reach no Python of TVM.
+        self._coverage.set_option("run:disable_warnings", ["no-data-collected"])
 
     def start(self) -> None:
         self._coverage.start()
@@ -44,5 +47,5 @@ class PythonCoverage:
             for file in data.measured_files()
             for line in data.lines(file) or ()
         }
-        self._coverage.erase()
+        data.erase()  # the lines alone: `Coverage.erase` would set everything up anew
         return found

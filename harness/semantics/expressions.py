@@ -202,11 +202,17 @@ class ExpressionCompiler(Emitter):
         if not self.noisy:
             return self.inexact(f"{a.code} {symbol} {b.code}", dtype)
         a, b = self.atom(a), self.atom(b)
-        total = self.temporary(f"{a.code} {symbol} {b.code}")
+        code = f"{a.code} {symbol} {b.code}"
+        total = self.temporary(code) if symbol == "+" else self._of_itself(code, a, b)
         # The error of a sum is a float of the same format, so it shows in one of these.
         first = f"{total} - {a.code} == {'' if symbol == '+' else '-'}{b.code}"
         other = "-" if symbol == "+" else "+"
         return self.inexact(total, dtype, f"{first} and {total} {other} {b.code} == {a.code}")
+
+    def _of_itself(self, code: str, a: Operand, b: Operand) -> str:
+        """A difference; of NaN and NaN, or of like infinities, it may be zero: x - x folds to it."""
+        alike = f"({a.code} == {b.code} or {a.code} != {a.code} and {b.code} != {b.code})"
+        return self._times_zero(code, alike)
 
     def _Mul(self, node: Any) -> Operand:
         dtype, a, b = self.dtype(node), self.value(node.a), self.value(node.b)

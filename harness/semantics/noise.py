@@ -7,7 +7,7 @@ gives it. Runs with different seeds scatter as the results of different correct 
 What TIR leaves unspecified has two answers, and two bits of the seed pick one, so that any four
 successive seeds show all: a comparison, min or max with a NaN operand (LLVM's ordered comparisons
 give false, TVM's simplifier rewrites !(a < b) to b <= a), the rounding of a tie by tirx.round, a
-product of NaN and a constant zero (which TVM folds to zero), and the sign of a zero where something
+product of NaN and zero or a difference of NaNs (which TVM folds to zero), and the sign of a zero where something
 depends on it (division by it, copysign, atan2), as TVM folds x + 0.0 to x.
 """
 

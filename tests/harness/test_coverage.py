@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
-from collections.abc import Iterator
+import random
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +18,7 @@ import tvm
 from harness import compat
 from harness.coverage import blockmap, native
 from harness.coverage.blockmap import BlockMap
+from harness.coverage.elf import Library
 from harness.coverage.python_lines import PythonCoverage
 from harness.coverage.scope import DEFAULT_SCOPE, GROUPS, resolve_scope
 from harness.lowering import plain_build
@@ -74,6 +80,47 @@ def test_a_function_start_is_located_in_its_own_file(block_map: BlockMap) -> Non
         assert start <= offset
 
 
+def test_blocks_begin_where_instructions_do(block_map: BlockMap) -> None:
+    from iced_x86 import Decoder
+
+    path = native.library_path()
+    assert path is not None
+    library = Library(path)
+    sizes = dict(zip(*(part.tolist() for part in library.functions()), strict=True))
+    functions = block_map.functions[block_map.function_file >= 0].tolist()
+    for start in random.Random(0).sample(functions, 2000):
+        first, last = np.searchsorted(block_map.blocks, (start, start + sizes[start]))
+        blocks = set(block_map.blocks[first:last].tolist())
+        code = library.code(start, sizes[start])
+        assert blocks <= {instruction.ip for instruction in Decoder(64, code, ip=start)}
+
+
+# Exported functions, whose names tell their files.
+EXPORTED = {
+    "_ZN3tvm4tirx9transform10UnrollLoopEv": "src/tirx/transform/unroll_loop.cc",
+    "_ZN3tvm4tirx9transform13VectorizeLoopEb": "src/tirx/transform/vectorize_loop.cc",
+    "_ZN3tvm4tirx9transform14StorageRewriteEv": "src/tirx/transform/storage_rewrite.cc",
+    "_ZN3tvm4tirx9transform13MakePackedAPIEv": "src/tirx/transform/make_packed_api.cc",
+    "_ZN3tvm5s_tir9transform13LoopPartitionEv": "src/s_tir/transform/loop_partition.cc",
+}
+
+
+def test_exported_functions_are_in_the_files_that_define_them(block_map: BlockMap) -> None:
+    path = native.library_path()
+    library = ctypes.CDLL(str(path))
+    _, base = native._extension().find_library(native.LIBRARY)
+    for name, file in EXPORTED.items():
+        address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+        assert address is not None
+        assert block_map.locate(address - base)[0] == file
+
+
+def test_only_the_compilers_own_files_are_in_the_map(block_map: BlockMap) -> None:
+    folders = {file.split("/")[1] for file in block_map.files}
+    known = {"arith", "backend", "ir", "relax", "runtime", "s_tir", "script", "support", "sym"}
+    assert folders <= known | {"target", "te", "tirx", "topi"}
+
+
 def test_every_group_of_the_default_scope_has_files(block_map: BlockMap) -> None:
     for group in GROUPS:
         assert len(block_map.in_scope(resolve_scope([group]))) > 1000, group
@@ -96,6 +143,19 @@ def test_a_pass_reaches_its_own_source_and_not_another_passes(
     files = _files(block_map, coverage.drain())
     assert "src/tirx/transform/unroll_loop.cc" in files
     assert "src/tirx/transform/storage_rewrite.cc" not in files
+
+
+def test_simplifying_reaches_the_simplifier_and_not_the_vectorizer(
+    block_map: BlockMap, coverage: native.NativeCoverage
+) -> None:
+    lowered = _lowered()
+    simplify = tvm.tirx.transform.StmtSimplify()
+    coverage.arm()
+    coverage.drain()
+    simplify(lowered)
+    names = {Path(file).name for file in _files(block_map, coverage.drain())}
+    assert {"rewrite_simplify.cc", "(StmtSimplify)"} <= names
+    assert "vectorize_loop.cc" not in names
 
 
 def test_a_block_is_reported_once_until_it_is_armed_again(
@@ -141,6 +201,79 @@ def test_a_forked_child_has_breakpoints_of_its_own(coverage: native.NativeCovera
     assert len(coverage.drain()) > 100
 
 
+def test_threads_can_meet_at_breakpoints(coverage: native.NativeCoverage) -> None:
+    lowered = _lowered()
+    unroll = tvm.tirx.transform.UnrollLoop()
+    coverage.arm()
+    coverage.drain()
+    unroll(lowered)
+    alone = coverage.drain()
+    together = threading.Barrier(4)
+
+    def run() -> None:
+        together.wait()
+        for _ in range(20):
+            unroll(lowered)
+
+    for _ in range(10):
+        coverage.arm()
+        threads = [threading.Thread(target=run) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(np.intersect1d(coverage.drain(), alone)) > 0.9 * len(alone)
+
+
+def _exit_status(deed: Callable[[], bool]) -> int:
+    """That of a forked child: 0 if the deed is true."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if deed() else 1)
+    return os.waitpid(pid, 0)[1]
+
+
+def test_another_handler_of_traps_is_replaced_when_arming(coverage: native.NativeCoverage) -> None:
+    lowered = _lowered()
+
+    def deed() -> bool:
+        signal.signal(signal.SIGTRAP, signal.SIG_DFL)
+        coverage.arm()
+        coverage.drain()
+        tvm.tirx.transform.UnrollLoop()(lowered)
+        return len(coverage.drain()) > 100
+
+    assert _exit_status(deed) == 0
+
+
+def test_a_trap_of_someone_else_goes_to_their_handler(coverage: native.NativeCoverage) -> None:
+    def deed() -> bool:
+        caught: list[int] = []
+        signal.signal(signal.SIGTRAP, lambda number, _: caught.append(number))
+        coverage.arm()
+        os.kill(os.getpid(), signal.SIGTRAP)
+        return caught == [signal.SIGTRAP]
+
+    assert _exit_status(deed) == 0
+
+
+def test_a_system_that_forbids_writing_code_is_told_about() -> None:
+    set_mdwe, refuse_exec_gain = 65, 1
+
+    def deed() -> bool:
+        if ctypes.CDLL(None).prctl(set_mdwe, refuse_exec_gain, 0, 0, 0) != 0:
+            return True  # a kernel that can't forbid it
+        works, reason = native.available()
+        return not works and "setsebool" in reason
+
+    assert _exit_status(deed) == 0
+
+
+def test_a_map_of_another_library_is_refused(block_map: BlockMap) -> None:
+    with pytest.raises(OSError, match="the map of blocks is not that of"):
+        native.NativeCoverage(replace(block_map, build_id="00"), ("src/",))
+
+
 def test_armed_code_computes_the_same(coverage: native.NativeCoverage) -> None:
     module = programs.scaled_sum("float16")
     source, plain, armed = (np.full((3, 5), 3, np.float16) for _ in range(3))
@@ -166,6 +299,22 @@ def test_a_damaged_cache_is_made_anew(block_map: BlockMap, tmp_path: Path) -> No
     assert np.array_equal(made.blocks, block_map.blocks)
     assert np.array_equal(blockmap.load(path, tmp_path).block_file, block_map.block_file)
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("what", ["nothing", "text", "an array", "a cut-off map", "another map"])
+def test_what_is_no_map_is_not_read_as_one(what: str, block_map: BlockMap, tmp_path: Path) -> None:
+    path = tmp_path / "map.npz"
+    blockmap._write(path, block_map)
+    whole = path.read_bytes()
+    if what == "another map":
+        blockmap._write(path, replace(block_map, build_id="00"))
+    elif what == "an array":
+        with open(path, "wb") as file:
+            np.save(file, block_map.functions)
+    else:
+        path.write_bytes({"nothing": b"", "text": b"text"}.get(what, whole[: len(whole) // 2]))
+    with pytest.raises(blockmap.DAMAGED):
+        blockmap._read(path, block_map.build_id)
 
 
 def test_python_lines_are_those_that_ran_since_the_start() -> None:
