@@ -106,7 +106,7 @@ class Expectation:
 def expect(
     program: Program,
     args: list[Argument],
-    noise_runs: int = 3,
+    noise_runs: int = 16,
     *,
     step_limit: int = STEP_LIMIT,
 ) -> Expectation:

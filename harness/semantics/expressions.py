@@ -210,7 +210,7 @@ class ExpressionCompiler(Emitter):
         return self.inexact(total, dtype, f"{first} and {total} {other} {b.code} == {a.code}")
 
     def _of_itself(self, code: str, a: Operand, b: Operand) -> str:
-        """A difference; of NaN and NaN, or of like infinities, it may be zero: x - x folds to it."""
+        """A difference; of NaNs or of like infinities it may be zero, as x - x folds to it."""
         alike = f"({a.code} == {b.code} or {a.code} != {a.code} and {b.code} != {b.code})"
         return self._times_zero(code, alike)
 

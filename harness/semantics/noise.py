@@ -4,11 +4,15 @@ Every inexact float operation's result r becomes r * (1 + u * error * epsilon), 
 (Parker, "Monte Carlo Arithmetic", 1997). A result that is exact stays, as every correct compilation
 gives it. Runs with different seeds scatter as the results of different correct compilations might.
 
-What TIR leaves unspecified has two answers, and two bits of the seed pick one, so that any four
-successive seeds show all: a comparison, min or max with a NaN operand (LLVM's ordered comparisons
-give false, TVM's simplifier rewrites !(a < b) to b <= a), the rounding of a tie by tirx.round, a
-product of NaN and zero or a difference of NaNs (which TVM folds to zero), and the sign of a zero where something
-depends on it (division by it, copysign, atan2), as TVM folds x + 0.0 to x.
+What TIR leaves unspecified has two answers, and four bits of the seed pick among them, so that any
+sixteen successive seeds show every combination:
+
+* a comparison with a NaN operand: LLVM's ordered comparisons give false, TVM's simplifier rewrites
+  !(a < b) to b <= a;
+* min or max with a NaN operand;
+* a product of NaN and zero, or a difference of NaNs, which TVM folds to zero;
+* the rounding of a tie by tirx.round, and the sign of a zero where something depends on it (division
+  by it, copysign, atan2), as TVM folds x + 0.0 to x.
 """
 
 from __future__ import annotations
@@ -33,9 +37,9 @@ class Noise:
     def __init__(self, seed: int) -> None:
         self._uniform = np.random.default_rng(seed).uniform(-1.0, 1.0, TABLE)
         self.next: Callable[[], float] = cycle(self._uniform.tolist()).__next__
-        # Independent of each other: four successive seeds show every combination.
-        self.turns_comparisons = seed & 1 == 1
-        self.takes_other_choices = seed >> 1 & 1 == 1
+        # Independent of each other: sixteen successive seeds show every combination.
+        bits = [bool(seed >> bit & 1) for bit in range(4)]
+        self._turns_comparisons, self._turns_extremes, self._folds, self._turns_zeros = bits
 
     def factors(self, epsilon: float) -> Callable[[], float]:
         """A function that gives the next factor for a result of + - * / or sqrt."""
@@ -61,28 +65,33 @@ class Noise:
         return lambda value: value + draw() * smallest_normal
 
     def comparisons(self) -> dict[str, Callable[[float, float], bool]]:
-        """The comparisons of floats by name; a NaN operand turns the answer for odd seeds."""
+        """The comparisons of floats by name; a NaN operand may turn the answer."""
         table: dict[str, Callable[[float, float], bool]] = {
             "lt": operator.lt, "le": operator.le, "gt": operator.gt,
             "ge": operator.ge, "eq": operator.eq, "ne": operator.ne,
         }  # fmt: skip
-        if not self.turns_comparisons:
+        if not self._turns_comparisons:
             return table
         return {name: _turned(function) for name, function in table.items()}
 
     def choices(self) -> dict[str, Callable[..., float]]:
-        """min, max, round and products with a constant zero, by name."""
-        if not self.takes_other_choices:
-            return {}
-        return {
-            "minimum": lambda a, b: a if a < b or a != a or b != b else b,
-            "maximum": lambda a, b: a if a > b or a != a or b != b else b,
-            "m_round": round_half_away,
-            "times_zero": lambda value, zero: zero,
-            "fdiv": lambda a, b: divide_floats(a, b if b != 0.0 else -b),
-            "m_copysign": lambda a, b: math.copysign(a, b if b != 0.0 else -b),
-            "m_atan2": lambda a, b: math.atan2(a if a else -a, b if b else -b),
-        }
+        """The other answers of min, max, round and what may fold to zero, by name."""
+        table: dict[str, Callable[..., float]] = {}
+        if self._turns_extremes:
+            table |= {
+                "minimum": lambda a, b: a if a < b or a != a or b != b else b,
+                "maximum": lambda a, b: a if a > b or a != a or b != b else b,
+            }
+        if self._folds:
+            table["times_zero"] = lambda value, zero: zero
+        if self._turns_zeros:
+            table |= {
+                "m_round": round_half_away,
+                "fdiv": lambda a, b: divide_floats(a, b if b != 0.0 else -b),
+                "m_copysign": lambda a, b: math.copysign(a, b if b != 0.0 else -b),
+                "m_atan2": lambda a, b: math.atan2(a if a else -a, b if b else -b),
+            }
+        return table
 
 
 def _turned(compare: Callable[[float, float], bool]) -> Callable[[float, float], bool]:
