@@ -11,8 +11,8 @@ sixteen successive seeds show every combination:
   !(a < b) to b <= a;
 * min or max with a NaN operand;
 * a product of NaN and zero, or a difference of NaNs, which TVM folds to zero;
-* the rounding of a tie by tirx.round, and the sign of a zero where something depends on it (division
-  by it, copysign, atan2), as TVM folds x + 0.0 to x.
+* the rounding of a tie by tirx.round, and the sign of a zero where something depends on it
+  (division by it, copysign, atan2), as TVM folds x + 0.0 to x.
 """
 
 from __future__ import annotations
