@@ -53,7 +53,11 @@ class Zygote:
 
         if not native.available()[0]:
             return None
-        coverage = native.NativeCoverage(native.load_block_map(), tuple(self.settings["scope"]))
+        try:
+            block_map = native.load_block_map()
+        except native.ElfError:  # a library of another build: Python lines alone guide the campaign
+            return None
+        coverage = native.NativeCoverage(block_map, tuple(self.settings["scope"]))
         coverage.arm()
         return coverage
 

@@ -110,6 +110,7 @@ def fuzz(
     from importlib.metadata import version
 
     from corpus.store import Store
+    from harness.coverage.blockmap import FORMAT
     from harness.coverage.scope import DEFAULT_GROUPS, resolve_scope
     from tzer.options import CampaignOptions
     from tzer.progress import progress_view
@@ -129,6 +130,7 @@ def fuzz(
     )
     _check_targets(targets)
     release = version("apache-tvm")
+    release += f" (blocks {FORMAT})"  # by whose numbers coverage is written down
     settings = {"tvm": release, "strategy": strategy, "targets": list(targets), "seed": seed}
     with Store.create_or_resume(out, settings) as store:
         if store.settings()["tvm"] != release:

@@ -308,8 +308,10 @@ class ExpressionCompiler(Emitter):
         self, node: Any, name: str, symbol: str, interval: Callable[..., Operand]
     ) -> Operand:
         a, b = self.value(node.a), self.value(node.b)
-        if self.noisy and self.dtype(node).is_float:
-            return Operand(self.temporary(f"{name}({a.code}, {b.code})"))
+        if self.dtype(node).is_float:
+            self.float_operations += 1  # not exact: it may meet NaN
+            if self.noisy:
+                return Operand(self.temporary(f"{name}({a.code}, {b.code})"))
         a, b = self.atom(a), self.atom(b)
         code = f"({a.code} if {a.code} {symbol} {b.code} else {b.code})"
         return interval(code, a, b)
@@ -319,8 +321,10 @@ class ExpressionCompiler(Emitter):
     def _comparison(self, node: Any) -> Operand:
         a, b = self.value(node.a), self.value(node.b)
         name = COMPARISONS[compat.type_key(node)]
-        if self.noisy and self.dtype(node.a).is_float:
-            return Operand(f"{name}({a.code}, {b.code})", 0, 1)
+        if self.dtype(node.a).is_float:
+            self.float_operations += 1  # not exact: it may meet NaN
+            if self.noisy:
+                return Operand(f"{name}({a.code}, {b.code})", 0, 1)
         return Operand(f"({a.code} {SYMBOLS[name]} {b.code})", 0, 1)
 
     _EQ = _NE = _LT = _LE = _GT = _GE = _comparison
