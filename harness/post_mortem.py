@@ -51,8 +51,11 @@ def _crash(outcome: Outcome, legal: bool, culprit: str) -> Verdict:
     said = _last_words(outcome.stderr)
     if overflow:
         name += " (stack overflow)"
+        frames_that_tell: list[tuple[str, str, int]] = []  # where it ended is chance
+    else:
+        frames_that_tell = frames
     message = f"{name} in {culprit}" + (f": {said}" if said else "")
-    mark = signature.of_crash(name, culprit, frames, said)
+    mark = signature.of_crash(name, culprit, frames_that_tell, "" if overflow else said)
     detail = {"frames": [list(frame) for frame in frames], "stderr": outcome.stderr[-1000:]}
     return Verdict(Kind.CRASH, legal, message, mark, culprit, outcome.stage, detail)
 

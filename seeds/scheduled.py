@@ -114,11 +114,11 @@ def tile(s: Any) -> None:
 
 def tile_vectorize_unroll(s: Any) -> None:
     tile(s)
-    io, jo, ko, ii, ki, ji = s.get_loops("C")
-    s.decompose_reduction("C", ko)
+    io, _, ko, ii, _, ji = s.get_loops("C")
+    s.parallel(io)
     s.vectorize(ji)
     s.unroll(ii)
-    s.parallel(io)
+    s.decompose_reduction("C", ko)
 
 
 def tile_with_epilogue(s: Any) -> None:
@@ -177,8 +177,8 @@ def rfactor_inner(s: Any) -> None:
 
 def decompose(s: Any) -> None:
     i, k = s.get_loops("B")
-    s.decompose_reduction("B", k)
     s.parallel(i)
+    s.decompose_reduction("B", k)
 
 
 def decompose_outer(s: Any) -> None:
@@ -267,7 +267,7 @@ def annotate(s: Any) -> None:
     i, _, _ = s.get_loops("C")
     s.annotate(i, "pragma_auto_unroll_max_step", 64)
     s.annotate(i, "pragma_unroll_explicit", 0)
-    s.annotate("C", "meta_schedule.tiling_structure", "SSR")
+    s.annotate(s.get_sblock("C"), "meta_schedule.tiling_structure", "SSR")
 
 
 def loop_partition(s: Any) -> None:
@@ -279,7 +279,7 @@ def loop_partition(s: Any) -> None:
 
 def unit_loops(s: Any) -> None:
     s.add_unit_loop(s.get_loops("C")[0])
-    s.add_unit_loop("B")
+    s.add_unit_loop(s.get_sblock("B"))
 
 
 def pad_einsum(s: Any) -> None:
@@ -287,12 +287,10 @@ def pad_einsum(s: Any) -> None:
 
 
 def software_pipeline(s: Any) -> None:
-    read = s.cache_read("C", 0, "shared")
-    i, j, k = s.get_loops("C")
-    s.compute_at(read, i)
+    i, _ = s.get_loops("C")
+    s.compute_at("B", i)
     s.annotate(i, "software_pipeline_stage", [0, 1])
     s.annotate(i, "software_pipeline_order", [0, 1])
-    s.decompose_reduction("C", i)
 
 
 def merge_partition(s: Any) -> None:
@@ -313,7 +311,7 @@ SCHEDULES: list[tuple[str, Callable[[], IRModule], Callable[[Any], None]]] = [
     ("matmul-blockize", matmul_relu, blockize),
     ("matmul-annotate", matmul, annotate),
     ("matmul-pad-einsum", matmul, pad_einsum),
-    ("matmul-software-pipeline", matmul, software_pipeline),
+    ("elementwise-software-pipeline", elementwise, software_pipeline),
     ("elementwise-fuse-all", elementwise, fuse_all),
     ("elementwise-fuse-parallel", elementwise, fuse_parallel_vector),
     ("elementwise-reverse-compute-at", elementwise, reverse_compute_at),

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,7 @@ class Duration(click.ParamType):
 
 
 class Names(click.ParamType):
-    """Several names, separated by commas."""
+    """Several names, separated by commas; the option may also be given several times."""
 
     name = "names"
 
@@ -78,8 +78,22 @@ def cli() -> None:
     show_default=True,
     help="The campaign's folder; the same one again resumes it.",
 )
-@click.option("--target", "targets", type=Names(), default="llvm", show_default=True)
-@click.option("--scope", type=Names(), help="Source groups that coverage counts in.")
+@click.option(
+    "--target",
+    "target_lists",
+    type=Names(),
+    multiple=True,
+    default=["llvm"],
+    show_default="llvm",
+    help="Code generators, e.g. llvm,c.",
+)
+@click.option(
+    "--scope",
+    "scope_lists",
+    type=Names(),
+    multiple=True,
+    help="Source groups that coverage counts in.",
+)
 @click.option("--seed", type=int, help="Makes the campaign's choices repeatable.")
 @click.option("--strategy", type=click.Choice(STRATEGIES), default="joint", show_default=True)
 @click.option(
@@ -95,8 +109,8 @@ def fuzz(
     tests: int | None,
     jobs: int | None,
     out: Path,
-    targets: tuple[str, ...],
-    scope: tuple[str, ...] | None,
+    target_lists: tuple[tuple[str, ...], ...],
+    scope_lists: tuple[tuple[str, ...], ...],
     seed: int | None,
     strategy: str,
     tolerance: int,
@@ -117,13 +131,14 @@ def fuzz(
 
     if time_s is None and tests is None:
         time_s = Duration().convert(DEFAULT_TIME, None, None)
+    targets, scope = _joined(target_lists), _joined(scope_lists) or DEFAULT_GROUPS
     options = CampaignOptions(
         time_s,
         tests,
         jobs or os.cpu_count() or 1,
         out,
         targets,
-        resolve_scope(scope or DEFAULT_GROUPS),
+        resolve_scope(scope),
         seed,
         strategy,
         tolerance,
@@ -131,7 +146,13 @@ def fuzz(
     _check_targets(targets)
     release = version("apache-tvm")
     release += f" (blocks {FORMAT})"  # by whose numbers coverage is written down
-    settings = {"tvm": release, "strategy": strategy, "targets": list(targets), "seed": seed}
+    settings = {
+        "tvm": release,
+        "strategy": strategy,
+        "targets": targets,
+        "scope": scope,
+        "seed": seed,
+    }
     with Store.create_or_resume(out, settings) as store:
         if store.settings()["tvm"] != release:
             # Its coverage is of another library, whose blocks have other numbers.
@@ -153,6 +174,11 @@ def _campaign(
     from tzer.campaign import run_campaign
 
     return run_campaign(options, store, on_progress)
+
+
+def _joined(lists: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """All names, each once, in their order."""
+    return tuple(dict.fromkeys(name for names in lists for name in names))
 
 
 def _check_targets(targets: tuple[str, ...]) -> None:
@@ -235,28 +261,42 @@ def _width() -> int:
 def show(directory: Path, identity: str) -> None:
     """One finding whole: what happened, the passes and the program."""
     from corpus.store import Store
-    from harness.case import script
+    from harness.case import full_script
+    from tzer.apart import Died, apart
 
     with Store.open(directory) as store:
         finding = store.finding(identity)
+    for line in _told(finding):
+        click.echo(line)
+    try:
+        click.echo(_highlighted(apart(lambda: full_script(finding.case.load()))))
+    except Died as death:
+        click.echo(f"the program can't be shown: {death} as it prints it")
+
+
+def _told(finding: Finding) -> Iterator[str]:
+    """All that the store says of a finding, without its program."""
     verdict, case = finding.verdict, finding.case
     order = "legal" if finding.legal else "illegal"
-    click.echo(f"{finding.id}  {finding.kind}, {order} pass order")
-    click.echo(f"{verdict.message}")
-    click.echo(f"signature  {finding.signature}")
-    click.echo(f"seen       {finding.count} times, first in test {finding.first_test}")
-    click.echo(f"stage      {verdict.stage}")
-    click.echo(f"origin     {case.origin}; target {case.target}, opt level {case.opt_level}")
+    confirmed = "" if finding.confirmed else ", not confirmed by a fresh process"
+    yield f"{finding.id}  {finding.kind}, {order} pass order{confirmed}"
+    yield verdict.message
+    yield f"signature  {finding.signature}"
+    yield f"seen       {finding.count} times, first in test {finding.first_test}"
+    yield f"stage      {verdict.stage}"
+    if verdict.pass_name:
+        yield f"in         {verdict.pass_name}"
+    yield f"origin     {case.origin}; target {case.target}, opt level {case.opt_level}"
     for frame in verdict.detail.get("frames", [])[:12]:
-        click.echo(f"  at {frame[1] or frame[0]}+{frame[2]:#x}")
+        yield f"  at {frame[1] or frame[0]}+{frame[2]:#x}"
     for name in ("expected", "actual"):
         if name in verdict.detail:
-            click.echo(f"{name:10} {verdict.detail[name]}")
-    click.echo("passes" if case.passes else "passes     none: the plain lowering shows it")
-    for call in case.passes:
-        click.echo(f"  {call}{'   <- here' if call.name == verdict.pass_name else ''}")
-    module = case.load()
-    click.echo(_highlighted(script(module) or str(module.script())))
+            yield f"{name:10} {verdict.detail[name]}"
+    yield "passes" if case.passes else "passes     none: the plain lowering shows it"
+    position = re.search(r":pass:(\d+):", verdict.stage)
+    for index, call in enumerate(case.passes):
+        here = index == int(position[1]) if position else call.name == verdict.pass_name
+        yield f"  {call}{'   <- here' if here else ''}"
 
 
 def _highlighted(text: str) -> str:
@@ -278,11 +318,17 @@ def _highlighted(text: str) -> str:
 def repro(directory: Path, identity: str, output: Path | None) -> None:
     """Write a script that shows a finding and needs only tvm and numpy."""
     from corpus.store import Store
-    from tzer.reproducer import write_reproducer
+    from tzer.apart import Died, apart
 
     with Store.open(directory) as store:
         finding = store.finding(identity)
-    text = write_reproducer(finding.case, finding.verdict)
+    try:
+        text = apart(lambda: _reproducer(finding, printable=True))
+    except Died:  # most likely as it printed the module
+        try:
+            text = apart(lambda: _reproducer(finding, printable=False))
+        except Died as death:
+            raise click.ClickException(f"no reproducer of {finding.id}: {death}") from None
     if output is None:
         click.echo(text, nl=False)
         return
@@ -290,6 +336,12 @@ def repro(directory: Path, identity: str, output: Path | None) -> None:
     aside.write_text(text)
     aside.replace(output)
     click.echo(f"{output}: exits 1 where the bug shows", err=True)
+
+
+def _reproducer(finding: Finding, *, printable: bool) -> str:
+    from tzer.reproducer import write_reproducer
+
+    return write_reproducer(finding.case, finding.verdict, printable=printable)
 
 
 @cli.command()
@@ -329,7 +381,7 @@ def _is_users(error: Exception) -> bool:
     """Whether the error says in one line what the user can mend."""
     from corpus.errors import StoreError
 
-    names = ("CaseError", "CampaignError", "SandboxError", "ElfError", "Invalid")
+    names = ("CaseError", "CampaignError", "SandboxError", "ElfError", "Refused")
     users = isinstance(error, (StoreError, OSError)) or type(error).__name__ in names
     return users or (type(error) is ValueError and "\n" not in str(error))
 

@@ -38,25 +38,33 @@ class Recent:
         return value - self._points[0][1]
 
 
-class Clock:
-    """Seconds since it was first asked: the budget begins once the workers have started."""
+class Budget:
+    """How much of what was asked for is done. It begins once the workers have started."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: CampaignOptions, tests_before: int) -> None:
+        self._options = options
+        self._tests_before = tests_before
         self._started: float | None = None
 
-    def elapsed(self) -> float:
+    def spent(self, stats: Stats) -> str:
+        """Time and tests so far, of those that this run has."""
         now = time.monotonic()
         self._started = self._started or now
-        return now - self._started
+        told = _hours(now - self._started)
+        if self._options.time_s:
+            told += f" of {_hours(self._options.time_s)}"
+        if self._options.tests:
+            told += f", test {stats['tests'] - self._tests_before} of {self._options.tests}"
+        return told
 
 
 @contextmanager
 def progress_view(options: CampaignOptions, store: Store) -> Iterator[Callable[[Stats], None]]:
     """A function that shows the statistics it is given, until the block ends."""
     click.echo(f"starting {options.jobs} workers; the first start takes longest", err=True)
-    clock = Clock()
+    budget = Budget(options, store.stats()["tests"])
     if not sys.stderr.isatty():
-        yield _plain(options, clock)
+        yield _plain(budget)
         return
     from rich.console import Console
     from rich.live import Live
@@ -66,12 +74,12 @@ def progress_view(options: CampaignOptions, store: Store) -> Iterator[Callable[[
 
         def show(stats: Stats) -> None:
             grown = recent.add(stats["native_blocks"])
-            live.update(_table(options, store, stats, grown, clock), refresh=True)
+            live.update(_table(options, store, stats, grown, budget), refresh=True)
 
         yield show
 
 
-def _plain(options: CampaignOptions, clock: Clock) -> Callable[[Stats], None]:
+def _plain(budget: Budget) -> Callable[[Stats], None]:
     shown = 0.0
 
     def show(stats: Stats) -> None:
@@ -81,7 +89,7 @@ def _plain(options: CampaignOptions, clock: Clock) -> Callable[[Stats], None]:
         shown = time.monotonic()
         found = sum(stats["findings"].values())
         click.echo(
-            f"{_left(options, clock)}  {stats['tests']} tests, "
+            f"{budget.spent(stats)}  {stats['tests']} tests, "
             f"{stats['tests_per_second']:.1f}/s, {stats['valid_rate']:.0%} valid, "
             f"{stats['native_blocks']} blocks, corpus {stats['corpus']}, {found} findings",
             err=True,
@@ -91,7 +99,7 @@ def _plain(options: CampaignOptions, clock: Clock) -> Callable[[Stats], None]:
 
 
 def _table(
-    options: CampaignOptions, store: Store, stats: Stats, grown: int, clock: Clock
+    options: CampaignOptions, store: Store, stats: Stats, grown: int, budget: Budget
 ) -> Any:
     from rich.panel import Panel
     from rich.table import Table
@@ -101,26 +109,17 @@ def _table(
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     rate = f"{stats['tests_per_second']:.1f} a second, {stats['valid_rate']:.0%} valid"
-    table.add_row("time", _left(options, clock))
+    table.add_row("time", budget.spent(stats))
     table.add_row("tests", f"{stats['tests']}, {rate}")
     table.add_row("coverage", f"{stats['native_blocks']} blocks (+{grown} in the last minute)")
     table.add_row("", f"{stats['native_files']} source files, {stats['python_lines']} Python lines")
     table.add_row("corpus", str(stats["corpus"]))
     kinds = ", ".join(f"{count} {kind}" for kind, count in stats["findings"].items())
     table.add_row("findings", Text(kinds or "none yet", style="bold" if kinds else ""))
-    findings = store.findings()
-    if findings:
-        last = max(findings, key=lambda finding: finding.first_test)
-        words = f"{last.id}  {last.verdict.message}"
-        table.add_row("the last", Text(words, overflow="ellipsis", no_wrap=True))
+    latest = store.latest_finding()
+    if latest is not None:
+        table.add_row("the last", Text("  ".join(latest), overflow="ellipsis", no_wrap=True))
     return Panel(table, title=f"tzer  {options.out}", title_align="left", expand=False)
-
-
-def _left(options: CampaignOptions, clock: Clock) -> str:
-    elapsed = clock.elapsed()
-    if options.time_s:
-        return f"{_hours(elapsed)} of {_hours(options.time_s)}"
-    return _hours(elapsed)
 
 
 def _hours(seconds: float) -> str:

@@ -53,7 +53,7 @@ class Subject:
         return self.verdict.kind in CHILD_KINDS
 
 
-def write_reproducer(case: Case, verdict: Verdict) -> str:
+def write_reproducer(case: Case, verdict: Verdict, *, printable: bool = True) -> str:
     """The Python script that shows the finding.
 
     Raises:

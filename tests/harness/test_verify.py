@@ -116,7 +116,7 @@ def test_a_crash_in_any_order_is_a_finding() -> None:
     assert first.kind is Kind.CRASH
     assert first.signature == second.signature
     assert first.pass_name in ("tirx.NarrowDataType", "load")
-    assert first.signature.count("+0x") == 1
+    assert "overflow" in first.signature or first.signature.count("+0x") == 1
     assert Verdict.from_json(healthy.reply["verdict"]).kind is Kind.OK
 
 

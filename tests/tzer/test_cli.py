@@ -168,8 +168,9 @@ def test_a_campaign_of_another_tvm_is_not_mixed_with_this_one(tmp_path: Path) ->
 
 
 def test_a_reader_that_goes_away_is_no_error(folder: Path) -> None:
+    tzer_command = f"'{sys.executable}' -c 'from tzer.cli import main; main()'"
     done = subprocess.run(
-        f"{sys.executable} -c 'from tzer.cli import main; main()' findings {folder} | head -n 0",
+        f"{tzer_command} findings '{folder}' | head -n 0",
         shell=True,
         cwd=ROOT,
         capture_output=True,

@@ -1,0 +1,210 @@
+"""Database: the SQLite file of a store, opened safely, with every error in words for users.
+
+WAL mode: readers never wait for the campaign, and a transaction is whole or not there at all after
+a kill at any moment. `synchronous=NORMAL` is enough for that: a killed process loses nothing that
+it handed to the system; only a power cut can lose the last transactions, and even then the file
+stays consistent.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from corpus.errors import StoreError
+from corpus.schema import APPLICATION_ID, FILE, SCHEMA, VERSION
+
+BUSY_SECONDS = 10
+DAMAGE = ("malformed", "not a database", "no such table", "no such column", "unsupported file")
+Row = tuple[Any, ...]
+
+
+class Database:
+    """An open database. What fails in it is a StoreError."""
+
+    def __init__(self, folder: Path, *, write: bool) -> None:
+        """Open the database of this folder.
+
+        Raises:
+            StoreError: it is not ours, of a newer version, damaged, or out of reach.
+        """
+        self.folder = folder
+        self._depth = 0
+        with self.in_words():
+            self._connection = connect(folder / FILE, write=write)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def in_words(self) -> Iterator[None]:
+        """Turn what SQLite and the system raise inside into a StoreError."""
+        try:
+            yield
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
+            raise StoreError(in_words(error, self.folder)) from None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is written inside is kept whole or not at all. May be nested.
+
+        Raises:
+            StoreError: it could not be written, for instance as the disk is full.
+        """
+        if self._depth:
+            yield
+            return
+        self._depth = 1
+        try:
+            self.write("begin immediate")
+            yield
+            self.write("commit")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("rollback")
+            raise
+        finally:
+            self._depth = 0
+
+    def rows(self, query: str, values: Row = ()) -> Iterator[Row]:
+        """The rows that a query gives."""
+        with self.in_words():
+            for row in self._connection.execute(query, values):  # noqa: UP028
+                # Not `yield from`, which would close the cursor where a reader stops early, perhaps
+                # after the database.
+                yield row
+
+    def write(self, statement: str, values: Row = ()) -> int:
+        """Carry out a statement, inside a transaction; the id of the row that it inserted."""
+        with self.in_words():
+            return self._connection.execute(statement, values).lastrowid or 0
+
+    def write_many(self, statement: str, rows: Iterable[Row]) -> None:
+        """Carry out a statement once a row."""
+        with self.in_words():
+            self._connection.executemany(statement, rows)
+
+    def meta(self, name: str) -> dict[str, Any]:
+        """A value of the `meta` table; empty where there is none."""
+        for (value,) in self.rows("select value from meta where name = ?", (name,)):
+            try:
+                return dict(json.loads(value))
+            except (ValueError, TypeError):
+                raise StoreError(damaged(self.folder, f"its {name} can't be read")) from None
+        return {}
+
+    def set_meta(self, name: str, value: dict[str, Any]) -> None:
+        with self.transaction():
+            self.write("insert or replace into meta values (?, ?)", (name, json.dumps(value)))
+
+
+def create(path: Path, settings: dict[str, Any]) -> None:
+    """Make the file aside and move it into place: it is never there half-made."""
+    aside = path.with_name(f"{path.name}.new")
+    discard(aside)
+    try:
+        database = sqlite3.connect(aside, isolation_level=None)
+        try:
+            database.executescript(SCHEMA)
+            database.execute(f"pragma application_id = {APPLICATION_ID}")
+            database.execute(f"pragma user_version = {VERSION}")
+            database.execute("insert into meta values ('settings', ?)", (json.dumps(settings),))
+        finally:
+            database.close()
+        aside.rename(path)
+    except BaseException:
+        discard(aside)
+        raise
+
+
+def discard(aside: Path) -> None:
+    """Remove a database that was never moved into place, and its journal."""
+    aside.unlink(missing_ok=True)
+    aside.with_name(f"{aside.name}-journal").unlink(missing_ok=True)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file in a campaign's folder is one that a store makes."""
+    return path.name == "lock" or path.name.startswith(FILE)
+
+
+def connect(path: Path, *, write: bool) -> sqlite3.Connection:
+    """A checked connection to a store's file.
+
+    Raises:
+        StoreError: it is another program's, or of a newer version.
+        sqlite3.Error: it can't be opened, or is damaged.
+    """
+    if write:
+        database = _connect(path, "mode=rw")
+        try:
+            database.execute("pragma journal_mode = wal")
+            database.execute("pragma synchronous = normal")
+        except BaseException:
+            database.close()
+            raise
+        return database
+    try:
+        return _connect(path, "mode=ro")
+    except sqlite3.OperationalError:
+        # WAL wants to write beside the file, even to read it. Where nobody may write and no
+        # transaction waits in the log, nobody can be changing the file either.
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size:
+            raise
+        return _connect(path, "mode=ro&immutable=1")
+
+
+def _connect(path: Path, options: str) -> sqlite3.Connection:
+    database = sqlite3.connect(
+        f"{path.resolve().as_uri()}?{options}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        # A store may come from elsewhere: nothing in its schema is to run functions.
+        database.execute("pragma trusted_schema = off")
+        (application,) = database.execute("pragma application_id").fetchone()
+        (version,) = database.execute("pragma user_version").fetchone()
+        if application != APPLICATION_ID:
+            raise StoreError(f"{path} is not a campaign of tzer; give another folder")
+        if version > VERSION:
+            raise StoreError(
+                f"{path.parent} was written by a newer tzer (format {version}, this one knows "
+                f"{VERSION}); upgrade tzer, or give another --out"
+            )
+        database.execute("select count(*) from meta").fetchone()
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def in_words(error: Exception, folder: Path) -> str:
+    """One line that says what is wrong with the folder, and how to mend it."""
+    text = str(error)
+    if "disk is full" in text or "No space left" in text:
+        return f"{folder} can't be written: the disk is full; free some space and start again"
+    if "File too large" in text or "disk I/O error" in text:
+        return (
+            f"{folder} can't be written or read: the disk is full, fails, or limits the size of "
+            "files (ulimit -f); mend that and start again"
+        )
+    if isinstance(error, PermissionError) or "readonly" in text or "unable to open" in text:
+        return f"{folder} can't be written or read; check its permissions, or give another folder"
+    if isinstance(error, UnicodeDecodeError) or any(sign in text for sign in DAMAGE):
+        return damaged(folder, text)
+    if "locked" in text:
+        return f"the campaign in {folder} is busy; try again"
+    return f"{folder}: {text}"
+
+
+def damaged(folder: Path, how: str) -> str:
+    """The words for a store that can't be understood."""
+    return f"the campaign in {folder} is damaged ({how}); restore it from a copy"

@@ -1,0 +1,18 @@
+"""Modules: the texts of programs, each kept once however many entries and findings share it."""
+
+from __future__ import annotations
+
+import hashlib
+
+from corpus.database import Database
+from corpus.encoding import pack_module
+from harness.case import Case
+
+
+def module_row(database: Database, case: Case) -> int:
+    """The id of the row of the case's module, which is made if there is none."""
+    digest = hashlib.sha256(case.module.encode()).digest()
+    for (identity,) in database.rows("select id from modules where digest = ?", (digest,)):
+        return int(identity)
+    values = digest, pack_module(case)
+    return database.write("insert into modules (digest, text) values (?, ?)", values)

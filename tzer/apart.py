@@ -1,0 +1,63 @@
+"""Apart: work on a finding that TVM may die of, done in a child process.
+
+What a campaign finds are programs that kill the compiler. Printing one, or writing it down as a
+script, is itself work for TVM, and must not take the command with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal as signals
+import sys
+from collections.abc import Callable
+
+
+class Died(Exception):
+    """The child ended without an answer; the message says of what."""
+
+
+class Refused(ValueError):
+    """The work can't be done; one line, for users."""
+
+
+def apart(work: Callable[[], str]) -> str:
+    """What `work` returns, worked out in a fork of this process, which must have no threads.
+
+    Raises:
+        Died: the child was killed by a signal, or just ended.
+        Refused: the work raised an exception; its first line.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        status = 1
+        try:
+            with os.fdopen(writer, "wb") as pipe:
+                pipe.write(json.dumps(_answer(work)).encode())
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        answer = pipe.read()
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status < 0:
+        raise Died(f"TVM died of {signals.Signals(-status).name}")
+    if status or not answer:
+        raise Died(f"TVM ended the process with status {status}")
+    decoded = json.loads(answer)
+    if "refused" in decoded:
+        raise Refused(decoded["refused"])
+    return str(decoded["done"])
+
+
+def _answer(work: Callable[[], str]) -> dict[str, str]:
+    try:
+        return {"done": work()}
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        return {"refused": lines[0]}
