@@ -30,7 +30,7 @@ def programs_by_dtype() -> dict[str, str]:
     programs: dict[str, str] = {}
     for dtype in SIGNED:
         programs[f"divisions-{dtype}"] = DIVISIONS.replace("DTYPE", dtype)
-    for dtype in UNSIGNED:
+    for dtype in ("uint8", "uint16"):  # the wider ones are TVM's index dtypes, and may not wrap
         programs[f"wrap-around-{dtype}"] = WRAP_AROUND.replace("DTYPE", dtype)
     for dtype in ("int8", "int32", "uint16", "int64", "uint64"):
         programs[f"bits-{dtype}"] = BITS.replace("DTYPE", dtype)
@@ -179,7 +179,7 @@ def main(A: T.Buffer((9,), "int64"), B: T.Buffer((9,), "int64")):
     "large-uint64": """
 def main(A: T.Buffer((9,), "uint64"), B: T.Buffer((9,), "uint64")):
     for i in range(9):
-        B[i] = (A[i] * T.uint64(6364136223846793005) + T.uint64(1442695040888963407)) >> T.uint64(33)
+        B[i] = (A[i] * T.uint64(1152921504606846975) + T.uint64(1442695040888963407)) >> T.uint64(33)
 """,
     "pseudo-random-uint32": """
 def main(A: T.Buffer((12,), "uint32")):

@@ -141,8 +141,6 @@ DENSE: list[Layer] = [
      "2x3x5-i8", "2x4x5-i8"),
     ("batch_matmul_plain", lambda x, y: nn.batch_matmul(x, y, None, None, False, False),
      "1x3x5-f32", "2x5x4-f32"),
-    ("bitserial_dense", lambda x, w: nn.bitserial_dense(x, w, 2, 1, "uint32", "int16", True),
-     "2x32-u32", "3x32-u32"),
     ("binarize_pack", lambda x: nn.binarize_pack(x, 1), "3x32-f32"),
 ]
 

@@ -245,7 +245,7 @@ INDEXING: list[tuple[str, Compute, *tuple[str, ...]]] = [
      "7x5-i32", "7x3-i64", "7x3-i32"),
     ("scatter_nd_add", lambda x, i, u: topi.scatter_nd(x, index(i, 5), u, "add"),
      "7x5-f32", "2x6-i32", "6-f32"),
-    ("slice_scatter", lambda x, u: topi.slice_scatter(x, u, 1, 6, 2, 0), "7x5-f32", "3x5-f32"),
+    ("slice_scatter", lambda x, u: topi.slice_scatter(x, u, 0, 7, 1, 1), "4x7-f32", "4x7-f32"),
     ("sparse_to_dense", lambda i, v: topi.sparse_to_dense(index(i, 9), [9], v), "4-i32", "4-f32"),
     ("searchsorted", lambda x, v: topi.searchsorted(topi.cumsum(topi.abs(x), 0), v),
      "9-i32", "5-i32"),

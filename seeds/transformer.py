@@ -117,7 +117,8 @@ def rotary_interleaved(x: te.Tensor, cosine: te.Tensor, sine: te.Tensor) -> te.T
     """Rotary embedding with neighbours paired."""
 
     def turned(h: Any, p: Any, d: Any) -> Any:
-        other = tirx.Select(d % 2 == 0, -x[h, p, d + 1 - d % 2 * 2], x[h, p, d + 1 - d % 2 * 2])
+        # Not Select: it reads both sides, and TVM simplifies each under its condition, out of range.
+        other = tirx.if_then_else(d % 2 == 0, -x[h, p, d + 1], x[h, p, d - 1])
         return x[h, p, d] * cosine[p, d // 2] + other * sine[p, d // 2]
 
     return te.compute(x.shape, turned, name="rotary")
