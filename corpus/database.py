@@ -196,6 +196,8 @@ def in_words(error: Exception, folder: Path) -> str:
             f"{folder} can't be written or read: the disk is full, fails, or limits the size of "
             "files (ulimit -f); mend that and start again"
         )
+    if isinstance(error, NotADirectoryError):
+        return f"{folder} would be inside of a file; give another folder"
     if isinstance(error, PermissionError) or "readonly" in text or "unable to open" in text:
         return f"{folder} can't be written or read; check its permissions, or give another folder"
     if isinstance(error, UnicodeDecodeError) or any(sign in text for sign in DAMAGE):

@@ -105,13 +105,13 @@ def find(database: Database, beginning: str) -> Finding:
     """See `Store.finding`."""
     digits = beginning.lower()
     found: list[Finding] = []
-    if digits and all(digit in "0123456789abcdef" for digit in digits):
+    if 0 < len(digits) <= ID_DIGITS and all(digit in "0123456789abcdef" for digit in digits):
         found = list(_read(database, "where findings.id like ? limit 2", (f"{digits}%",)))
     if len(found) == 1:
         return found[0]
     if found:
         raise StoreError(f"several findings have an id that begins with {beginning}; give more")
-    given, folder = " ".join(beginning.split()), database.folder
+    given, folder = " ".join(beginning[:80].split()), database.folder
     raise StoreError(f"no finding has the id {given}; list them with: tzer findings {folder}")
 
 
@@ -125,9 +125,11 @@ def latest(database: Database) -> tuple[str, str] | None:
 
 def by_kind(database: Database) -> dict[str, int]:
     """See `Store.findings_by_kind`."""
-    query = "select kind, max(legal), count(*) from findings where confirmed group by kind"
-    rows = sorted(database.rows(query), key=lambda row: (-row[1], row[0]))
-    return {str(kind): int(count) for kind, _, count in rows}
+    query = (
+        "select kind, count(*) from findings where confirmed group by kind "
+        "order by max(legal) desc, kind"
+    )
+    return {str(kind): int(count) for kind, count in database.rows(query)}
 
 
 def _read(database: Database, where: str, values: Row = ()) -> Iterator[Finding]:
@@ -154,7 +156,13 @@ def _read(database: Database, where: str, values: Row = ()) -> Iterator[Finding]
 
 def _verdict(text: str, database: Database) -> Verdict:
     try:
-        return Verdict.from_json(text)
+        verdict = Verdict.from_json(text)
+        for name in ("message", "signature", "pass_name", "stage"):
+            if not isinstance(getattr(verdict, name), str):
+                raise TypeError(f"its {name} is no text")
+        if not isinstance(verdict.detail, dict):
+            raise TypeError("its detail is no object")
+        return verdict
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(damaged(database.folder, f"a verdict: {error}")) from None
 

@@ -99,6 +99,8 @@ class Store:
         """
         try:
             there = (folder / FILE).exists()
+            if there:
+                _refuse_special(folder)
         except OSError as error:
             raise StoreError(in_words(error, folder)) from None
         if not there:
@@ -115,6 +117,17 @@ class Store:
         self._database.close()
         if self._lock is not None:
             self._lock.release()
+
+    def check_place(self) -> None:
+        """Refuse to go on where the file was deleted, as what is written then is lost.
+
+        Raises:
+            StoreError: it is not there any more.
+        """
+        if not (self.folder / FILE).exists():
+            raise StoreError(
+                f"the campaign in {self.folder} was deleted or moved while it ran; start it again"
+            )
 
     def transaction(self) -> AbstractContextManager[None]:
         """What is written inside is kept whole or not at all. May be nested.
@@ -284,8 +297,18 @@ EMPTY_STATS: dict[str, Any] = {
 
 def _refuse_foreign(folder: Path) -> None:
     if not folder.exists():
+        if folder.is_symlink():
+            raise StoreError(f"{folder} is a link to nothing; give another folder")
         return
     if not folder.is_dir():
         raise StoreError(f"{folder} is a file; give a folder with --out")
-    if not (folder / FILE).exists() and not all(is_ours(path) for path in folder.iterdir()):
+    if (folder / FILE).exists():
+        _refuse_special(folder)
+    elif not all(is_ours(path) for path in folder.iterdir()):
         raise StoreError(f"{folder} holds other files and no campaign; give a new or empty folder")
+
+
+def _refuse_special(folder: Path) -> None:
+    """Refuse a folder, or a pipe that would be waited for, in the place of the file."""
+    if not (folder / FILE).is_file():
+        raise StoreError(f"{folder / FILE} is no ordinary file; give another folder")

@@ -6,6 +6,7 @@ Reading commands never import TVM, and everything heavy is imported where it is 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -57,7 +58,16 @@ class Names(click.ParamType):
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
-folder = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+class Place(click.Path):
+    """A path, which is not empty: that would be the folder one happens to be in."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if not os.fspath(value):
+            self.fail("the path is empty; name one", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+folder = click.argument("directory", metavar="DIR", type=Place(path_type=Path))
 as_json = click.option("--json", "json_output", is_flag=True, help="Print one JSON value.")
 
 
@@ -73,7 +83,7 @@ def cli() -> None:
 @click.option("--jobs", type=click.IntRange(min=1), help="Workers. [one a processor]")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=Place(path_type=Path),
     default=Path("campaign"),
     show_default=True,
     help="The campaign's folder; the same one again resumes it.",
@@ -160,7 +170,12 @@ def fuzz(
                 f"the campaign in {out} is of TVM {store.settings()['tvm']}, this is {release}; "
                 "give another --out"
             )
-        with progress_view(options, store) as on_progress:
+        with progress_view(options, store) as show_progress:
+
+            def on_progress(stats: dict[str, Any]) -> None:
+                store.check_place()
+                show_progress(stats)
+
             stats = _campaign(options, store, on_progress)
         if json_output:
             _print_json(stats)
@@ -244,8 +259,16 @@ def findings(directory: Path, unconfirmed: bool, json_output: bool) -> None:
 
 def _finding_line(finding: Finding, width: int) -> str:
     order = "legal  " if finding.legal else "illegal"
-    line = f"{finding.id}  {finding.kind:15} {order} {finding.count:5}x  {finding.verdict.message}"
+    message = _printable(finding.verdict.message)
+    line = f"{finding.id}  {finding.kind:15} {order} {finding.count:5}x  {message}"
     return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _printable(text: str) -> str:
+    """The text on one line, with nothing in it that a terminal would obey."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _width() -> int:
@@ -267,7 +290,7 @@ def show(directory: Path, identity: str) -> None:
     with Store.open(directory) as store:
         finding = store.finding(identity)
     for line in _told(finding):
-        click.echo(line)
+        click.echo(_printable(line))
     try:
         click.echo(_highlighted(apart(lambda: full_script(finding.case.load()))))
     except Died as death:
@@ -287,8 +310,11 @@ def _told(finding: Finding) -> Iterator[str]:
     if verdict.pass_name:
         yield f"in         {verdict.pass_name}"
     yield f"origin     {case.origin}; target {case.target}, opt level {case.opt_level}"
-    for frame in verdict.detail.get("frames", [])[:12]:
-        yield f"  at {frame[1] or frame[0]}+{frame[2]:#x}"
+    frames = verdict.detail.get("frames")
+    for frame in frames[:12] if isinstance(frames, list) else ():
+        match frame:
+            case [library, symbol, int() as offset]:
+                yield f"  at {symbol or library}+{offset:#x}"
     for name in ("expected", "actual"):
         if name in verdict.detail:
             yield f"{name:10} {verdict.detail[name]}"
@@ -314,7 +340,7 @@ def _highlighted(text: str) -> str:
 @cli.command()
 @folder
 @click.argument("identity", metavar="ID")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="A file, else the output.")
+@click.option("-o", "--output", type=Place(path_type=Path), help="A file, else the output.")
 def repro(directory: Path, identity: str, output: Path | None) -> None:
     """Write a script that shows a finding and needs only tvm and numpy."""
     from corpus.store import Store
@@ -332,10 +358,28 @@ def repro(directory: Path, identity: str, output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    aside = output.with_name(f".{output.name}.{os.getpid()}")
-    aside.write_text(text)
-    aside.replace(output)
+    try:
+        _write(output, text.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise ValueError(
+            f"{output} can't be written: {error.strerror}; give another file with -o"
+        ) from None
     click.echo(f"{output}: exits 1 where the bug shows", err=True)
+
+
+def _write(output: Path, content: bytes) -> None:
+    """Write a file whole or not at all; a device or a pipe is written to and stays what it is."""
+    real = Path(os.path.realpath(output))
+    if real.exists() and not real.is_file():
+        real.write_bytes(content)
+        return
+    aside = real.with_name(f".tzer.{os.getpid()}")
+    try:
+        aside.write_bytes(content)
+        aside.replace(real)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def _reproducer(finding: Finding, *, printable: bool) -> str:
@@ -360,6 +404,9 @@ def _print_json(value: Any) -> None:
 
 def main() -> None:
     """Run a command; what the user can mend is one line and exit status 2."""
+    _open_closed_streams()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a finding may hold what no terminal can show
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         cli(standalone_mode=False, prog_name="tzer")
     except click.exceptions.Exit as ending:
@@ -377,6 +424,17 @@ def main() -> None:
         _fail(str(error))
 
 
+def _open_closed_streams() -> None:
+    """Let what was closed (`>&-`) lead nowhere, and not to the next file that is opened."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != descriptor:
+                os.dup2(nowhere, descriptor)
+                os.close(nowhere)
+            setattr(sys, name, open(descriptor, "w" if descriptor else "r", closefd=False))
+
+
 def _is_users(error: Exception) -> bool:
     """Whether the error says in one line what the user can mend."""
     from corpus.errors import StoreError
@@ -387,5 +445,5 @@ def _is_users(error: Exception) -> bool:
 
 
 def _fail(message: str) -> None:
-    click.echo(f"tzer: {message}", err=True)
+    click.echo(f"tzer: {' '.join(message.splitlines())}", err=True)
     raise SystemExit(WRONG_USE)

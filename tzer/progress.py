@@ -39,22 +39,19 @@ class Recent:
 
 
 class Budget:
-    """How much of what was asked for is done. It begins once the workers have started."""
+    """How much of what was asked for is done, of which the first start of a worker is no part."""
 
-    def __init__(self, options: CampaignOptions, tests_before: int) -> None:
+    def __init__(self, options: CampaignOptions, before: Stats) -> None:
         self._options = options
-        self._tests_before = tests_before
-        self._started: float | None = None
+        self._before = before
 
     def spent(self, stats: Stats) -> str:
         """Time and tests so far, of those that this run has."""
-        now = time.monotonic()
-        self._started = self._started or now
-        told = _hours(now - self._started)
+        told = _hours(max(0.0, stats["elapsed_s"] - self._before["elapsed_s"]))
         if self._options.time_s:
             told += f" of {_hours(self._options.time_s)}"
         if self._options.tests:
-            told += f", test {stats['tests'] - self._tests_before} of {self._options.tests}"
+            told += f", test {stats['tests'] - self._before['tests']} of {self._options.tests}"
         return told
 
 
@@ -62,7 +59,7 @@ class Budget:
 def progress_view(options: CampaignOptions, store: Store) -> Iterator[Callable[[Stats], None]]:
     """A function that shows the statistics it is given, until the block ends."""
     click.echo(f"starting {options.jobs} workers; the first start takes longest", err=True)
-    budget = Budget(options, store.stats()["tests"])
+    budget = Budget(options, store.stats())
     if not sys.stderr.isatty():
         yield _plain(budget)
         return

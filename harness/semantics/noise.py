@@ -52,8 +52,8 @@ class Noise:
         draw = self.next
 
         def shake(value: float, relative: float, absolute: float) -> float:
-            if not math.isfinite(value):
-                return value
+            if not math.isfinite(value) or (value == 0.0 and draw() < 0.0):
+                return value  # a zero is often exact, and what divides by it depends on that
             error = (abs(value) * relative + absolute) * epsilon
             return round_to(value + draw() * error)
 

@@ -160,6 +160,24 @@ def test_another_file_under_our_name_is_refused(tmp_path: Path, content: bytes) 
     assert (tmp_path / FILE).read_bytes() == content
 
 
+def test_a_folder_or_a_pipe_under_our_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a" / FILE).mkdir(parents=True)
+    (tmp_path / "b").mkdir()
+    os.mkfifo(tmp_path / "b" / FILE)
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        for way in (Store.create_or_resume, Store.open):
+            with pytest.raises(StoreError, match="no ordinary file"):
+                way(folder)
+
+
+def test_a_campaign_that_was_deleted_does_not_go_on(tmp_path: Path) -> None:
+    with Store.create_or_resume(tmp_path) as store:
+        store.check_place()
+        (tmp_path / FILE).unlink()
+        with pytest.raises(StoreError, match="deleted or moved"):
+            store.check_place()
+
+
 def test_a_store_of_a_newer_version_is_refused_and_kept(tmp_path: Path) -> None:
     Store.create_or_resume(tmp_path).close()
     database = sqlite3.connect(tmp_path / FILE)

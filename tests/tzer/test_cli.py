@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -98,6 +99,42 @@ def test_a_reproducer_is_written_whole_and_shows_the_bug(folder: Path, tmp_path:
     assert "expected" in shown.stdout and "came" in shown.stdout
 
 
+def test_a_reproducer_goes_through_links_and_into_pipes_which_stay(
+    folder: Path, tmp_path: Path
+) -> None:
+    identity = json.loads(tzer("findings", folder, "--json").stdout)[0]["id"]
+    real, link, pipe = tmp_path / "real.py", tmp_path / "link.py", tmp_path / "pipe"
+    real.write_text("old")
+    link.symlink_to(real)
+    assert tzer("repro", folder, identity, "-o", link).returncode == 0
+    assert link.is_symlink() and real.read_text() == tzer("repro", folder, identity).stdout
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
+        assert tzer("repro", folder, identity, "-o", pipe).returncode == 0
+        assert reader.communicate()[0] == real.read_text()
+    assert pipe.is_fifo()
+
+
+def test_what_a_stored_finding_says_is_not_obeyed_by_the_terminal(tmp_path: Path) -> None:
+    case = Case(module_text(programs.shifted_inner()), (PassCall("s_tir.CanonicalizeLoop"),))
+    hostile = Verdict(Kind.CRASH, False, "\x1b[2Jgone\r\n\udcff", "crash|a", detail={"frames": 3})
+    with Store.create_or_resume(tmp_path) as store:
+        store.add_finding(case, hostile, 1, True)
+        identity = next(iter(store.findings())).id
+    for arguments in (["findings", tmp_path], ["show", tmp_path, identity]):
+        done = tzer(*arguments)
+        assert done.returncode == 0, done.stderr
+        assert "gone" in done.stdout and "\x1b" not in done.stdout
+
+
+def test_closed_streams_do_not_lead_into_the_campaign(folder: Path) -> None:
+    command = f"'{sys.executable}' -c 'from tzer.cli import main; main()' stats '{folder}'"
+    before = {path.name: path.stat().st_size for path in folder.iterdir()}
+    done = subprocess.run(f"{command} >&- 2>&- <&-", shell=True, cwd=ROOT)
+    assert done.returncode in (0, 2)
+    assert {path.name: path.stat().st_size for path in folder.iterdir()} == before
+
+
 @pytest.mark.parametrize("command", [["--help"], ["fuzz", "--help"], ["--version"]])
 def test_help_needs_nothing_heavy(command: Sequence[str]) -> None:
     code = (
@@ -144,6 +181,9 @@ def test_reading_a_campaign_does_not_import_tvm(folder: Path) -> None:
         (["fuzz", "--strategy", "luck", "--out", "{tmp}"], "joint"),
         (["fuzz", "--out", "/proc/nothing"], "/proc/nothing"),
         (["fuzz", "--out", "{tests}"], "holds other files"),
+        (["fuzz", "--out", ""], "the path is empty"),
+        (["fuzz", "--out", "{folder}/campaign.sqlite3/deeper"], "inside of a file"),
+        (["repro", "{folder}", "", "-o", "{tmp}"], "no finding has the id"),
         (["frobnicate"], "No such command"),
         (["stats"], "Missing argument"),
     ],
