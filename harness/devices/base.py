@@ -1,0 +1,116 @@
+"""What a device is: a place where web code is loaded, run and timed, in a process of its own.
+
+`node.py`, `browser.py` and `wgpu.py` are the devices. Bad code never harms the caller: a device
+that traps, hangs or dies raises one of the errors below, and the next call starts it anew.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+
+class DeviceError(RuntimeError):
+    """The device can't be had or died; the message says how to mend it, in one line."""
+
+
+class KernelRefused(Exception):
+    """The device's validator refuses the code; the message has its words."""
+
+
+class KernelFailed(Exception):
+    """The kernel trapped, ran out of time or memory, or lost the device."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One call of a kernel.
+
+    `handle` is what `load` gave, `entry` the function's name in it. `arrays` are its buffers in the
+    order of the parameters, `writes` the positions of those that it writes; `scalars` are int32s
+    that follow the buffers (for a WebAssembly kernel the rows to do: begin and end).
+    """
+
+    handle: int
+    entry: str
+    arrays: tuple[np.ndarray, ...]
+    writes: tuple[int, ...]
+    scalars: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long one call of a kernel took, several times over, in milliseconds."""
+
+    samples_ms: tuple[float, ...]
+
+    @property
+    def min_ms(self) -> float:
+        return min(self.samples_ms)
+
+    @property
+    def median_ms(self) -> float:
+        return statistics.median(self.samples_ms)
+
+
+class Device(Protocol):
+    """A place where web code runs."""
+
+    kind: str
+
+    def fingerprint(self) -> dict[str, str]:
+        """What identifies the device: two with equal fingerprints can share records."""
+
+    def limits(self) -> dict[str, int]:
+        """The limits that the space must keep, by WebGPU's names; empty for WebAssembly."""
+
+    def load(self, code: Any) -> int:
+        """Load code and give a handle for launches.
+
+        Raises:
+            KernelRefused: the device does not take it.
+            DeviceError: the device is gone.
+        """
+
+    def run(self, launch: Launch, timeout_s: float = 10.0) -> list[np.ndarray]:
+        """The arrays that the call wrote, in the order of `launch.writes`.
+
+        Raises:
+            KernelFailed: it trapped, hung or ran out of memory.
+            DeviceError: the device is gone.
+        """
+
+    def time(self, launches: Sequence[Launch], seconds: float) -> list[Timing]:
+        """Time calls against each other: interleaved, after a warm-up until times are steady.
+
+        Takes about `seconds` in all. Raises what `run` raises.
+        """
+
+    def release(self, handle: int) -> None:
+        """Forget the code behind a handle."""
+
+    def close(self) -> None:
+        """End the device's process."""
+
+
+class Closing:
+    """`with` for devices: closes at the end."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        raise NotImplementedError

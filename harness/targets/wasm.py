@@ -1,0 +1,169 @@
+"""The wasm target: a scheduled PrimFunc becomes a WebAssembly object of plain functions.
+
+No TVM runtime and no emscripten: buffers are passed as addresses in one linear memory, and the
+outermost parallel loop, if there is one, is done from row `begin` to row `end`, so that any number
+of threads can share a call. `harness/wasm/linker.py` makes a module of the objects.
+
+The lowering is TVM's own in a lean order: what brings in the runtime (MakePackedAPI,
+LowerTVMBuiltin) is left out, and buffer parameters become pointers.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import tvm
+import tvm_ffi
+from tvm import ir, s_tir, tirx
+
+from harness import compat
+
+C_CALLING_CONVENTION = 0
+TRIPLE = "wasm32-unknown-unknown"
+
+
+@dataclass(frozen=True)
+class WasmOptions:
+    """How LLVM generates code: with relaxed SIMD (fused multiply-add) or not; how hard it tries."""
+
+    relaxed: bool = True
+    opt_level: int = 1
+
+    def description(self) -> dict[str, object]:
+        """TVM's description of the target."""
+        features = ["+simd128", "+bulk-memory", "+nontrapping-fptoint", "+sign-ext"]
+        if self.relaxed:
+            features.append("+relaxed-simd")
+        return {
+            "kind": "llvm", "mtriple": TRIPLE, "mattr": features, "opt-level": self.opt_level,
+            "vector-width": 128,
+        }  # fmt: skip
+
+
+def lower(function: Any) -> tuple[Any, int]:
+    """The function with the plain ABI, and the extent of its outermost parallel loop (1 if none).
+
+    Parameters of the result: a pointer for each buffer, the scalars, then int32 begin and end.
+
+    Raises:
+        Exception: whatever TVM raises in a pass.
+    """
+    named = function.with_attr("global_symbol", "kernel").with_attr(
+        "target", _target(WasmOptions())
+    )
+    module = ir.IRModule({"kernel": named})
+    with tvm.transform.PassContext(opt_level=3):
+        for lowering in _lowerings():
+            module = lowering(module)
+    return _plain_abi(module["kernel"])
+
+
+def _lowerings() -> list[Any]:
+    return [
+        s_tir.transform.LowerInitBlock(),
+        s_tir.transform.PlanAndUpdateBufferAllocationLocation(),
+        s_tir.transform.ConvertBlocksToOpaque(),
+        s_tir.transform.CompactBufferAllocation(),
+        s_tir.transform.LowerMatchBuffer(),
+        s_tir.transform.LowerOpaqueBlock(),
+        tirx.transform.FlattenBuffer(),
+        tirx.transform.NarrowDataType(32),
+        tirx.transform.VectorizeLoop(),
+        tirx.transform.StorageRewrite(),
+        tirx.transform.UnrollLoop(),
+        tirx.transform.StmtSimplify(),
+        tirx.transform.RemoveNoOp(),
+        tirx.transform.LowerIntrin(),
+    ]
+
+
+def build_object(functions: Mapping[str, Any], options: WasmOptions) -> bytes:
+    """A WebAssembly object with these functions, which `lower` has given, under these names.
+
+    Raises:
+        Exception: whatever TVM's LLVM code generator raises.
+    """
+    target = _target(options)
+    module = ir.IRModule(
+        {
+            name: function.with_attr("global_symbol", name).with_attr("target", target)
+            for name, function in functions.items()
+        }
+    )
+    generated = tvm.get_global_func("target.build.llvm")(module, target)
+    with tempfile.TemporaryDirectory(prefix="jitweb-wasm-") as folder:
+        path = Path(folder) / "kernel.o"
+        generated.write_to_file(str(path), "o")
+        return path.read_bytes()
+
+
+@cache
+def _target(options: WasmOptions) -> Any:
+    return tvm.target.Target(options.description())
+
+
+def _plain_abi(function: Any) -> tuple[Any, int]:
+    pointers: dict[Any, Any] = {}
+    parameters: list[Any] = []
+    for parameter in function.params:
+        if not compat.is_buffer(parameter):
+            parameters.append(parameter)
+            continue
+        element = ir.PointerType(ir.PrimType(str(parameter.ty.dtype)))
+        pointers[parameter] = compat.Var(parameter.name, element)
+        parameters.append(pointers[parameter])
+    begin, end = compat.Var("begin", _int32()), compat.Var("end", _int32())
+    body, rows = _split_rows(_by_pointers(function.body, pointers), begin, end)
+    attributes = {
+        "tirx.noalias": True, "calling_conv": C_CALLING_CONVENTION, "tirx.is_global_func": True,
+    }  # fmt: skip
+    plain = tirx.PrimFunc([*parameters, begin, end], body)
+    for name, value in attributes.items():
+        plain = plain.with_attr(name, value)
+    return plain, rows
+
+
+def _int32() -> Any:
+    return ir.PrimType("int32")
+
+
+def _by_pointers(body: Any, pointers: Mapping[Any, Any]) -> Any:
+    """The body with the address of a parameter's buffer replaced by its pointer."""
+
+    def replaced(call: Any) -> Any:
+        if getattr(call.op, "name", "") == "tirx.buffer_data" and call.args[0] in pointers:
+            return pointers[call.args[0]]
+        return call
+
+    return tvm_ffi.structural_map(body, (compat.Call, replaced))
+
+
+def _split_rows(body: Any, begin: Any, end: Any) -> tuple[Any, int]:
+    """The body with its outermost parallel loop from begin to end; other loops become serial."""
+    found: list[Any] = [node for node in compat.nodes(body) if _is_parallel(node)]
+    outermost = found[-1] if found and _encloses_all(body, found[-1]) else None
+
+    def replaced(loop: Any) -> Any:
+        if not _is_parallel(loop):
+            return loop
+        if outermost is not None and loop.loop_var.same_as(outermost.loop_var):
+            return tirx.For(loop.loop_var, begin, end - begin, tirx.ForKind.SERIAL, loop.body)
+        return tirx.For(loop.loop_var, loop.min, loop.extent, tirx.ForKind.SERIAL, loop.body)
+
+    rows = int(outermost.extent) if outermost is not None else 1
+    return tvm_ffi.structural_map(body, (tirx.For, replaced)), rows
+
+
+def _is_parallel(node: Any) -> bool:
+    return compat.type_key(node) == "For" and node.kind == tirx.ForKind.PARALLEL
+
+
+def _encloses_all(body: Any, loop: Any) -> bool:
+    """Whether every store of the body is in the loop, so that its rows are all of the work."""
+    inside = sum(compat.type_key(node) == "BufferStore" for node in compat.nodes(loop))
+    return inside == sum(compat.type_key(node) == "BufferStore" for node in compat.nodes(body))
