@@ -128,7 +128,7 @@ make_venv() {
 install() {
     touch -- "$unfinished"
     rm -f -- "$stamp" "$(extension_file)"
-    "$venv/bin/python" -m pip install --disable-pip-version-check -e '.[dev]' "$@" || {
+    "$venv/bin/python" -m pip install --disable-pip-version-check -e '.[dev,web]' "$@" || {
         say "error: the installation failed; pip's own message is above. The network is the usual"
         say "       cause. Run make again: it starts anew, with what pip has already fetched."
         exit 2
