@@ -1,0 +1,195 @@
+"""Records: which candidate of which task took how long on which device, in SQLite.
+
+A record holds for one task, target, device fingerprint and version of the compiler. Tuning the same
+model again on the same device finds every record there and measures nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from jitweb.errors import JitwebError
+
+VERSION = 1
+SCHEMA = """
+create table records (
+    task text not null, target text not null, device text not null, compiler text not null,
+    candidate text not null, status text not null, min_ms real, median_ms real,
+    primary key (task, target, device, compiler, candidate)
+) without rowid;
+create table devices (
+    device text primary key, fma_gflops real not null, bandwidth_gbs real not null,
+    dispatch_ms real not null
+) without rowid;
+"""
+OK, WRONG, REFUSED, FAILED = "ok", "wrong", "refused", "failed"
+STATUSES = (OK, WRONG, REFUSED, FAILED)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A measured candidate. Times are milliseconds of one call, None unless the status is ok."""
+
+    task: str
+    target: str
+    device: str
+    compiler: str
+    candidate: str
+    status: str
+    min_ms: float | None = None
+    median_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class DeviceSpeed:
+    """What a microbenchmark says of a device: peak multiply-add rate, bandwidth, cost of a call."""
+
+    fma_gflops: float
+    bandwidth_gbs: float
+    dispatch_ms: float
+
+
+def default_path() -> Path:
+    """Where records are kept: $JITWEB_RECORDS, else the user's cache."""
+    named = os.environ.get("JITWEB_RECORDS")
+    if named:
+        return Path(named)
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "jitweb" / "records.sqlite3"
+
+
+def device_key(fingerprint: Mapping[str, str]) -> str:
+    """A fingerprint as one text that is equal for equal fingerprints."""
+    return json.dumps(dict(sorted(fingerprint.items())), separators=(",", ":"))
+
+
+class Records:
+    """The database. Several processes may use it at once."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make it.
+
+        Raises:
+            JitwebError: it can't be, or it is no database of records, or of a newer version.
+        """
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self._prepare()
+        except (OSError, sqlite3.Error) as error:
+            raise JitwebError(
+                f"{path} can't be used for records ({error}); name another file with --records"
+            ) from None
+
+    def _prepare(self) -> None:
+        (version,) = self._database.execute("pragma user_version").fetchone()
+        if version > VERSION:
+            raise JitwebError(
+                f"{self.path} is of a newer jitweb; update, or name another file with --records"
+            )
+        if version == VERSION:
+            return
+        (tables,) = self._database.execute("select count(*) from sqlite_master").fetchone()
+        if tables:
+            raise JitwebError(f"{self.path} is another program's database; name another file")
+        self._database.execute("pragma journal_mode = wal")
+        self._database.executescript(
+            f"begin exclusive; {SCHEMA} pragma user_version = {VERSION}; commit;"
+        )
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> Records:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def add(self, records: Iterable[Record]) -> int:
+        """Keep records; one that is there already is replaced. Gives how many."""
+        rows = [tuple(asdict(record).values()) for record in records]
+        with self._transaction():
+            self._database.executemany(
+                "insert or replace into records values (?, ?, ?, ?, ?, ?, ?, ?)", rows
+            )
+        return len(rows)
+
+    def of_task(self, task: str, target: str, device: str, compiler: str) -> list[Record]:
+        """What was measured of a task, fastest first."""
+        return self._read(
+            "where task = ? and target = ? and device = ? and compiler = ? "
+            "order by min_ms is null, min_ms, candidate",
+            (task, target, device, compiler),
+        )
+
+    def all(self) -> list[Record]:
+        return self._read("order by target, device, task, min_ms is null, min_ms", ())
+
+    def speed(self, device: str) -> DeviceSpeed | None:
+        row = self._database.execute(
+            "select fma_gflops, bandwidth_gbs, dispatch_ms from devices where device = ?", (device,)
+        ).fetchone()
+        return None if row is None else DeviceSpeed(*row)
+
+    def set_speed(self, device: str, speed: DeviceSpeed) -> None:
+        row = (device, speed.fma_gflops, speed.bandwidth_gbs, speed.dispatch_ms)
+        with self._transaction():
+            self._database.execute("insert or replace into devices values (?, ?, ?, ?)", row)
+
+    def _read(self, rest: str, values: tuple[str, ...]) -> list[Record]:
+        rows = self._database.execute(f"select * from records {rest}", values)
+        return [Record(*row) for row in rows]
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._database)
+
+
+class _Transaction:
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def __enter__(self) -> None:
+        self._database.execute("begin immediate")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._database.execute("rollback" if kind else "commit")
+
+
+def to_lines(records: Iterable[Record]) -> Iterator[str]:
+    """Records as lines of JSON."""
+    for record in records:
+        yield json.dumps(asdict(record))
+
+
+def from_lines(lines: Iterable[str]) -> Iterator[Record]:
+    """Records from lines of JSON.
+
+    Raises:
+        JitwebError: a line is no record; the message has its number.
+    """
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = Record(**json.loads(line))
+            _check(record)
+        except (ValueError, TypeError) as error:
+            raise JitwebError(f"line {number} is no record: {error}") from None
+        yield record
+
+
+def _check(record: Record) -> None:
+    texts = (record.task, record.target, record.device, record.compiler, record.candidate)
+    if not all(isinstance(text, str) for text in texts) or record.status not in STATUSES:
+        raise ValueError("a field is missing or of another type")
+    for time in (record.min_ms, record.median_ms):
+        is_time = isinstance(time, int | float) and not isinstance(time, bool) and time >= 0
+        if (record.status == OK) != is_time:
+            raise ValueError("its times and its status contradict each other")

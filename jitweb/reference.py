@@ -1,0 +1,187 @@
+"""What a kernel should give, by NumPy: the judge of every candidate before it is timed.
+
+It evaluates a function's own blocks as the importer made them, in float64, one array operation for
+each node of an expression. It shares nothing with the kernels but the reading of the blocks, and it
+is fast enough for a model's real shapes, which the harness's interpreter is not; the tests hold the
+two against each other.
+"""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from harness import compat
+from jitweb.space.stages import Stage, read_stages
+
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+
+BINARY: dict[str, Callable[[Any, Any], Any]] = {
+    "Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Min": np.minimum, "Max": np.maximum,
+    "FloorDiv": np.floor_divide, "FloorMod": np.mod, "EQ": np.equal, "NE": np.not_equal,
+    "LT": np.less, "LE": np.less_equal, "GT": np.greater, "GE": np.greater_equal,
+    "And": np.logical_and, "Or": np.logical_or,
+}  # fmt: skip
+CALLS: dict[str, Callable[..., Any]] = {
+    "exp": np.exp, "tanh": np.tanh, "sqrt": np.sqrt, "log": np.log, "pow": np.power, "erf": _erf,
+    "fabs": np.abs, "floor": np.floor, "ceil": np.ceil, "round": np.rint, "nearbyint": np.rint,
+    "trunc": np.trunc, "sin": np.sin, "cos": np.cos,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "isnan": np.isnan,
+}  # fmt: skip
+REDUCE: dict[str, Callable[..., Any]] = {
+    "Add": np.sum, "Mul": np.prod, "Max": np.max, "Min": np.min,
+}  # fmt: skip
+
+
+class NotEvaluable(ValueError):
+    """A node that NumPy is not taught here."""
+
+
+def evaluate(function: Any, arguments: Sequence[np.ndarray]) -> dict[int, np.ndarray]:
+    """The function's outputs by their positions among the parameters, for these arguments.
+
+    Floats come as float64, whatever dtype they are stored as.
+
+    Raises:
+        NotStages, NotEvaluable: the function is of no form known here.
+    """
+    equations = read_stages(function)
+    held: dict[Any, np.ndarray] = {}
+    for parameter, argument in zip(equations.parameters, arguments, strict=True):
+        is_float = np.issubdtype(argument.dtype, np.floating)
+        held[parameter] = argument.astype(np.float64) if is_float else argument
+    with np.errstate(all="ignore"):
+        for stage in equations.stages:
+            held[stage.buffer] = _evaluate_stage(stage, held)
+    outputs = {}
+    for position, parameter in enumerate(equations.parameters):
+        if any(parameter.same_as(output) for output in equations.outputs):
+            outputs[position] = held[parameter]
+    return outputs
+
+
+def _evaluate_stage(stage: Stage, held: dict[Any, np.ndarray]) -> np.ndarray:
+    if not stage.is_reduction:
+        value = _Expression(stage, stage.spatial, stage.extents, held).value(stage.value)
+        return np.array(np.broadcast_to(value, stage.extents))
+    kind = compat.type_key(stage.value)
+    if kind not in REDUCE:
+        raise NotEvaluable(f"a reduction by {kind}")
+    own, other = stage.value.a, stage.value.b
+    if not (isinstance(own, compat.BufferLoad) and compat.load_buffer(own).same_as(stage.buffer)):
+        own, other = other, own
+    product = _as_product(stage, other, held) if kind == "Add" else None
+    if product is not None:
+        return product
+    extents = stage.extents + stage.reduced_extents
+    expression = _Expression(stage, stage.spatial + stage.reduced, extents, held)
+    value = np.broadcast_to(expression.value(other), extents)
+    axes = tuple(range(len(stage.extents), len(extents)))
+    return np.asarray(REDUCE[kind](value, axis=axes))
+
+
+def _as_product(stage: Stage, value: Any, held: dict[Any, np.ndarray]) -> np.ndarray | None:
+    """A sum of products of plain loads by einsum, as all at once wouldn't fit into memory."""
+    if compat.type_key(value) != "Mul":
+        return None
+    letters = dict(zip(stage.spatial + stage.reduced, string.ascii_letters, strict=False))
+    operands, subscripts = [], []
+    for factor in (value.a, value.b):
+        if not isinstance(factor, compat.BufferLoad):
+            return None
+        array, names = held[compat.load_buffer(factor)], []
+        for axis, index in reversed(list(enumerate(factor.indices))):
+            if isinstance(index, compat.IntImm):
+                array = array.take(int(index), axis=axis)
+            elif isinstance(index, compat.Var) and index in letters:
+                names.append(letters[index])
+            else:
+                return None
+        if len(set(names)) != len(names):
+            return None
+        operands.append(array)
+        subscripts.append("".join(reversed(names)))
+    kept = [letters[var] for var in stage.spatial]
+    present = [letter for letter in kept if any(letter in part for part in subscripts)]
+    result = np.einsum(f"{','.join(subscripts)}->{''.join(present)}", *operands, optimize=True)
+    shape = [
+        extent if letter in present else 1
+        for letter, extent in zip(kept, stage.extents, strict=True)
+    ]
+    return np.array(np.broadcast_to(result.reshape(shape), stage.extents))
+
+
+class _Expression:
+    """Evaluates expressions over a whole domain at once."""
+
+    def __init__(
+        self, stage: Stage, variables: Sequence[Any], extents: Sequence[int], held: dict[Any, Any]
+    ) -> None:
+        self._held = held
+        self._places: dict[Any, np.ndarray] = {}
+        for axis, (var, extent) in enumerate(zip(variables, extents, strict=True)):
+            shape = [1] * len(extents)
+            shape[axis] = extent
+            self._places[var] = np.arange(extent).reshape(shape)
+
+    def value(self, node: Any) -> Any:
+        kind = compat.type_key(node)
+        if kind in BINARY:
+            return BINARY[kind](self.value(node.a), self.value(node.b))
+        if isinstance(node, compat.Var):
+            return self._places[node]
+        if kind == "IntImm":
+            return int(node)
+        if kind == "FloatImm":
+            return float(node)
+        if kind == "BufferLoad":
+            return self._load(node)
+        if kind == "Cast":
+            return _cast(self.value(node.value), compat.dtype_of(node))
+        if kind == "Select":
+            parts = (node.condition, node.true_value, node.false_value)
+            return np.where(*(self.value(part) for part in parts))
+        if kind == "Not":
+            return np.logical_not(self.value(node.a))
+        if kind == "Div":
+            return self._divide(node)
+        if kind == "Call":
+            return self._call(node)
+        raise NotEvaluable(kind)
+
+    def _load(self, node: Any) -> Any:
+        array = self._held[compat.load_buffer(node)]
+        # Out of range only where a condition keeps the value from being used.
+        indices = [
+            np.clip(self.value(index), 0, extent - 1)
+            for index, extent in zip(node.indices, array.shape, strict=True)
+        ]
+        return array[tuple(indices)] if indices else array[()]
+
+    def _divide(self, node: Any) -> Any:
+        left, right = self.value(node.a), self.value(node.b)
+        if compat.dtype_of(node).startswith("float"):
+            return np.true_divide(left, right)
+        return np.trunc(np.true_divide(left, right)).astype(np.int64)
+
+    def _call(self, node: Any) -> Any:
+        name = str(getattr(node.op, "name", "")).removeprefix("tirx.")
+        if name == "if_then_else":
+            return np.where(*(self.value(argument) for argument in node.args))
+        if name not in CALLS:
+            raise NotEvaluable(f"a call of {name}")
+        return CALLS[name](*(self.value(argument) for argument in node.args))
+
+
+def _cast(value: Any, dtype: str) -> Any:
+    if dtype.startswith("float"):
+        return np.asarray(value, np.float64)
+    if dtype == "bool":
+        return np.asarray(value) != 0
+    return np.asarray(np.trunc(value)).astype(dtype)

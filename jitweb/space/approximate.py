@@ -1,0 +1,167 @@
+"""exp, tanh, erf and their like as arithmetic that vectorises.
+
+WebAssembly has no such instructions, and LLVM would call a scalar library for each element; WGSL
+has no erf. So they become polynomials in the IR. Errors over float32, held by the tests against
+float64:
+
+| function | method                                                              | error          |
+|----------|---------------------------------------------------------------------|----------------|
+| exp      | x = n ln 2 + r, |r| <= ln 2 / 2, polynomial of degree 6 in r         | 3e-7 relative  |
+| sigmoid  | 1 / (1 + exp(-x))                                                   | 3e-7 absolute  |
+| tanh     | rational function x P(x^2) / Q(x^2), x clipped to [-8, 8]           | 5e-7 absolute  |
+| erf      | the same, x clipped to [-3.9, 3.9]                                  | 5e-7 absolute  |
+| log      | x = m 2^e, atanh series in (m - 1) / (m + 1)                        | 4e-7 relative  |
+| pow      | products for whole exponents to 8, sqrt for 0.5, else exp(y log x)  | of its parts   |
+
+exp gives 1e-38 instead of 0 below -87, and 1.6e38 above 88; NaN is not carried on. log is for
+positive normal numbers. scripts/fit_functions.py has made the coefficients of tanh and erf.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tvm_ffi
+from tvm import tirx
+
+from harness import compat
+
+LOWEST, HIGHEST = -87.0, 88.0
+# ln 2 in two parts, of which the first has few bits, so that n times it is exact.
+LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4
+BIAS, MANTISSA_BITS = 127, 23
+SQRT_HALF = 0x3F3504F3  # the bits of sqrt(1/2)
+# Limit of x, then P and Q, constants first.
+ERF = (
+    3.9,
+    (1.1283788, 0.204202187, 0.0511458941, 0.00389531357, 0.000147451444, -1.99684111e-06,
+     2.01193095e-08),
+    (1.0, 0.514298498, 0.116776117, 0.0147285504, 0.00100636769),
+)  # fmt: skip
+TANH = (
+    8.0,
+    (0.999999913, 0.129726376, 0.00297887349, 9.81610473e-06, -1.45187831e-08, 2.30306177e-11),
+    (1.0, 0.463059353, 0.0239990846, 0.000236246635),
+)
+GREATEST_POWER = 8
+
+
+def approximate(value: Any, *, only: frozenset[str] | None = None) -> Any:
+    """The expression with calls of these float32 functions replaced; all of them by default."""
+
+    def replaced(call: Any) -> Any:
+        name = str(getattr(call.op, "name", "")).removeprefix("tirx.")
+        change = FUNCTIONS.get(name)
+        if change is None or compat.dtype_of(call) != "float32":
+            return call
+        if only is not None and name not in only:
+            return call
+        return change(*call.args)
+
+    return tvm_ffi.structural_map(value, (compat.Call, replaced))
+
+
+def number(value: float) -> Any:
+    return tirx.FloatImm("float32", value)
+
+
+def _let(value: Any, body: Callable[[Any], Any]) -> Any:
+    """The body with a value that it uses several times; computed once."""
+    if isinstance(value, compat.Var):
+        return body(value)
+    held = tirx.Var("held", compat.dtype_of(value))
+    return tirx.Let(held, value, body(held))
+
+
+def _clipped(x: Any, low: float, high: float) -> Any:
+    return tirx.min(tirx.max(x, number(low)), number(high))
+
+
+def _exp(x: Any) -> Any:
+    def of_clipped(x: Any) -> Any:
+        return _let(tirx.floor(x * number(1 / math.log(2)) + number(0.5)), lambda n: whole(x, n))
+
+    def whole(x: Any, n: Any) -> Any:
+        rest = x - n * number(LN2_HIGH) - n * number(LN2_LOW)
+        power = tirx.reinterpret("float32", (n.astype("int32") + BIAS) << MANTISSA_BITS)
+        series = [1 / math.factorial(degree) for degree in range(7)]
+        return _let(rest, lambda r: _polynomial(r, series) * power)
+
+    return _let(_clipped(x, LOWEST, HIGHEST), of_clipped)
+
+
+def _rational(x: Any, limit: float, over: Sequence[float], under: Sequence[float]) -> Any:
+    def of_clipped(x: Any) -> Any:
+        return _let(x * x, lambda z: x * _polynomial(z, over) / _polynomial(z, under))
+
+    return _let(_clipped(x, -limit, limit), of_clipped)
+
+
+def _polynomial(x: Any, coefficients: Sequence[float]) -> Any:
+    """By Horner's rule; the constant comes first."""
+    result = number(coefficients[-1])
+    for coefficient in reversed(coefficients[:-1]):
+        result = result * x + number(coefficient)
+    return result
+
+
+def _tanh(x: Any) -> Any:
+    return _rational(x, *TANH)
+
+
+def _sigmoid(x: Any) -> Any:
+    return number(1) / (number(1) + _exp(number(0) - x))
+
+
+def _erf(x: Any) -> Any:
+    return _rational(x, *ERF)
+
+
+def _log(x: Any) -> Any:
+    # Taken from sqrt(1/2) on, so that m is around 1 and numbers near 1 have the exponent 0.
+    def of_bits(bits: Any) -> Any:
+        mantissa = tirx.reinterpret("float32", (bits & 0x7FFFFF) + SQRT_HALF)
+        exponent = (bits >> MANTISSA_BITS).astype("float32")
+        ratio = _let(mantissa, lambda m: (m - number(1)) / (m + number(1)))
+        return _let(exponent, lambda e: _let(ratio, lambda s: series(e, s)))
+
+    def series(exponent: Any, s: Any) -> Any:
+        terms = [2 / (2 * degree + 1) for degree in range(6)]
+        log_of_mantissa = _let(s * s, lambda z: s * _polynomial(z, terms))
+        return exponent * number(LN2_HIGH) + (exponent * number(LN2_LOW) + log_of_mantissa)
+
+    return _let(tirx.reinterpret("int32", x) - SQRT_HALF, of_bits)
+
+
+def _pow(x: Any, y: Any) -> Any:
+    if isinstance(y, compat.FloatImm):
+        exponent = float(y)
+        if exponent == 0.5:
+            return tirx.sqrt(x)
+        if exponent == int(exponent) and 1 <= exponent <= GREATEST_POWER:
+            return _let(x, lambda held: _power(held, int(exponent)))
+    return _exp(y * _log(x))
+
+
+def _power(x: Any, exponent: int) -> Any:
+    half = _let(_power(x, exponent // 2), lambda y: y * y) if exponent > 1 else None
+    if half is None:
+        return x
+    return half * x if exponent % 2 else half
+
+
+def _rsqrt(x: Any) -> Any:
+    return number(1) / tirx.sqrt(x)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "exp": _exp,
+    "tanh": _tanh,
+    "sigmoid": _sigmoid,
+    "erf": _erf,
+    "log": _log,
+    "pow": _pow,
+    "rsqrt": _rsqrt,
+}

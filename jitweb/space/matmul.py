@@ -1,0 +1,320 @@
+"""Matmul kernels: C = epilogue(A B), batched or not, with all of the epilogue fused.
+
+A tile of C, rows x columns, is kept in registers while k runs; B comes in panels as wide as the
+tile, in the order in which they are read. A weight is laid out so once, when the bundle is made;
+any other B is copied panel by panel (`pack="copy"`) or read where it lies (`pack="none"`).
+
+The last tile of a row or column that the tile doesn't divide starts earlier and overlaps the one
+before: both write the same values, so no size needs a slow remainder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tvm_ffi
+from tvm import tirx
+
+from harness import compat
+from harness.rewrite import substitute
+from jitweb.space import emit
+from jitweb.space.approximate import FUNCTIONS, approximate
+from jitweb.space.stages import (
+    Equations,
+    NotStages,
+    Stage,
+    inline,
+    loads,
+    read_stages,
+)
+
+
+@dataclass(frozen=True)
+class Matmul:
+    """sum over k of left * right, then the epilogue; the last two spatial variables are row and
+    column. `epilogue` is the sum's own stage where there is none.
+    """
+
+    equations: Equations
+    sum: Stage
+    epilogue: Stage
+    left: Any
+    right: Any
+
+    @property
+    def rows(self) -> int:
+        return self.sum.extents[-2]
+
+    @property
+    def columns(self) -> int:
+        return self.sum.extents[-1]
+
+    @property
+    def depth(self) -> int:
+        return self.sum.reduced_extents[0]
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        return self.sum.extents[:-2]
+
+    @property
+    def has_heavy_epilogue(self) -> bool:
+        """Whether it calls functions, of which a copy for each row of a tile is too much code."""
+        names = {
+            str(getattr(node.op, "name", "")).removeprefix("tirx.")
+            for node in compat.nodes(self.epilogue.value)
+            if isinstance(node, compat.Call)
+        }
+        return bool(names & FUNCTIONS.keys())
+
+    def weight(self, constants: frozenset[int]) -> int | None:
+        """The parameter's position, if the right side is a whole weight, to be laid out anew."""
+        if not isinstance(self.right, compat.BufferLoad):
+            return None
+        source = compat.load_buffer(self.right)
+        for position, parameter in enumerate(self.equations.parameters):
+            if parameter.same_as(source) and position in constants:
+                row, column = self.sum.reduced[0], self.sum.spatial[-1]
+                indices = list(self.right.indices)
+                if len(indices) == 2 and {row, column} == set(indices):
+                    return position
+        return None
+
+
+def read_matmul(function: Any) -> Matmul:
+    """The function as a matmul.
+
+    Raises:
+        NotStages: it is none, or of another form than above.
+    """
+    equations = inline(read_stages(function), keep=lambda stage: False)
+    sums = [stage for stage in equations.stages if stage.is_reduction]
+    others = [stage for stage in equations.stages if not stage.is_reduction]
+    if len(sums) != 1 or len(others) > 1 or len(equations.outputs) != 1:
+        raise NotStages("it is not one sum with an epilogue")
+    total = sums[0]
+    if len(total.reduced) != 1 or len(total.spatial) < 2:
+        raise NotStages("its sum is not over one variable of a matrix")
+    epilogue = others[0] if others else total
+    if epilogue is not total and not _reads_in_place(epilogue, total):
+        raise NotStages("its epilogue reads the product elsewhere than where it writes")
+    left, right = _factors(total)
+    return Matmul(equations, total, epilogue, left, right)
+
+
+def _reads_in_place(epilogue: Stage, total: Stage) -> bool:
+    if epilogue.extents != total.extents:
+        return False
+    for load in loads(epilogue.value):
+        if not compat.load_buffer(load).same_as(total.buffer):
+            continue
+        for found, var, extent in zip(
+            load.indices, epilogue.spatial, epilogue.extents, strict=True
+        ):
+            if not found.same_as(var) and not (extent == 1 and _is_zero(found)):
+                return False
+    return True
+
+
+def _is_zero(expression: Any) -> bool:
+    return isinstance(expression, compat.IntImm) and int(expression) == 0
+
+
+def _factors(total: Stage) -> tuple[Any, Any]:
+    """The factor without the column and the one without the row."""
+    value, init = total.value, total.init
+    if not (isinstance(init, compat.FloatImm) and float(init) == 0.0):
+        raise NotStages("its sum does not start from zero")
+    if compat.type_key(value) != "Add" or compat.type_key(value.b) != "Mul":
+        raise NotStages("it does not add up products")
+    row, column = total.spatial[-2], total.spatial[-1]
+    left, right = value.b.a, value.b.b
+    if _uses(left, column) or _uses(right, row):
+        left, right = right, left
+    if _uses(left, column) or _uses(right, row):
+        raise NotStages("a factor depends on row and column")
+    return left, right
+
+
+def _uses(expression: Any, var: Any) -> bool:
+    return any(node.same_as(var) for node in compat.nodes(expression))
+
+
+@dataclass(frozen=True)
+class Panels:
+    """How a weight is laid out: [panel, k, column within the panel]; panels overlap at the end."""
+
+    position: int
+    width: int
+    is_transposed: bool  # the weight is [column, k]
+
+    def apply(self, weight: np.ndarray) -> np.ndarray:
+        """The weight, a matrix, in panels.
+
+        float32[k, columns] or its transpose -> float32[panels, k, width]
+        """
+        matrix = weight.T if self.is_transposed else weight
+        columns = matrix.shape[1]
+        starts = [_start(panel, self.width, columns) for panel in range(-(-columns // self.width))]
+        return np.ascontiguousarray(
+            np.stack([matrix[:, start : start + self.width] for start in starts])
+        )
+
+    @property
+    def name(self) -> str:
+        """What tells this layout of a weight from others."""
+        return f"panels{self.width}{'t' if self.is_transposed else ''}"
+
+
+def _start(tile: int, size: int, extent: int) -> int:
+    return min(tile * size, extent - size)
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """A point of the space: the tile in registers, which loop is outside, how B comes in."""
+
+    rows: int
+    columns: int
+    order: str  # "columns": a panel of B stays in the cache while all rows pass; or "rows"
+    pack: str  # "weight", "copy" or "none"
+
+
+def build_matmul(matmul: Matmul, tiling: Tiling) -> tuple[Any, tuple[Panels, ...]]:
+    """The kernel as a function without blocks, and how its weights must be laid out."""
+    return _Builder(matmul, tiling).build()
+
+
+class _Builder:
+    def __init__(self, matmul: Matmul, tiling: Tiling) -> None:
+        self.matmul, self.tiling = matmul, tiling
+        self.row_tiles = -(-matmul.rows // tiling.rows)
+        self.column_tiles = -(-matmul.columns // tiling.columns)
+        self.batches = emit.product(matmul.batch)
+        self.parameters = list(matmul.equations.parameters)
+        self.panel: Any = None
+        self.packings: tuple[Panels, ...] = ()
+
+    def build(self) -> tuple[Any, tuple[Panels, ...]]:
+        tiling, outer = self.tiling, emit.index("outer")
+        row_tile, column_tile = emit.index("row_tile"), emit.index("column_tile")
+        columns_outside = tiling.order == "columns"
+        tiles = self.column_tiles if columns_outside else self.row_tiles
+        number, tile = emit.row_major(outer, (self.batches, tiles))
+        batch = emit.row_major(number, self.matmul.batch)
+        rows_at, columns_at = (row_tile, tile) if columns_outside else (tile, column_tile)
+        before, locals_ = self._panel(batch, columns_at)
+        tile_body = self._tile(batch, rows_at, columns_at)
+        if columns_outside:
+            body = emit.loop(row_tile, self.row_tiles, tile_body)
+        else:
+            body = emit.loop(column_tile, self.column_tiles, tile_body)
+        body = emit.with_locals(locals_, emit.sequence([*before, body]))
+        body = emit.loop(outer, self.batches * tiles, body, emit.PARALLEL)
+        return emit.function(self.parameters, body), self.packings
+
+    def _panel(self, batch: list[Any], column_tile: Any) -> tuple[list[Any], list[Any]]:
+        """What brings a panel of B, and the buffers for that."""
+        tiling, matmul = self.tiling, self.matmul
+        if tiling.pack == "weight":
+            position = matmul.weight(frozenset(range(len(self.parameters))))
+            assert position is not None
+            shape = (self.column_tiles, matmul.depth, tiling.columns)
+            self.panel = emit.buffer("panels", shape, "float32")
+            is_transposed = matmul.right.indices[0].same_as(matmul.sum.spatial[-1])
+            self.packings = (Panels(position, tiling.columns, is_transposed),)
+            self.parameters[position] = self.panel
+        elif tiling.pack == "copy":
+            self.panel = emit.local("panel", (matmul.depth, tiling.columns))
+            k, column = emit.index("k_copy"), emit.index("column_copy")
+            value = self._right(batch, self._column(column_tile) + column, k)
+            copy = emit.store(self.panel, value, k, column)
+            copy = emit.loop(column, tiling.columns, copy, emit.VECTORIZED)
+            return [emit.loop(k, matmul.depth, copy)], [self.panel]
+        return [], []
+
+    def _row(self, tile: Any) -> Any:
+        return _place(tile, self.tiling.rows, self.matmul.rows)
+
+    def _column(self, tile: Any) -> Any:
+        return _place(tile, self.tiling.columns, self.matmul.columns)
+
+    def _right(self, batch: list[Any], column: Any, k: Any) -> Any:
+        total = self.matmul.sum
+        table = dict(zip(total.spatial[:-2], batch, strict=True))
+        return _at(self.matmul.right, table | {total.spatial[-1]: column, total.reduced[0]: k})
+
+    def _left(self, batch: list[Any], row: Any, k: Any) -> Any:
+        total = self.matmul.sum
+        table = dict(zip(total.spatial[:-2], batch, strict=True))
+        return _at(self.matmul.left, table | {total.spatial[-2]: row, total.reduced[0]: k})
+
+    def _tile(self, batch: list[Any], row_tile: Any, column_tile: Any) -> Any:
+        rows, columns = self.tiling.rows, self.tiling.columns
+        total = emit.local("total", (rows, columns))
+
+        def each(name: str, make: Any) -> Any:
+            i, j = emit.index(f"i_{name}"), emit.index(f"j_{name}")
+            inner = emit.loop(j, columns, make(i, j), emit.VECTORIZED)
+            return emit.loop(i, rows, inner, emit.UNROLLED)
+
+        k = emit.index("k")
+
+        def product(i: Any, j: Any) -> Any:
+            left = self._left(batch, self._row(row_tile) + i, k)
+            if self.panel is None:
+                right = self._right(batch, self._column(column_tile) + j, k)
+            elif self.tiling.pack == "weight":
+                right = emit.load(self.panel, column_tile, k, j)
+            else:
+                right = emit.load(self.panel, k, j)
+            return emit.store(total, emit.load(total, i, j) + left * right, i, j)
+
+        start = each("init", lambda i, j: emit.store(total, tirx.FloatImm("float32", 0.0), i, j))
+        run = emit.loop(k, self.matmul.depth, each("sum", product))
+        if not self.matmul.has_heavy_epilogue:
+            finish = each(
+                "end", lambda i, j: self._store(batch, row_tile, column_tile, total, i, j)
+            )
+            return emit.with_locals([total], emit.sequence([start, run, finish]))
+        # In memory for a moment, so that one copy of the epilogue's code can go over the tile.
+        tile = emit.local("tile", (rows, columns))
+        keep = each("keep", lambda i, j: emit.store(tile, emit.load(total, i, j), i, j))
+        i, j = emit.index("i_end"), emit.index("j_end")
+        finish = emit.loop(
+            j, columns, self._store(batch, row_tile, column_tile, tile, i, j), emit.VECTORIZED
+        )
+        finish = emit.loop(i, rows, finish)
+        return emit.with_locals([total, tile], emit.sequence([start, run, keep, finish]))
+
+    def _store(
+        self, batch: list[Any], row_tile: Any, column_tile: Any, total: Any, i: Any, j: Any
+    ) -> Any:
+        matmul, epilogue = self.matmul, self.matmul.epilogue
+        place = [*batch, self._row(row_tile) + i, self._column(column_tile) + j]
+        if epilogue is matmul.sum:
+            return emit.store(epilogue.buffer, emit.load(total, i, j), *place)
+
+        def replaced(load: Any) -> Any:
+            if compat.load_buffer(load).same_as(matmul.sum.buffer):
+                return emit.load(total, i, j)
+            return load
+
+        value = tvm_ffi.structural_map(epilogue.value, (compat.BufferLoad, replaced))
+        value = _at(value, dict(zip(epilogue.spatial, place, strict=True)))
+        return emit.store(epilogue.buffer, approximate(value), *place)
+
+
+def _place(tile: Any, size: int, extent: int) -> Any:
+    """Where a tile begins; the last one overlaps the one before."""
+    start = tile * emit.constant(size)
+    return start if extent % size == 0 else tirx.min(start, emit.constant(extent - size))
+
+
+def _at(expression: Any, table: dict[Any, Any]) -> Any:
+    return substitute(
+        expression,
+        {var: place.astype(compat.dtype_of(var)) for var, place in table.items()},
+    )

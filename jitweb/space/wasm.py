@@ -1,0 +1,110 @@
+"""The space of WebAssembly kernels, as tables.
+
+What bounds it is WebAssembly's and V8's: vectors of four float32, sixteen vector registers on
+x86-64 (a tile's accumulators, one row of B and a broadcast of A must fit, or V8 spills them), no
+wider load than a vector, and no thread of its own to hide latency with.
+
+The tables are in static order: what is best most often comes first, so that the first candidate is
+the choice where nothing can be measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from jitweb.space.candidate import Candidate, Kernel
+from jitweb.space.matmul import Matmul, Tiling, build_matmul, read_matmul
+from jitweb.space.rows import Rows, build_rows, read_rows
+from jitweb.space.stages import NotStages
+
+VECTOR = 4  # float32
+REGISTERS = 16
+STACK_FLOATS = 8192  # half of a thread's stack
+
+# Tiles of C in registers, rows x columns: see `registers`.
+TILES = ((4, 8), (2, 16), (6, 8), (5, 8), (8, 4), (3, 8), (1, 16), (1, 32))
+# With "columns" outside, a panel of B stays in the first-level cache while all rows pass it; with
+# "rows", a few rows of A do while all of B passes.
+ORDERS = ("columns", "rows")
+# LLVM at 3 unrolls and moves more, which at times ends in spills.
+OPT_LEVELS = (3, 1)
+# Elements that a row kernel works on at once: more hides the latency of a sum's additions.
+WIDTHS = (16, 8, 4)
+
+
+def registers(rows: int, columns: int) -> int:
+    """How many vector registers a tile takes: its accumulators, a row of B, a broadcast of A.
+
+    With a single row no element of B is used twice, so that one register is enough for B.
+    """
+    wide = -(-columns // VECTOR)
+    return rows * wide + (wide if rows > 1 else 1) + 1
+
+
+def wasm_candidates(function: Any, constants: frozenset[int]) -> list[Candidate]:
+    """The candidates for a PrimFunc, best guess first; at most 64.
+
+    `constants` are the positions of the parameters that are weights at every call site.
+    """
+    try:
+        matmul = read_matmul(function)
+    except NotStages:
+        pass
+    else:
+        return list(_matmuls(matmul, constants))
+    try:
+        return list(_rows(read_rows(function)))
+    except NotStages:
+        return [Candidate("plain", {"opt": level}, _plain(function, level)) for level in OPT_LEVELS]
+
+
+def _matmuls(matmul: Matmul, constants: frozenset[int]) -> Iterator[Candidate]:
+    fitting = [(min(rows, matmul.rows), _fitting(wide, matmul.columns)) for rows, wide in TILES]
+    for rows, columns in dict.fromkeys(fitting):
+        for order in ORDERS:
+            for pack in _packs(matmul, constants, order, columns):
+                for level in OPT_LEVELS:
+                    tiling = Tiling(rows, columns, order, pack)
+                    point = {
+                        "tile": f"{rows}x{columns}", "order": order, "pack": pack, "opt": level,
+                    }  # fmt: skip
+                    yield Candidate("matmul", point, _matmul(matmul, tiling, level))
+
+
+def _packs(matmul: Matmul, constants: frozenset[int], order: str, columns: int) -> tuple[str, ...]:
+    """How B may come in: see Tiling."""
+    if matmul.weight(constants) is not None:
+        return ("weight",)
+    # A copied panel pays where all rows use it, and must fit on the stack.
+    if order == "columns" and matmul.depth * columns <= STACK_FLOATS:
+        return ("copy", "none")
+    return ("none",)
+
+
+def _fitting(columns: int, extent: int) -> int:
+    while columns > extent:
+        columns //= 2
+    return columns
+
+
+def _rows(rows: Rows) -> Iterator[Candidate]:
+    for width in WIDTHS:
+        for level in OPT_LEVELS:
+            yield Candidate("rows", {"width": width, "opt": level}, _row(rows, width, level))
+
+
+def _matmul(matmul: Matmul, tiling: Tiling, level: int) -> Any:
+    def build() -> Kernel:
+        function, packings = build_matmul(matmul, tiling)
+        return Kernel(function, packings, level)
+
+    return build
+
+
+def _row(rows: Rows, width: int, level: int) -> Any:
+    return lambda: Kernel(build_rows(rows, width), (), level)
+
+
+def _plain(function: Any, level: int) -> Any:
+    return lambda: Kernel(function, (), level)

@@ -1,0 +1,347 @@
+"""The tuner: spends a budget of seconds where the most time can still be gained.
+
+Every task first gets the best guess of its space, verified and timed. Then, until the budget is
+spent, the task with the most room left (its call sites x what a perfect kernel would save, less for
+each attempt that brought nothing) gets its next candidates, timed in turn with the best so far.
+Stopping early leaves the best so far. Records of earlier runs are taken instead of measurements.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import tvm
+
+from harness.devices.base import Device, DeviceError, KernelFailed, KernelRefused, Timing
+from jitweb import records as recorded
+from jitweb.records import DeviceSpeed, Record, Records
+from jitweb.reference import NotEvaluable, evaluate
+from jitweb.space.candidate import Candidate
+from jitweb.space.stages import NotStages
+from jitweb.targets import Built, WebTarget
+
+BATCH = 3  # candidates timed at once, against the best so far
+TIMING_SECONDS = 0.06  # a candidate's share of a timing
+LONGEST_TIMING = 1.5
+BETTER = 0.99  # what a candidate must take, relative to the best, to replace it
+DISAPPOINTMENT = 0.6  # how much less an attempt is worth after one that brought nothing
+TOLERANCE = 1e-4  # of the output's scale
+
+
+@dataclass(frozen=True)
+class TaskInput:
+    """A task as the tuner sees it: its function, its call sites, and where weights come in."""
+
+    key: str
+    name: str
+    kind: str
+    function: Any
+    sites: int
+    flops: float
+    bytes: float
+    constants: frozenset[int]
+    writes: tuple[int, ...]
+
+
+@dataclass
+class TaskState:
+    """What is known of a task so far."""
+
+    task: TaskInput
+    candidates: list[Candidate]
+    best: Candidate
+    time: Timing | None = None
+    tried: int = 0
+    attempts_for_nothing: int = 0
+    from_records: bool = False
+    built: Built | None = None
+    wrong: list[Candidate] = field(default_factory=list)
+
+    @property
+    def left(self) -> list[Candidate]:
+        return self.candidates[self.tried :]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the tuner is: the sum of the best times so far, in milliseconds, and the budget."""
+
+    elapsed_s: float
+    budget_s: float | None
+    tried: int
+    left: int
+    latency_ms: float | None
+    task: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The best candidate of each task, by its key."""
+
+    states: Mapping[str, TaskState]
+    seconds: float
+    measured: int
+    is_complete: bool
+
+    @property
+    def latency_ms(self) -> float | None:
+        return _latency(self.states.values())
+
+
+OnProgress = Callable[[Progress], None]
+OnWrong = Callable[[TaskInput, Candidate, str], None]
+
+
+class Tuner:
+    """One run of the tuner. `device` None picks by the space's static order alone."""
+
+    def __init__(
+        self,
+        target: WebTarget,
+        device: Device | None,
+        records: Records | None,
+        *,
+        budget_s: float | None = None,
+        on_progress: OnProgress = lambda progress: None,
+        on_wrong: OnWrong = lambda task, candidate, message: None,
+    ) -> None:
+        self.target, self.device, self.records = target, device, records
+        self.budget_s, self.on_progress, self.on_wrong = budget_s, on_progress, on_wrong
+        self.started = time.monotonic()
+        self.measured = 0
+        self._arguments: tuple[str, list[np.ndarray], dict[int, np.ndarray]] | None = None
+        self._device_key = recorded.device_key(device.fingerprint()) if device else ""
+        self._compiler = f"tvm {tvm.__version__}"
+        self._step_s = 0.5  # how long a step took at most, as far as known
+        self._speed: DeviceSpeed | None = None
+
+    def run(self, tasks: Sequence[TaskInput]) -> Outcome:
+        """Tune; ends when the budget is spent, all is tried, or on KeyboardInterrupt."""
+        states = {task.key: self._begin(task) for task in tasks}
+        complete = True
+        try:
+            if self.device is not None:
+                complete = self._search(states)
+        except KeyboardInterrupt:
+            complete = False
+        return Outcome(states, time.monotonic() - self.started, self.measured, complete)
+
+    def _begin(self, task: TaskInput) -> TaskState:
+        candidates = self.target.candidates(task.function, task.constants)
+        state = TaskState(task, candidates, candidates[0])
+        if self.records is None or self.device is None:
+            return state
+        by_text = {candidate.text: candidate for candidate in candidates}
+        known = self.records.of_task(task.key, self.target.name, self._device_key, self._compiler)
+        for record in known:
+            if record.status == recorded.OK and record.candidate in by_text:
+                assert record.min_ms is not None and record.median_ms is not None
+                state.best = by_text[record.candidate]
+                state.time = Timing((record.min_ms, record.median_ms, record.median_ms))
+                state.from_records = True
+                state.tried = len(candidates)
+                break
+        return state
+
+    def _search(self, states: Mapping[str, TaskState]) -> bool:
+        """Whether everything was tried."""
+        first = [state for state in states.values() if state.time is None]
+        for state in sorted(first, key=lambda each: -each.task.flops * each.task.sites):
+            while state.time is None and state.left:
+                if not self._has_time() and state is not first[0]:
+                    return False
+                self._attempt(state, states, count=1)
+        while True:
+            open_states = [state for state in states.values() if state.left]
+            if not open_states:
+                return True
+            if not self._has_time():
+                return False
+            self._attempt(max(open_states, key=self._promise), states, count=BATCH)
+
+    def _has_time(self) -> bool:
+        if self.budget_s is None:
+            return True
+        return time.monotonic() - self.started + self._step_s < self.budget_s
+
+    def _promise(self, state: TaskState) -> float:
+        """The milliseconds of the model that another attempt may bring."""
+        if state.time is None:
+            return float("inf")
+        room = max(0.0, state.time.min_ms - self._floor_ms(state.task))
+        return state.task.sites * room * DISAPPOINTMENT**state.attempts_for_nothing
+
+    def _floor_ms(self, task: TaskInput) -> float:
+        """What the task takes at the device's peak rates, in milliseconds."""
+        if self._speed is None:
+            return 0.0
+        compute = task.flops / self._speed.fma_gflops / 1e6
+        return max(compute, task.bytes / self._speed.bandwidth_gbs / 1e6)
+
+    def _attempt(self, state: TaskState, states: Mapping[str, TaskState], count: int) -> None:
+        started = time.monotonic()
+        taken = state.left[:count]
+        state.tried += len(taken)
+        fresh: list[tuple[Candidate, Built]] = []
+        for candidate in taken:
+            built = self._verified(state, candidate)
+            if built is not None:
+                fresh.append((candidate, built))
+        if fresh:
+            self._race(state, fresh)
+        self._step_s = max(0.8 * self._step_s, time.monotonic() - started)
+        self.on_progress(
+            Progress(
+                time.monotonic() - self.started,
+                self.budget_s,
+                sum(each.tried for each in states.values()),
+                sum(len(each.left) for each in states.values()),
+                _latency(states.values()),
+                state.task.name,
+            )
+        )
+
+    def _verified(self, state: TaskState, candidate: Candidate) -> Built | None:
+        """The candidate compiled and found right, else None: then the records say what it was."""
+        assert self.device is not None
+        arguments, expected = self._inputs(state.task)
+        try:
+            built = self.target.build(candidate.build())
+            handle = self.device.load(built.code)
+        except DeviceError:
+            raise
+        except KernelRefused as refusal:
+            self._set_aside(state, candidate, recorded.REFUSED, f"refused: {refusal}")
+            return None
+        try:
+            outputs = self.device.run(built.launch(handle, arguments, state.task.writes))
+            complaint = _complaint(outputs, expected, state.task.writes)
+        except KernelFailed as failure:
+            self._set_aside(state, candidate, recorded.FAILED, str(failure))
+            return None
+        finally:
+            self.device.release(handle)
+        if complaint is not None:
+            self._set_aside(state, candidate, recorded.WRONG, complaint)
+            return None
+        return built
+
+    def _set_aside(self, state: TaskState, candidate: Candidate, status: str, message: str) -> None:
+        state.wrong.append(candidate)
+        self._record(state.task, candidate, status, None)
+        self.on_wrong(state.task, candidate, message)
+
+    def _race(self, state: TaskState, fresh: list[tuple[Candidate, Built]]) -> None:
+        assert self.device is not None
+        runners = [*fresh]
+        if state.built is not None:
+            runners.insert(0, (state.best, state.built))
+        arguments, _ = self._inputs(state.task)
+        handles = [self.device.load(built.code) for _, built in runners]
+        launches = [
+            built.launch(handle, arguments, state.task.writes)
+            for handle, (_, built) in zip(handles, runners, strict=True)
+        ]
+        seconds = min(LONGEST_TIMING, TIMING_SECONDS * len(runners))
+        try:
+            times = self.device.time(launches, seconds)
+        except KernelFailed as failure:
+            for candidate, _ in fresh:
+                self._set_aside(state, candidate, recorded.FAILED, str(failure))
+            return
+        finally:
+            for handle in handles:
+                self.device.release(handle)
+        self.measured += len(fresh)
+        if state.built is not None:
+            state.time = times[0]
+        state.attempts_for_nothing += 1
+        for (candidate, built), timing in zip(runners, times, strict=True):
+            self._record(state.task, candidate, recorded.OK, timing)
+            if state.time is None or timing.min_ms < state.time.min_ms * BETTER:
+                state.best, state.built, state.time = candidate, built, timing
+                state.attempts_for_nothing = 0
+
+    def _record(
+        self, task: TaskInput, candidate: Candidate, status: str, timing: Timing | None
+    ) -> None:
+        if self.records is None:
+            return
+        key = (task.key, self.target.name, self._device_key, self._compiler, candidate.text)
+        times = (timing.min_ms, timing.median_ms) if timing else (None, None)
+        self.records.add([Record(*key, status, *times)])
+
+    def _inputs(self, task: TaskInput) -> tuple[list[np.ndarray], dict[int, np.ndarray]]:
+        """Arguments of the task's shapes, and what it should make of them; kept for one task."""
+        if self._arguments is None or self._arguments[0] != task.key:
+            arguments = make_arguments(task)
+            self._arguments = (task.key, arguments, expected_outputs(task, arguments))
+        return self._arguments[1], self._arguments[2]
+
+
+def make_arguments(task: TaskInput) -> list[np.ndarray]:
+    """Arguments for a task, the same each time: normal floats, integers 0 and 1."""
+    rng = np.random.default_rng(zlib.crc32(task.key.encode()))
+    arguments = []
+    for position, parameter in enumerate(task.function.params):
+        shape = tuple(int(extent) for extent in parameter.ty.shape)
+        dtype = str(parameter.ty.dtype)
+        if position in task.writes:
+            arguments.append(np.zeros(shape, dtype))
+        elif dtype.startswith("float"):
+            arguments.append(rng.standard_normal(shape, np.float32).astype(dtype, copy=False))
+        else:
+            arguments.append(rng.integers(0, 2, shape).astype(dtype))
+    return arguments
+
+
+def expected_outputs(task: TaskInput, arguments: list[np.ndarray]) -> dict[int, np.ndarray]:
+    """What the task gives for these arguments, by NumPy, or by TVM's plain build where it can't."""
+    try:
+        return evaluate(task.function, arguments)
+    except (NotStages, NotEvaluable):
+        copies = [tvm.runtime.tensor(argument) for argument in arguments]
+        module = tvm.IRModule({"main": task.function.with_attr("global_symbol", "main")})
+        tvm.compile(module, target="llvm")["main"](*copies)
+        return {position: copies[position].numpy() for position in task.writes}
+
+
+def _complaint(
+    outputs: Sequence[np.ndarray], expected: Mapping[int, np.ndarray], writes: Sequence[int]
+) -> str | None:
+    """None if the outputs are right, else what is wrong."""
+    for position, output in zip(writes, outputs, strict=True):
+        wanted = expected[position]
+        if not np.issubdtype(output.dtype, np.floating):
+            if not np.array_equal(output, wanted.astype(output.dtype)):
+                return f"parameter {position} is not what it should be"
+            continue
+        with np.errstate(all="ignore"):
+            scale = float(np.max(np.abs(wanted), initial=1e-6, where=np.isfinite(wanted)))
+            error = np.abs(output.astype(np.float64) - wanted)
+            agree = (error <= TOLERANCE * scale) | (output == wanted)
+            agree |= np.isnan(wanted) & np.isnan(output)
+            # Beyond what float32 holds, and what its rounding makes of that.
+            agree |= (np.abs(wanted) > 1e38) & (np.abs(output) > 1e37)
+        if not agree.all():
+            place = tuple(int(index) for index in np.argwhere(~agree)[0])
+            return (
+                f"parameter {position}{list(place)} is {output[place]!r}, "
+                f"expected {wanted[place]!r} within {TOLERANCE * scale:.3g}"
+            )
+    return None
+
+
+def _latency(states: Any) -> float | None:
+    """The sum of the best times over all call sites, or None if a task has none yet."""
+    total = 0.0
+    for state in states:
+        if state.time is None:
+            return None
+        total += state.task.sites * state.time.min_ms
+    return total

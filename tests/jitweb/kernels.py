@@ -1,0 +1,128 @@
+"""Kernels as the importer gives them, at odd sizes, for the tests of spaces and tuner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import te, tirx, topi
+
+from jitweb.tune import TaskInput
+
+Shape = Sequence[int]
+
+
+def _placeholder(name: str, shape: Shape, dtype: str = "float32") -> Any:
+    return te.placeholder(tuple(shape), dtype, name=name)
+
+
+def _function(*tensors: Any) -> Any:
+    made = te.create_prim_func(list(tensors))
+    return made.with_attr("tirx.noalias", True)
+
+
+def _matmul(a: Any, b: Any) -> Any:
+    """A B over the last two axes; B may lack the leading ones."""
+    shape = (*a.shape[:-1], b.shape[-1])
+    k = te.reduce_axis((0, a.shape[-1]), name="k")
+
+    def element(*at: Any) -> Any:
+        right = b(*at[:-2], k, at[-1]) if len(b.shape) == len(shape) else b(k, at[-1])
+        return te.sum(a(*at[:-1], k) * right, axis=k)
+
+    return te.compute(shape, element, name="matmul")
+
+
+def dense(rows: int, columns: int, depth: int) -> Any:
+    """gelu(A B + bias), B a weight at position 1."""
+    a, b = _placeholder("A", (1, rows, depth)), _placeholder("B", (depth, columns))
+    bias = _placeholder("bias", (columns,))
+    biased = topi.add(_matmul(a, b), bias)
+    half = topi.multiply(biased, tirx.const(0.5, "float32"))
+    shifted = topi.add(topi.erf(topi.multiply(biased, tirx.const(0.70710678, "float32"))), 1.0)
+    return _function(a, b, bias, topi.multiply(half, shifted))
+
+
+def plain_matmul(rows: int, columns: int, depth: int) -> Any:
+    a, b = _placeholder("A", (rows, depth)), _placeholder("B", (depth, columns))
+    return _function(a, b, _matmul(a, b))
+
+
+def batched(batch: Shape, rows: int, columns: int, depth: int) -> Any:
+    """A B / 4 + mask, both factors computed."""
+    a, b = _placeholder("A", (*batch, rows, depth)), _placeholder("B", (*batch, depth, columns))
+    mask = _placeholder("mask", (1, 1, 1, columns))
+    scaled = topi.divide(_matmul(a, b), tirx.const(4.0, "float32"))
+    return _function(a, b, mask, topi.add(scaled, mask))
+
+
+def softmax(*shape: int) -> Any:
+    a = _placeholder("A", shape)
+    return _function(a, topi.nn.softmax(a, axis=-1))
+
+
+def layer_norm(rows: int, columns: int) -> Any:
+    a = _placeholder("A", (1, rows, columns))
+    gamma, beta = _placeholder("gamma", (columns,)), _placeholder("beta", (columns,))
+    return _function(a, gamma, beta, topi.nn.layer_norm(a, gamma, beta, [2], 1e-5))
+
+
+def mean(rows: int, columns: int) -> Any:
+    a = _placeholder("A", (rows, columns))
+    return _function(a, topi.divide(topi.sum(a, axis=1), tirx.const(float(columns), "float32")))
+
+
+def tanh_add(*shape: int) -> Any:
+    a, b = _placeholder("A", shape), _placeholder("B", shape)
+    return _function(a, b, topi.tanh(topi.add(a, b)))
+
+
+def transpose(rows: int, heads: int, size: int) -> Any:
+    a = _placeholder("A", (1, rows, heads * size))
+    split = topi.reshape(a, (1, rows, heads, size))
+    return _function(a, topi.transpose(split, (0, 2, 3, 1)))
+
+
+def gather(table: int, rows: int, columns: int) -> Any:
+    a, ids = _placeholder("A", (table, columns)), _placeholder("ids", (1, rows), "int32")
+    return _function(a, ids, topi.take(a, ids, axis=0, mode="fast"))
+
+
+KERNELS: dict[str, Any] = {
+    "dense": lambda: dense(13, 21, 7),
+    "dense-wide": lambda: dense(16, 64, 32),
+    "dense-one-row": lambda: dense(1, 40, 9),
+    "matmul-narrow": lambda: plain_matmul(9, 3, 5),
+    "matmul-one-column": lambda: plain_matmul(6, 1, 5),
+    "batched": lambda: batched((1, 3), 11, 13, 6),
+    "softmax": lambda: softmax(2, 3, 5, 13),
+    "softmax-wide": lambda: softmax(1, 4, 64),
+    "layer-norm": lambda: layer_norm(5, 19),
+    "mean": lambda: mean(7, 33),
+    "tanh-add": lambda: tanh_add(3, 5, 7),
+    "transpose": lambda: transpose(6, 2, 5),
+    "gather": lambda: gather(9, 5, 12),
+}
+
+
+def task(name: str, *, key: str | None = None, sites: int = 1) -> TaskInput:
+    """A kernel as the tuner takes it; parameters named B, bias, gamma, beta are weights."""
+    function = KERNELS[name]()
+    names = [parameter.name for parameter in function.params]
+    constants = [i for i, each in enumerate(names) if each in ("B", "bias", "gamma", "beta")]
+    if name in ("batched", "tanh-add"):
+        constants = []
+    return TaskInput(
+        key or name, name, "any", function, sites, 1e6, 1e4, frozenset(constants), (len(names) - 1,)
+    )
+
+
+def plain_run(function: Any, arguments: Sequence[np.ndarray]) -> np.ndarray:
+    """The last parameter after TVM's own plain build ran."""
+    tensors = [tvm.runtime.tensor(argument) for argument in arguments]
+    module = tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
+    tvm.compile(module, target="llvm")["main"](*tensors)
+    result: np.ndarray = tensors[-1].numpy()
+    return result

@@ -1,0 +1,143 @@
+"""Every point of every family's space gives what TVM's plain build gives, at odd sizes too."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from tvm import tirx
+
+from harness.devices.node import NodeDevice
+from harness.semantics import compile_program
+from jitweb.reference import evaluate
+from jitweb.space import emit
+from jitweb.space.approximate import approximate
+from jitweb.space.candidate import Kernel
+from jitweb.space.matmul import read_matmul
+from jitweb.space.stages import NotStages, inline, read_stages
+from jitweb.space.wasm import REGISTERS, TILES, registers
+from jitweb.targets import WasmTarget
+from jitweb.tune import make_arguments
+from tests.jitweb.kernels import KERNELS, plain_run, task
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[NodeDevice]:
+    with NodeDevice() as device:
+        yield device
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_candidate_is_right(node: NodeDevice, name: str) -> None:
+    kernel, target = task(name), WasmTarget()
+    candidates = target.candidates(kernel.function, kernel.constants)
+    assert 2 <= len(candidates) <= 64
+    assert len({candidate.text for candidate in candidates}) == len(candidates)
+    arguments = make_arguments(kernel)
+    wanted = plain_run(kernel.function, arguments)
+    # All of them where there are few, else a spread: their number is that of tile sizes.
+    for candidate in candidates[:: max(1, len(candidates) // 12)]:
+        built = target.build(candidate.build())
+        handle = node.load(built.code)
+        (output,) = node.run(built.launch(handle, arguments, kernel.writes))
+        np.testing.assert_allclose(output, wanted, rtol=1e-4, atol=1e-5, err_msg=candidate.text)
+        node.release(handle)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_rows_can_be_done_in_any_parts_and_order(node: NodeDevice, name: str) -> None:
+    kernel, target = task(name), WasmTarget()
+    arguments = make_arguments(kernel)
+    wanted = plain_run(kernel.function, arguments)
+    built = target.build(target.candidates(kernel.function, kernel.constants)[0].build())
+    handle = node.load(built.code)
+    rows = built.scalars[1]
+    launch = built.launch(handle, arguments, kernel.writes)
+    output = launch.arrays[-1]
+    for begin, end in ((rows // 2, rows), (0, rows // 2)):
+        arrays = (*launch.arrays[:-1], output)
+        part = type(launch)(handle, launch.entry, arrays, launch.writes, (begin, end))
+        (output,) = node.run(part)
+    np.testing.assert_allclose(output, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_numpy_agrees_with_the_plain_build(name: str) -> None:
+    kernel = task(name)
+    arguments = make_arguments(kernel)
+    (output,) = evaluate(kernel.function, arguments).values()
+    np.testing.assert_allclose(output, plain_run(kernel.function, arguments), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dense", "softmax", "layer-norm", "transpose", "gather"])
+def test_numpy_agrees_with_the_reference_interpreter(name: str) -> None:
+    from tvm import IRModule
+
+    kernel = task(name)
+    arguments = make_arguments(kernel)
+    (output,) = evaluate(kernel.function, arguments).values()
+    module = IRModule({"main": kernel.function.with_attr("global_symbol", "main")})
+    interpreted: list[Any] = [argument.copy() for argument in arguments]
+    compile_program(module).run(interpreted)
+    np.testing.assert_allclose(output, interpreted[-1], rtol=1e-5, atol=1e-5)
+
+
+def test_epilogues_are_fused_into_one_stage() -> None:
+    matmul = read_matmul(KERNELS["dense"]())
+    assert (matmul.rows, matmul.columns, matmul.depth) == (13, 21, 7)
+    assert matmul.has_heavy_epilogue and matmul.weight(frozenset({1})) == 1
+    assert matmul.weight(frozenset()) is None
+    assert len(inline(read_stages(KERNELS["tanh-add"]()), lambda stage: False).stages) == 1
+
+
+@pytest.mark.parametrize("name", ["softmax", "mean", "gather"])
+def test_what_is_no_matmul_is_not_taken_for_one(name: str) -> None:
+    with pytest.raises(NotStages):
+        read_matmul(KERNELS[name]())
+
+
+def test_tiles_fit_into_the_registers() -> None:
+    assert all(registers(rows, columns) <= REGISTERS for rows, columns in TILES)
+
+
+ERRORS: dict[str, tuple[Any, str, float]] = {
+    "exp": (np.exp, "relative", 3e-7),
+    "sigmoid": (lambda x: 1 / (1 + np.exp(-x)), "absolute", 3e-7),
+    "tanh": (np.tanh, "absolute", 5e-7),
+    "erf": (np.vectorize(math.erf), "absolute", 5e-7),
+    "log": (np.log, "relative", 4e-7),
+    "rsqrt": (lambda x: 1 / np.sqrt(x), "relative", 3e-7),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_functions_keep_the_error_that_is_stated(node: NodeDevice, name: str) -> None:
+    exact, kind, bound = ERRORS[name]
+    values = np.concatenate([np.linspace(-86.9, 88, 1 << 15), np.linspace(-3, 3, 1 << 15)]).astype(
+        np.float32
+    )
+    if name in ("log", "rsqrt"):
+        values = np.exp(values.astype(np.float64) / 1.1).astype(np.float32)
+    output = _apply(node, lambda x: approximate(getattr(tirx, name)(x)), values)
+    wanted = exact(values.astype(np.float64))
+    error = np.abs(output - wanted)
+    if kind == "relative":
+        error /= np.maximum(np.abs(wanted), 1e-3 if name == "log" else 1e-38)
+    assert error.max() <= bound
+
+
+def _apply(node: NodeDevice, function: Any, values: np.ndarray) -> np.ndarray:
+    source = emit.buffer("source", values.shape, "float32")
+    result = emit.buffer("result", values.shape, "float32")
+    row, lane = emit.index("row"), emit.index("lane")
+    place = row * 8 + lane
+    body = emit.loop(
+        lane, 8, emit.store(result, function(emit.load(source, place)), place), emit.VECTORIZED
+    )
+    made = emit.function([source, result], emit.loop(row, values.size // 8, body, emit.PARALLEL))
+    built = WasmTarget().build(Kernel(made))
+    handle = node.load(built.code)
+    return node.run(built.launch(handle, [values, np.zeros_like(values)], (1,)))[0]
