@@ -31,7 +31,7 @@ MatchBufferRegion = (
 )
 BufferType = type(tirx.decl_buffer((1,), "float32").ty)
 # `tirx.BufferLoad` is a plain function in 0.27; this is the class of the node that it makes.
-BufferLoad: type = type(tirx.BufferLoad(tirx.decl_buffer((1,), "float32"), [0]))
+BufferLoad: Any = type(tirx.BufferLoad(tirx.decl_buffer((1,), "float32"), [0]))
 
 # The intrinsic names under which 0.26 spells the operators that are nodes in 0.27.
 BITWISE_OPERATORS = {

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from jitweb.space.candidate import Candidate, Kernel
+from jitweb.space.candidate import Candidate, Kernel, Value
 from jitweb.space.matmul import Matmul, Tiling, build_matmul, read_matmul
 from jitweb.space.rows import Rows, build_rows, read_rows
 from jitweb.space.stages import NotStages
@@ -66,7 +66,7 @@ def _matmuls(matmul: Matmul, constants: frozenset[int]) -> Iterator[Candidate]:
             for pack in _packs(matmul, constants, order, columns):
                 for level in OPT_LEVELS:
                     tiling = Tiling(rows, columns, order, pack)
-                    point = {
+                    point: dict[str, Value] = {
                         "tile": f"{rows}x{columns}", "order": order, "pack": pack, "opt": level,
                     }  # fmt: skip
                     yield Candidate("matmul", point, _matmul(matmul, tiling, level))
