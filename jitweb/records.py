@@ -88,6 +88,11 @@ class Records:
             ) from None
 
     def _prepare(self) -> None:
+        with self._transaction():
+            self._migrate()
+        self._database.execute("pragma journal_mode = wal")
+
+    def _migrate(self) -> None:
         (version,) = self._database.execute("pragma user_version").fetchone()
         if version > VERSION:
             raise JitwebError(
@@ -98,10 +103,9 @@ class Records:
         (tables,) = self._database.execute("select count(*) from sqlite_master").fetchone()
         if tables:
             raise JitwebError(f"{self.path} is another program's database; name another file")
-        self._database.execute("pragma journal_mode = wal")
-        self._database.executescript(
-            f"begin exclusive; {SCHEMA} pragma user_version = {VERSION}; commit;"
-        )
+        for statement in SCHEMA.split(";"):
+            self._database.execute(statement)
+        self._database.execute(f"pragma user_version = {VERSION}")
 
     def close(self) -> None:
         self._database.close()

@@ -28,7 +28,7 @@ from jitweb.targets import Built, WebTarget
 BATCH = 3  # candidates timed at once, against the best so far
 TIMING_SECONDS = 0.06  # a candidate's share of a timing
 LONGEST_TIMING = 1.5
-BETTER = 0.99  # what a candidate must take, relative to the best, to replace it
+WORTHWHILE = 0.99  # an attempt that leaves more of the time than this brought nothing
 DISAPPOINTMENT = 0.6  # how much less an attempt is worth after one that brought nothing
 TOLERANCE = 1e-4  # of the output's scale
 
@@ -258,14 +258,22 @@ class Tuner:
             for handle in handles:
                 self.device.release(handle)
         self.measured += len(fresh)
-        if state.built is not None:
-            state.time = times[0]
-        state.attempts_for_nothing += 1
-        for (candidate, built), timing in zip(runners, times, strict=True):
+        # What the machine does meanwhile is not the candidates' doing: times of different races are
+        # made comparable by the best of the race before, which runs in both.
+        scale = 1.0
+        if state.built is not None and state.time is not None:
+            scale = state.time.min_ms / times[0].min_ms
+        before = state.time
+        for (candidate, built), raw in zip(runners, times, strict=True):
+            if built is state.built:
+                continue
+            timing = Timing(tuple(scale * sample for sample in raw.samples_ms))
             self._record(state.task, candidate, recorded.OK, timing)
-            if state.time is None or timing.min_ms < state.time.min_ms * BETTER:
+            if state.time is None or timing.min_ms < state.time.min_ms:
                 state.best, state.built, state.time = candidate, built, timing
-                state.attempts_for_nothing = 0
+        assert state.time is not None
+        brought = before is None or state.time.min_ms < WORTHWHILE * before.min_ms
+        state.attempts_for_nothing = 0 if brought else state.attempts_for_nothing + 1
 
     def _record(
         self, task: TaskInput, candidate: Candidate, status: str, timing: Timing | None

@@ -1,0 +1,126 @@
+"""Records are kept, shared between processes, and move as text; bad ones are refused by line."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jitweb.errors import JitwebError
+from jitweb.records import (
+    FAILED,
+    OK,
+    STATUSES,
+    DeviceSpeed,
+    Record,
+    Records,
+    device_key,
+    from_lines,
+    to_lines,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORD = Record("task", "wasm", "{}", "tvm 1", "rows width=4", OK, 1.5, 1.75)
+
+texts = st.text(max_size=20)
+times = st.floats(0, 1e6, allow_nan=False)
+measured = st.builds(Record, texts, texts, texts, texts, texts, st.just(OK), times, times)
+failed = st.builds(
+    Record, texts, texts, texts, texts, texts, st.sampled_from([s for s in STATUSES if s != OK])
+)
+
+
+@given(st.lists(measured | failed, max_size=5))
+def test_records_come_back_from_text(records: list[Record]) -> None:
+    assert list(from_lines(to_lines(records))) == records
+
+
+def test_the_fastest_comes_first_and_failures_last(tmp_path: Path) -> None:
+    slow = replace(RECORD, candidate="slow", min_ms=3.0)
+    bad = replace(RECORD, candidate="bad", status=FAILED, min_ms=None, median_ms=None)
+    other = replace(RECORD, device="other")
+    with Records(tmp_path / "r.sqlite3") as records:
+        assert records.add([bad, slow, RECORD, other]) == 4
+        assert records.of_task("task", "wasm", "{}", "tvm 1") == [RECORD, slow, bad]
+        records.add([replace(RECORD, min_ms=1.0)])
+        assert len(records.all()) == 4
+
+
+def test_a_device_keeps_its_speed(tmp_path: Path) -> None:
+    with Records(tmp_path / "r.sqlite3") as records:
+        assert records.speed("d") is None
+        records.set_speed("d", DeviceSpeed(50.0, 10.0, 0.01))
+    with Records(tmp_path / "r.sqlite3") as records:
+        assert records.speed("d") == DeviceSpeed(50.0, 10.0, 0.01)
+
+
+def test_equal_fingerprints_have_equal_keys() -> None:
+    assert device_key({"a": "1", "b": "2"}) == device_key({"b": "2", "a": "1"})
+    assert device_key({"a": "1"}) != device_key({"a": "2"})
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{", "[]", "{}", '{"task": 1}', *to_lines([replace(RECORD, min_ms=None)])]
+    + list(to_lines([replace(RECORD, status="fine")]))
+    + list(to_lines([replace(RECORD, status=FAILED)])),
+)
+def test_what_is_no_record_is_named_by_its_line(line: str) -> None:
+    with pytest.raises(JitwebError, match="line 2 is no record"):
+        list(from_lines([*to_lines([RECORD]), line]))
+
+
+def test_another_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "other.sqlite3"
+    database = sqlite3.connect(path)
+    database.execute("create table notes (text)")
+    database.close()
+    before = path.read_bytes()
+    with pytest.raises(JitwebError, match="another program"):
+        Records(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"hello, world" * 100])
+def test_a_file_that_is_no_database_is_refused_or_empty(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "r.sqlite3"
+    path.write_bytes(content)
+    if content:
+        with pytest.raises(JitwebError, match="--records"):
+            Records(path)
+    else:
+        Records(path).close()
+
+
+def test_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "r.sqlite3"
+    Records(path).close()
+    database = sqlite3.connect(path)
+    database.execute("pragma user_version = 99")
+    database.close()
+    with pytest.raises(JitwebError, match="newer"):
+        Records(path)
+
+
+def test_processes_may_write_at_once(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom dataclasses import replace\n"
+        "from tests.jitweb.test_records import RECORD\nfrom jitweb.records import Records\n"
+        "with Records(Path(sys.argv[1])) as records:\n"
+        "    for n in range(50):\n"
+        "        records.add([replace(RECORD, candidate=f'{sys.argv[2]} {n}')])\n"
+    )
+    path = tmp_path / "r.sqlite3"
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, str(path), name], cwd=ROOT)
+        for name in ("a", "b", "c")
+    ]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    with Records(path) as records:
+        assert len(records.all()) == 150
