@@ -6,13 +6,10 @@ known version. A kernel that hangs is ended with the process; the next call star
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import select
 import shutil
 import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +17,13 @@ from typing import Any
 import numpy as np
 
 from harness.devices.base import Closing, DeviceError, KernelFailed, KernelRefused, Launch, Timing
+from harness.devices.channel import Program, ProgramEnded
 
 SCRIPT = Path(__file__).with_name("node_device.mjs")
 # The optimising compiler from the first call on: what a kernel reaches after its warm-up anyway.
 FLAGS = ("--no-liftoff", "--no-wasm-lazy-compilation")
 START_SECONDS = 30.0
+TIMING_PATIENCE = 10.0
 DATA_START = 70_000  # above what a linked kernel may use for data and stack
 OLDEST = 22
 
@@ -61,10 +60,9 @@ class NodeDevice(Closing):
     kind = "node"
 
     def __init__(self) -> None:
-        self._node = find_node()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._program = Program([find_node(), *FLAGS, str(SCRIPT)])
         self._codes: dict[int, bytes] = {}
-        self._loaded: dict[int, int] = {}  # our handles to those of the process
+        self._loaded: dict[int, tuple[int, int]] = {}  # which start, and its process's own handle
         self._next = 1
 
     def fingerprint(self) -> dict[str, str]:
@@ -91,8 +89,8 @@ class NodeDevice(Closing):
 
     def release(self, handle: int) -> None:
         self._codes.pop(handle, None)
-        loaded = self._loaded.pop(handle, None)
-        if loaded is not None:
+        start, loaded = self._loaded.pop(handle, (0, 0))
+        if start == self._program.starts:
             self._ask({"do": "release", "handle": loaded}, (), START_SECONDS)
 
     def run(self, launch: Launch, timeout_s: float = 10.0) -> list[np.ndarray]:
@@ -111,18 +109,11 @@ class NodeDevice(Closing):
             "seconds": seconds,
         }
         arrays = [array for launch in launches for array in launch.arrays]
-        answer, _ = self._ask(request, arrays, 10.0 + 10 * seconds)
+        answer, _ = self._ask(request, arrays, TIMING_PATIENCE + 10 * seconds)
         return [Timing(tuple(samples)) for samples in answer["samples"]]
 
     def close(self) -> None:
-        process, self._process = self._process, None
-        self._loaded.clear()
-        if process is not None:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                if stream is not None:
-                    stream.close()
+        self._program.close()
 
     def _describe(self, launch: Launch) -> dict[str, Any]:
         return {
@@ -136,73 +127,27 @@ class NodeDevice(Closing):
 
     def _handle(self, handle: int) -> int:
         """The process's own handle; the code is loaded again if the process is a new one."""
-        if handle not in self._loaded:
+        start, loaded = self._loaded.get(handle, (0, 0))
+        if start == 0 or start != self._program.starts:
             code = np.frombuffer(self._codes[handle], np.uint8)
             answer, _ = self._ask({"do": "load"}, (code,), START_SECONDS)
-            self._loaded[handle] = answer["handle"]
-        return self._loaded[handle]
+            loaded = int(answer["handle"])
+            self._loaded[handle] = (self._program.starts, loaded)
+        return loaded
 
     def _ask(
         self, request: dict[str, Any], arrays: Sequence[np.ndarray], timeout_s: float
     ) -> tuple[dict[str, Any], list[bytes]]:
-        channel = self._channel()
-        contiguous = [np.ascontiguousarray(array) for array in arrays]
         try:
-            channel.send(request | {"sizes": [array.nbytes for array in contiguous]}, contiguous)
-            answer, parts = channel.receive(time.monotonic() + timeout_s)
-        except TimeoutError:
-            self.close()
-            raise KernelFailed(f"it was not done after {timeout_s:g} s") from None
-        except (BrokenPipeError, EOFError):
-            self.close()
-            raise KernelFailed("Node ended while it ran (out of memory?)") from None
+            answer, parts = self._program.ask(request, arrays, timeout_s)
+        except ProgramEnded as end:
+            self._loaded.clear()
+            raise KernelFailed(str(end)) from None
         if answer.get("error") == "refused":
             raise KernelRefused(answer["message"])
         if "error" in answer:
             raise KernelFailed(answer["message"])
         return answer, parts
-
-    def _channel(self) -> Channel:
-        if self._process is None:
-            self._process = subprocess.Popen(
-                [self._node, *FLAGS, str(SCRIPT)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
-        return Channel(self._process)
-
-
-class Channel:
-    """Messages to and from a process; see node_device.mjs for their form."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdin is not None and process.stdout is not None
-        self._input, self._output = process.stdin, process.stdout
-
-    def send(self, message: dict[str, Any], arrays: Sequence[np.ndarray]) -> None:
-        text = json.dumps(message).encode()
-        self._input.write(len(text).to_bytes(4, "little") + text)
-        for array in arrays:
-            self._input.write(array.tobytes())
-        self._input.flush()
-
-    def receive(self, deadline: float) -> tuple[dict[str, Any], list[bytes]]:
-        length = int.from_bytes(self._read(4, deadline), "little")
-        message = json.loads(self._read(length, deadline))
-        return message, [self._read(size, deadline) for size in message["sizes"]]
-
-    def _read(self, count: int, deadline: float) -> bytes:
-        content = bytearray()
-        while len(content) < count:
-            ready, _, _ = select.select([self._output], [], [], max(0, deadline - time.monotonic()))
-            if not ready:
-                raise TimeoutError
-            part = os.read(self._output.fileno(), count - len(content))
-            if not part:
-                raise EOFError
-            content += part
-        return bytes(content)
 
 
 def processor_name() -> str:

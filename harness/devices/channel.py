@@ -1,0 +1,114 @@
+"""A program that answers requests over its standard input and output, such as a script for Node.
+
+It is started when it is first asked, and ended when it doesn't answer in time; the next request
+starts another. channel.mjs is the other end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.devices.base import Closing
+
+
+class ProgramEnded(Exception):
+    """The program ended, or was ended as it did not answer in time; the message says which."""
+
+
+class Program(Closing):
+    """A command that takes requests. Not to be used by two threads at a time."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = list(command)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.starts = 0  # who keeps what only one process knows compares this
+
+    def ask(
+        self, request: dict[str, Any], arrays: Sequence[np.ndarray], timeout_s: float
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        """The answer and the arrays that came with it, as bytes.
+
+        Raises:
+            ProgramEnded: there is none.
+        """
+        process = self._started()
+        contiguous = [np.ascontiguousarray(array) for array in arrays]
+        try:
+            _send(process, request | {"sizes": [array.nbytes for array in contiguous]}, contiguous)
+            return _receive(process, time.monotonic() + timeout_s)
+        except TimeoutError:
+            self.close()
+            raise ProgramEnded(f"it was not done after {timeout_s:g} s") from None
+        except (BrokenPipeError, EOFError, ValueError):
+            self.close()
+            raise ProgramEnded("it ended while it ran (out of memory?)") from None
+        except BaseException:  # a message cut short would be taken for the beginning of the next
+            self.close()
+            raise
+
+    def close(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                try:
+                    stream.close()
+                except BrokenPipeError:
+                    pass
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for us alone: we end it
+            )
+            self.starts += 1
+        return self._process
+
+
+def _send(
+    process: subprocess.Popen[bytes], message: dict[str, Any], arrays: Sequence[np.ndarray]
+) -> None:
+    assert process.stdin is not None
+    text = json.dumps(message).encode()
+    process.stdin.write(len(text).to_bytes(4, "little") + text)
+    for array in arrays:
+        process.stdin.write(memoryview(array).cast("B") if array.size else b"")
+    process.stdin.flush()
+
+
+def _receive(
+    process: subprocess.Popen[bytes], deadline: float
+) -> tuple[dict[str, Any], list[bytes]]:
+    length = int.from_bytes(_read(process, 4, deadline), "little")
+    message = json.loads(_read(process, length, deadline))
+    return message, [_read(process, size, deadline) for size in message["sizes"]]
+
+
+def _read(process: subprocess.Popen[bytes], count: int, deadline: float) -> bytes:
+    assert process.stdout is not None
+    content = bytearray()
+    while len(content) < count:
+        left = max(0.0, deadline - time.monotonic())
+        ready, _, _ = select.select([process.stdout], [], [], left)
+        if not ready:
+            raise TimeoutError
+        part = os.read(process.stdout.fileno(), min(1 << 20, count - len(content)))
+        if not part:
+            raise EOFError
+        content += part
+    return bytes(content)

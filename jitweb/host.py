@@ -1,0 +1,104 @@
+"""A bundle at work for the command line: its own runtime, in Node, fed and measured from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.devices.base import Closing
+from harness.devices.channel import Program, ProgramEnded
+from harness.devices.node import find_node
+from jitweb.errors import JitwebError
+
+HOST = Path(__file__).parent / "web" / "host_node.mjs"
+LOAD_SECONDS = 120.0
+RUN_SECONDS = 120.0
+
+
+class BundleHost(Closing):
+    """A bundle loaded in Node."""
+
+    def __init__(self, folder: Path, target: str | None = None, threads: int = 1) -> None:
+        """Load it.
+
+        Raises:
+            JitwebError: it can't be, in the runtime's own words.
+            DeviceError: there is no Node.
+        """
+        import harness.devices
+
+        channel = Path(harness.devices.__file__).parent / "channel.mjs"
+        self._program = Program([find_node(), str(HOST), channel.resolve().as_uri()])
+        place = folder.resolve()
+        self.facts = self._ask(
+            {
+                "do": "load",
+                "runtime": (place / "runtime.mjs").as_uri(),
+                "url": place.as_uri() + "/",
+                "target": target,
+                "threads": threads,
+            },
+            {},
+            LOAD_SECONDS,
+        )[0]
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The model's outputs by name.
+
+        Raises:
+            JitwebError: an input is missing, or of another dtype or shape; or it failed.
+        """
+        _, parts = self._ask({"do": "run"}, inputs, RUN_SECONDS)
+        return {
+            output["name"]: np.frombuffer(part, output["dtype"]).reshape(output["shape"])
+            for output, part in zip(self.facts["outputs"], parts, strict=True)
+        }
+
+    def bench(self, inputs: Mapping[str, np.ndarray], seconds: float) -> dict[str, Any]:
+        """Milliseconds of the first run and of warm ones: `first_run_ms`, `samples`, `timings`."""
+        return self._ask({"do": "bench", "seconds": seconds}, inputs, RUN_SECONDS + 10 * seconds)[0]
+
+    def profile(self, inputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+        """Each call of a run: `task`, `kernel`, `kind`, `ms`."""
+        calls: list[dict[str, Any]] = self._ask({"do": "profile"}, inputs, RUN_SECONDS)[0]["calls"]
+        return calls
+
+    def close(self) -> None:
+        self._program.close()
+
+    def _ask(
+        self, request: dict[str, Any], inputs: Mapping[str, np.ndarray], timeout_s: float
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        arrays = [] if request["do"] == "load" else self._in_order(inputs)
+        try:
+            answer, parts = self._program.ask(request, arrays, timeout_s)
+        except ProgramEnded as end:
+            raise JitwebError(f"the model failed in Node: {end}") from None
+        if "error" in answer:
+            raise JitwebError(" ".join(str(answer["message"]).split()))
+        return answer, parts
+
+    def _in_order(self, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        wanted = {each["name"]: each for each in self.facts["inputs"]}
+        for name in inputs:
+            if name not in wanted:
+                raise JitwebError(f"the model has no input {name}; it has {', '.join(wanted)}")
+        arrays = []
+        for name, each in wanted.items():
+            if name not in inputs:
+                raise JitwebError(f"the input {name} is missing: {_describe(each)}")
+            array = np.asarray(inputs[name])
+            if array.shape != tuple(each["shape"]):
+                shape = "x".join(map(str, array.shape))
+                raise JitwebError(f"the input {name} is {shape}, and must be {_describe(each)}")
+            if not np.can_cast(array.dtype, each["dtype"], "same_kind"):
+                raise JitwebError(f"the input {name} is {array.dtype}, must be {_describe(each)}")
+            arrays.append(array.astype(each["dtype"]))
+        return arrays
+
+
+def _describe(tensor: Mapping[str, Any]) -> str:
+    return f"{tensor['dtype']} {'x'.join(map(str, tensor['shape']))}"

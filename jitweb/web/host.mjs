@@ -1,0 +1,86 @@
+// Runs a bundle for the command line: loads its own runtime, feeds it arrays, measures it.
+//
+// `Host` takes requests and gives answers, wherever it runs; host_node.mjs and host_browser.mjs carry
+// them from and to Python.
+
+const TYPES = {
+  float32: Float32Array, float64: Float64Array, int64: BigInt64Array, int32: Int32Array,
+  int16: Int16Array, int8: Int8Array, uint8: Uint8Array, bool: Uint8Array,
+};
+const STEADY = 0.02; // warm once three runs in a row are no faster than this share
+
+export class Host {
+  #model = null;
+
+  // Answer one request: [answer, arrays].
+  async handle(request, arrays) {
+    switch (request.do) {
+      case "load": return [await this.#load(request), []];
+      case "run": return this.#run(this.#inputs(arrays));
+      case "bench": return [await this.#bench(this.#inputs(arrays), request.seconds * 1000), []];
+      case "profile": return [await this.#profile(this.#inputs(arrays)), []];
+      default: throw new Error(`unknown request ${request.do}`);
+    }
+  }
+
+  async #load({ runtime, url, target, threads }) {
+    const started = performance.now();
+    const { load } = await import(runtime);
+    this.#model = await load(url, { target: target ?? undefined, threads });
+    const { inputs, outputs, device, timings, notes } = this.#model;
+    return {
+      inputs, outputs, device, timings, notes, target: this.#model.target,
+      threads: this.#model.threads, load_ms: performance.now() - started,
+    };
+  }
+
+  #inputs(arrays) {
+    const { inputs } = this.#model;
+    return Object.fromEntries(
+      inputs.map(({ name, dtype }, i) => {
+        const copy = arrays[i].slice(); // aligned
+        return [name, new TYPES[dtype](copy.buffer, copy.byteOffset, copy.byteLength / TYPES[dtype].BYTES_PER_ELEMENT)];
+      }),
+    );
+  }
+
+  async #run(inputs) {
+    const results = await this.#model.run(inputs);
+    const arrays = this.#model.outputs.map(({ name }) => {
+      const { buffer, byteOffset, byteLength } = results[name];
+      return new Uint8Array(buffer, byteOffset, byteLength);
+    });
+    return [{}, arrays];
+  }
+
+  // Milliseconds of each run after the model is warm; the first one's apart.
+  async #bench(inputs, budgetMs) {
+    const start = performance.now();
+    const once = async () => {
+      const begin = performance.now();
+      await this.#model.run(inputs);
+      return performance.now() - begin;
+    };
+    const first = await once();
+    let best = Infinity;
+    for (let calm = 0; calm < 3 && performance.now() - start < budgetMs / 2; ) {
+      const took = await once();
+      calm = took < best * (1 - STEADY) ? 0 : calm + 1;
+      best = Math.min(best, took);
+    }
+    const samples = [];
+    do samples.push(await once());
+    while (performance.now() - start < budgetMs || samples.length < 3);
+    return { first_run_ms: first, samples, timings: this.#model.timings };
+  }
+
+  async #profile(inputs) {
+    await this.#model.run(inputs);
+    let best = null;
+    for (let round = 0; round < 5; round++) {
+      const calls = await this.#model.profile(inputs);
+      best = best ? best.map((call, i) => (calls[i].ms < call.ms ? calls[i] : call)) : calls;
+    }
+    return { calls: best };
+  }
+}
