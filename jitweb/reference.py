@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import tvm
 
 from harness import compat
-from jitweb.space.stages import Stage, read_stages
+from jitweb.space.stages import NotStages, Stage, read_stages
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -64,6 +65,36 @@ def evaluate(function: Any, arguments: Sequence[np.ndarray]) -> dict[int, np.nda
         if any(parameter.same_as(output) for output in equations.outputs):
             outputs[position] = held[parameter]
     return outputs
+
+
+def run_function(
+    function: Any, inputs: Sequence[np.ndarray], dtype: Any = None
+) -> list[np.ndarray]:
+    """The outputs of a function for its inputs, in the dtypes of its parameters (or in `dtype`).
+
+    By NumPy; by TVM's plain build where NumPy is not taught how.
+    """
+    written = list(function.params)[len(inputs) :]
+    outputs = [
+        np.zeros([int(extent) for extent in buffer.ty.shape], str(buffer.ty.dtype))
+        for buffer in written
+    ]
+    try:
+        found = evaluate(function, [*inputs, *outputs])
+        results = [found[len(inputs) + number] for number in range(len(outputs))]
+    except (NotStages, NotEvaluable):
+        results = run_plainly(function, [*inputs, *outputs])[len(inputs) :]
+    kinds = [dtype or output.dtype for output in outputs]
+    with np.errstate(all="ignore"):
+        return [result.astype(kind) for result, kind in zip(results, kinds, strict=True)]
+
+
+def run_plainly(function: Any, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """All arguments after TVM's own plain build of the function ran on copies of them."""
+    tensors = [tvm.runtime.tensor(np.ascontiguousarray(argument)) for argument in arguments]
+    module = tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
+    tvm.compile(module, target="llvm")["main"](*tensors)
+    return [tensor.numpy() for tensor in tensors]
 
 
 def _evaluate_stage(stage: Stage, held: dict[Any, np.ndarray]) -> np.ndarray:

@@ -20,7 +20,7 @@ import tvm
 from harness.devices.base import Device, DeviceError, KernelFailed, KernelRefused, Timing
 from jitweb import records as recorded
 from jitweb.records import DeviceSpeed, Record, Records
-from jitweb.reference import NotEvaluable, evaluate
+from jitweb.reference import NotEvaluable, evaluate, run_plainly
 from jitweb.space.candidate import Candidate
 from jitweb.space.stages import NotStages
 from jitweb.targets import Built, WebTarget
@@ -313,10 +313,8 @@ def expected_outputs(task: TaskInput, arguments: list[np.ndarray]) -> dict[int, 
     try:
         return evaluate(task.function, arguments)
     except (NotStages, NotEvaluable):
-        copies = [tvm.runtime.tensor(argument) for argument in arguments]
-        module = tvm.IRModule({"main": task.function.with_attr("global_symbol", "main")})
-        tvm.compile(module, target="llvm")["main"](*copies)
-        return {position: copies[position].numpy() for position in task.writes}
+        results = run_plainly(task.function, arguments)
+        return {position: results[position] for position in task.writes}
 
 
 def _complaint(

@@ -1,0 +1,252 @@
+"""The bundle: what is shipped. A folder with the plan, kernels, weights, runtime and page.
+
+It is written aside and moved into its place, so that a bundle is there whole or not at all. Every
+file but the plan has its size and SHA-256 in the plan, which the runtime checks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.targets.wasm import WasmOptions, build_object
+from harness.wasm.linker import MAX_PAGES, link
+from jitweb.errors import JitwebError
+from jitweb.plan import Call, Plan, Weight
+from jitweb.tune import TaskState
+
+FORMAT = 1
+PLAN = "plan.json"
+WEIGHTS = "weights.safetensors"
+CHECK = "check.safetensors"
+CHECKED = 4096  # elements of an output that are kept to verify it by
+WASM_VARIANTS = {"relaxed": True, "simd128": False}
+
+
+@dataclass(frozen=True)
+class Section:
+    """One target's part of a bundle: its place in the plan, its files, and the weights it reads."""
+
+    plan: dict[str, Any]
+    files: dict[str, bytes]
+    weights: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Check:
+    """Inputs of a model and what it should give for them, from a run elsewhere."""
+
+    inputs: Mapping[str, np.ndarray]
+    outputs: Mapping[str, np.ndarray]
+    source: str  # who computed the outputs, e.g. "onnx.reference 1.19"
+
+
+def wasm_section(
+    plan: Plan, states: Mapping[str, TaskState], weights: Mapping[str, np.ndarray], lowered: Any
+) -> Section:
+    """The WebAssembly part: a module with relaxed and one with plain SIMD, of the same kernels.
+
+    `lowered` gives a task's state as (lowered function, rows).
+    """
+    names = {key: f"k{number}" for number, key in enumerate(states)}
+    parts = {key: lowered(state) for key, state in states.items()}
+    modules, flags, files, linked = {}, {}, {}, None
+    for variant, relaxed in WASM_VARIANTS.items():
+        objects = [
+            build_object({names[key]: parts[key][0]}, WasmOptions(relaxed, parts[key][2].opt_level))
+            for key in states
+        ]
+        linked = link(objects)
+        modules[variant] = f"kernels.{variant}.wasm"
+        flags[variant] = linked.memory_flag
+        files[modules[variant]] = linked.content
+    assert linked is not None
+    used: dict[str, np.ndarray] = {}
+    calls = [
+        {
+            "task": call.task,
+            "kernel": names[call.task],
+            "args": _arguments(call, parts[call.task][2].packings, weights, used),
+            "rows": parts[call.task][1],
+        }
+        for call in plan.calls
+    ]
+    section = {
+        "modules": modules,
+        "memory_flag": flags,
+        "stack_pointer": linked.stack_pointer,
+        "static_end": linked.static_end,
+        "max_pages": MAX_PAGES,
+        "calls": calls,
+        "candidates": {key: state.best.text for key, state in states.items()},
+    }
+    return Section(section, files, used)
+
+
+def _arguments(
+    call: Call, packings: Any, weights: Mapping[str, np.ndarray], used: dict[str, np.ndarray]
+) -> list[dict[str, Any]]:
+    """The call's arguments for the plan; weights are laid out as the kernel wants them."""
+    by_position = {packing.position: packing for packing in packings}
+    arguments: list[dict[str, Any]] = []
+    for position, operand in enumerate(call.args):
+        if not isinstance(operand, Weight):
+            arguments.append({"slot": operand.index})
+            continue
+        name, packing = operand.name, by_position.get(position)
+        if packing is not None:
+            name = f"{name}.{packing.name}"
+        if name not in used:
+            weight = weights[operand.name]
+            used[name] = weight if packing is None else packing.apply(weight)
+        arguments.append({"weight": name})
+    return arguments
+
+
+def write_bundle(
+    out: Path, plan: Plan, sections: Mapping[str, Section], check: Check | None
+) -> dict[str, int]:
+    """Write the bundle; gives the bytes of each of its files.
+
+    Raises:
+        JitwebError: the folder holds something else, or can't be written.
+    """
+    refuse_foreign(out)
+    aside = out.parent / f".{out.name}.{os.getpid()}"
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        _write_files(aside, plan, sections, check)
+        sizes = {path.name: path.stat().st_size for path in sorted(aside.iterdir())}
+        _move_into_place(aside, out)
+    except OSError as error:
+        raise JitwebError(f"{out} can't be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return sizes
+
+
+def refuse_foreign(out: Path) -> None:
+    """Raises: JitwebError, if the folder is there and is neither empty nor a bundle."""
+    if out.is_symlink() and not out.exists():
+        raise JitwebError(f"{out} is a link to nothing; name another folder with -o")
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise JitwebError(f"{out} is a file; name a folder with -o")
+    if any(out.iterdir()) and not (out / PLAN).is_file():
+        raise JitwebError(f"{out} holds other files and no bundle; name a new folder with -o")
+
+
+def _write_files(
+    folder: Path, plan: Plan, sections: Mapping[str, Section], check: Check | None
+) -> None:
+    from safetensors.numpy import save_file
+
+    weights = {name: array for part in sections.values() for name, array in part.weights.items()}
+    save_file(
+        {name: np.ascontiguousarray(array) for name, array in weights.items()}, folder / WEIGHTS
+    )
+    for section in sections.values():
+        for name, content in section.files.items():
+            (folder / name).write_bytes(content)
+    if check is not None:
+        save_file(_sample(check), folder / CHECK, {"source": check.source})
+    for entry in resources.files("jitweb.web").iterdir():
+        if (
+            entry.is_file()
+            and not entry.name.startswith(("_", "host"))
+            and entry.name != "__init__.py"
+        ):
+            (folder / entry.name).write_bytes(entry.read_bytes())
+    package = {
+        "name": re.sub(r"[^a-z0-9-]+", "-", plan.model.lower()).strip("-") or "model",
+        "version": "0.0.0",
+        "private": True,
+        "type": "module",
+        "main": "runtime.mjs",
+        "types": "runtime.d.ts",
+    }
+    (folder / "package.json").write_text(json.dumps(package, indent=2) + "\n")
+    listing = {
+        path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)}
+        for path in sorted(folder.iterdir())
+    }
+    whole = {
+        "format": FORMAT,
+        "model": plan.model,
+        **plan.to_json(),
+        "files": listing,
+        "targets": {name: section.plan for name, section in sections.items()},
+    }
+    (folder / PLAN).write_text(json.dumps(whole, separators=(",", ":")) + "\n")
+
+
+def _sample(check: Check) -> dict[str, np.ndarray]:
+    """Inputs whole; of each output some elements, spread evenly, and their places."""
+    arrays = {f"input.{name}": np.ascontiguousarray(array) for name, array in check.inputs.items()}
+    for name, array in check.outputs.items():
+        flat = np.ascontiguousarray(array).reshape(-1)
+        places = np.unique(np.linspace(0, flat.size - 1, CHECKED).astype(np.int64))
+        arrays[f"output.{name}"] = flat[places]
+        arrays[f"places.{name}"] = places
+        arrays[f"scale.{name}"] = np.array([np.abs(flat).max()], np.float64)
+    return arrays
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _move_into_place(aside: Path, out: Path) -> None:
+    if not out.exists():
+        aside.rename(out)
+        return
+    real = Path(os.path.realpath(out))
+    old = real.parent / f".{real.name}.{os.getpid()}.old"
+    real.rename(old)
+    try:
+        aside.rename(real)
+    except OSError:
+        old.rename(real)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """A bundle's plan, its files checked for presence and size.
+
+    Raises:
+        JitwebError: it is no bundle, of a newer format, or incomplete.
+    """
+    try:
+        plan = json.loads((folder / PLAN).read_text())
+        if not isinstance(plan, dict) or not isinstance(plan.get("files"), dict):
+            raise ValueError("it is not a plan")
+    except FileNotFoundError:
+        raise JitwebError(f"{folder} is no bundle: it has no {PLAN}") from None
+    except (OSError, ValueError) as error:
+        raise JitwebError(f"{folder / PLAN} can't be read: {error}") from None
+    if plan.get("format") != FORMAT:
+        raise JitwebError(f"{folder} is of another format than this jitweb's; tune the model again")
+    return plan
+
+
+def changed_files(folder: Path, plan: Mapping[str, Any]) -> list[str]:
+    """The bundle's files that are missing or not as they were written."""
+    return [
+        name
+        for name, facts in plan["files"].items()
+        if not (folder / name).is_file() or _digest(folder / name) != facts["sha256"]
+    ]

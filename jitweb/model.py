@@ -1,0 +1,296 @@
+"""The importer: an ONNX model as a static plan of kernel calls over slots of memory.
+
+    ONNX --(TVM's frontend, legalisation, fusion)--> calls --> plan
+
+After TVM's own work three things are left to do: kernels of constants alone are computed once, pure
+reshapes become other names for the same memory, and every activation gets a slot that is free while
+it lives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import compat
+from jitweb.errors import JitwebError
+from jitweb.kinds import describe
+from jitweb.onnx_file import graph_inputs, read_onnx
+from jitweb.plan import Call, Operand, Plan, Slot, Task, Tensor, Weight
+from jitweb.reference import run_function
+from jitweb.relax_graph import Graph, KernelCall, Value, import_graph
+from jitweb.space.emit import shape_of
+from jitweb.space.stages import NotStages, inline, read_stages
+
+ALIGNMENT = 256  # what WebGPU asks of the offset of a binding, and enough for any vector
+ONNX_DTYPES = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64"}
+
+
+@dataclass(frozen=True)
+class ImportedModel:
+    """A plan, the PrimFunc of each task, and the weights by name."""
+
+    plan: Plan
+    functions: Mapping[str, Any]
+    weights: Mapping[str, np.ndarray]
+
+
+def import_model(path: Path, shapes: Mapping[str, Sequence[int]] | None = None) -> ImportedModel:
+    """Import an ONNX file; `shapes` fixes symbolic inputs by name.
+
+    Raises:
+        JitwebError: the file or the model can't be used; the message says how to mend it.
+    """
+    model = read_onnx(path, shapes or {})
+    graph = _without_reshapes(_folded(import_graph(model)))
+    boundary = (
+        [(value.name, value.type.tensor_type.elem_type) for value in graph_inputs(model)],
+        [(value.name, value.type.tensor_type.elem_type) for value in model.graph.output],
+    )
+    return _Planner(path.stem, graph, boundary).imported()
+
+
+def _folded(graph: Graph) -> Graph:
+    """The graph with the results of calls on constants alone as constants."""
+    known: dict[Value, Value] = {}
+    calls = []
+    for call in graph.calls:
+        inputs = tuple(known.get(value, value) for value in call.inputs)
+        if all(value.array is not None for value in inputs):
+            arrays = [value.array for value in inputs if value.array is not None]
+            for output, array in zip(
+                call.outputs, run_function(call.function, arrays), strict=True
+            ):
+                known[output] = replace(output, array=array)
+        else:
+            calls.append(replace(call, inputs=inputs))
+    return replace(graph, calls=tuple(calls), outputs=_replaced(graph.outputs, known))
+
+
+def _without_reshapes(graph: Graph) -> Graph:
+    """The graph with what a reshape gives replaced by what it takes.
+
+    A reshape stays where an output of the model would become an input, a constant, or the same
+    memory as another output.
+    """
+    same: dict[Value, Value] = {}
+    taken: set[Value] = set(graph.inputs)
+    calls = []
+    for call in graph.calls:
+        call = replace(call, inputs=_replaced(call.inputs, same))
+        if not _is_reshape(call) or (
+            call.outputs[0] in graph.outputs
+            and (call.inputs[0] in taken or call.inputs[0] in graph.outputs)
+        ):
+            calls.append(call)
+            continue
+        same[call.outputs[0]] = call.inputs[0]
+        if call.outputs[0] in graph.outputs:
+            taken.add(call.inputs[0])
+    return replace(graph, calls=tuple(calls), outputs=_replaced(graph.outputs, same))
+
+
+def _replaced(values: tuple[Value, ...], table: Mapping[Value, Value]) -> tuple[Value, ...]:
+    return tuple(table.get(value, value) for value in values)
+
+
+def _is_reshape(call: KernelCall) -> bool:
+    """Whether a kernel only copies every element to the same place of the flat array."""
+    if len(call.inputs) != 1 or len(call.outputs) != 1:
+        return False
+    source, result = call.inputs[0], call.outputs[0]
+    if source.dtype != result.dtype or source.bytes != result.bytes or source.array is not None:
+        return False
+    try:
+        equations = inline(read_stages(call.function), lambda stage: False)
+    except NotStages:
+        return False
+    if len(equations.stages) != 1 or not isinstance(equations.stages[0].value, compat.BufferLoad):
+        return False
+    if source.dtype == "bool":
+        return False
+    flat = np.arange(int(np.prod(source.shape, dtype=np.int64)), dtype=np.int64)
+    (copied,) = run_function(call.function, [flat.reshape(source.shape)], dtype=np.int64)
+    return bool(np.array_equal(copied.reshape(-1), flat))
+
+
+class _Planner:
+    """Gives every value its place, and every kernel its task."""
+
+    def __init__(
+        self, name: str, graph: Graph, boundary: tuple[list[tuple[str, int]], list[tuple[str, int]]]
+    ) -> None:
+        self.name, self.graph = name, graph
+        self.boundary = boundary
+        self.slots: list[int] = []
+        self.places: dict[Value, int] = {}
+        self.names: dict[Value, str] = {}
+        self.weights: dict[str, np.ndarray] = {}
+        self._by_content: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self.functions: dict[str, Any] = {}
+        self._keys: dict[Any, str] = {}
+
+    def imported(self) -> ImportedModel:
+        graph = self.graph
+        if any(value.array is not None for value in graph.outputs):
+            raise JitwebError("an output of the model is a constant; remove it from the model")
+        for value in dict.fromkeys((*graph.inputs, *graph.outputs)):
+            self.places[value] = self._new_slot(value.bytes)
+        keys = [self._key(call) for call in graph.calls]
+        calls = self._place_calls(keys)
+        plan = Plan(
+            self.name,
+            self._tensors(self.boundary[0], graph.inputs),
+            self._tensors(self.boundary[1], graph.outputs),
+            tuple(self.slots),
+            calls,
+            self._tasks(keys, calls),
+        )
+        return ImportedModel(plan, self.functions, self.weights)
+
+    def _tensors(
+        self, boundary: list[tuple[str, int]], values: tuple[Value, ...]
+    ) -> tuple[Tensor, ...]:
+        tensors = []
+        for (name, kind), value in zip(boundary, values, strict=True):
+            dtype = ONNX_DTYPES.get(kind)
+            if dtype is None or value.dtype not in ("float32", "int32", "bool"):
+                raise JitwebError(
+                    f"{name} is of a type that is not supported (ONNX type {kind}); "
+                    "use float32, int32, int64 or bool"
+                )
+            tensors.append(Tensor(name, dtype, value.dtype, value.shape, self.places[value]))
+        return tuple(tensors)
+
+    def _new_slot(self, size: int) -> int:
+        self.slots.append(_aligned(size))
+        return len(self.slots) - 1
+
+    def _place_calls(self, keys: list[str]) -> tuple[Call, ...]:
+        """The calls with every operand in its place; a slot is free once nothing reads it."""
+        last_read: dict[Value, int] = {}
+        for number, call in enumerate(self.graph.calls):
+            for value in call.inputs:
+                last_read[value] = number
+        kept = set(self.graph.inputs) | set(self.graph.outputs)
+        free: list[int] = []
+        calls = []
+        for number, (key, call) in enumerate(zip(keys, self.graph.calls, strict=True)):
+            for value in call.outputs:
+                if value not in self.places:
+                    self.places[value] = self._take(free, value.bytes)
+            operands = tuple(self._operand(value) for value in (*call.inputs, *call.outputs))
+            calls.append(Call(key, operands))
+            for value in dict.fromkeys((*call.inputs, *call.outputs)):
+                is_done = last_read.get(value, number) == number
+                if is_done and value.array is None and value not in kept:
+                    free.append(self.places[value])
+        return tuple(calls)
+
+    def _take(self, free: list[int], size: int) -> int:
+        """A free slot: the smallest that is large enough, else the largest, made larger."""
+        size = _aligned(size)
+        if not free:
+            return self._new_slot(size)
+        fitting = [slot for slot in free if self.slots[slot] >= size]
+        if fitting:
+            slot = min(fitting, key=lambda each: self.slots[each])
+        else:
+            slot = max(free, key=lambda each: self.slots[each])
+            self.slots[slot] = size
+        free.remove(slot)
+        return slot
+
+    def _operand(self, value: Value) -> Operand:
+        if value.array is None:
+            return Slot(self.places[value])
+        if value not in self.names:
+            array = np.ascontiguousarray(value.array).reshape(value.array.shape)  # 0-d too
+            digest = hashlib.sha1(array.data).digest()
+            content = (str(array.dtype), array.shape, digest)
+            if content not in self._by_content:
+                name = f"w{len(self.weights)}"
+                self._by_content[content] = name
+                self.weights[name] = array
+            self.names[value] = self._by_content[content]
+        return Weight(self.names[value])
+
+    def _key(self, call: KernelCall) -> str:
+        """The task's key: equal for functions that are equal but for names."""
+        if call.function not in self._keys:
+            key = f"{compat.structural_hash(call.function) & (1 << 64) - 1:016x}"
+            self._keys[call.function] = key
+            self.functions.setdefault(key, call.function)
+        return self._keys[call.function]
+
+    def _tasks(self, keys: list[str], calls: tuple[Call, ...]) -> dict[str, Task]:
+        tasks: dict[str, Task] = {}
+        for key, call, kernel in zip(keys, calls, self.graph.calls, strict=True):
+            constants = frozenset(
+                position for position, each in enumerate(call.args) if isinstance(each, Weight)
+            )
+            if key in tasks:
+                task = tasks[key]
+                tasks[key] = replace(
+                    task, sites=task.sites + 1, constants=task.constants & constants
+                )
+                continue
+            values = (*kernel.inputs, *kernel.outputs)
+            facts = describe(self.functions[key], [value.bytes for value in values])
+            tasks[key] = Task(
+                key,
+                kernel.name,
+                facts.kind,
+                facts.flops,
+                facts.bytes,
+                1,
+                # As the kernel sees them: a reshape may lie between.
+                tuple(shape_of(parameter) for parameter in self.functions[key].params),
+                tuple(range(len(kernel.inputs), len(values))),
+                constants,
+            )
+        return tasks
+
+
+def _aligned(size: int) -> int:
+    return -(-max(size, 4) // ALIGNMENT) * ALIGNMENT
+
+
+def run_plan(model: ImportedModel, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What the plan makes of these inputs, every kernel evaluated by NumPy: see reference.py.
+
+    It works on the slots as the runtime does, so that a slot reused too early shows.
+    """
+    plan = model.plan
+    slots: list[np.ndarray] = [np.zeros(size, np.uint8) for size in plan.slots]
+    shapes = {key: task.shapes for key, task in plan.tasks.items()}
+    for tensor in plan.inputs:
+        stored = np.asarray(inputs[tensor.name]).astype(tensor.stored)
+        slots[tensor.slot][: stored.nbytes] = stored.reshape(-1).view(np.uint8)
+    for call in plan.calls:
+        function = model.functions[call.task]
+        parameters = list(function.params)
+        arguments = []
+        for operand, shape, parameter in zip(call.args, shapes[call.task], parameters, strict=True):
+            if isinstance(operand, Weight):
+                arguments.append(model.weights[operand.name])
+            else:
+                dtype = np.dtype(str(parameter.ty.dtype))
+                count = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+                arguments.append(slots[operand.index][:count].view(dtype).reshape(shape))
+        writes = plan.tasks[call.task].writes
+        results = run_function(function, arguments[: writes[0]])
+        for position, result in zip(writes, results, strict=True):
+            arguments[position][...] = result
+    outputs = {}
+    for tensor in plan.outputs:
+        dtype = np.dtype(tensor.stored)
+        count = int(np.prod(tensor.shape, dtype=np.int64)) * dtype.itemsize
+        held = slots[tensor.slot][:count].view(dtype).reshape(tensor.shape)
+        outputs[tensor.name] = held.astype(tensor.dtype)
+    return outputs

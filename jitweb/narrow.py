@@ -1,0 +1,163 @@
+"""int64 becomes int32: WGSL has no 64-bit integers, and vectors hold twice as many of 32 bits.
+
+A pass over kernels: parameters, buffers, loop variables, constants and all arithmetic. Constants
+that do not fit saturate, as the greatest int64 is how ONNX says "to the end". What the user passes
+stays int64; the runtime refuses values that int32 doesn't hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from tvm import tirx
+
+from harness import compat
+
+WIDE, NARROW = "int64", "int32"
+LIMITS = np.iinfo(np.int32)
+
+
+class NotNarrowable(ValueError):
+    """A node that the pass does not know."""
+
+
+def narrow_function(function: Any) -> Any:
+    """The PrimFunc with every int64 made int32.
+
+    Raises:
+        NotNarrowable: it holds a node that the pass does not know.
+    """
+    narrowing = _Narrowing()
+    parameters = [narrowing.variable(parameter) for parameter in function.params]
+    body = narrowing.statement(function.body)
+    narrowed = tirx.PrimFunc(parameters, body)
+    for name, value in (function.attrs or {}).items():
+        narrowed = narrowed.with_attr(name, value)
+    return narrowed
+
+
+def narrow_array(array: np.ndarray) -> np.ndarray:
+    """An int64 array as int32, saturated; any other as it is."""
+    if array.dtype != np.int64:
+        return array
+    return np.clip(array, LIMITS.min, LIMITS.max).astype(np.int32)
+
+
+def narrow_dtype(dtype: str) -> str:
+    return NARROW if dtype == WIDE else dtype
+
+
+class _Narrowing:
+    def __init__(self) -> None:
+        self._variables: dict[Any, Any] = {}
+
+    def variable(self, var: Any) -> Any:
+        """The variable or buffer that stands for this one."""
+        if var not in self._variables:
+            self._variables[var] = self._renewed(var)
+        return self._variables[var]
+
+    def _renewed(self, var: Any) -> Any:
+        if compat.is_buffer(var):
+            shape = [self.expression(extent) for extent in var.ty.shape]
+            dtype, scope = narrow_dtype(str(var.ty.dtype)), str(var.ty.storage_scope)
+            return tirx.decl_buffer(shape, dtype, name=var.name, scope=scope)
+        return tirx.Var(var.name, narrow_dtype(compat.dtype_of(var)))
+
+    def expression(self, node: Any) -> Any:
+        kind = compat.type_key(node)
+        if isinstance(node, compat.Var):
+            return self.variable(node)
+        if kind == "IntImm":
+            if compat.dtype_of(node) != WIDE:
+                return node
+            return tirx.IntImm(NARROW, max(LIMITS.min, min(LIMITS.max, int(node))))
+        if kind in ("FloatImm", "StringImm"):
+            return node
+        if hasattr(node, "a") and hasattr(node, "b"):
+            return type(node)(self.expression(node.a), self.expression(node.b))
+        if kind == "Not":
+            return tirx.Not(self.expression(node.a))
+        if kind == "Cast":
+            return self.expression(node.value).astype(narrow_dtype(compat.dtype_of(node)))
+        if kind == "Select":
+            parts = (node.condition, node.true_value, node.false_value)
+            return tirx.Select(*(self.expression(part) for part in parts))
+        if kind == "BufferLoad":
+            buffer = self.variable(compat.load_buffer(node))
+            return tirx.BufferLoad(buffer, self._all(node.indices))
+        if kind == "Call":
+            return self._call(node)
+        raise NotNarrowable(f"a node of the kind {kind}")
+
+    def _all(self, nodes: Sequence[Any]) -> list[Any]:
+        return [self.expression(node) for node in nodes]
+
+    def _call(self, node: Any) -> Any:
+        arguments = self._all(node.args)
+        name = str(getattr(node.op, "name", ""))
+        if name == "tirx.if_then_else":
+            return tirx.if_then_else(*arguments)
+        if compat.dtype_of(node) == WIDE:
+            return tirx.call_intrin(NARROW, name, *arguments)
+        return tirx.call_intrin(compat.dtype_of(node), name, *arguments)
+
+    def statement(self, node: Any) -> Any:
+        kind = compat.type_key(node)
+        if kind == "SeqStmt":
+            return tirx.SeqStmt([self.statement(each) for each in node.seq])
+        if kind == "For":
+            return tirx.For(
+                self.variable(node.loop_var),
+                self.expression(node.min),
+                self.expression(node.extent),
+                node.kind,
+                self.statement(node.body),
+            )
+        if kind == "BufferStore":
+            return tirx.BufferStore(
+                self.variable(node.buffer), self.expression(node.value), self._all(node.indices)
+            )
+        if kind == "IfThenElse":
+            other = None if node.else_case is None else self.statement(node.else_case)
+            condition = self.expression(node.condition)
+            return tirx.IfThenElse(condition, self.statement(node.then_case), other)
+        if kind == "SBlockRealize":
+            return compat.SBlockRealize(
+                self._all(node.iter_values),
+                self.expression(node.predicate),
+                self._block(node.block),
+            )
+        raise NotNarrowable(f"a statement of the kind {kind}")
+
+    def _block(self, block: Any) -> Any:
+        if block.match_buffers:
+            raise NotNarrowable("a block with matched buffers")
+        iter_vars = [
+            tirx.IterVar(self._range(each.dom), self.variable(each.var), int(each.iter_type))
+            for each in block.iter_vars
+        ]
+        return compat.SBlock(
+            iter_vars,
+            [self._region(region) for region in block.reads],
+            [self._region(region) for region in block.writes],
+            block.name_hint,
+            self.statement(block.body),
+            None if block.init is None else self.statement(block.init),
+            [self.variable(buffer) for buffer in block.alloc_buffers],
+            [],
+            {},
+        )
+
+    def _range(self, extent: Any) -> Any:
+        return compat.Range.from_min_extent(
+            self.expression(extent.min), self.expression(extent.extent)
+        )
+
+    def _region(self, region: Any) -> Any:
+        buffer = region.source if hasattr(region, "source") else region.buffer
+        return tirx.BufferRegion(
+            self.variable(buffer), [self._range(extent) for extent in region.region]
+        )

@@ -1,0 +1,169 @@
+"""Reading an ONNX file: everything that can be wrong with one, said before TVM sees it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from jitweb.errors import JitwebError
+
+NEWEST_OPSET = 20
+MOST_WEIGHT_BYTES = 4 << 30  # what a 32-bit memory addresses
+CONTROL_FLOW = ("If", "Loop", "Scan")
+
+
+def read_onnx(path: Path, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProto:
+    """The model with its external data, and every input of a static shape.
+
+    Raises:
+        JitwebError: it is missing, damaged, too large, refers to files elsewhere, or lacks shapes.
+    """
+    model = _parse(path)
+    _check_external(model, path.parent)
+    try:
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        raise JitwebError(f"{path}: its external data can't be read: {_line(error)}") from None
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        raise JitwebError(f"{path} is no valid ONNX model: {_line(error)}") from None
+    except ValueError:
+        pass  # too large for the checker, which takes 2 GiB at most
+    _check_opset(model, path)
+    fix_shapes(model, shapes)
+    return model
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _parse(path: Path) -> onnx.ModelProto:
+    try:
+        if path.is_dir():
+            raise JitwebError(f"{path} is a folder; name the .onnx file")
+        model = onnx.load(str(path), load_external_data=False)
+    except FileNotFoundError:
+        raise JitwebError(f"{path} does not exist") from None
+    except OSError as error:
+        raise JitwebError(f"{path} can't be read: {error.strerror}") from None
+    except JitwebError:
+        raise
+    except Exception as error:  # protobuf's DecodeError, which has no public home
+        raise JitwebError(f"{path} is no ONNX file, or is damaged: {_line(error)}") from None
+    if not model.graph.node or not model.graph.output:
+        raise JitwebError(f"{path} is no ONNX model, or is damaged: its graph is empty")
+    return model
+
+
+def _check_external(model: onnx.ModelProto, folder: Path) -> None:
+    root, total = Path(os.path.realpath(folder)), 0
+    for tensor in model.graph.initializer:
+        total += tensor.ByteSize()
+        if tensor.data_location != onnx.TensorProto.EXTERNAL:
+            continue
+        facts = {entry.key: entry.value for entry in tensor.external_data}
+        location = facts.get("location", "")
+        real = Path(os.path.realpath(root / location))
+        if not location or Path(location).is_absolute() or not real.is_relative_to(root):
+            raise JitwebError(
+                f"the weight {tensor.name} lies outside of the model's folder ({location}); "
+                "put its file beside the model"
+            )
+        if not real.is_file():
+            raise JitwebError(f"the weights' file {location} is missing beside the model")
+        total += int(facts.get("length") or real.stat().st_size)
+    if total > MOST_WEIGHT_BYTES:
+        raise JitwebError(
+            f"the weights are {total / (1 << 30):.1f} GiB, and WebAssembly's memory ends at 4 GiB; "
+            "use a smaller model"
+        )
+
+
+def _check_opset(model: onnx.ModelProto, path: Path) -> None:
+    for opset in model.opset_import:
+        if opset.domain in ("", "ai.onnx") and opset.version > NEWEST_OPSET:
+            raise JitwebError(
+                f"{path} is of opset {opset.version}; export it with opset {NEWEST_OPSET} or less"
+            )
+
+
+def fix_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> None:
+    """Give inputs the shapes that are asked for.
+
+    Raises:
+        JitwebError: a shape is for no input or doesn't fit it, or an input remains symbolic.
+    """
+    inputs = {value.name: value for value in graph_inputs(model)}
+    for name in shapes:
+        if name not in inputs:
+            raise JitwebError(f"--shape {name}: the model's inputs are {', '.join(inputs)}")
+    for name, value in inputs.items():
+        dimensions = value.type.tensor_type.shape.dim
+        if name in shapes:
+            wanted = list(shapes[name])
+            fits = len(wanted) == len(dimensions) and all(
+                not dimension.HasField("dim_value") or dimension.dim_value == extent
+                for dimension, extent in zip(dimensions, wanted, strict=True)
+            )
+            if not fits:
+                asked = "x".join(map(str, wanted))
+                raise JitwebError(f"--shape {name}={asked} does not fit {_shape_text(value)}")
+            for dimension, extent in zip(dimensions, wanted, strict=True):
+                dimension.dim_value = extent
+    open_inputs = [value for value in inputs.values() if not _is_static(value)]
+    if open_inputs:
+        example = " ".join(f"--shape {value.name}={_example(value)}" for value in open_inputs)
+        listing = ", ".join(_shape_text(value) for value in open_inputs)
+        raise JitwebError(f"fix the shapes of {listing}, for example: {example}")
+    if shapes:
+        del model.graph.value_info[:]  # they may still hold the symbols
+
+
+def graph_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """The inputs that the user passes."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in weights]
+
+
+def _is_static(value: onnx.ValueInfoProto) -> bool:
+    kind = value.type.tensor_type
+    return kind.HasField("shape") and all(
+        dimension.HasField("dim_value") and dimension.dim_value > 0 for dimension in kind.shape.dim
+    )
+
+
+def _shape_text(value: onnx.ValueInfoProto) -> str:
+    named = "x".join(
+        str(dimension.dim_value) if dimension.HasField("dim_value") else dimension.dim_param or "?"
+        for dimension in value.type.tensor_type.shape.dim
+    )
+    return f"{value.name} ({named})"
+
+
+def _example(value: onnx.ValueInfoProto) -> str:
+    sizes = [
+        str(dimension.dim_value)
+        if dimension.HasField("dim_value") and dimension.dim_value > 0
+        else ("1" if axis == 0 else "128")
+        for axis, dimension in enumerate(value.type.tensor_type.shape.dim)
+    ]
+    return "x".join(sizes)
+
+
+def unsupported(model: onnx.ModelProto, supported: Mapping[str, Any]) -> list[str]:
+    """Operators that can't be imported, each with the names of the nodes that are of it."""
+    found: dict[str, list[str]] = {}
+    for node in model.graph.node:
+        is_known = node.op_type in supported or node.op_type == "Constant"
+        if not is_known or node.op_type in CONTROL_FLOW:
+            found.setdefault(node.op_type, []).append(node.name or node.output[0])
+    return [
+        f"{operator} ({', '.join(names[:5])}{', …' if len(names) > 5 else ''})"
+        for operator, names in found.items()
+    ]

@@ -1,0 +1,105 @@
+"""The plan: what a model does, as a list of kernel calls over numbered slots of memory.
+
+The importer makes it, the tuner fills in kernels, the bundle writes it, the runtime follows it. It
+knows nothing of TVM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of the model.
+
+    `dtype` is what the user passes, `stored` what kernels read: int64 is stored as int32.
+    """
+
+    name: str
+    dtype: str
+    stored: str
+    shape: tuple[int, ...]
+    slot: int
+
+
+@dataclass(frozen=True)
+class Slot:
+    """An operand that is an activation: the slot's number."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Weight:
+    """An operand that is constant: the weight's name."""
+
+    name: str
+
+
+Operand = Slot | Weight
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a task's kernel; operands in the order of its parameters."""
+
+    task: str
+    args: tuple[Operand, ...]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A distinct kernel. `flops` and `bytes` are of one call, `shapes` those of its parameters."""
+
+    key: str
+    name: str
+    kind: str
+    flops: float
+    bytes: float
+    sites: int
+    shapes: tuple[tuple[int, ...], ...]
+    writes: tuple[int, ...]
+    constants: frozenset[int]  # parameters that are weights at every call
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model: its boundary, the bytes of each slot, the calls in order, and their tasks by key."""
+
+    model: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    slots: tuple[int, ...]
+    calls: tuple[Call, ...]
+    tasks: Mapping[str, Task]
+
+    def to_json(self) -> dict[str, Any]:
+        """What of the plan is the same for every target, as plan.json holds it."""
+        return {
+            "inputs": [_boundary(tensor) for tensor in self.inputs],
+            "outputs": [_boundary(tensor) for tensor in self.outputs],
+            "slots": list(self.slots),
+            "tasks": {
+                task.key: {
+                    "kind": task.kind,
+                    "name": task.name,
+                    "flops": task.flops,
+                    "bytes": task.bytes,
+                    "sites": task.sites,
+                }
+                for task in self.tasks.values()
+            },
+        }
+
+
+def _boundary(tensor: Tensor) -> dict[str, Any]:
+    return {
+        "name": tensor.name,
+        "dtype": tensor.dtype,
+        "stored": tensor.stored,
+        "shape": list(tensor.shape),
+        "slot": tensor.slot,
+    }
