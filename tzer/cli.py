@@ -6,8 +6,6 @@ Reading commands never import TVM, and everything heavy is imported where it is 
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import re
 import sys
@@ -17,58 +15,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.command_line import (
+    Duration,
+    Names,
+    Place,
+    as_json,
+    print_json,
+    run,
+    write_whole,
+)
 from tzer import __version__
 
 if TYPE_CHECKING:
     from corpus.store import Finding, Store
     from tzer.options import CampaignOptions
 
-WRONG_USE = 2
-UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 DEFAULT_TIME = "10m"
 STRATEGIES = ("joint", "random-pass", "ir-only", "general-only", "no-coverage")
 
 
-class Duration(click.ParamType):
-    """A time such as 90s, 10m, 8h or 1h30m, in seconds."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        if isinstance(value, float):
-            return value
-        parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", value.strip().lower())
-        if not parts or not any(parts.groups()):
-            self.fail(f"{value!r} is no time; give one such as 90s, 10m, 8h or 1h30m", param, ctx)
-        scaled = zip(parts.groups(), UNITS.values(), strict=True)
-        seconds = sum(int(part or 0) * scale for part, scale in scaled)
-        if seconds <= 0:
-            self.fail("the time must be more than nothing", param, ctx)
-        return seconds
-
-
-class Names(click.ParamType):
-    """Several names, separated by commas; the option may also be given several times."""
-
-    name = "names"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-class Place(click.Path):
-    """A path, which is not empty: that would be the folder one happens to be in."""
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        if not os.fspath(value):
-            self.fail("the path is empty; name one", param, ctx)
-        return super().convert(value, param, ctx)
-
-
 folder = click.argument("directory", metavar="DIR", type=Place(path_type=Path))
-as_json = click.option("--json", "json_output", is_flag=True, help="Print one JSON value.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -178,7 +144,7 @@ def fuzz(
 
             stats = _campaign(options, store, on_progress)
         if json_output:
-            _print_json(stats)
+            print_json(stats)
         else:
             _print_end(out, store, stats)
 
@@ -227,7 +193,7 @@ def stats(directory: Path, json_output: bool) -> None:
     with Store.open(directory) as store:
         values = store.stats()
     if json_output:
-        _print_json(values)
+        print_json(values)
         return
     findings = values.pop("findings")
     for name, value in values.items():
@@ -248,7 +214,7 @@ def findings(directory: Path, unconfirmed: bool, json_output: bool) -> None:
     with Store.open(directory) as store:
         found = store.findings(unconfirmed=unconfirmed)
     if json_output:
-        _print_json([finding.summary() for finding in found])
+        print_json([finding.summary() for finding in found])
     elif not found:
         click.echo("nothing found yet")
     else:
@@ -359,27 +325,12 @@ def repro(directory: Path, identity: str, output: Path | None) -> None:
         click.echo(text, nl=False)
         return
     try:
-        _write(output, text.encode("utf-8", "backslashreplace"))
+        write_whole(output, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise ValueError(
             f"{output} can't be written: {error.strerror}; give another file with -o"
         ) from None
     click.echo(f"{output}: exits 1 where the bug shows", err=True)
-
-
-def _write(output: Path, content: bytes) -> None:
-    """Write a file whole or not at all; a device or a pipe is written to and stays what it is."""
-    real = Path(os.path.realpath(output))
-    if real.exists() and not real.is_file():
-        real.write_bytes(content)
-        return
-    aside = real.with_name(f".tzer.{os.getpid()}")
-    try:
-        aside.write_bytes(content)
-        aside.replace(real)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
 
 
 def _reproducer(finding: Finding, *, printable: bool) -> str:
@@ -398,41 +349,9 @@ def doctor(json_output: bool) -> None:
     raise SystemExit(examine(TZER_CHECKS, json_output=json_output))
 
 
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, sort_keys=True))
-
-
 def main() -> None:
     """Run a command; what the user can mend is one line and exit status 2."""
-    _open_closed_streams()
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a finding may hold what no terminal can show
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        cli(standalone_mode=False, prog_name="tzer")
-    except click.exceptions.Exit as ending:
-        raise SystemExit(ending.exit_code) from None
-    except click.ClickException as error:
-        _fail(error.format_message())
-    except (click.Abort, KeyboardInterrupt):
-        raise SystemExit(130) from None
-    except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        raise SystemExit(0) from None
-    except Exception as error:
-        if not _is_users(error):
-            raise
-        _fail(str(error))
-
-
-def _open_closed_streams() -> None:
-    """Let what was closed (`>&-`) lead nowhere, and not to the next file that is opened."""
-    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            if nowhere != descriptor:
-                os.dup2(nowhere, descriptor)
-                os.close(nowhere)
-            setattr(sys, name, open(descriptor, "w" if descriptor else "r", closefd=False))
+    run(cli, "tzer", _is_users)
 
 
 def _is_users(error: Exception) -> bool:
@@ -442,8 +361,3 @@ def _is_users(error: Exception) -> bool:
     names = ("CaseError", "CampaignError", "SandboxError", "ElfError", "Refused")
     users = isinstance(error, (StoreError, OSError)) or type(error).__name__ in names
     return users or (type(error) is ValueError and "\n" not in str(error))
-
-
-def _fail(message: str) -> None:
-    click.echo(f"tzer: {' '.join(message.splitlines())}", err=True)
-    raise SystemExit(WRONG_USE)

@@ -87,7 +87,7 @@ def _send(
     text = json.dumps(message).encode()
     process.stdin.write(len(text).to_bytes(4, "little") + text)
     for array in arrays:
-        process.stdin.write(memoryview(array).cast("B") if array.size else b"")
+        process.stdin.write(array.data.cast("B") if array.size else b"")
     process.stdin.flush()
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tvm
 from tvm import te, tirx, topi
 
+from jitweb.reference import run_plainly
 from jitweb.tune import TaskInput
 
 Shape = Sequence[int]
@@ -121,8 +121,4 @@ def task(name: str, *, key: str | None = None, sites: int = 1) -> TaskInput:
 
 def plain_run(function: Any, arguments: Sequence[np.ndarray]) -> np.ndarray:
     """The last parameter after TVM's own plain build ran."""
-    tensors = [tvm.runtime.tensor(argument) for argument in arguments]
-    module = tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
-    tvm.compile(module, target="llvm")["main"](*tensors)
-    result: np.ndarray = tensors[-1].numpy()
-    return result
+    return run_plainly(function, arguments)[-1]

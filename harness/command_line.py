@@ -1,0 +1,123 @@
+"""What the commands of both tools share: types of options, output, and how a command ends.
+
+A command ends with 0, with 1 where what was looked for was found, and with 2 and one line on
+standard error where the user can mend what is wrong: never with a traceback for that.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+WRONG_USE = 2
+INTERRUPTED = 130
+UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+
+as_json = click.option("--json", "json_output", is_flag=True, help="Print one JSON value.")
+
+
+class Duration(click.ParamType):
+    """A time such as 90s, 10m, 8h or 1h30m, in seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        if isinstance(value, float):
+            return value
+        parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", value.strip().lower())
+        if not parts or not any(parts.groups()):
+            self.fail(f"{value!r} is no time; give one such as 90s, 10m, 8h or 1h30m", param, ctx)
+        scaled = zip(parts.groups(), UNITS.values(), strict=True)
+        seconds = sum(int(part or 0) * scale for part, scale in scaled)
+        if seconds <= 0:
+            self.fail("the time must be more than nothing", param, ctx)
+        return seconds
+
+
+class Names(click.ParamType):
+    """Several names, separated by commas; the option may also be given several times."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+class Place(click.Path):
+    """A path, which is not empty: that would be the folder one happens to be in."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if not os.fspath(value):
+            self.fail("the path is empty; name one", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, sort_keys=True))
+
+
+def write_whole(output: Path, content: bytes) -> None:
+    """Write a file whole or not at all; a device or a pipe is written to and stays what it is.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    real = Path(os.path.realpath(output))
+    if real.exists() and not real.is_file():
+        real.write_bytes(content)
+        return
+    aside = real.with_name(f".{real.name[:64]}.{os.getpid()}")
+    try:
+        aside.write_bytes(content)
+        aside.replace(real)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def run(command: click.Command, name: str, is_users: Callable[[Exception], bool]) -> None:
+    """Run a tool's command, named `name`. `is_users` tells errors that the user can mend."""
+    _open_closed_streams()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a result may hold what no terminal can show
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        command(standalone_mode=False, prog_name=name)
+    except click.exceptions.Exit as ending:
+        raise SystemExit(ending.exit_code) from None
+    except click.ClickException as error:
+        _fail(name, error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise SystemExit(0) from None
+    except Exception as error:
+        if not is_users(error):
+            raise
+        _fail(name, str(error))
+
+
+def _open_closed_streams() -> None:
+    """Let what was closed (`>&-`) lead nowhere, and not to the next file that is opened."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != descriptor:
+                os.dup2(nowhere, descriptor)
+                os.close(nowhere)
+            setattr(sys, name, open(descriptor, "w" if descriptor else "r", closefd=False))
+
+
+def _fail(name: str, message: str) -> None:
+    click.echo(f"{name}: {' '.join(message.splitlines())}", err=True)
+    raise SystemExit(WRONG_USE)
