@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -22,7 +22,9 @@ import numpy as np
 from harness.targets.wasm import WasmOptions, build_object
 from harness.wasm.linker import MAX_PAGES, link
 from jitweb.errors import JitwebError
+from jitweb.model import ImportedModel
 from jitweb.plan import Call, Plan, Weight
+from jitweb.targets import Built, WebTarget
 from jitweb.tune import TaskState
 
 FORMAT = 1
@@ -30,6 +32,7 @@ PLAN = "plan.json"
 WEIGHTS = "weights.safetensors"
 CHECK = "check.safetensors"
 CHECKED = 4096  # elements of an output that are kept to verify it by
+NOT_SHIPPED = ("_", ".", "host")  # what the command line alone uses
 WASM_VARIANTS = {"relaxed": True, "simd128": False}
 
 
@@ -51,46 +54,55 @@ class Check:
     source: str  # who computed the outputs, e.g. "onnx.reference 1.19"
 
 
-def wasm_section(
-    plan: Plan, states: Mapping[str, TaskState], weights: Mapping[str, np.ndarray], lowered: Any
+def section(
+    name: str, target: WebTarget, model: ImportedModel, states: Mapping[str, TaskState]
 ) -> Section:
-    """The WebAssembly part: a module with relaxed and one with plain SIMD, of the same kernels.
+    """One target's part of the bundle, of the best candidate of each task."""
+    built = {}
+    for key, state in states.items():
+        built[key] = state.built or target.build(state.best.build())
+    chosen = {key: state.best.text for key, state in states.items()}
+    part = SECTIONS[name](model, built)
+    return Section(part.plan | {"candidates": chosen}, part.files, part.weights)
 
-    `lowered` gives a task's state as (lowered function, rows).
-    """
-    names = {key: f"k{number}" for number, key in enumerate(states)}
-    parts = {key: lowered(state) for key, state in states.items()}
-    modules, flags, files, linked = {}, {}, {}, None
+
+def wasm_section(model: ImportedModel, built: Mapping[str, Built]) -> Section:
+    """The WebAssembly part: a module with relaxed and one with plain SIMD, of the same kernels."""
+    names = {key: f"k{number}" for number, key in enumerate(built)}
+    modules, flags, files = {}, {}, {}
     for variant, relaxed in WASM_VARIANTS.items():
         objects = [
-            build_object({names[key]: parts[key][0]}, WasmOptions(relaxed, parts[key][2].opt_level))
-            for key in states
+            build_object({names[key]: each.lowered}, WasmOptions(relaxed, each.kernel.opt_level))
+            for key, each in built.items()
         ]
         linked = link(objects)
         modules[variant] = f"kernels.{variant}.wasm"
         flags[variant] = linked.memory_flag
         files[modules[variant]] = linked.content
-    assert linked is not None
     used: dict[str, np.ndarray] = {}
     calls = [
         {
             "task": call.task,
             "kernel": names[call.task],
-            "args": _arguments(call, parts[call.task][2].packings, weights, used),
-            "rows": parts[call.task][1],
+            "args": _arguments(call, built[call.task].kernel.packings, model.weights, used),
+            "rows": built[call.task].scalars[1],
         }
-        for call in plan.calls
+        for call in model.plan.calls
     ]
-    section = {
+    plan = {
         "modules": modules,
         "memory_flag": flags,
         "stack_pointer": linked.stack_pointer,
         "static_end": linked.static_end,
         "max_pages": MAX_PAGES,
         "calls": calls,
-        "candidates": {key: state.best.text for key, state in states.items()},
     }
-    return Section(section, files, used)
+    return Section(plan, files, used)
+
+
+SECTIONS: dict[str, Callable[[ImportedModel, Mapping[str, Built]], Section]] = {
+    "wasm": wasm_section,
+}
 
 
 def _arguments(
@@ -187,7 +199,7 @@ def _write_files(
         "model": plan.model,
         **plan.to_json(),
         "files": listing,
-        "targets": {name: section.plan for name, section in sections.items()},
+        "targets": {name: part.plan for name, part in sections.items()},
     }
     (folder / PLAN).write_text(json.dumps(whole, separators=(",", ":")) + "\n")
 

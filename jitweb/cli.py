@@ -1,31 +1,430 @@
-"""The commands of jitweb. Only `doctor` is there yet; the others come with the tuner itself."""
+"""The commands of jitweb.
+
+Everything heavy is imported where it is used: `--help` and `records` are to answer at once.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from harness.doctor import JITWEB_CHECKS
-from harness.doctor import doctor as run_doctor
+from harness.command_line import Duration, Names, Place, as_json, print_json, run, write_whole
+from jitweb.errors import JitwebError
+
+if TYPE_CHECKING:
+    from harness.devices.base import Device
+    from jitweb.tune import Progress
+    from jitweb.workflow import Report
+
+TARGET_NAMES = ("wasm", "webgpu")
+DEVICES = ("auto", "node", "browser", "wgpu", "none")
+# The device that tunes a target where none is named.
+USUAL_DEVICE = {"wasm": "node", "webgpu": "browser"}
+FAILED_CHECK = 1
+TOLERANCE = 1e-4
+
+bundle_folder = click.argument("folder", metavar="OUT", type=Place(path_type=Path))
+records_option = click.option(
+    "--records",
+    "records_path",
+    type=Place(path_type=Path),
+    help="The records' file. [$JITWEB_RECORDS, else the user's cache]",
+)
+target_option = click.option(
+    "--target",
+    type=click.Choice(TARGET_NAMES),
+    help="Which of the bundle's targets. [the faster one]",
+)
+
+
+class Shape(click.ParamType):
+    """NAME=1x128: the shape of one input."""
+
+    name = "NAME=1x128"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, tuple[int, ...]]:
+        if isinstance(value, tuple):
+            return value
+        name, _, text = value.rpartition("=")
+        sizes = text.split("x") if text else []
+        if not name or not all(size.isdecimal() and int(size) > 0 for size in sizes):
+            self.fail(f"{value!r} is no shape; give one such as input_ids=1x128", param, ctx)
+        return name, tuple(int(size) for size in sizes)
+
+
+shape_option = click.option(
+    "--shape", "shapes", type=Shape(), multiple=True, help="Fix an input's shape; for each input."
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tzer", prog_name="jitweb")
-def main() -> None:
-    """Make transformer models fast in a browser.
+def cli() -> None:
+    """Make transformer models fast in a browser."""
 
-    This release only says what works on this machine (jitweb doctor). Importing, tuning, verifying
-    and serving models is planned and not there yet; docs/how-it-works.md says what stands.
+
+@cli.command()
+@click.argument("model", metavar="MODEL.onnx", type=Place(path_type=Path))
+@click.option("--target", "targets", type=Names(), default=("wasm",), help="wasm, webgpu, or both.")
+@shape_option
+@click.option("--device", type=click.Choice(DEVICES), default="auto", help="Where to measure.")
+@click.option("--budget", type=Duration(), default=30.0, help="How long to tune. [30s]")
+@click.option("--retune", is_flag=True, help="Measure again what the records know.")
+@records_option
+@click.option("-o", "--out", type=Place(path_type=Path), default=Path("out"), show_default=True)
+@as_json
+def tune(
+    model: Path,
+    targets: tuple[str, ...],
+    shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    device: str,
+    budget: float,
+    retune: bool,
+    records_path: Path | None,
+    out: Path,
+    json_output: bool,
+) -> None:
+    """Tune a model's kernels and write a bundle that runs in browsers and in Node."""
+    unknown = [name for name in targets if name not in TARGET_NAMES]
+    if unknown or not targets:
+        raise click.BadParameter("the targets are wasm and webgpu", param_hint="--target")
+    from jitweb.records import Records, default_path
+    from jitweb.workflow import Options, tune_model
+
+    options = Options(model, out, tuple(dict.fromkeys(targets)), dict(shapes), budget, retune)
+    with Records(records_path or default_path()) as records, _devices(device) as device_for:
+        with _progress() as show:
+            report = tune_model(
+                options,
+                device_for,
+                records,
+                on_import=lambda imported: click.echo(
+                    f"{imported.plan.model}: {len(imported.plan.calls)} calls of "
+                    f"{len(imported.plan.tasks)} kernels",
+                    err=True,
+                ),
+                on_progress=show,
+                on_wrong=lambda task, candidate, message: click.echo(
+                    f"set aside: {task.name}, {candidate.text}: {message}", err=True
+                ),
+            )
+    if json_output:
+        print_json(report.to_json())
+        return
+    _tell(report)
+
+
+@contextmanager
+def _devices(wanted: str) -> Iterator[Any]:
+    """A function from a target's name to the device that measures it."""
+    opened: dict[str, Device] = {}
+
+    def device_for(target: str) -> Device | None:
+        kind = USUAL_DEVICE[target] if wanted == "auto" else wanted
+        if kind == "none":
+            return None
+        if target == "webgpu" and kind == "node":
+            raise JitwebError("Node has no WebGPU; use --device browser, wgpu or none")
+        if target == "wasm" and kind == "wgpu":
+            raise JitwebError("wgpu runs no WebAssembly; use --device node, browser or none")
+        if kind not in opened:
+            from jitweb.devices import open_device
+
+            opened[kind] = open_device(kind)
+        return opened[kind]
+
+    try:
+        yield device_for
+    finally:
+        for device in opened.values():
+            device.close()
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A function that shows the tuner's progress: a live line in a terminal, else now and then."""
+    if not sys.stderr.isatty():
+        yield _plain_progress()
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
+        yield lambda target, progress: live.update(_line(target, progress), refresh=True)
+
+
+def _plain_progress() -> Any:
+    shown = -10.0
+
+    def show(target: str, progress: Progress) -> None:
+        nonlocal shown
+        if progress.elapsed_s >= shown + 10 or progress.left == 0:
+            shown = progress.elapsed_s
+            click.echo(_line(target, progress), err=True)
+
+    return show
+
+
+def _line(target: str, progress: Progress) -> str:
+    best = "…" if progress.latency_ms is None else f"{progress.latency_ms:.2f} ms"
+    budget = f" of {progress.budget_s:.0f}" if progress.budget_s else ""
+    return (
+        f"{target}  {progress.elapsed_s:.0f}{budget} s  best {best}  "
+        f"{progress.tried} tried, {progress.left} left  {progress.task[:40]}"
+    )
+
+
+def _tell(report: Report) -> None:
+    told = report.to_json()
+    for name, part in told["targets"].items():
+        if part["latency_ms"] is None:
+            click.echo(f"{name}: nothing measured; kernels by the space's static order")
+        else:
+            click.echo(f"{name}: {part['latency_ms']['min']:.2f} ms in kernels")
+        for row in part["kernels"]:
+            click.echo(_kernel_line(row))
+    size = told["bundle_bytes"] / 1e6
+    click.echo(f"tuned in {told['tuning_s']:.1f} s, imported in {told['import_s']:.1f} s")
+    click.echo(f"{report.options.out}: {size:.1f} MB. Next: jitweb verify {report.options.out}")
+
+
+def _kernel_line(row: dict[str, Any]) -> str:
+    if row["ms"] is None:
+        return f"  {row['sites']:4}x {'':>10}  {row['kind']:15} {row['candidate']}"
+    rate = f"{row['gflops']:6.1f} GFLOP/s" if row["gflops"] >= 0.05 else " " * 14
+    share = " " * 4 if row["share"] is None else f"{row['share']:4.0%}"
+    return (
+        f"  {row['sites']:4}x {row['ms']:8.4f} ms {share}  {rate}  "
+        f"{row['kind']:15} {row['candidate']}"
+    )
+
+
+@cli.command()
+@click.argument("model", metavar="MODEL.onnx", type=Place(path_type=Path))
+@shape_option
+@as_json
+def inspect(
+    model: Path, shapes: tuple[tuple[str, tuple[int, ...]], ...], json_output: bool
+) -> None:
+    """Show a model's kernels: kind, shapes, call sites, operations, bytes, share of the work."""
+    from jitweb.model import import_model
+
+    plan = import_model(model, dict(shapes)).plan
+    total = sum(task.flops * task.sites for task in plan.tasks.values()) or 1.0
+    rows: list[dict[str, Any]] = [
+        {
+            "task": task.key,
+            "name": task.name,
+            "kind": task.kind,
+            "shapes": [list(shape) for shape in task.shapes],
+            "sites": task.sites,
+            "flops": task.flops,
+            "bytes": task.bytes,
+            "share": task.flops * task.sites / total,
+        }
+        for task in sorted(plan.tasks.values(), key=lambda each: -each.flops * each.sites)
+    ]
+    if json_output:
+        print_json({"model": plan.model, "calls": len(plan.calls), "tasks": rows})
+        return
+    for tensor in (*plan.inputs, *plan.outputs):
+        role = "input " if tensor in plan.inputs else "output"
+        click.echo(f"{role} {tensor.name}  {tensor.dtype} {_shape(tensor.shape)}")
+    click.echo(f"{len(plan.calls)} calls of {len(rows)} kernels, {total / 1e9:.2f} GFLOP")
+    for row in rows:
+        shapes_text = " ".join(_shape(shape) for shape in row["shapes"])
+        click.echo(
+            f"{row['share']:5.1%} {row['sites']:4}x {row['flops'] / 1e6:9.2f} MFLOP "
+            f"{row['bytes'] / 1e6:8.2f} MB  {row['kind']:15} {shapes_text}"
+        )
+
+
+def _shape(shape: Any) -> str:
+    return "x".join(map(str, shape)) or "scalar"
+
+
+@cli.command()
+@bundle_folder
+@target_option
+@as_json
+def verify(folder: Path, target: str | None, json_output: bool) -> None:
+    """Check a bundle's files, and its results against the reference that tuning kept.
+
+    Exits 1 where a file was changed or a result is wrong.
     """
+    from jitweb.verify import verify_bundle
+
+    found = verify_bundle(folder, target, TOLERANCE)
+    if json_output:
+        print_json(found.to_json())
+    else:
+        for line in found.lines():
+            click.echo(line)
+    raise SystemExit(0 if found.is_right else FAILED_CHECK)
 
 
-@main.command()
-@click.option("--json", "json_output", is_flag=True, help="Print one JSON value.")
+@cli.command("run")
+@bundle_folder
+@click.option("--input", "inputs", type=Place(path_type=Path), required=True, help="An .npz file.")
+@click.option("-o", "--output", type=Place(path_type=Path), required=True, help="An .npz file.")
+@target_option
+@click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True)
+def run_bundle(folder: Path, inputs: Path, output: Path, target: str | None, threads: int) -> None:
+    """Run a bundle on inputs from an .npz file, one array for each input."""
+    import io
+
+    import numpy as np
+
+    from jitweb.bundle import read_plan
+    from jitweb.hosts import open_host
+
+    try:
+        with np.load(inputs, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, AttributeError) as error:
+        raise JitwebError(
+            f"{inputs} can't be read as .npz ({error}); write it with numpy.savez"
+        ) from None
+    plan = read_plan(folder)
+    with open_host(folder, plan, target, threads) as host:
+        results = host.run(arrays)
+    content = io.BytesIO()
+    np.savez(content, **results)  # type: ignore[arg-type]
+    try:
+        write_whole(output, content.getvalue())
+    except OSError as error:
+        raise JitwebError(f"{output} can't be written: {error.strerror}") from None
+    for name, array in results.items():
+        click.echo(f"{name}  {array.dtype} {_shape(array.shape)}", err=True)
+
+
+@cli.command()
+@bundle_folder
+@target_option
+@click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option("--time", "seconds", type=Duration(), default=5.0, help="How long. [5s]")
+@as_json
+def bench(
+    folder: Path, target: str | None, threads: int, seconds: float, json_output: bool
+) -> None:
+    """Measure a bundle end to end: first result, warm latency, and each kernel's part."""
+    from jitweb.bench import bench_bundle
+
+    told = bench_bundle(folder, target, threads, seconds)
+    if json_output:
+        print_json(told)
+        return
+    latency = told["latency_ms"]
+    click.echo(f"{told['target']} on {_device_text(told['device'])}, {told['threads']} thread(s)")
+    click.echo(f"latency       {latency['min']:.2f} ms (median {latency['median']:.2f})")
+    click.echo(f"first result  {told['first_result_ms']:.0f} ms")
+    for row in told["kernels"][:20]:
+        click.echo(
+            f"  {row['ms']:9.3f} ms {row['share']:4.0%}  {row['sites']:3}x {row['kind']:15} "
+            f"{row['name'][:50]}"
+        )
+
+
+def _device_text(device: Any) -> str:
+    return ", ".join(str(part) for part in device.values()) if isinstance(device, dict) else device
+
+
+@cli.command()
+@bundle_folder
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+def serve(folder: Path, port: int, host: str) -> None:
+    """Serve a bundle's page, with the headers that threads need."""
+    from jitweb.bundle import read_plan
+    from jitweb.serve import serve_forever  # type: ignore[import-not-found]
+
+    read_plan(folder)
+    serve_forever(folder, port, host)
+
+
+@cli.group()
+def records() -> None:
+    """What was measured: list it, or move it between machines."""
+
+
+@records.command("ls")
+@records_option
+@as_json
+def list_records(records_path: Path | None, json_output: bool) -> None:
+    """List the records."""
+    from dataclasses import asdict
+
+    from jitweb.records import Records, default_path
+
+    with Records(records_path or default_path()) as database:
+        found = database.all()
+    if json_output:
+        print_json([asdict(record) for record in found])
+        return
+    for record in found:
+        taken = f"{record.min_ms:10.4f} ms" if record.min_ms is not None else f"{record.status:>13}"
+        click.echo(f"{record.target:6} {record.task} {taken}  {record.candidate}")
+    tasks = len({(record.task, record.target, record.device) for record in found})
+    click.echo(f"{len(found)} records of {tasks} kernels", err=True)
+
+
+@records.command("export")
+@click.argument("output", metavar="FILE", type=Place(path_type=Path))
+@records_option
+def export_records(output: Path, records_path: Path | None) -> None:
+    """Write all records to a file, a line of JSON each."""
+    from jitweb.records import Records, default_path, to_lines
+
+    with Records(records_path or default_path()) as database:
+        lines = list(to_lines(database.all()))
+    try:
+        write_whole(output, "".join(f"{line}\n" for line in lines).encode())
+    except OSError as error:
+        raise JitwebError(f"{output} can't be written: {error.strerror}") from None
+    click.echo(f"{output}: {len(lines)} records", err=True)
+
+
+@records.command("import")
+@click.argument("source", metavar="FILE", type=Place(path_type=Path))
+@records_option
+def import_records(source: Path, records_path: Path | None) -> None:
+    """Add the records of a file that `records export` has written."""
+    from jitweb.records import Records, default_path, from_lines
+
+    try:
+        found = list(from_lines(source.read_text(encoding="utf-8").splitlines()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise JitwebError(f"{source} can't be read: {error}") from None
+    with Records(records_path or default_path()) as database:
+        click.echo(f"{database.add(found)} records added", err=True)
+
+
+@cli.command()
+@as_json
 def doctor(json_output: bool) -> None:
     """Say what works on this machine, and what to install for the rest.
 
     Exits 0 where everything needed works, 1 where something needed is missing.
     """
-    raise SystemExit(run_doctor(JITWEB_CHECKS, json_output=json_output))
+    from harness.doctor import JITWEB_CHECKS
+    from harness.doctor import doctor as examine
+
+    raise SystemExit(examine(JITWEB_CHECKS, json_output=json_output))
+
+
+def main() -> None:
+    """Run a command; what the user can mend is one line and exit status 2."""
+    run(cli, "jitweb", _is_users)
+
+
+def _is_users(error: Exception) -> bool:
+    """Whether the error says in one line what the user can mend."""
+    return isinstance(error, JitwebError) or type(error).__name__ == "DeviceError"
 
 
 if __name__ == "__main__":

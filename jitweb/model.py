@@ -112,8 +112,6 @@ def _is_reshape(call: KernelCall) -> bool:
         return False
     if len(equations.stages) != 1 or not isinstance(equations.stages[0].value, compat.BufferLoad):
         return False
-    if source.dtype == "bool":
-        return False
     flat = np.arange(int(np.prod(source.shape, dtype=np.int64)), dtype=np.int64)
     (copied,) = run_function(call.function, [flat.reshape(source.shape)], dtype=np.int64)
     return bool(np.array_equal(copied.reshape(-1), flat))
@@ -159,7 +157,7 @@ class _Planner:
         tensors = []
         for (name, kind), value in zip(boundary, values, strict=True):
             dtype = ONNX_DTYPES.get(kind)
-            if dtype is None or value.dtype not in ("float32", "int32", "bool"):
+            if dtype is None or value.dtype not in ("float32", "int32"):
                 raise JitwebError(
                     f"{name} is of a type that is not supported (ONNX type {kind}); "
                     "use float32, int32, int64 or bool"

@@ -3,6 +3,9 @@
 A pass over kernels: parameters, buffers, loop variables, constants and all arithmetic. Constants
 that do not fit saturate, as the greatest int64 is how ONNX says "to the end". What the user passes
 stays int64; the runtime refuses values that int32 doesn't hold.
+
+Buffers of bool become int32 as well, 0 and 1: WGSL can't store bool, and vectors have no such
+elements. In arithmetic bool stays what it is.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from tvm import tirx
 from harness import compat
 
 WIDE, NARROW = "int64", "int32"
+STORED = {"int64": "int32", "bool": "int32"}
 LIMITS = np.iinfo(np.int32)
 
 
@@ -39,10 +43,17 @@ def narrow_function(function: Any) -> Any:
 
 
 def narrow_array(array: np.ndarray) -> np.ndarray:
-    """An int64 array as int32, saturated; any other as it is."""
+    """An int64 array as int32, saturated, and a bool one as 0 and 1; any other as it is."""
+    if array.dtype == np.bool_:
+        return array.astype(np.int32)
     if array.dtype != np.int64:
         return array
     return np.clip(array, LIMITS.min, LIMITS.max).astype(np.int32)
+
+
+def stored_dtype(dtype: str) -> str:
+    """The dtype of a buffer that holds elements of this one."""
+    return STORED.get(dtype, dtype)
 
 
 def narrow_dtype(dtype: str) -> str:
@@ -62,7 +73,7 @@ class _Narrowing:
     def _renewed(self, var: Any) -> Any:
         if compat.is_buffer(var):
             shape = [self.expression(extent) for extent in var.ty.shape]
-            dtype, scope = narrow_dtype(str(var.ty.dtype)), str(var.ty.storage_scope)
+            dtype, scope = stored_dtype(str(var.ty.dtype)), str(var.ty.storage_scope)
             return tirx.decl_buffer(shape, dtype, name=var.name, scope=scope)
         return tirx.Var(var.name, narrow_dtype(compat.dtype_of(var)))
 
@@ -87,7 +98,8 @@ class _Narrowing:
             return tirx.Select(*(self.expression(part) for part in parts))
         if kind == "BufferLoad":
             buffer = self.variable(compat.load_buffer(node))
-            return tirx.BufferLoad(buffer, self._all(node.indices))
+            load = tirx.BufferLoad(buffer, self._all(node.indices))
+            return load != 0 if compat.dtype_of(node) == "bool" else load
         if kind == "Call":
             return self._call(node)
         raise NotNarrowable(f"a node of the kind {kind}")
@@ -117,9 +129,10 @@ class _Narrowing:
                 self.statement(node.body),
             )
         if kind == "BufferStore":
-            return tirx.BufferStore(
-                self.variable(node.buffer), self.expression(node.value), self._all(node.indices)
-            )
+            buffer, value = self.variable(node.buffer), self.expression(node.value)
+            if str(node.buffer.ty.dtype) == "bool":
+                value = value.astype(NARROW)
+            return tirx.BufferStore(buffer, value, self._all(node.indices))
         if kind == "IfThenElse":
             other = None if node.else_case is None else self.statement(node.else_case)
             condition = self.expression(node.condition)

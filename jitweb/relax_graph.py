@@ -18,7 +18,7 @@ from tvm.relax.frontend.onnx import from_onnx, onnx_frontend
 
 from harness import compat
 from jitweb.errors import JitwebError
-from jitweb.narrow import NotNarrowable, narrow_array, narrow_dtype, narrow_function
+from jitweb.narrow import NotNarrowable, narrow_array, narrow_function, stored_dtype
 from jitweb.onnx_file import graph_inputs, unsupported
 
 
@@ -38,8 +38,7 @@ class Value:
 
     @property
     def bytes(self) -> int:
-        count = int(np.prod(self.shape, dtype=np.int64))
-        return count * (1 if self.dtype == "bool" else np.dtype(self.dtype).itemsize)
+        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True)
@@ -175,5 +174,5 @@ def _value(kind: Any, name: str) -> Value:
     extents: Sequence[Any] = getattr(shape, "values", None) or []
     if shape is None or not all(isinstance(extent, compat.IntImm) for extent in extents):
         raise JitwebError(f"{name} has a shape that is not static; fix every input with --shape")
-    dtype = narrow_dtype(str(getattr(kind.dtype, "dtype", kind.dtype)))
+    dtype = stored_dtype(str(getattr(kind.dtype, "dtype", kind.dtype)))
     return Value(dtype, tuple(int(extent) for extent in extents))

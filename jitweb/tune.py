@@ -17,12 +17,15 @@ from typing import Any
 import numpy as np
 import tvm
 
-from harness.devices.base import Device, DeviceError, KernelFailed, KernelRefused, Timing
+from harness.compat import first_line
+from harness.devices.base import Device, KernelFailed, KernelRefused, Timing
 from jitweb import records as recorded
+from jitweb.errors import JitwebError
 from jitweb.records import DeviceSpeed, Record, Records
 from jitweb.reference import NotEvaluable, evaluate, run_plainly
 from jitweb.space.candidate import Candidate
-from jitweb.space.stages import NotStages
+from jitweb.space.microbenchmark import copy, multiply_adds, nothing
+from jitweb.space.stages import NotStages, index_bounds
 from jitweb.targets import Built, WebTarget
 
 BATCH = 3  # candidates timed at once, against the best so far
@@ -30,6 +33,9 @@ TIMING_SECONDS = 0.06  # a candidate's share of a timing
 LONGEST_TIMING = 1.5
 WORTHWHILE = 0.99  # an attempt that leaves more of the time than this brought nothing
 DISAPPOINTMENT = 0.6  # how much less an attempt is worth after one that brought nothing
+NEGLIGIBLE = 0.001  # of the model's latency: an attempt that promises less is not made
+SPEED_SECONDS = 0.1
+CACHED = 4 << 20  # bytes
 TOLERANCE = 1e-4  # of the output's scale
 
 
@@ -98,7 +104,10 @@ OnWrong = Callable[[TaskInput, Candidate, str], None]
 
 
 class Tuner:
-    """One run of the tuner. `device` None picks by the space's static order alone."""
+    """One run of the tuner. `device` None picks by the space's static order alone.
+
+    With `remeasure` records are written and not read.
+    """
 
     def __init__(
         self,
@@ -107,10 +116,12 @@ class Tuner:
         records: Records | None,
         *,
         budget_s: float | None = None,
+        remeasure: bool = False,
         on_progress: OnProgress = lambda progress: None,
         on_wrong: OnWrong = lambda task, candidate, message: None,
     ) -> None:
         self.target, self.device, self.records = target, device, records
+        self.remeasure = remeasure
         self.budget_s, self.on_progress, self.on_wrong = budget_s, on_progress, on_wrong
         self.started = time.monotonic()
         self.measured = 0
@@ -120,8 +131,33 @@ class Tuner:
         self._step_s = 0.5  # how long a step took at most, as far as known
         self._speed: DeviceSpeed | None = None
 
+    def _measure_speed(self) -> DeviceSpeed:
+        """The device's peaks, from the records or measured now."""
+        assert self.device is not None
+        known = self.records.speed(self._device_key) if self.records else None
+        if known is not None:
+            return known
+        times, amounts = [], []
+        for kernel, arguments, amount in (multiply_adds(), copy(), nothing()):
+            built = self.target.build(kernel)
+            handle = self.device.load(built.code)
+            launch = built.launch(handle, arguments, (len(arguments) - 1,))
+            (timing,) = self.device.time([launch], SPEED_SECONDS)
+            self.device.release(handle)
+            times.append(timing.min_ms)
+            amounts.append(amount)
+        speed = DeviceSpeed(amounts[0] / times[0] / 1e6, amounts[1] / times[1] / 1e6, times[2])
+        if self.records:
+            self.records.set_speed(self._device_key, speed)
+        return speed
+
     def run(self, tasks: Sequence[TaskInput]) -> Outcome:
-        """Tune; ends when the budget is spent, all is tried, or on KeyboardInterrupt."""
+        """Tune; ends when the budget is spent, nothing is left to gain, or on KeyboardInterrupt.
+
+        Raises:
+            JitwebError: a task has no kernel that is right.
+            DeviceError: the device can't be had, or is gone.
+        """
         states = {task.key: self._begin(task) for task in tasks}
         complete = True
         try:
@@ -134,7 +170,7 @@ class Tuner:
     def _begin(self, task: TaskInput) -> TaskState:
         candidates = self.target.candidates(task.function, task.constants)
         state = TaskState(task, candidates, candidates[0])
-        if self.records is None or self.device is None:
+        if self.device is None or self.records is None or self.remeasure:
             return state
         by_text = {candidate.text: candidate for candidate in candidates}
         known = self.records.of_task(task.key, self.target.name, self._device_key, self._compiler)
@@ -149,20 +185,29 @@ class Tuner:
         return state
 
     def _search(self, states: Mapping[str, TaskState]) -> bool:
-        """Whether everything was tried."""
+        """Whether it ended by itself: nothing is left to try, or nothing worth its time."""
         first = [state for state in states.values() if state.time is None]
+        if first:
+            self._speed = self._measure_speed()
         for state in sorted(first, key=lambda each: -each.task.flops * each.task.sites):
             while state.time is None and state.left:
                 if not self._has_time() and state is not first[0]:
                     return False
                 self._attempt(state, states, count=1)
+            if state.time is None:
+                raise JitwebError(
+                    f"no kernel for {state.task.name} is right on this device; please report it"
+                )
         while True:
             open_states = [state for state in states.values() if state.left]
             if not open_states:
                 return True
             if not self._has_time():
                 return False
-            self._attempt(max(open_states, key=self._promise), states, count=BATCH)
+            state = max(open_states, key=self._promise)
+            if self._promise(state) < NEGLIGIBLE * (_latency(states.values()) or 0.0):
+                return True
+            self._attempt(state, states, count=BATCH)
 
     def _has_time(self) -> bool:
         if self.budget_s is None:
@@ -181,7 +226,9 @@ class Tuner:
         if self._speed is None:
             return 0.0
         compute = task.flops / self._speed.fma_gflops / 1e6
-        return max(compute, task.bytes / self._speed.bandwidth_gbs / 1e6)
+        memory = task.bytes / self._speed.bandwidth_gbs / 1e6
+        # What fits into the caches comes faster than from memory, so that this is no bound for it.
+        return max(compute, memory if task.bytes > CACHED else 0.0, self._speed.dispatch_ms)
 
     def _attempt(self, state: TaskState, states: Mapping[str, TaskState], count: int) -> None:
         started = time.monotonic()
@@ -212,9 +259,11 @@ class Tuner:
         arguments, expected = self._inputs(state.task)
         try:
             built = self.target.build(candidate.build())
+        except Exception as error:  # whatever TVM raises: its kernel is lost, not the run
+            self._set_aside(state, candidate, recorded.REFUSED, f"not built: {first_line(error)}")
+            return None
+        try:
             handle = self.device.load(built.code)
-        except DeviceError:
-            raise
         except KernelRefused as refusal:
             self._set_aside(state, candidate, recorded.REFUSED, f"refused: {refusal}")
             return None
@@ -293,8 +342,9 @@ class Tuner:
 
 
 def make_arguments(task: TaskInput) -> list[np.ndarray]:
-    """Arguments for a task, the same each time: normal floats, integers 0 and 1."""
+    """Arguments for a task, the same each time: normal floats, integers that index in range."""
     rng = np.random.default_rng(zlib.crc32(task.key.encode()))
+    bounds = index_bounds(task.function)
     arguments = []
     for position, parameter in enumerate(task.function.params):
         shape = tuple(int(extent) for extent in parameter.ty.shape)
@@ -304,7 +354,7 @@ def make_arguments(task: TaskInput) -> list[np.ndarray]:
         elif dtype.startswith("float"):
             arguments.append(rng.standard_normal(shape, np.float32).astype(dtype, copy=False))
         else:
-            arguments.append(rng.integers(0, 2, shape).astype(dtype))
+            arguments.append(rng.integers(0, bounds.get(position, 2), shape).astype(dtype))
     return arguments
 
 

@@ -174,3 +174,22 @@ def reads(value: Any, buffers: Sequence[Any]) -> bool:
     return any(
         compat.load_buffer(load).same_as(buffer) for load in loads(value) for buffer in buffers
     )
+
+
+def index_bounds(function: Any) -> dict[int, int]:
+    """For parameters whose elements index others: the least extent that they index, by position."""
+    try:
+        equations = inline(read_stages(function), lambda stage: False)
+    except NotStages:
+        return {}
+    positions = {parameter: position for position, parameter in enumerate(equations.parameters)}
+    bounds: dict[int, int] = {}
+    for stage in equations.stages:
+        for load in loads(stage.value):
+            shape = compat.static_shape(compat.load_buffer(load)) or ()
+            for index, extent in zip(load.indices, shape, strict=True):
+                for inner in loads(index):
+                    position = positions.get(compat.load_buffer(inner))
+                    if position is not None:
+                        bounds[position] = min(extent, bounds.get(position, extent))
+    return bounds

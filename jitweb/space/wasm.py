@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
 from jitweb.space.matmul import Matmul, Tiling, build_matmul, read_matmul
 from jitweb.space.rows import Rows, build_rows, read_rows
@@ -47,16 +48,23 @@ def wasm_candidates(function: Any, constants: frozenset[int]) -> list[Candidate]
 
     `constants` are the positions of the parameters that are weights at every call site.
     """
+    return [*_of_family(function, constants), *_plains(function)]
+
+
+def _of_family(function: Any, constants: frozenset[int]) -> list[Candidate]:
     try:
-        matmul = read_matmul(function)
+        return list(_matmuls(read_matmul(function), constants))
     except NotStages:
         pass
-    else:
-        return list(_matmuls(matmul, constants))
     try:
         return list(_rows(read_rows(function)))
     except NotStages:
-        return [Candidate("plain", {"opt": level}, _plain(function, level)) for level in OPT_LEVELS]
+        return []
+
+
+def _plains(function: Any) -> list[Candidate]:
+    """The function as the importer gave it: slow, and there for what nothing else can do."""
+    return [Candidate("plain", {"opt": level}, _plain(function, level)) for level in OPT_LEVELS]
 
 
 def _matmuls(matmul: Matmul, constants: frozenset[int]) -> Iterator[Candidate]:
@@ -107,4 +115,4 @@ def _row(rows: Rows, width: int, level: int) -> Any:
 
 
 def _plain(function: Any, level: int) -> Any:
-    return lambda: Kernel(function, (), level)
+    return lambda: Kernel(approximate(function), (), level)

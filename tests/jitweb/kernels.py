@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from tvm import te, tirx, topi
 
+from jitweb.kinds import describe
 from jitweb.reference import run_plainly
+from jitweb.space import emit
 from jitweb.tune import TaskInput
 
 Shape = Sequence[int]
@@ -114,8 +116,18 @@ def task(name: str, *, key: str | None = None, sites: int = 1) -> TaskInput:
     constants = [i for i, each in enumerate(names) if each in ("B", "bias", "gamma", "beta")]
     if name in ("batched", "tanh-add"):
         constants = []
+    sizes = [4 * emit.product(emit.shape_of(parameter)) for parameter in function.params]
+    work = describe(function, sizes)
     return TaskInput(
-        key or name, name, "any", function, sites, 1e6, 1e4, frozenset(constants), (len(names) - 1,)
+        key or name,
+        name,
+        work.kind,
+        function,
+        sites,
+        work.flops,
+        work.bytes,
+        frozenset(constants),
+        (len(names) - 1,),
     )
 
 

@@ -1,0 +1,230 @@
+"""From an ONNX file to a bundle: import, tune each target, choose, write.
+
+This is `jitweb tune`, without its options and its progress bar.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from harness.devices.base import Device
+from jitweb import bundle
+from jitweb.errors import JitwebError
+from jitweb.model import ImportedModel, import_model
+from jitweb.onnx_file import read_onnx
+from jitweb.records import Records
+from jitweb.space.candidate import Candidate
+from jitweb.targets import TARGETS
+from jitweb.tune import Outcome, Progress, TaskInput, Tuner
+
+INPUT_SEED = 0
+# What is left to do when the search ends: both variants of the kernels, weights, files.
+FINISH_SHARE, MOST_FINISH_S = 0.1, 5.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `jitweb tune` was asked for."""
+
+    model: Path
+    out: Path
+    targets: tuple[str, ...] = ("wasm",)
+    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    budget_s: float | None = 30.0
+    retune: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of it; `to_json` gives the documented keys."""
+
+    options: Options
+    outcomes: Mapping[str, Outcome]
+    devices: Mapping[str, Mapping[str, str] | None]
+    tuning_s: float
+    import_s: float
+    sizes: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """One entry a target under `targets`; the first target's figures on top as well."""
+        parts = {name: self._target(name) for name in self.outcomes}
+        first = next(iter(parts.values()))
+        return {
+            "bundle": str(self.options.out),
+            "bundle_bytes": sum(self.sizes.values()),
+            "import_s": round(self.import_s, 3),
+            "tuning_s": round(self.tuning_s, 3),
+            **first,
+            "targets": parts,
+        }
+
+    def _target(self, name: str) -> dict[str, Any]:
+        outcome = self.outcomes[name]
+        latency = outcome.latency_ms
+        return {
+            "latency_ms": None if latency is None else {"min": latency, "median": _median(outcome)},
+            "device": self.devices[name],
+            "measured": outcome.measured,
+            "complete": outcome.is_complete,
+            "kernels": kernel_rows(outcome),
+        }
+
+
+def _median(outcome: Outcome) -> float:
+    return sum(
+        state.task.sites * state.time.median_ms for state in outcome.states.values() if state.time
+    )
+
+
+def kernel_rows(outcome: Outcome) -> list[dict[str, Any]]:
+    """A row for each task, those that take most time first."""
+    total = outcome.latency_ms
+    rows = []
+    for state in outcome.states.values():
+        taken = state.task.sites * state.time.min_ms if state.time else None
+        rows.append(
+            {
+                "task": state.task.key,
+                "name": state.task.name,
+                "kind": state.task.kind,
+                "sites": state.task.sites,
+                "tried": state.tried,
+                "candidates": len(state.candidates),
+                "candidate": state.best.text,
+                "ms": state.time.min_ms if state.time else None,
+                "share": taken / total if taken is not None and total else None,
+                "gflops": state.task.flops / state.time.min_ms / 1e6 if state.time else None,
+            }
+        )
+    return sorted(rows, key=lambda row: -((row["ms"] or 0) * row["sites"]))
+
+
+def task_inputs(model: ImportedModel) -> list[TaskInput]:
+    """The plan's tasks as the tuner takes them."""
+    return [
+        TaskInput(
+            task.key, task.name, task.kind, model.functions[task.key], task.sites, task.flops,
+            task.bytes, task.constants, task.writes,
+        )
+        for task in model.plan.tasks.values()
+    ]  # fmt: skip
+
+
+OnImport = Callable[[ImportedModel], None]
+OnProgress = Callable[[str, Progress], None]
+OnWrong = Callable[[TaskInput, Candidate, str], None]
+
+
+def tune_model(
+    options: Options,
+    device_for: Callable[[str], Device | None],
+    records: Records | None,
+    *,
+    on_import: OnImport = lambda model: None,
+    on_progress: OnProgress = lambda target, progress: None,
+    on_wrong: OnWrong = lambda task, candidate, message: None,
+) -> Report:
+    """Import the model, tune it for each target, and write the bundle.
+
+    `device_for` gives the device for a target, None to choose by the static order.
+
+    Raises:
+        JitwebError, DeviceError: what the user can mend.
+    """
+    bundle.refuse_foreign(options.out)
+    started = time.monotonic()
+    model = import_model(options.model, options.shapes)
+    on_import(model)
+    check = reference_check(options.model, options.shapes)
+    imported = time.monotonic()
+    outcomes, devices, sections = {}, {}, {}
+    for number, name in enumerate(options.targets):
+        device = device_for(name)
+        target = TARGETS[name]()
+        tuner = Tuner(
+            target,
+            device,
+            records,
+            remeasure=options.retune,
+            budget_s=_share(options, number, time.monotonic() - imported),
+            on_progress=lambda progress, name=name: on_progress(name, progress),  # type: ignore[misc]
+            on_wrong=on_wrong,
+        )
+        outcomes[name] = tuner.run(task_inputs(model))
+        devices[name] = device.fingerprint() if device else None
+        sections[name] = bundle.section(name, target, model, outcomes[name].states)
+    sizes = bundle.write_bundle(options.out, model.plan, sections, check)
+    finished = time.monotonic()
+    return Report(options, outcomes, devices, finished - imported, imported - started, sizes)
+
+
+def _share(options: Options, number: int, spent: float) -> float | None:
+    """The seconds that this target's search may take, of what is left for it and those after it."""
+    if options.budget_s is None:
+        return None
+    left = options.budget_s - min(MOST_FINISH_S, FINISH_SHARE * options.budget_s) - spent
+    return max(0.5, left / (len(options.targets) - number))
+
+
+def example_inputs(tensors: Iterable[Any], vocabulary: int = 2) -> dict[str, np.ndarray]:
+    """Inputs for a model: normal floats; masks of ones; ids below `vocabulary`."""
+    rng = np.random.default_rng(INPUT_SEED)
+    made: dict[str, np.ndarray] = {}
+    for tensor in tensors:
+        if tensor.dtype.startswith("float"):
+            made[tensor.name] = rng.standard_normal(tensor.shape).astype(tensor.dtype)
+        elif "mask" in tensor.name or tensor.dtype == "bool":
+            made[tensor.name] = np.ones(tensor.shape, tensor.dtype)
+        else:
+            most = 2 if "type" in tensor.name else vocabulary
+            made[tensor.name] = rng.integers(0, most, tensor.shape).astype(tensor.dtype)
+    return made
+
+
+def vocabulary_of(model: onnx.ModelProto) -> int:
+    """The least number of rows among the tables that a Gather reads along its first axis."""
+    rows = {tensor.name: tensor.dims[0] for tensor in model.graph.initializer if tensor.dims}
+    tables = [
+        rows[node.input[0]]
+        for node in model.graph.node
+        if node.op_type == "Gather" and rows.get(node.input[0], 0) > 16
+    ]
+    return int(min(tables, default=2))
+
+
+def reference_check(path: Path, shapes: Mapping[str, Sequence[int]]) -> bundle.Check:
+    """Example inputs and what the ONNX package's own reference gives for them.
+
+    Raises:
+        JitwebError: the reference can't run the model.
+    """
+    from onnx.reference import ReferenceEvaluator
+
+    from jitweb.onnx_file import graph_inputs
+    from jitweb.plan import Tensor
+
+    model = read_onnx(path, shapes)
+    tensors = []
+    for value in graph_inputs(model):
+        kind = value.type.tensor_type
+        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)).name
+        extents = tuple(dimension.dim_value for dimension in kind.shape.dim)
+        tensors.append(Tensor(value.name, dtype, dtype, extents, 0))
+    inputs = example_inputs(tensors, vocabulary_of(model))
+    try:
+        results = ReferenceEvaluator(model).run(None, inputs)
+    except Exception as error:  # whatever an operator's implementation raises
+        line = " ".join(str(error).split())[:200]
+        raise JitwebError(f"onnx.reference can't run the model: {line}") from None
+    outputs = {
+        value.name: np.asarray(result)
+        for value, result in zip(model.graph.output, results, strict=True)
+    }
+    return bundle.Check(inputs, outputs, f"onnx.reference {onnx.__version__}")
