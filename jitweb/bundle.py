@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.devices.shader import Shader
 from harness.targets.wasm import WasmOptions, build_object
 from harness.wasm.linker import MAX_PAGES, link
 from jitweb.errors import JitwebError
@@ -100,8 +101,51 @@ def wasm_section(model: ImportedModel, built: Mapping[str, Built]) -> Section:
     return Section(plan, files, used)
 
 
+def webgpu_section(model: ImportedModel, built: Mapping[str, Built]) -> Section:
+    """The WebGPU part: the shaders' code is in the plan itself.
+
+    A task of several grids becomes several calls, one after another.
+    """
+    shaders: dict[str, Any] = {}
+    parts: dict[str, list[tuple[str, Shader]]] = {}
+    for number, (key, each) in enumerate(built.items()):
+        parts[key] = []
+        for place, shader in enumerate(each.lowered):
+            name = f"k{number}" if len(each.lowered) == 1 else f"k{number}_{place}"
+            parts[key].append((name, shader))
+            shaders[name] = {
+                "code": shader.code,
+                "entry": shader.entry,
+                "grid": list(shader.grid),
+                "workgroup": list(shader.workgroup),
+                "writes": list(shader.writes),
+                "pod": "packGridDimX" if shader.pod else None,
+            }
+    used: dict[str, np.ndarray] = {}
+    calls = []
+    for call in model.plan.calls:
+        arguments = _arguments(call, built[call.task].kernel.packings, model.weights, used)
+        calls += [
+            {
+                "task": call.task,
+                "kernel": name,
+                "args": [arguments[position] for position in shader.arguments],
+            }
+            for name, shader in parts[call.task]
+        ]
+    largest = max([*model.plan.slots, *(array.nbytes for array in used.values())])
+    plan = {
+        "shaders": shaders,
+        "features": [],
+        "limits": {"maxStorageBufferBindingSize": largest, "maxBufferSize": largest},
+        "calls": calls,
+    }
+    return Section(plan, {}, used)
+
+
 SECTIONS: dict[str, Callable[[ImportedModel, Mapping[str, Built]], Section]] = {
     "wasm": wasm_section,
+    "webgpu": webgpu_section,
 }
 
 

@@ -16,9 +16,9 @@ def open_device(kind: str) -> Device:
 
         return NodeDevice()
     if kind == "browser":
-        from harness.devices.browser import BrowserDevice  # type: ignore[import-not-found]
+        from harness.devices.browser import BrowserDevice
 
         return BrowserDevice()
-    from harness.devices.wgpu import WgpuDevice  # type: ignore[import-not-found]
+    from harness.devices.wgpu import WgpuDevice
 
     return WgpuDevice()

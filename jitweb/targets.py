@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from harness.devices.base import Launch
-from harness.targets import wasm
+from harness.targets import wasm, webgpu
 from harness.wasm.linker import link
 from jitweb.space.candidate import Candidate, Kernel
+from jitweb.space.microbenchmark import Probe, gpu_probes, wasm_probes
 from jitweb.space.wasm import wasm_candidates
+from jitweb.space.webgpu import webgpu_candidates
 
 ENTRY = "kernel"
 
@@ -41,6 +43,9 @@ class WebTarget(Protocol):
     def candidates(self, function: Any, constants: frozenset[int]) -> list[Candidate]:
         """The candidates for a PrimFunc, best guess first."""
 
+    def probes(self) -> tuple[Probe, Probe, Probe]:
+        """Kernels that show the device's peaks: multiply-adds, a copy, as good as nothing."""
+
     def build(self, kernel: Kernel) -> Built:
         """Compile one.
 
@@ -57,6 +62,9 @@ class WasmTarget:
     def candidates(self, function: Any, constants: frozenset[int]) -> list[Candidate]:
         return wasm_candidates(function, constants)
 
+    def probes(self) -> tuple[Probe, Probe, Probe]:
+        return wasm_probes()
+
     def build(self, kernel: Kernel) -> Built:
         lowered, rows = wasm.lower(kernel.function)
         options = wasm.WasmOptions(opt_level=kernel.opt_level)
@@ -64,4 +72,27 @@ class WasmTarget:
         return Built(kernel, module.content, ENTRY, (0, rows), lowered)
 
 
-TARGETS: dict[str, type[WebTarget]] = {"wasm": WasmTarget}
+class WebgpuTarget:
+    """WebGPU; `limits` are the device's, by WebGPU's names (empty: those that every device has)."""
+
+    name = "webgpu"
+
+    def __init__(self, limits: Mapping[str, int] | None = None) -> None:
+        self.limits = dict(limits or {})
+
+    def candidates(self, function: Any, constants: frozenset[int]) -> list[Candidate]:
+        return webgpu_candidates(function, constants, self.limits)
+
+    def probes(self) -> tuple[Probe, Probe, Probe]:
+        return gpu_probes()
+
+    def build(self, kernel: Kernel) -> Built:
+        storage = self.limits.get("maxComputeWorkgroupStorageSize", webgpu.MAX_WORKGROUP_STORAGE)
+        made = webgpu.build_shader(kernel.function, max_workgroup_storage=storage)
+        shaders = made if isinstance(made, tuple) else (made,)
+        return Built(kernel, shaders, ENTRY, (), shaders)
+
+
+def open_target(name: str, limits: Mapping[str, int]) -> WebTarget:
+    """The target of this name, for a device of these limits."""
+    return WasmTarget() if name == "wasm" else WebgpuTarget(limits)

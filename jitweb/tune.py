@@ -24,7 +24,6 @@ from jitweb.errors import JitwebError
 from jitweb.records import DeviceSpeed, Record, Records
 from jitweb.reference import NotEvaluable, evaluate, run_plainly
 from jitweb.space.candidate import Candidate
-from jitweb.space.microbenchmark import copy, multiply_adds, nothing
 from jitweb.space.stages import NotStages, index_bounds
 from jitweb.targets import Built, WebTarget
 
@@ -137,16 +136,19 @@ class Tuner:
         known = self.records.speed(self._device_key) if self.records else None
         if known is not None:
             return known
-        times, amounts = [], []
-        for kernel, arguments, amount in (multiply_adds(), copy(), nothing()):
-            built = self.target.build(kernel)
+        times = []
+        probes = self.target.probes()
+        for probe in probes:
+            built = self.target.build(probe.kernel)
             handle = self.device.load(built.code)
-            launch = built.launch(handle, arguments, (len(arguments) - 1,))
+            launch = built.launch(handle, probe.arguments, (len(probe.arguments) - 1,))
             (timing,) = self.device.time([launch], SPEED_SECONDS)
             self.device.release(handle)
             times.append(timing.min_ms)
-            amounts.append(amount)
-        speed = DeviceSpeed(amounts[0] / times[0] / 1e6, amounts[1] / times[1] / 1e6, times[2])
+        rates = [
+            probe.amount / taken / 1e6 for probe, taken in zip(probes[:2], times, strict=False)
+        ]
+        speed = DeviceSpeed(rates[0], rates[1], times[2])
         if self.records:
             self.records.set_speed(self._device_key, speed)
         return speed

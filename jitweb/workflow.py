@@ -21,7 +21,7 @@ from jitweb.model import ImportedModel, import_model
 from jitweb.onnx_file import read_onnx
 from jitweb.records import Records
 from jitweb.space.candidate import Candidate
-from jitweb.targets import TARGETS
+from jitweb.targets import open_target
 from jitweb.tune import Outcome, Progress, TaskInput, Tuner
 
 INPUT_SEED = 0
@@ -147,7 +147,7 @@ def tune_model(
     outcomes, devices, sections = {}, {}, {}
     for number, name in enumerate(options.targets):
         device = device_for(name)
-        target = TARGETS[name]()
+        target = open_target(name, device.limits() if device else {})
         tuner = Tuner(
             target,
             device,

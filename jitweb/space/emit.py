@@ -13,6 +13,7 @@ SERIAL = tirx.ForKind.SERIAL
 PARALLEL = tirx.ForKind.PARALLEL
 VECTORIZED = tirx.ForKind.VECTORIZED
 UNROLLED = tirx.ForKind.UNROLLED
+THREAD_INDEX = 1  # tirx.IterVar.ThreadIndex
 
 
 def index(name: str) -> Any:
@@ -27,6 +28,15 @@ def constant(value: int) -> Any:
 def loop(var: Any, extent: int, body: Any, kind: Any = SERIAL) -> Any:
     """A loop from 0; one with a single iteration is the body itself, at 0."""
     return tirx.For(var, constant(0), constant(extent), kind, body)
+
+
+def bound(var: Any, extent: int, tag: str, body: Any) -> Any:
+    """A loop whose iterations are the GPU's threads or workgroups of this tag, e.g. threadIdx.x."""
+    thread = tirx.IterVar(
+        compat.Range.from_min_extent(0, extent), tirx.Var(tag, "int32"), THREAD_INDEX, tag
+    )
+    kind = tirx.ForKind.THREAD_BINDING
+    return tirx.For(var, constant(0), constant(extent), kind, body, thread)
 
 
 def load(buffer: Any, *indices: Any) -> Any:

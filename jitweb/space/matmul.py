@@ -184,12 +184,21 @@ class Tiling:
 
 def build_matmul(matmul: Matmul, tiling: Tiling) -> tuple[Any, tuple[Panels, ...]]:
     """The kernel as a function without blocks, and how its weights must be laid out."""
-    return _Builder(matmul, tiling).build()
+    return MatmulBuilder(matmul, tiling).build()
 
 
-class _Builder:
-    def __init__(self, matmul: Matmul, tiling: Tiling) -> None:
+class MatmulBuilder:
+    """Builds the kernel of one tiling. `lanes` is the width of a vector, in float32.
+
+    A target with other outer loops than these overrides `build`. `functions` are those that the
+    target lacks; None is all of them.
+    """
+
+    functions: frozenset[str] | None = None
+
+    def __init__(self, matmul: Matmul, tiling: Tiling, lanes: int | None = None) -> None:
         self.matmul, self.tiling = matmul, tiling
+        self.lanes = min(lanes or tiling.columns, tiling.columns)
         self.row_tiles = -(-matmul.rows // tiling.rows)
         self.column_tiles = -(-matmul.columns // tiling.columns)
         self.batches = emit.product(matmul.batch)
@@ -206,7 +215,7 @@ class _Builder:
         batch = emit.row_major(number, self.matmul.batch)
         rows_at, columns_at = (row_tile, tile) if columns_outside else (tile, column_tile)
         before, locals_ = self._panel(batch, columns_at)
-        tile_body = self._tile(batch, rows_at, columns_at)
+        tile_body = self.tile(batch, rows_at, columns_at)
         if columns_outside:
             body = emit.loop(row_tile, self.row_tiles, tile_body)
         else:
@@ -251,60 +260,87 @@ class _Builder:
         table = dict(zip(total.spatial[:-2], batch, strict=True))
         return _at(self.matmul.left, table | {total.spatial[-2]: row, total.reduced[0]: k})
 
-    def _tile(self, batch: list[Any], row_tile: Any, column_tile: Any) -> Any:
-        rows, columns = self.tiling.rows, self.tiling.columns
-        total = emit.local("total", (rows, columns))
+    def each(self, name: str, make: Any, rows_kind: Any = emit.UNROLLED) -> Any:
+        """A statement for each element of a tile, in vectors."""
+        i, j = emit.index(f"i_{name}"), emit.index(f"j_{name}")
+        vectors = self.tiling.columns // self.lanes
+        if vectors == 1:
+            inner = emit.loop(j, self.lanes, make(i, j), emit.VECTORIZED)
+        else:
+            v = emit.index(f"v_{name}")
+            inner = emit.loop(j, self.lanes, make(i, v * self.lanes + j), emit.VECTORIZED)
+            inner = emit.loop(v, vectors, inner, rows_kind)
+        return emit.loop(i, self.tiling.rows, inner, rows_kind)
 
-        def each(name: str, make: Any) -> Any:
-            i, j = emit.index(f"i_{name}"), emit.index(f"j_{name}")
-            inner = emit.loop(j, columns, make(i, j), emit.VECTORIZED)
-            return emit.loop(i, rows, inner, emit.UNROLLED)
+    def tile(self, batch: list[Any], row_tile: Any, column_tile: Any) -> Any:
+        """One tile of C: its sum over k, then its epilogue."""
+        each = self.each
+        shape = (self.tiling.rows, self.tiling.columns)
+        total, k = emit.local("total", shape), emit.index("k")
+        step, staged = self.step(batch, row_tile, column_tile, total, k)
+        start = each("init", lambda i, j: emit.store(total, tirx.FloatImm("float32", 0.0), i, j))
+        run = emit.loop(k, self.matmul.depth, step)
+        if not self.matmul.has_heavy_epilogue:
+            finish = self.finish(batch, row_tile, column_tile, total, emit.UNROLLED)
+            return emit.with_locals([total, *staged], emit.sequence([start, run, *finish]))
+        # In memory for a moment, so that one copy of the epilogue's code can go over the tile.
+        tile = emit.local("tile", shape)
+        keep = each("keep", lambda i, j: emit.store(tile, emit.load(total, i, j), i, j))
+        finish = self.finish(batch, row_tile, column_tile, tile, emit.SERIAL)
+        return emit.with_locals([total, tile, *staged], emit.sequence([start, run, keep, *finish]))
 
-        k = emit.index("k")
+    def step(
+        self, batch: list[Any], row_tile: Any, column_tile: Any, total: Any, k: Any
+    ) -> tuple[Any, list[Any]]:
+        """What adds the products of one k to the tile, and the local buffers that it needs."""
 
         def product(i: Any, j: Any) -> Any:
-            left = self._left(batch, self._row(row_tile) + i, k)
-            if self.panel is None:
-                right = self._right(batch, self._column(column_tile) + j, k)
-            elif self.tiling.pack == "weight":
-                right = emit.load(self.panel, column_tile, k, j)
-            else:
-                right = emit.load(self.panel, k, j)
+            left = self.left(batch, row_tile, i, k)
+            right = self.right(batch, column_tile, j, k)
             return emit.store(total, emit.load(total, i, j) + left * right, i, j)
 
-        start = each("init", lambda i, j: emit.store(total, tirx.FloatImm("float32", 0.0), i, j))
-        run = emit.loop(k, self.matmul.depth, each("sum", product))
-        if not self.matmul.has_heavy_epilogue:
-            finish = each(
-                "end", lambda i, j: self._store(batch, row_tile, column_tile, total, i, j)
-            )
-            return emit.with_locals([total], emit.sequence([start, run, finish]))
-        # In memory for a moment, so that one copy of the epilogue's code can go over the tile.
-        tile = emit.local("tile", (rows, columns))
-        keep = each("keep", lambda i, j: emit.store(tile, emit.load(total, i, j), i, j))
-        i, j = emit.index("i_end"), emit.index("j_end")
-        finish = emit.loop(
-            j, columns, self._store(batch, row_tile, column_tile, tile, i, j), emit.VECTORIZED
-        )
-        finish = emit.loop(i, rows, finish)
-        return emit.with_locals([total, tile], emit.sequence([start, run, keep, finish]))
+        return self.each("sum", product), []
 
-    def _store(
-        self, batch: list[Any], row_tile: Any, column_tile: Any, total: Any, i: Any, j: Any
-    ) -> Any:
+    def left(self, batch: list[Any], row_tile: Any, i: Any, k: Any) -> Any:
+        """A's element in row i of the tile."""
+        return self._left(batch, self._row(row_tile) + i, k)
+
+    def right(self, batch: list[Any], column_tile: Any, j: Any, k: Any) -> Any:
+        """B's element in column j of the tile, from wherever the tiling has it."""
+        if self.panel is None:
+            return self._right(batch, self._column(column_tile) + j, k)
+        if self.tiling.pack == "weight":
+            return emit.load(self.panel, column_tile, k, j)
+        return emit.load(self.panel, k, j)
+
+    def finish(
+        self, batch: list[Any], row_tile: Any, column_tile: Any, total: Any, rows_kind: Any
+    ) -> list[Any]:
+        """What applies the epilogue to the tile and stores it."""
+
+        def stored(i: Any, j: Any) -> Any:
+            place = self.place(batch, row_tile, column_tile, i, j)
+            value = self.value(place, emit.load(total, i, j))
+            return emit.store(self.matmul.epilogue.buffer, value, *place)
+
+        return [self.each("end", stored, rows_kind)]
+
+    def place(self, batch: list[Any], row_tile: Any, column_tile: Any, i: Any, j: Any) -> list[Any]:
+        """Where an element of the tile lies in C."""
+        return [*batch, self._row(row_tile) + i, self._column(column_tile) + j]
+
+    def value(self, place: list[Any], total: Any) -> Any:
+        """C's element at this place, given the sum there."""
         matmul, epilogue = self.matmul, self.matmul.epilogue
-        place = [*batch, self._row(row_tile) + i, self._column(column_tile) + j]
         if epilogue is matmul.sum:
-            return emit.store(epilogue.buffer, emit.load(total, i, j), *place)
+            return total
 
         def replaced(load: Any) -> Any:
-            if compat.load_buffer(load).same_as(matmul.sum.buffer):
-                return emit.load(total, i, j)
-            return load
+            return total if compat.load_buffer(load).same_as(matmul.sum.buffer) else load
 
         value = tvm_ffi.structural_map(epilogue.value, (compat.BufferLoad, replaced))
         value = _at(value, dict(zip(epilogue.spatial, place, strict=True)))
-        return emit.store(epilogue.buffer, approximate(value), *place)
+        return approximate(value, only=self.functions)
 
 
 def _place(tile: Any, size: int, extent: int) -> Any:

@@ -5,6 +5,8 @@ What a perfect kernel would take follows from them, and so where the tuner's tim
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,14 +16,51 @@ from jitweb.space import emit
 from jitweb.space.candidate import Kernel
 
 CHAINS, LANES = 8, 4  # enough independent sums to hide the latency of each
-ROUNDS = 20_000
 COPIED = 1 << 23  # float32: 32 MiB, more than caches hold
+GROUP = 64  # a GPU's threads in a workgroup
+WASM_WORK = (1, 20_000)  # rows, and rounds of each
+GPU_WORK = (1 << 14, 64)
+
+Spread = Callable[[int, Callable[[Any], Any]], Any]
 
 
-def multiply_adds() -> tuple[Kernel, list[np.ndarray], float]:
-    """A kernel of nothing but multiply-adds, its arguments, and its operations."""
+@dataclass(frozen=True)
+class Probe:
+    """A kernel, its arguments (the last is written), and its float operations or bytes moved."""
+
+    kernel: Kernel
+    arguments: list[np.ndarray]
+    amount: float
+
+
+def wasm_probes() -> tuple[Probe, Probe, Probe]:
+    """Multiply-adds, a copy, and as good as nothing, for WebAssembly."""
+    return (
+        _multiply_adds(_parallel, *WASM_WORK), _copy(_parallel, COPIED), _copy(_parallel, LANES)
+    )  # fmt: skip
+
+
+def gpu_probes() -> tuple[Probe, Probe, Probe]:
+    """The same for a GPU."""
+    return _multiply_adds(_threads, *GPU_WORK), _copy(_threads, COPIED), _copy(_threads, LANES)
+
+
+def _parallel(count: int, body: Callable[[Any], Any]) -> Any:
+    row = emit.index("row")
+    return emit.loop(row, count, body(row), emit.PARALLEL)
+
+
+def _threads(count: int, body: Callable[[Any], Any]) -> Any:
+    """A thread for each row; the last workgroup's threads beyond them do the last row again."""
+    block, thread = emit.index("block"), emit.index("thread")
+    row = tirx.min(block * GROUP + thread, emit.constant(count - 1))
+    inner = emit.bound(thread, GROUP, "threadIdx.x", body(row))
+    return emit.bound(block, -(-count // GROUP), "blockIdx.x", inner)
+
+
+def _multiply_adds(spread: Spread, rows: int, rounds: int) -> Probe:
     factors = emit.buffer("factors", (LANES,), "float32")
-    result = emit.buffer("result", (CHAINS, LANES), "float32")
+    result = emit.buffer("result", (rows, LANES), "float32")
     sums = emit.local("sums", (CHAINS, LANES))
 
     def each(name: str, make: Any) -> Any:
@@ -33,34 +72,32 @@ def multiply_adds() -> tuple[Kernel, list[np.ndarray], float]:
         factor = emit.load(factors, lane)
         return emit.store(sums, emit.load(sums, chain, lane) * factor + factor, chain, lane)
 
-    zero = tirx.FloatImm("float32", 0.0)
-    body = emit.sequence(
-        [
-            each("start", lambda chain, lane: emit.store(sums, zero, chain, lane)),
-            emit.loop(emit.index("round"), ROUNDS, each("step", step)),
-            each("end", lambda chain, lane: emit.store(
-                result, emit.load(sums, chain, lane), chain, lane
-            )),
-        ]
-    )  # fmt: skip
-    made = emit.function([factors, result], emit.with_locals([sums], body))
-    arguments = [np.full(LANES, 0.5, np.float32), np.zeros((CHAINS, LANES), np.float32)]
-    return Kernel(made), arguments, 2.0 * CHAINS * LANES * ROUNDS
+    def body(row: Any) -> Any:
+        def keep(chain: Any, lane: Any) -> Any:
+            total = emit.load(result, row, lane) + emit.load(sums, chain, lane)
+            return emit.store(result, total, row, lane)
+
+        zero = tirx.FloatImm("float32", 0.0)
+        start = each("start", lambda chain, lane: emit.store(sums, zero, chain, lane))
+        run = emit.loop(emit.index("round"), rounds, each("step", step))
+        return emit.with_locals([sums], emit.sequence([start, run, each("end", keep)]))
+
+    made = emit.function([factors, result], spread(rows, body))
+    arguments = [np.full(LANES, 0.5, np.float32), np.zeros((rows, LANES), np.float32)]
+    return Probe(Kernel(made), arguments, 2.0 * CHAINS * LANES * rounds * rows)
 
 
-def copy(elements: int = COPIED) -> tuple[Kernel, list[np.ndarray], float]:
-    """A kernel that copies, its arguments, and the bytes it reads and writes."""
+def _copy(spread: Spread, elements: int) -> Probe:
     source = emit.buffer("source", (elements,), "float32")
     target = emit.buffer("target", (elements,), "float32")
-    row, lane = emit.index("row"), emit.index("lane")
-    place = row * 16 + lane
-    body = emit.loop(lane, 16, emit.store(target, emit.load(source, place), place), emit.VECTORIZED)
-    made = emit.function([source, target], emit.loop(row, elements // 16, body, emit.PARALLEL))
+
+    def body(row: Any) -> Any:
+        lane = emit.index("lane")
+        place = row * LANES + lane
+        return emit.loop(
+            lane, LANES, emit.store(target, emit.load(source, place), place), emit.VECTORIZED
+        )
+
+    made = emit.function([source, target], spread(elements // LANES, body))
     arguments = [np.ones(elements, np.float32), np.zeros(elements, np.float32)]
-    return Kernel(made), arguments, 8.0 * elements
-
-
-def nothing() -> tuple[Kernel, list[np.ndarray], float]:
-    """A kernel that does as good as nothing."""
-    kernel, arguments, _ = copy(16)
-    return kernel, arguments, 0.0
+    return Probe(Kernel(made), arguments, 8.0 * elements)

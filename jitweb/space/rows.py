@@ -36,7 +36,6 @@ COMBINES: dict[str, Callable[[Any, Any], Any]] = {
     "Max": tirx.max,
     "Min": tirx.min,
 }
-VECTOR_DTYPES = ("float32", "int32")
 MOST_KEPT = 4096  # elements of a row that may lie on the stack
 
 
@@ -126,10 +125,18 @@ def _combine(stage: Stage) -> tuple[Callable[[Any, Any], Any], Any]:
 
 def build_rows(rows: Rows, width: int) -> Any:
     """The kernel as a function without blocks, with vectors of `width` elements."""
-    return _Builder(rows, width).build()
+    return RowsBuilder(rows, width).build()
 
 
-class _Builder:
+class RowsBuilder:
+    """Builds the kernel; a target with another outer loop than this one overrides `build`.
+
+    `functions` are those that the target lacks; None is all of them.
+    """
+
+    functions: frozenset[str] | None = None
+    vector_dtypes: tuple[str, ...] = ("float32", "int32")
+
     def __init__(self, rows: Rows, width: int) -> None:
         self.rows, self.width = rows, width
         self.held: dict[Any, Any] = {}  # buffers of reductions and kept rows: what stands for them
@@ -138,6 +145,12 @@ class _Builder:
 
     def build(self) -> Any:
         row = emit.index("row")
+        count = emit.product(self.rows.extents)
+        loop = emit.loop(row, count, self.row(row), emit.PARALLEL)
+        return emit.function(self.rows.equations.parameters, loop)
+
+    def row(self, row: Any) -> Any:
+        """All stages of one row."""
         at = emit.row_major(row, self.rows.extents)
         body: list[Any] = []
         for stage in self.rows.equations.stages:
@@ -145,10 +158,7 @@ class _Builder:
                 body += self._reduce(stage, at)
             else:
                 body.append(self._store(stage, at))
-        inside = emit.with_locals(self.locals, emit.sequence(body))
-        count = emit.product(self.rows.extents)
-        loop = emit.loop(row, count, inside, emit.PARALLEL)
-        return emit.function(self.rows.equations.parameters, loop)
+        return emit.with_locals(self.locals, emit.sequence(body))
 
     def _value(self, value: Any, table: dict[Any, Any]) -> Any:
         """The expression at a place, with what this row has made so far read from where it is."""
@@ -159,12 +169,12 @@ class _Builder:
 
         value = tvm_ffi.structural_map(value, (compat.BufferLoad, replaced))
         places = {var: place.astype(compat.dtype_of(var)) for var, place in table.items()}
-        return approximate(substitute(value, places))
+        return approximate(substitute(value, places), only=self.functions)
 
     def _width_for(self, stage: Stage, extent: int) -> int:
         dtypes = [str(stage.buffer.ty.dtype)]
         dtypes += [compat.dtype_of(load) for load in loads(stage.value)]
-        if any(dtype not in VECTOR_DTYPES for dtype in dtypes):
+        if any(dtype not in self.vector_dtypes for dtype in dtypes):
             return 1
         width = self.width
         while width > extent:

@@ -1,0 +1,38 @@
+"""Runs a browser for as long as the program that started this lives: `keeper.py FOLDER COMMAND...`.
+
+A program of its own, so that however that program ends, the browser and all its processes end with
+it and FOLDER, its profile, is removed. page.py starts it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+
+LOOK_SECONDS = 1.0
+
+
+def main(folder: str, command: list[str]) -> int:
+    parent = os.getppid()
+    browser = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        while browser.poll() is None and os.getppid() == parent:
+            # Standard input has an end as soon as the other program closes it or is no more.
+            if select.select([sys.stdin], [], [], LOOK_SECONDS)[0]:
+                break
+    finally:
+        try:
+            os.killpg(browser.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        status = browser.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

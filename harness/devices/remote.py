@@ -1,0 +1,162 @@
+"""What the devices of this folder that speak WebGPU have in common: requests to another program.
+
+The program (a page in a browser, or a Python that has the package wgpu) may end at any time; what
+was loaded is loaded again when it is next used. browser.py and wgpu.py are the devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+import numpy as np
+
+from harness.devices.base import Closing, DeviceError, KernelFailed, KernelRefused, Launch, Timing
+from harness.devices.channel import ProgramEnded
+from harness.devices.shader import Shader
+
+Code = bytes | Shader | tuple[Shader, ...]
+
+START_SECONDS = 60.0
+TIMING_PATIENCE = 20.0
+ATTEMPTS = 3
+DATA_START = 70_000  # above what a linked WebAssembly kernel may use for data and stack
+
+
+class Asked(Protocol):
+    """A program that answers requests: channel.Program, page.Page."""
+
+    def ask(
+        self, request: dict[str, Any], arrays: Sequence[np.ndarray], timeout_s: float
+    ) -> tuple[dict[str, Any], list[bytes]]: ...
+
+    def close(self) -> None: ...
+
+
+class RemoteDevice(Closing):
+    """A device behind a program. Not to be used by two threads at a time."""
+
+    def __init__(self, program: Asked) -> None:
+        self._program = program
+        self._codes: dict[int, Code] = {}
+        self._loaded: set[int] = set()  # as far as is known: the program may have been ended
+        self._next = 1  # a handle is never used twice, so that a new program knows none of the old
+
+    def limits(self) -> dict[str, int]:
+        found = self._identify().get("limits") or {}
+        return {str(name): int(value) for name, value in found.items()}
+
+    def features(self) -> list[str]:
+        """WebGPU's names of the optional features that the device has and kernels may use."""
+        return [str(name) for name in self._identify().get("features") or ()]
+
+    def load(self, code: Code) -> int:
+        handle, self._next = self._next, self._next + 1
+        self._codes[handle] = code
+        try:
+            self._put(handle)
+        except BaseException:
+            del self._codes[handle]
+            raise
+        return handle
+
+    def release(self, handle: int) -> None:
+        self._codes.pop(handle, None)
+        if handle in self._loaded:
+            self._loaded.remove(handle)
+            self._ask({"do": "release", "handle": handle}, (), START_SECONDS, DeviceError)
+
+    def run(self, launch: Launch, timeout_s: float = 10.0) -> list[np.ndarray]:
+        request = {"do": "run", "launch": _describe(launch)}
+        _, parts = self._launch(request, [launch], timeout_s)
+        written = [launch.arrays[position] for position in launch.writes]
+        return [
+            np.frombuffer(part, array.dtype).reshape(array.shape)
+            for part, array in zip(parts, written, strict=True)
+        ]
+
+    def time(self, launches: Sequence[Launch], seconds: float) -> list[Timing]:
+        if not launches:
+            return []
+        described = [_describe(launch) for launch in launches]
+        request = {"do": "time", "launches": described, "seconds": seconds}
+        answer, _ = self._launch(request, launches, TIMING_PATIENCE + 10 * seconds)
+        return [Timing(tuple(samples)) for samples in answer["samples"]]
+
+    def close(self) -> None:
+        self._loaded.clear()
+        self._program.close()
+
+    def _identify(self) -> dict[str, Any]:
+        return self._ask({"do": "identify"}, (), START_SECONDS, DeviceError)[0]
+
+    def _launch(
+        self, request: dict[str, Any], launches: Sequence[Launch], timeout_s: float
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        arrays = [array for launch in launches for array in launch.arrays]
+        for _ in range(ATTEMPTS):
+            for launch in launches:
+                if launch.handle not in self._loaded:
+                    self._put(launch.handle)
+            try:
+                return self._ask(request, arrays, timeout_s, KernelFailed)
+            except _Unknown:  # the program ended while it had nothing to do, and this is a new one
+                self._loaded.clear()
+        raise DeviceError("the device ends again and again before it runs anything")
+
+    def _put(self, handle: int) -> None:
+        """Load the code of a handle into the program at hand."""
+        if handle not in self._codes:
+            raise KeyError(f"there is no code {handle}; was it released?")
+        code = self._codes[handle]
+        request: dict[str, Any] = {"do": "load", "handle": handle}
+        if isinstance(code, bytes):
+            self._ask(request, (np.frombuffer(code, np.uint8),), START_SECONDS, DeviceError)
+        else:
+            shaders = code if isinstance(code, tuple) else (code,)
+            request["shaders"] = [asdict(shader) for shader in shaders]
+            self._ask(request, (), START_SECONDS, DeviceError)
+        self._loaded.add(handle)
+
+    def _ask(
+        self,
+        request: dict[str, Any],
+        arrays: Sequence[np.ndarray],
+        timeout_s: float,
+        failure: type[Exception],
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        """The answer; an error in it, or that there is none, as the exception that it means."""
+        try:
+            answer, parts = self._program.ask(request, arrays, timeout_s)
+        except ProgramEnded as end:
+            self._loaded.clear()
+            raise failure(str(end)) from None
+        if "error" not in answer:
+            return answer, parts
+        message = " ".join(str(answer["message"]).split())
+        match answer["error"]:
+            case "refused":
+                raise KernelRefused(message)
+            case "missing":
+                raise DeviceError(message)
+            case "unknown":
+                raise _Unknown
+            case "lost":  # a new program is the surest way to a new GPU device
+                self.close()
+        raise failure(message)
+
+
+class _Unknown(Exception):
+    """The program has no code of this handle."""
+
+
+def _describe(launch: Launch) -> dict[str, Any]:
+    return {
+        "handle": launch.handle,
+        "entry": launch.entry,
+        "scalars": list(launch.scalars),
+        "writes": list(launch.writes),
+        "count": len(launch.arrays),
+        "base": DATA_START,
+    }

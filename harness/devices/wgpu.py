@@ -1,0 +1,44 @@
+"""The wgpu device: WebGPU without a browser, by the package wgpu (Firefox's implementation).
+
+It compiles WGSL by naga, where Chromium has tint: what one takes, the other may refuse. Mesa's
+lavapipe serves where there is no GPU. Kernels are run by `wgpu_program.py`, in a process of their
+own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from harness.devices.base import DeviceError
+from harness.devices.channel import Program
+from harness.devices.node import processor_name
+from harness.devices.remote import RemoteDevice
+
+SCRIPT = Path(__file__).with_name("wgpu_program.py")
+
+
+class WgpuDevice(RemoteDevice):
+    """WebGPU by the package wgpu. Not to be used by two threads at a time."""
+
+    kind = "wgpu"
+
+    def __init__(self) -> None:
+        if importlib.util.find_spec("wgpu") is None:
+            raise DeviceError("the package wgpu is not installed: pip install wgpu")
+        # -P: the script's folder has a wgpu.py of its own, this one.
+        super().__init__(Program([sys.executable, "-P", str(SCRIPT)]))
+
+    def fingerprint(self) -> dict[str, str]:
+        found = self._identify()
+        adapter = found["adapter"]
+        return {
+            "device": "wgpu",
+            "wgpu": str(found["wgpu"]),
+            "vendor": adapter["vendor"],
+            "adapter": adapter["device"],
+            "driver": adapter["description"],
+            "backend": adapter["backend"],
+            "processor": processor_name(),
+        }

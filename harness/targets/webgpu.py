@@ -1,0 +1,303 @@
+"""The webgpu target: a PrimFunc scheduled with thread bindings becomes WGSL compute shaders.
+
+Lowering is TVM's own in a lean order; what concerns the host (packed API, a host build) is left
+out, since the runtime is JavaScript. TVM sorts a kernel's buffers by name and passes the number of
+workgroups as a uniform: here the bindings are put into the order of the parameters, and the number
+is written into the code, so that a shader needs nothing but its buffers and `grid`.
+`harness/devices/` runs and times the shaders.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import tvm
+import tvm_ffi
+from tvm import ir, s_tir, tirx
+
+from harness import compat
+from harness.devices.shader import Shader
+
+__all__ = ["Shader", "build_shader"]
+
+DEVICE_KERNEL_LAUNCH = 2  # TVM's calling convention of kernels
+LAUNCH_PARAMETERS = "tirx.kernel_launch_params"
+MAX_THREADS = 256  # maxComputeInvocationsPerWorkgroup, and the same in x and y
+MAX_GRID = 65535  # maxComputeWorkgroupsPerDimension that every WebGPU device has
+MAX_WORKGROUP_STORAGE = 16384  # bytes; maxComputeWorkgroupStorageSize that every device has
+# What an array in a storage buffer can hold; TVM generates i8 for bool, which WGSL lacks.
+ELEMENTS = {"float32": 4, "float16": 2, "int32": 4, "uint32": 4}
+_WGSL_SIZES = {"f32": 4, "i32": 4, "u32": 4, "f16": 2, "bool": 4}
+_ARRAY = re.compile(r"^var<workgroup> \w+ : array<(?:vec(\d)<)?(\w+)>?, (\d+)>;", re.MULTILINE)
+_BINDING = re.compile(r"(@binding\(\d+\)) var<storage, \w+> (\w+)")
+_UNIFORM = re.compile(
+    r"\nstruct (\w+) \{\n  (\w+): u32\n\}\n@group\(0\) @binding\(\d+\) var<uniform> (\w+) : \1;\n"
+)
+
+
+def build_shader(
+    function: Any, *, max_workgroup_storage: int = MAX_WORKGROUP_STORAGE
+) -> Shader | tuple[Shader, ...]:
+    """The function's shader; several, to be dispatched in order, if it has several grids.
+
+    Raises:
+        ValueError: WebGPU can't express it: it has parameters that are no float32, float16, int32
+            or uint32 buffers, keeps values between grids in memory of its own, needs more workgroup
+            storage or threads than allowed, or leaves work outside of thread bindings.
+        Exception: whatever TVM raises in a pass or its code generator.
+    """
+    _check_parameters(function)
+    target = _target(max_workgroup_storage)
+    split = _lower(function, target)
+    kernels = {
+        symbol.name_hint: part
+        for symbol, part in split.functions.items()
+        if LAUNCH_PARAMETERS in part.attrs
+    }
+    if not kernels:
+        raise ValueError("the function has no thread bindings; schedule it for a GPU first")
+    shaders = tuple(
+        _generate(kernels[dispatch.symbol], dispatch, target, max_workgroup_storage)
+        for dispatch in _dispatches(split["main"], set(kernels))
+    )
+    return shaders[0] if len(shaders) == 1 else shaders
+
+
+def _check_parameters(function: Any) -> None:
+    for parameter in function.params:
+        if not compat.is_buffer(parameter):
+            raise ValueError(f"parameter {parameter.name} is no buffer; scalars are not supported")
+        dtype = str(parameter.ty.dtype).partition("x")[0]
+        if dtype not in ELEMENTS:
+            wanted = ", ".join(ELEMENTS)
+            raise ValueError(
+                f"parameter {parameter.name} is {dtype}; WGSL has {wanted}: narrow it first"
+            )
+        if compat.static_shape(parameter) is None:
+            raise ValueError(f"parameter {parameter.name} has a symbolic shape; make it static")
+
+
+@cache
+def _target(max_workgroup_storage: int) -> Any:
+    options: dict[str, object] = {"kind": "webgpu"}
+    if compat.VERSION >= (0, 27):  # 0.26 has no limit, and no option for it
+        options["max_shared_memory_per_block"] = max_workgroup_storage
+    return tvm.target.Target(options)
+
+
+@cache
+def _with_host(target: Any) -> Any:
+    return tvm.target.Target(target, "llvm")  # splitting host and device needs to know of two
+
+
+def _lower(function: Any, target: Any) -> Any:
+    """A module of a host function and the kernels that it calls."""
+    named = function.with_attr("global_symbol", "main").with_attr("target", _with_host(target))
+    module = ir.IRModule({"main": named})
+    with tvm.transform.PassContext(opt_level=3):
+        for lowering in _lowerings():
+            module = lowering(module)
+    return module
+
+
+@cache
+def _lowerings() -> tuple[Any, ...]:
+    """The default pipeline's passes up to the split, without those that can't concern WebGPU."""
+    return (
+        s_tir.transform.CanonicalizeLoop(),
+        s_tir.transform.LowerCrossThreadReduction(),
+        s_tir.transform.LowerInitBlock(),
+        s_tir.transform.PlanAndUpdateBufferAllocationLocation(),
+        s_tir.transform.ConvertBlocksToOpaque(),
+        s_tir.transform.LiftThreadBinding(),
+        s_tir.transform.ManifestSharedMemoryLocalStage(),
+        s_tir.transform.CompactBufferAllocation(),
+        s_tir.transform.UnifyThreadBinding(),
+        s_tir.transform.LowerMatchBuffer(),
+        tirx.transform.StmtSimplify(),
+        s_tir.transform.InjectSoftwarePipeline(),
+        s_tir.transform.LowerOpaqueBlock(),
+        tirx.transform.FlattenBuffer(),
+        tirx.transform.NarrowDataType(32),
+        s_tir.transform.LoopPartition(),
+        tirx.transform.VectorizeLoop(),
+        s_tir.transform.InjectVirtualThread(),
+        s_tir.transform.InjectDoubleBuffer(),
+        tirx.transform.StorageRewrite(),
+        s_tir.transform.HoistIfThenElse(),
+        tirx.transform.UnrollLoop(),
+        s_tir.transform.RenormalizeSplitPattern(),
+        tirx.transform.StmtSimplify(),
+        tirx.transform.RemoveNoOp(),
+        s_tir.transform.RewriteUnsafeSelect(),
+        tirx.transform.CommonSubexprElim(),
+        tirx.transform.VerifyMemory(),
+        s_tir.transform.ThreadSync("shared"),
+        s_tir.transform.LowerThreadAllreduce(),
+        tirx.transform.SplitHostDevice(),
+    )
+
+
+@dataclass(frozen=True)
+class _Dispatch:
+    """A call of a kernel in the host function: parameters in the kernel's order, and the grid."""
+
+    symbol: str
+    parameters: tuple[int, ...]
+    extents: tuple[int, ...]
+
+
+def _dispatches(host: Any, kernels: set[str]) -> Iterator[_Dispatch]:
+    """The host function's calls in order.
+
+    Raises:
+        ValueError: it does more than call kernels with its own parameters, one after another.
+    """
+    position = {parameter: index for index, parameter in enumerate(host.params)}
+    for node in compat.nodes(host.body):
+        kind = compat.type_key(node)
+        if kind == "AllocBuffer":
+            raise ValueError(
+                "the function keeps values between grids in memory of its own; "
+                "make that a parameter, or split the function"
+            )
+        if kind in ("For", "While", "IfThenElse", "BufferStore"):
+            raise ValueError("the function does work outside of thread bindings")
+        if kind == "DeclBuffer":  # a flat view of a parameter
+            position[node.buffer] = position[_buffer_of(node.data)]
+        if kind == "Call" and node.args and isinstance(node.args[0], compat.StringImm):
+            symbol = str(node.args[0].value)
+            if symbol not in kernels:
+                raise ValueError(f"the function calls {symbol} outside of its thread bindings")
+            buffers = [each for each in node.args[1:] if isinstance(each, compat.Call)]
+            extents = node.args[1 + len(buffers) :]
+            if not all(isinstance(extent, compat.IntImm) for extent in extents):
+                raise ValueError("the function has a grid that is not constant, or a scalar")
+            yield _Dispatch(
+                symbol,
+                tuple(position[_buffer_of(each)] for each in buffers),
+                tuple(int(extent) for extent in extents),
+            )
+
+
+def _buffer_of(data: Any) -> Any:
+    """The buffer in buffer_data(buffer)."""
+    return data.args[0]
+
+
+def _generate(kernel: Any, dispatch: _Dispatch, target: Any, max_workgroup_storage: int) -> Shader:
+    """The shader of one dispatch, with its bindings in the order of the function's parameters."""
+    tags = [str(tag) for tag in kernel.attrs[LAUNCH_PARAMETERS]]
+    extents = dict(zip(tags, dispatch.extents, strict=True))
+    blocks, workgroup = _three(extents, "blockIdx"), _three(extents, "threadIdx")
+    order = sorted(range(len(dispatch.parameters)), key=dispatch.parameters.__getitem__)
+    code = _wgsl(kernel, order, dispatch.symbol, target)
+    code, writes = _with_access(_with_constant_grid(_with_infinity(code), blocks[0]))
+    _check_workgroup(code, workgroup, max_workgroup_storage)
+    return Shader(
+        code=code,
+        entry=dispatch.symbol,
+        grid=_grid(blocks),
+        workgroup=workgroup,
+        bindings=len(order),
+        writes=writes,
+        arguments=tuple(dispatch.parameters[index] for index in order),
+    )
+
+
+def _wgsl(kernel: Any, order: list[int], entry: str, target: Any) -> str:
+    """TVM's code for the kernel with its parameters in this order."""
+    ordered = tirx.PrimFunc(
+        [kernel.params[index] for index in order],
+        _with_exact_floats(kernel.body),
+        kernel.ret_type,
+        kernel.attrs,
+    )
+    ordered = ordered.with_attr("calling_conv", DEVICE_KERNEL_LAUNCH)
+    module = ir.IRModule({entry: ordered.with_attr("global_symbol", entry)})
+    module = tirx.transform.LowerIntrin()(tirx.transform.LowerWarpMemory()(module))
+    return str(tvm.get_global_func("target.build.webgpu")(module, target).inspect_source("wgsl"))
+
+
+def _with_exact_floats(body: Any) -> Any:
+    """The body with each float32 that seven digits don't give, all that TVM prints, as its bits."""
+
+    def replaced(number: Any) -> Any:
+        value = float(number.value)
+        if compat.dtype_of(number) != "float32" or not math.isfinite(value):
+            return number
+        bits = struct.pack("<f", value)
+        if struct.pack("<f", float(f"{value:.6e}")) == bits:
+            return number
+        return tirx.reinterpret("float32", tirx.const(struct.unpack("<i", bits)[0], "int32"))
+
+    return tvm_ffi.structural_map(body, (compat.FloatImm, replaced))
+
+
+def _with_infinity(code: str) -> str:
+    """TVM prints infinity as inff, which is no WGSL; nor may it be a constant of any other form."""
+    replaced, count = re.subn(r"\binff\b", "bitcast<f32>(infinity_bits)", code)
+    declaration = "var<private> infinity_bits : u32 = 0x7f800000u;\n"
+    # Directives such as enable come first in a module.
+    return replaced.replace("@group(0)", declaration + "@group(0)", 1) if count else code
+
+
+def _with_constant_grid(code: str, blocks: int) -> str:
+    """The code without its uniform, the number of workgroups in x less one: it is written in."""
+    found = _UNIFORM.search(code)
+    use = f"{found[3]}.{found[2]}" if found else ""
+    if found is None or code.count(use) != 1:
+        raise ValueError("TVM's WGSL is not of the form that is known; is this TVM supported?")
+    return code.replace(found[0], "\n").replace(use, f"{blocks - 1}u")
+
+
+def _with_access(code: str) -> tuple[str, tuple[int, ...]]:
+    """The code with read_write for the bindings that it stores to alone, and their numbers.
+
+    TVM 0.26 declares all of them read_write. A line that begins with a buffer is a store.
+    """
+    names = [found[2] for found in _BINDING.finditer(code)]
+    stored = {name for name in names if re.search(rf"^ *{name}\[", code, re.MULTILINE)}
+
+    def declared(found: re.Match[str]) -> str:
+        access = "read_write" if found[2] in stored else "read"
+        return f"{found[1]} var<storage, {access}> {found[2]}"
+
+    writes = tuple(index for index, name in enumerate(names) if name in stored)
+    return _BINDING.sub(declared, code), writes
+
+
+def _three(extents: dict[str, int], kind: str) -> tuple[int, int, int]:
+    x, y, z = (extents.get(f"{kind}.{axis}", 1) for axis in "xyz")
+    return x, y, z
+
+
+def _grid(blocks: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The grid to dispatch: what is too large for x goes on in z, as TVM's code expects it."""
+    x, y, _ = blocks  # TVM refuses blockIdx.z
+    if y > MAX_GRID:
+        raise ValueError(f"a grid of {y} in y is too large; WebGPU takes {MAX_GRID}")
+    layers = math.ceil(x / MAX_GRID)
+    return math.ceil(x / layers), y, layers
+
+
+def _check_workgroup(code: str, workgroup: tuple[int, int, int], max_storage: int) -> None:
+    if math.prod(workgroup) > MAX_THREADS or workgroup[2] > 64:
+        raise ValueError(
+            f"a workgroup of {'x'.join(map(str, workgroup))} threads is too large; "
+            f"WebGPU takes {MAX_THREADS} in all and 64 in z"
+        )
+    used = 0
+    for lanes, element, count in _ARRAY.findall(code):
+        width = {"": 1, "2": 2, "3": 4, "4": 4}[lanes]
+        used += math.ceil(_WGSL_SIZES[element] * width * int(count) / 16) * 16
+    if used > max_storage:
+        raise ValueError(
+            f"{used} bytes of workgroup storage are too much; the limit is {max_storage}"
+        )

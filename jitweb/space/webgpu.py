@@ -1,0 +1,227 @@
+"""The space of WebGPU kernels, as tables.
+
+What bounds it: at most 256 threads a workgroup, vectors of four float32 in WGSL, no grid in z that
+TVM would use, and registers that a thread's tile must fit into. Sizes that a tile doesn't divide
+overlap at the end as they do on WebAssembly, so that no thread needs a guard.
+
+The tables are in static order, best guess first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tvm import tirx
+
+from harness import compat
+from harness.rewrite import substitute
+from jitweb.space import emit
+from jitweb.space.approximate import approximate
+from jitweb.space.candidate import Candidate, Kernel, Value
+from jitweb.space.matmul import Matmul, MatmulBuilder, Tiling, read_matmul
+from jitweb.space.rows import Rows, RowsBuilder, read_rows
+from jitweb.space.stages import NotStages, Stage, loads
+
+LANES = 4  # float32 in a vec4
+THREADS = 256  # maxComputeInvocationsPerWorkgroup that every device has
+# What WGSL has no function for; exp, tanh and their like it has.
+MISSING = frozenset({"erf"})
+
+# A thread's tile of C, rows x columns: more of both is less to load for each multiply-add, until
+# the accumulators no longer fit into registers.
+TILES = ((4, 8), (8, 8), (8, 4), (4, 4), (2, 8), (1, 4))
+# Threads of a workgroup, along columns x along rows.
+GROUPS = ((8, 8), (16, 4), (32, 1), (4, 4), (16, 16))
+# Threads of a workgroup where each has a row, or a vector, of its own.
+ROW_GROUPS = (64, 32, 16, 128, 256)
+
+
+def webgpu_candidates(
+    function: Any, constants: frozenset[int], limits: Mapping[str, int]
+) -> list[Candidate]:
+    """The candidates for a PrimFunc, best guess first; at most 64.
+
+    `limits` are the device's, by WebGPU's names.
+    """
+    most = limits.get("maxComputeInvocationsPerWorkgroup", THREADS)
+    try:
+        return list(_matmuls(read_matmul(function), most))
+    except NotStages:
+        pass
+    try:
+        rows = read_rows(function)
+    except NotStages:
+        return []
+    make = _rows if rows.has_reductions else _elements
+    return list(make(rows, most))
+
+
+def _matmuls(matmul: Matmul, most: int) -> Iterator[Candidate]:
+    fitting = [
+        (min(rows, matmul.rows), _fitting(columns, matmul.columns)) for rows, columns in TILES
+    ]
+    for rows, columns in dict.fromkeys(fitting):
+        groups = [
+            (min(x, -(-matmul.columns // columns)), min(y, -(-matmul.rows // rows)))
+            for x, y in GROUPS
+            if x * y <= most
+        ]
+        for x, y in dict.fromkeys(groups):
+            point: dict[str, Value] = {"tile": f"{rows}x{columns}", "group": f"{x}x{y}"}
+            tiling = Tiling(rows, columns, "columns", "none")
+            yield Candidate("matmul", point, _matmul(matmul, tiling, x, y))
+
+
+def _fitting(columns: int, extent: int) -> int:
+    while columns > extent:
+        columns //= 2
+    return columns
+
+
+def _matmul(matmul: Matmul, tiling: Tiling, x: int, y: int) -> Any:
+    return lambda: Kernel(_GpuMatmul(matmul, tiling, x, y).function())
+
+
+class _GpuMatmul(MatmulBuilder):
+    functions = MISSING
+
+    def __init__(self, matmul: Matmul, tiling: Tiling, x: int, y: int) -> None:
+        super().__init__(matmul, tiling, LANES)
+        self.x, self.y = x, y
+
+    def function(self) -> Any:
+        """Workgroups over the tiles; those of all batches lie along y."""
+        blocks_x = -(-self.column_tiles // self.x)
+        blocks_y = -(-self.row_tiles // self.y)
+        block_x, block_y = emit.index("block_x"), emit.index("block_y")
+        thread_x, thread_y = emit.index("thread_x"), emit.index("thread_y")
+        number, row_block = emit.row_major(block_y, (self.batches, blocks_y))
+        row_tile = _clamped(row_block * self.y + thread_y, self.row_tiles, self.y)
+        column_tile = _clamped(block_x * self.x + thread_x, self.column_tiles, self.x)
+        body = self.tile(emit.row_major(number, self.matmul.batch), row_tile, column_tile)
+        for var, extent, tag in (
+            (thread_x, self.x, "threadIdx.x"),
+            (thread_y, self.y, "threadIdx.y"),
+            (block_x, blocks_x, "blockIdx.x"),
+            (block_y, blocks_y * self.batches, "blockIdx.y"),
+        ):
+            body = emit.bound(var, extent, tag, body)
+        return emit.function(self.parameters, body)
+
+    def step(
+        self, batch: list[Any], row_tile: Any, column_tile: Any, total: Any, k: Any
+    ) -> tuple[Any, list[Any]]:
+        """Every element of A and B is loaded once; TVM would load it for each use."""
+        rows, columns = self.tiling.rows, self.tiling.columns
+        lefts, rights = emit.local("left", (rows,)), emit.local("right", (columns,))
+        i, v, j = emit.index("i_left"), emit.index("v_right"), emit.index("j_right")
+        load_left = emit.store(lefts, self.left(batch, row_tile, i, k), i)
+        column = v * self.lanes + j
+        load_right = emit.store(rights, self.right(batch, column_tile, column, k), column)
+        loads = [
+            emit.loop(i, rows, load_left, emit.UNROLLED),
+            emit.loop(
+                v,
+                columns // self.lanes,
+                emit.loop(j, self.lanes, load_right, emit.VECTORIZED),
+                emit.UNROLLED,
+            ),
+        ]
+
+        def product(i: Any, j: Any) -> Any:
+            added = emit.load(total, i, j) + emit.load(lefts, i) * emit.load(rights, j)
+            return emit.store(total, added, i, j)
+
+        return emit.sequence([*loads, self.each("sum", product)]), [lefts, rights]
+
+    def finish(
+        self, batch: list[Any], row_tile: Any, column_tile: Any, total: Any, rows_kind: Any
+    ) -> list[Any]:
+        """The values first, then their stores: TVM would compute a vector for each of its lanes."""
+
+        def changed(i: Any, j: Any) -> Any:
+            place = self.place(batch, row_tile, column_tile, i, j)
+            return emit.store(total, self.value(place, emit.load(total, i, j)), i, j)
+
+        def stored(i: Any, j: Any) -> Any:
+            place = self.place(batch, row_tile, column_tile, i, j)
+            return emit.store(self.matmul.epilogue.buffer, emit.load(total, i, j), *place)
+
+        return [self.each("end", changed, rows_kind), self.each("out", stored, rows_kind)]
+
+
+def _clamped(tile: Any, tiles: int, group: int) -> Any:
+    """The tile, or the last one for threads beyond it, which then do what another does as well."""
+    return tile if tiles % group == 0 else tirx.min(tile, emit.constant(tiles - 1))
+
+
+def _rows(rows: Rows, most: int) -> Iterator[Candidate]:
+    for group in ROW_GROUPS:
+        if group <= most:
+            yield Candidate("rows", {"group": group}, _row_kernel(rows, group))
+
+
+def _row_kernel(rows: Rows, group: int) -> Any:
+    return lambda: Kernel(_GpuRows(rows, LANES).threads(group))
+
+
+class _GpuRows(RowsBuilder):
+    functions = MISSING
+    vector_dtypes = ("float32",)
+
+    def threads(self, group: int) -> Any:
+        """A thread for each row."""
+        count = emit.product(self.rows.extents)
+        block, thread = emit.index("block"), emit.index("thread")
+        row = _clamped(block * group + thread, count, group)
+        body = emit.bound(thread, group, "threadIdx.x", self.row(row))
+        body = emit.bound(block, -(-count // group), "blockIdx.x", body)
+        return emit.function(self.rows.equations.parameters, body)
+
+
+def _elements(rows: Rows, most: int) -> Iterator[Candidate]:
+    for group in ROW_GROUPS:
+        if group <= most:
+            yield Candidate("elements", {"group": group}, _element_kernel(rows, group))
+
+
+def _element_kernel(rows: Rows, group: int) -> Any:
+    return lambda: Kernel(_elementwise(rows, group))
+
+
+def _elementwise(rows: Rows, group: int) -> Any:
+    """A thread for each vector of an output; outputs one after another, each a grid of its own."""
+    bodies = []
+    for stage in rows.equations.stages:
+        extents = stage.extents
+        width = LANES if extents[-1] >= LANES and _is_float(stage) else 1
+        steps = -(-extents[-1] // width)
+        count = emit.product(extents[:-1]) * steps
+        block, thread, lane = emit.index("block"), emit.index("thread"), emit.index("lane")
+        flat = _clamped(block * group + thread, count, group)
+        *at, step = emit.row_major(flat, (*extents[:-1], steps))
+        start = step * width
+        if extents[-1] % width:
+            start = tirx.min(start, emit.constant(extents[-1] - width))
+        place = [*at, start + lane] if width > 1 else [*at, start]
+        value = approximate(_at(stage, place), only=MISSING)
+        body = emit.store(stage.buffer, value, *place)
+        if width > 1:
+            body = emit.loop(lane, width, body, emit.VECTORIZED)
+        body = emit.bound(thread, group, "threadIdx.x", body)
+        bodies.append(emit.bound(block, -(-count // group), "blockIdx.x", body))
+    return emit.function(rows.equations.parameters, emit.sequence(bodies))
+
+
+def _is_float(stage: Stage) -> bool:
+    """Whether all that a stage computes with is float32, as WGSL's vectors should hold."""
+    dtypes = {str(stage.buffer.ty.dtype), *(compat.dtype_of(load) for load in loads(stage.value))}
+    return dtypes == {"float32"}
+
+
+def _at(stage: Any, place: list[Any]) -> Any:
+    table = dict(zip(stage.spatial, place, strict=True))
+    return substitute(
+        stage.value, {var: at.astype(compat.dtype_of(var)) for var, at in table.items()}
+    )
