@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jitweb.bundle import read_plan
-from jitweb.hosts import open_host
+from jitweb.host import open_host
 from jitweb.plan import Tensor
 from jitweb.workflow import example_inputs
 

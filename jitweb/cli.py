@@ -281,7 +281,7 @@ def run_bundle(folder: Path, inputs: Path, output: Path, target: str | None, thr
     import numpy as np
 
     from jitweb.bundle import read_plan
-    from jitweb.hosts import open_host
+    from jitweb.host import open_host
 
     try:
         with np.load(inputs, allow_pickle=False) as archive:
@@ -341,7 +341,7 @@ def _device_text(device: Any) -> str:
 def serve(folder: Path, port: int, host: str) -> None:
     """Serve a bundle's page, with the headers that threads need."""
     from jitweb.bundle import read_plan
-    from jitweb.serve import serve_forever  # type: ignore[import-not-found]
+    from jitweb.serve import serve_forever
 
     read_plan(folder)
     serve_forever(folder, port, host)

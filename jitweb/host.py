@@ -1,49 +1,44 @@
-"""A bundle at work for the command line: its own runtime, in Node, fed and measured from here."""
+"""A bundle at work for the command line: its own runtime, in Node or in a browser.
+
+WebAssembly runs in Node, WebGPU in a headless browser; both are fed and measured from here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import harness.devices
 from harness.devices.base import Closing
 from harness.devices.channel import Program, ProgramEnded
 from harness.devices.node import find_node
+from harness.devices.remote import Asked
 from jitweb.errors import JitwebError
 
-HOST = Path(__file__).parent / "web" / "host_node.mjs"
+WEB = Path(__file__).parent / "web"
 LOAD_SECONDS = 120.0
 RUN_SECONDS = 120.0
 
 
 class BundleHost(Closing):
-    """A bundle loaded in Node."""
+    """A bundle loaded by its own runtime, in a program that answers requests."""
 
-    def __init__(self, folder: Path, target: str | None = None, threads: int = 1) -> None:
-        """Load it.
+    def __init__(self, program: Asked, request: Mapping[str, Any]) -> None:
+        """Load it; `request` says what and how.
 
         Raises:
             JitwebError: it can't be, in the runtime's own words.
-            DeviceError: there is no Node.
+            DeviceError: the program can't be started.
         """
-        import harness.devices
-
-        channel = Path(harness.devices.__file__).parent / "channel.mjs"
-        self._program = Program([find_node(), str(HOST), channel.resolve().as_uri()])
-        place = folder.resolve()
-        self.facts = self._ask(
-            {
-                "do": "load",
-                "runtime": (place / "runtime.mjs").as_uri(),
-                "url": place.as_uri() + "/",
-                "target": target,
-                "threads": threads,
-            },
-            {},
-            LOAD_SECONDS,
-        )[0]
+        self._program = program
+        try:
+            self.facts = self._ask({"do": "load", **request}, {}, LOAD_SECONDS)[0]
+        except BaseException:
+            program.close()
+            raise
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The model's outputs by name.
@@ -76,7 +71,7 @@ class BundleHost(Closing):
         try:
             answer, parts = self._program.ask(request, arrays, timeout_s)
         except ProgramEnded as end:
-            raise JitwebError(f"the model failed in Node: {end}") from None
+            raise JitwebError(f"the model failed: {end}") from None
         if "error" in answer:
             raise JitwebError(" ".join(str(answer["message"]).split()))
         return answer, parts
@@ -102,3 +97,40 @@ class BundleHost(Closing):
 
 def _describe(tensor: Mapping[str, Any]) -> str:
     return f"{tensor['dtype']} {'x'.join(map(str, tensor['shape']))}"
+
+
+def open_host(
+    folder: Path, plan: Mapping[str, Any], target: str | None, threads: int
+) -> BundleHost:
+    """A bundle loaded where it can run: WebAssembly in Node, WebGPU in a browser.
+
+    Raises:
+        JitwebError: the bundle lacks the target, or can't be loaded.
+        DeviceError: what it needs to run is not installed.
+    """
+    names = list(plan["targets"])
+    chosen = target or names[0]
+    if chosen not in names:
+        raise JitwebError(f"{folder} holds {', '.join(names)} and no {chosen}; tune it for that")
+    request = {"target": chosen, "threads": threads}
+    if chosen == "webgpu":
+        return BundleHost(_browser_page(folder), request)
+    place = folder.resolve()
+    channel = Path(harness.devices.__file__).resolve().with_name("channel.mjs").as_uri()
+    return BundleHost(
+        Program([find_node(), str(WEB / "host_node.mjs"), channel]),
+        request | {"runtime": (place / "runtime.mjs").as_uri(), "url": f"{place.as_uri()}/"},
+    )
+
+
+def _browser_page(folder: Path) -> Asked:
+    """A page in a headless browser that has the bundle beside the host's modules."""
+    from harness.devices.browser import browser_command, find_browser, may_have_gpu
+    from harness.devices.page import Page
+
+    browser, software = find_browser(), not may_have_gpu()
+
+    def command(profile: Path) -> Sequence[str]:
+        return browser_command(browser, profile, software=software)
+
+    return Page(command, "web/host_browser.mjs", {"web": WEB, "bundle": folder.resolve()})

@@ -10,7 +10,7 @@ it lives.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,12 +47,30 @@ def import_model(path: Path, shapes: Mapping[str, Sequence[int]] | None = None) 
         JitwebError: the file or the model can't be used; the message says how to mend it.
     """
     model = read_onnx(path, shapes or {})
-    graph = _without_reshapes(_folded(import_graph(model)))
-    boundary = (
-        [(value.name, value.type.tensor_type.elem_type) for value in graph_inputs(model)],
-        [(value.name, value.type.tensor_type.elem_type) for value in model.graph.output],
-    )
-    return _Planner(path.stem, graph, boundary).imported()
+    graph = import_graph(model)
+    inputs = _boundary(graph_inputs(model), graph.inputs)
+    outputs = _boundary(model.graph.output, graph.outputs)
+    return _Planner(path.stem, _without_reshapes(_folded(graph)), inputs, outputs).imported()
+
+
+@dataclass(frozen=True)
+class _Boundary:
+    """An input or output as the user sees it. `kind` is the number of its ONNX type.
+
+    The shape is kept from before reshapes go, as the memory of an output may be that of a value
+    of another shape.
+    """
+
+    name: str
+    kind: int
+    shape: tuple[int, ...]
+
+
+def _boundary(infos: Sequence[Any], values: tuple[Value, ...]) -> list[_Boundary]:
+    return [
+        _Boundary(info.name, info.type.tensor_type.elem_type, value.shape)
+        for info, value in zip(infos, values, strict=True)
+    ]
 
 
 def _folded(graph: Graph) -> Graph:
@@ -121,10 +139,10 @@ class _Planner:
     """Gives every value its place, and every kernel its task."""
 
     def __init__(
-        self, name: str, graph: Graph, boundary: tuple[list[tuple[str, int]], list[tuple[str, int]]]
+        self, name: str, graph: Graph, inputs: list[_Boundary], outputs: list[_Boundary]
     ) -> None:
         self.name, self.graph = name, graph
-        self.boundary = boundary
+        self.inputs, self.outputs = inputs, outputs
         self.slots: list[int] = []
         self.places: dict[Value, int] = {}
         self.names: dict[Value, str] = {}
@@ -143,26 +161,25 @@ class _Planner:
         calls = self._place_calls(keys)
         plan = Plan(
             self.name,
-            self._tensors(self.boundary[0], graph.inputs),
-            self._tensors(self.boundary[1], graph.outputs),
+            self._tensors(self.inputs, graph.inputs),
+            self._tensors(self.outputs, graph.outputs),
             tuple(self.slots),
             calls,
             self._tasks(keys, calls),
         )
         return ImportedModel(plan, self.functions, self.weights)
 
-    def _tensors(
-        self, boundary: list[tuple[str, int]], values: tuple[Value, ...]
-    ) -> tuple[Tensor, ...]:
+    def _tensors(self, boundary: list[_Boundary], values: tuple[Value, ...]) -> tuple[Tensor, ...]:
         tensors = []
-        for (name, kind), value in zip(boundary, values, strict=True):
-            dtype = ONNX_DTYPES.get(kind)
+        for seen, value in zip(boundary, values, strict=True):
+            dtype = ONNX_DTYPES.get(seen.kind)
             if dtype is None or value.dtype not in ("float32", "int32"):
                 raise JitwebError(
-                    f"{name} is of a type that is not supported (ONNX type {kind}); "
+                    f"{seen.name} is of a type that is not supported (ONNX type {seen.kind}); "
                     "use float32, int32, int64 or bool"
                 )
-            tensors.append(Tensor(name, dtype, value.dtype, value.shape, self.places[value]))
+            place = self.places[value]
+            tensors.append(Tensor(seen.name, dtype, value.dtype, seen.shape, place))
         return tuple(tensors)
 
     def _new_slot(self, size: int) -> int:
@@ -259,10 +276,16 @@ def _aligned(size: int) -> int:
     return -(-max(size, 4) // ALIGNMENT) * ALIGNMENT
 
 
-def run_plan(model: ImportedModel, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the plan makes of these inputs, every kernel evaluated by NumPy: see reference.py.
+Evaluator = Callable[[Any, Sequence[np.ndarray]], Sequence[np.ndarray]]
 
-    It works on the slots as the runtime does, so that a slot reused too early shows.
+
+def run_plan(
+    model: ImportedModel, inputs: Mapping[str, np.ndarray], evaluator: Evaluator = run_function
+) -> dict[str, np.ndarray]:
+    """What the plan makes of these inputs.
+
+    The evaluator gives a function's outputs for its inputs; by default it is NumPy: see
+    reference.py. It works on the slots as the runtime does, so that a slot reused too early shows.
     """
     plan = model.plan
     slots: list[np.ndarray] = [np.zeros(size, np.uint8) for size in plan.slots]
@@ -282,7 +305,7 @@ def run_plan(model: ImportedModel, inputs: Mapping[str, np.ndarray]) -> dict[str
                 count = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
                 arguments.append(slots[operand.index][:count].view(dtype).reshape(shape))
         writes = plan.tasks[call.task].writes
-        results = run_function(function, arguments[: writes[0]])
+        results = evaluator(function, arguments[: writes[0]])
         for position, result in zip(writes, results, strict=True):
             arguments[position][...] = result
     outputs = {}

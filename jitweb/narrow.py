@@ -1,8 +1,9 @@
 """int64 becomes int32: WGSL has no 64-bit integers, and vectors hold twice as many of 32 bits.
 
 A pass over kernels: parameters, buffers, loop variables, constants and all arithmetic. Constants
-that do not fit saturate, as the greatest int64 is how ONNX says "to the end". What the user passes
-stays int64; the runtime refuses values that int32 doesn't hold.
+near the ends of int64 saturate: the greatest is how ONNX says "to the end", the least is where a
+maximum starts. Any other that does not fit is a number to compute with, and is refused.
+What the user passes stays int64; the runtime refuses values that int32 doesn't hold.
 
 Buffers of bool become int32 as well, 0 and 1: WGSL can't store bool, and vectors have no such
 elements. In arithmetic bool stays what it is.
@@ -17,21 +18,23 @@ import numpy as np
 from tvm import tirx
 
 from harness import compat
+from jitweb.errors import JitwebError
 
 WIDE, NARROW = "int64", "int32"
 STORED = {"int64": "int32", "bool": "int32"}
 LIMITS = np.iinfo(np.int32)
+ENDLESS = 1 << 62  # from here on a number stands for "as far as there is"
 
 
-class NotNarrowable(ValueError):
-    """A node that the pass does not know."""
+class NotNarrowable(JitwebError):
+    """A node that the pass does not know, or a constant that 32 bits don't hold."""
 
 
 def narrow_function(function: Any) -> Any:
     """The PrimFunc with every int64 made int32.
 
     Raises:
-        NotNarrowable: it holds a node that the pass does not know.
+        NotNarrowable: it holds a node that the pass does not know, or too great a constant.
     """
     narrowing = _Narrowing()
     parameters = [narrowing.variable(parameter) for parameter in function.params]
@@ -43,12 +46,35 @@ def narrow_function(function: Any) -> Any:
 
 
 def narrow_array(array: np.ndarray) -> np.ndarray:
-    """An int64 array as int32, saturated, and a bool one as 0 and 1; any other as it is."""
+    """An int64 array as int32, and a bool one as 0 and 1; any other as it is.
+
+    Raises:
+        NotNarrowable: it holds a number that int32 does not, and that is no end of int64.
+    """
     if array.dtype == np.bool_:
         return array.astype(np.int32)
     if array.dtype != np.int64:
         return array
-    return np.clip(array, LIMITS.min, LIMITS.max).astype(np.int32)
+    clipped = np.clip(array, LIMITS.min, LIMITS.max)
+    for number in array[clipped != array].tolist():
+        narrow_integer(number)  # which refuses what may not saturate
+    return clipped.astype(np.int32)
+
+
+def narrow_integer(number: int) -> int:
+    """The number in int32, an end of int64 as the end of int32.
+
+    Raises:
+        NotNarrowable: it is neither.
+    """
+    if LIMITS.min <= number <= LIMITS.max:
+        return number
+    if abs(number) < ENDLESS:
+        raise NotNarrowable(
+            f"the constant {number} does not fit int32, in which kernels compute; "
+            "export the model with integers of 32 bits"
+        )
+    return LIMITS.max if number > 0 else LIMITS.min
 
 
 def stored_dtype(dtype: str) -> str:
@@ -84,13 +110,18 @@ class _Narrowing:
         if kind == "IntImm":
             if compat.dtype_of(node) != WIDE:
                 return node
-            return tirx.IntImm(NARROW, max(LIMITS.min, min(LIMITS.max, int(node))))
+            return tirx.IntImm(NARROW, narrow_integer(int(node)))
         if kind in ("FloatImm", "StringImm"):
             return node
         if hasattr(node, "a") and hasattr(node, "b"):
             return type(node)(self.expression(node.a), self.expression(node.b))
         if kind == "Not":
             return tirx.Not(self.expression(node.a))
+        if kind == "BitwiseNot":
+            return ~self.expression(node.a)
+        if kind == "Let":
+            value = self.expression(node.value)
+            return tirx.Let(self.variable(node.var), value, self.expression(node.body))
         if kind == "Cast":
             return self.expression(node.value).astype(narrow_dtype(compat.dtype_of(node)))
         if kind == "Select":
@@ -120,6 +151,8 @@ class _Narrowing:
         kind = compat.type_key(node)
         if kind == "SeqStmt":
             return tirx.SeqStmt([self.statement(each) for each in node.seq])
+        if kind == "Bind":
+            return tirx.Bind(self.variable(node.var), self.expression(node.value))
         if kind == "For":
             return tirx.For(
                 self.variable(node.loop_var),

@@ -11,7 +11,7 @@ import numpy as np
 
 from jitweb.bundle import CHECK, changed_files, read_plan
 from jitweb.errors import JitwebError
-from jitweb.hosts import open_host
+from jitweb.host import open_host
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ import numpy as np
 
 from harness.devices.base import DeviceError
 from harness.devices.node import processor_name
-from harness.devices.page import Page
 from harness.devices.remote import START_SECONDS, RemoteDevice
 
 NAMES = (
@@ -114,6 +113,10 @@ class BrowserDevice(RemoteDevice):
         self._browser = browser or find_browser()
         self._software = adapter == "software" or not may_have_gpu()
         self._is_settled = self._software
+        try:
+            from harness.devices.page import Page
+        except ImportError:
+            raise DeviceError("the package websockets is missing: pip install websockets") from None
         super().__init__(Page(self._command, MODULE))
 
     def fingerprint(self) -> dict[str, str]:

@@ -4,6 +4,7 @@
 
 const SAMPLE_MS = 2; // a shorter sample would show the cost of submitting it
 const MOST_REPEATS = 1000; // in one command buffer
+const GRACE_MS = 200; // errors may arrive before the loss of the device that they are due to
 const STEADY = 0.03; // warm once a round is no faster than this share
 // All other limits stay at WebGPU's defaults, so that what runs here runs everywhere.
 const RAISED_LIMITS = ["maxBufferSize", "maxStorageBufferBindingSize"];
@@ -25,6 +26,7 @@ const multipleOfFour = (bytes) => Math.max(4, Math.ceil(bytes / 4) * 4);
 export class GpuLauncher {
   #kernels = new Map();
   #opened = null;
+  #lost = null;
   #info = null;
 
   async identify() {
@@ -56,37 +58,50 @@ export class GpuLauncher {
       requiredFeatures: WANTED_FEATURES.filter((name) => adapter.features.has(name)),
       requiredLimits: Object.fromEntries(RAISED_LIMITS.map((name) => [name, adapter.limits[name]])),
     });
-    this.lost = device.lost.then(({ message }) => {
+    this.#lost = device.lost.then(({ message }) => {
       throw failure("lost", `the GPU device was lost: ${message}`);
     });
-    this.lost.catch(() => {}); // it is awaited where it matters
+    this.#lost.catch(() => {}); // it is awaited where it matters
     return device;
   }
 
-  // What the promise gives, unless the device is lost or says that something is wrong.
-  async #watched(device, work) {
-    device.pushErrorScope("validation");
-    device.pushErrorScope("out-of-memory");
-    let result, thrown;
+  // What the work gives. If the device is lost meanwhile, that is the error, whatever else it led to.
+  async #unlessLost(work) {
     try {
-      result = await Promise.race([work(), this.lost]);
+      return await Promise.race([work(), this.#lost]);
     } catch (error) {
-      thrown = error;
+      if (!error.kind) await Promise.race([this.#lost, new Promise((go) => setTimeout(go, GRACE_MS))]);
+      throw error;
     }
-    if (thrown?.kind === "lost") throw thrown;
-    const memory = await device.popErrorScope();
-    const invalid = await device.popErrorScope();
-    if (memory) throw failure("failed", `out of memory: ${memory.message}`);
-    if (invalid) throw failure("failed", invalid.message);
-    if (thrown) throw thrown;
-    return result;
+  }
+
+  // What the work gives, unless the device is lost or has something to say against it.
+  async #watched(device, work) {
+    return this.#unlessLost(async () => {
+      device.pushErrorScope("validation");
+      device.pushErrorScope("out-of-memory");
+      let result, thrown;
+      try {
+        result = await work();
+      } catch (error) {
+        thrown = error;
+      }
+      const memory = await device.popErrorScope();
+      const invalid = await device.popErrorScope();
+      if (memory) throw failure("failed", `out of memory: ${memory.message}`);
+      if (invalid) throw failure("failed", invalid.message);
+      if (thrown) throw thrown;
+      return result;
+    });
   }
 
   // Compile shaders; throws an error of kind "refused" with the validator's words.
   async load(handle, shaders) {
     const device = await this.#device();
     const compiled = [];
-    for (const shader of shaders) compiled.push(await this.#compile(device, shader));
+    for (const shader of shaders) {
+      compiled.push(await this.#unlessLost(() => this.#compile(device, shader)));
+    }
     this.#kernels.set(handle, compiled);
   }
 
@@ -126,7 +141,7 @@ export class GpuLauncher {
         throw failure("refused", error.message);
       });
     const invalid = await device.popErrorScope();
-    const pipeline = await Promise.race([made, this.lost]);
+    const pipeline = await made;
     if (invalid) throw failure("refused", invalid.message);
     return { pipeline, layout };
   }

@@ -1,8 +1,9 @@
 """The wgpu device: WebGPU without a browser, by the package wgpu (Firefox's implementation).
 
 It compiles WGSL by naga, where Chromium has tint: what one takes, the other may refuse. Mesa's
-lavapipe serves where there is no GPU. Kernels are run by `wgpu_program.py`, in a process of their
-own.
+lavapipe serves where there is no GPU. It quietly ends all loops once an invocation has gone round
+65535 times: a kernel that does is wrong there, and right elsewhere. Kernels are run by
+`wgpu_program.py`, in a process of their own.
 """
 
 from __future__ import annotations

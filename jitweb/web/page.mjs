@@ -1,0 +1,158 @@
+// The page of a bundle: loads the model, runs it on example inputs, shows how long everything takes.
+//
+// `?target=wasm|webgpu`, `?threads=N` and `?run=1` (run at once) set it up by address. What it knows
+// is also in window.jitweb and in the element #state, as JSON: `state` is loading, ready, running,
+// done or error.
+
+import { load } from "./runtime.mjs";
+
+const ROUNDS = 20, MOST_MS = 8000;
+const TYPES = { float32: Float32Array, int64: BigInt64Array, int32: Int32Array, bool: Uint8Array };
+const $ = (id) => document.getElementById(id);
+const options = new URLSearchParams(location.search);
+const opened = performance.now();
+const received = new Map();
+let model = null;
+
+function tell(state, more = {}) {
+  window.jitweb = { ...window.jitweb, ...more, state };
+  $("state").textContent = JSON.stringify(window.jitweb);
+  document.documentElement.dataset.state = state;
+}
+
+function fail(error) {
+  $("status").textContent = "";
+  $("progress").hidden = true;
+  $("error").textContent = error.message ?? `${error}`;
+  $("title").textContent = model ? model.name : "The model can't be used here";
+  tell("error", { message: `${error.message ?? error}` });
+}
+
+const ms = (value) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
+const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+
+function showProgress({ file, loaded, total }) {
+  received.set(file, [loaded, total]);
+  const sums = [...received.values()].reduce(([a, b], [c, d]) => [a + c, b + d], [0, 0]);
+  $("progress").value = sums[1] ? sums[0] / sums[1] : 0;
+  $("status").textContent = `fetching ${file}, ${megabytes(sums[0])}`;
+}
+
+// Inputs that any model takes: ones for masks, small ids, and floats around zero.
+function example({ name, dtype, shape }) {
+  const count = shape.reduce((a, b) => a * b, 1);
+  const values = new TYPES[dtype](count);
+  for (let i = 0; i < count; i++) {
+    const value = dtype === "float32" ? Math.sin(i) : name.includes("mask") || dtype === "bool" ? 1 : i % 2;
+    values[i] = dtype === "int64" ? BigInt(value) : value;
+  }
+  return values;
+}
+
+async function measure() {
+  $("run").disabled = true;
+  $("error").textContent = "";
+  $("status").textContent = "running …";
+  tell("running");
+  const inputs = Object.fromEntries(model.inputs.map((input) => [input.name, example(input)]));
+  const outputs = await model.run(inputs);
+  const first = window.jitweb.result?.first_result_ms ?? performance.now() - opened;
+  $("first").textContent = `${ms(first)} ms`;
+  const samples = [];
+  const start = performance.now();
+  while (samples.length < ROUNDS && performance.now() - start < MOST_MS) {
+    const begin = performance.now();
+    await model.run(inputs);
+    samples.push(performance.now() - begin);
+    $("status").textContent = `running, ${samples.length} of ${ROUNDS}`;
+    await new Promise((resolve) => setTimeout(resolve)); // let the page paint
+  }
+  const calls = await model.profile(inputs);
+  const sorted = samples.toSorted((a, b) => a - b);
+  const result = {
+    target: model.target, device: model.device, threads: model.threads, notes: model.notes,
+    latency_ms: { min: sorted[0], median: sorted[sorted.length >> 1] },
+    first_result_ms: first, timings: model.timings,
+    outputs: Object.fromEntries(Object.entries(outputs).map(([name, values]) => [name, [...values.slice(0, 16)].map(Number)])),
+    kernels: grouped(calls),
+  };
+  $("latency").textContent = `${ms(sorted[0])} ms`;
+  $("median").textContent = `${ms(result.latency_ms.median)} ms`;
+  showKernels(result.kernels);
+  $("status").textContent = `${samples.length} runs; example inputs`;
+  $("run").disabled = false;
+  tell("done", { result });
+}
+
+// The calls by task, those that take most time first.
+function grouped(calls) {
+  const rows = new Map();
+  for (const { task, kind, name, ms } of calls) {
+    const row = rows.get(task) ?? { task, kind, name, sites: 0, ms: null };
+    row.sites++;
+    if (ms !== null) row.ms = (row.ms ?? 0) + ms;
+    rows.set(task, row);
+  }
+  return [...rows.values()].sort((a, b) => (b.ms ?? 0) - (a.ms ?? 0));
+}
+
+function showKernels(rows) {
+  const total = rows.reduce((sum, { ms }) => sum + (ms ?? 0), 0);
+  const most = Math.max(...rows.map(({ ms }) => ms ?? 0), 1e-9);
+  $("kernels").replaceChildren(
+    ...rows.map(({ kind, name, sites, ms: took }) => {
+      const item = document.createElement("li");
+      const part = (className, text) => Object.assign(item.appendChild(document.createElement("span")), { className, textContent: text });
+      part("kind", kind);
+      const label = part("name", "");
+      const bar = label.appendChild(document.createElement("i"));
+      bar.style.width = `${(100 * (took ?? 0)) / most}%`;
+      label.appendChild(document.createElement("span")).textContent = `${sites} × ${name}`;
+      label.title = name;
+      part("ms", took === null ? "" : `${took.toFixed(2)} ms`);
+      item.title = total && took !== null ? `${((100 * took) / total).toFixed(1)} % of the kernels' time` : "";
+      return item;
+    }),
+  );
+}
+
+function showModel() {
+  $("title").textContent = model.name;
+  document.title = `${model.name} – jitweb`;
+  const threads = model.target === "wasm" ? `, ${model.threads} thread${model.threads > 1 ? "s" : ""}` : "";
+  $("device").textContent = [`${model.target} on ${model.device}${threads}`, ...model.notes].join("; ");
+  $("size").textContent = megabytes([...received.values()].reduce((sum, [loaded]) => sum + loaded, 0));
+  const line = (role, { name, dtype, shape }) =>
+    Object.assign(document.createElement("p"), { textContent: `${role} ${name}: ${dtype} ${shape.join(" × ")}` });
+  $("tensors").replaceChildren(
+    ...model.inputs.map((each) => line("input", each)), ...model.outputs.map((each) => line("output", each)),
+  );
+  $("progress").hidden = true;
+  $("status").textContent = "ready";
+  $("run").disabled = false;
+}
+
+async function offerTargets() {
+  const plan = await (await fetch("plan.json")).json();
+  const names = Object.keys(plan.targets);
+  const choices = names.length > 1 ? ["", ...names] : names;
+  $("target").replaceChildren(...choices.map((name) => new Option(name || "faster target", name)));
+  $("target").value = options.get("target") ?? choices[0];
+  $("target").addEventListener("change", ({ target }) => {
+    options.set("target", target.value);
+    if (!target.value) options.delete("target");
+    location.search = options;
+  });
+}
+
+$("run").addEventListener("click", () => measure().catch(fail));
+try {
+  await offerTargets();
+  const threads = Number(options.get("threads") ?? (crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1));
+  model = await load("./", { target: options.get("target") ?? undefined, threads, onProgress: showProgress });
+  showModel();
+  tell("ready", { inputs: model.inputs, outputs: model.outputs, target: model.target });
+  if (options.get("run")) await measure();
+} catch (error) {
+  fail(error);
+}
