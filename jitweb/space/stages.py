@@ -150,7 +150,23 @@ def _with_loads(value: Any, inlined: Mapping[Any, Stage]) -> Any:
 def _simplified(stage: Stage) -> Stage:
     variables, extents = stage.spatial + stage.reduced, stage.extents + stage.reduced_extents
     ranges = dict(zip(variables, extents, strict=True))
-    return replace(stage, value=simplify(stage.value, ranges))
+    return replace(stage, value=simplify(_plain_conditions(stage.value), ranges))
+
+
+def _plain_conditions(value: Any) -> Any:
+    """The value with `0 < cast(condition)`, which is how TOPI writes a condition, as the condition.
+
+    TVM's WGSL code generator fails on such a cast in a vector.
+    """
+
+    def replaced(node: Any) -> Any:
+        is_positive = isinstance(node.a, compat.IntImm) and int(node.a) == 0
+        if is_positive and compat.type_key(node.b) == "Cast":
+            if compat.dtype_of(node.b.value) == "bool":
+                return node.b.value
+        return node
+
+    return tvm_ffi.structural_map(value, (tirx.LT, replaced))
 
 
 def simplify(value: Any, extents: Mapping[Any, int]) -> Any:

@@ -25,8 +25,9 @@ from jitweb.space.stages import NotStages, Stage, loads
 
 LANES = 4  # float32 in a vec4
 THREADS = 256  # maxComputeInvocationsPerWorkgroup that every device has
-# What WGSL has no function for; exp, tanh and their like it has.
-MISSING = frozenset({"erf"})
+# What WGSL has no function for, or none to rely on: its pow is undefined for a negative base, and
+# its tanh overflows on some devices. exp and inverseSqrt are its own.
+MISSING = frozenset({"erf", "pow", "tanh"})
 
 # A thread's tile of C, rows x columns: more of both is less to load for each multiply-add, until
 # the accumulators no longer fit into registers.

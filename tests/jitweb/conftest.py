@@ -1,0 +1,67 @@
+"""What the tests of bundles share: small models, and a bundle of one, tuned for both targets."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import onnx
+import pytest
+
+from jitweb.workflow import Options, tune_model
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def examples() -> ModuleType:
+    """examples/make_model.py as a module."""
+    name = "jitweb_make_model"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / "make_model.py")
+        assert spec is not None and spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def small_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The small example models by kind."""
+    folder = tmp_path_factory.mktemp("models")
+    paths = {}
+    for kind in ("bert", "gpt", "t5-encoder", "t5-decoder"):
+        paths[kind] = folder / f"{kind}.onnx"
+        onnx.save(examples().make_model(kind), paths[kind])
+    return paths
+
+
+@pytest.fixture(scope="session")
+def bundle(small_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small BERT for both targets, its kernels chosen by the static order."""
+    out = tmp_path_factory.mktemp("bundle") / "bert"
+    tune_model(Options(small_models["bert"], out, ("wasm", "webgpu")), lambda name: None, None)
+    return out
+
+
+@pytest.fixture(scope="session")
+def has_browser() -> bool:
+    """Whether there is a browser; where everything must be tested, there has to be."""
+    from harness.devices.base import DeviceError
+    from harness.devices.browser import find_browser
+
+    try:
+        find_browser()
+    except DeviceError:
+        assert not os.environ.get("CI"), "scripts/install_browser.sh installs what is missing here"
+        return False
+    return True
+
+
+@pytest.fixture
+def browser(has_browser: bool) -> None:
+    """Skip a test where there is no browser."""
+    if not has_browser:
+        pytest.skip("there is no browser: bash scripts/install_browser.sh says what to install")

@@ -1,0 +1,207 @@
+"""A bundle gives what the reference gives, in Node and in a browser; a damaged one is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx.reference import ReferenceEvaluator
+
+from jitweb.bench import bench_bundle
+from jitweb.bundle import read_plan
+from jitweb.errors import JitwebError
+from jitweb.host import open_host
+from jitweb.plan import Tensor
+from jitweb.serve import serve
+from jitweb.verify import verify_bundle
+from jitweb.workflow import Options, example_inputs, tune_model
+from tests.jitweb.tab import Tab
+
+TOLERANCE = 1e-4
+
+
+def inputs_of(bundle: Path) -> dict[str, np.ndarray]:
+    plan = read_plan(bundle)
+    tensors = [Tensor(**{**each, "shape": tuple(each["shape"])}) for each in plan["inputs"]]
+    return example_inputs(tensors, 100)
+
+
+def reference(model: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    loaded = onnx.load(model)
+    results = ReferenceEvaluator(loaded).run(None, inputs)
+    return {value.name: result for value, result in zip(loaded.graph.output, results, strict=True)}
+
+
+def assert_agree(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> None:
+    assert found.keys() == wanted.keys()
+    for name, array in wanted.items():
+        assert found[name].dtype == array.dtype and found[name].shape == array.shape
+        assert np.abs(found[name] - array).max() <= TOLERANCE * np.abs(array).max()
+
+
+@pytest.mark.parametrize("kind", ["bert", "gpt", "t5-encoder", "t5-decoder"])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_every_small_model_is_right_in_node(
+    kind: str, threads: int, small_models: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / kind
+    tune_model(Options(small_models[kind], out), lambda name: None, None)
+    inputs = inputs_of(out)
+    wanted = reference(small_models[kind], inputs)
+    with open_host(out, read_plan(out), "wasm", threads) as host:
+        assert host.facts["threads"] == threads
+        for _ in range(3):
+            assert_agree(host.run(inputs), wanted)
+
+
+@pytest.mark.parametrize("kind", ["gpt", "t5-encoder", "t5-decoder"])
+def test_every_small_model_is_right_on_webgpu(
+    kind: str, small_models: dict[str, Path], tmp_path: Path, browser: None
+) -> None:
+    out = tmp_path / kind
+    tune_model(Options(small_models[kind], out, ("webgpu",)), lambda name: None, None)
+    inputs = inputs_of(out)
+    with open_host(out, read_plan(out), "webgpu", 1) as host:
+        assert_agree(host.run(inputs), reference(small_models[kind], inputs))
+
+
+def test_a_bundle_is_verified_on_all_of_its_targets(bundle: Path, browser: None) -> None:
+    found = verify_bundle(bundle, None, TOLERANCE)
+    assert found.is_right
+    assert {each.target for each in found.agreements} == {"wasm", "webgpu"}
+    assert found.source.startswith("onnx.reference")
+
+
+def test_the_page_runs_both_targets_and_they_agree(bundle: Path, browser: None) -> None:
+    results = {}
+    with serve(bundle) as address:
+        for target in ("wasm", "webgpu"):
+            with Tab(f"{address}?run=1&target={target}") as tab:
+                known = tab.wait_for("done")
+                assert known["state"] == "done", known
+                assert tab.evaluate("crossOriginIsolated") is True
+                assert tab.evaluate("document.querySelectorAll('#kernels li').length") > 10
+                assert json.loads(tab.evaluate("document.getElementById('state').textContent"))
+                results[target] = known["result"]
+    for target, result in results.items():
+        assert result["target"] == target
+        assert result["latency_ms"]["min"] > 0 and result["first_result_ms"] > 0
+    for name, values in results["wasm"]["outputs"].items():
+        np.testing.assert_allclose(values, results["webgpu"]["outputs"][name], atol=1e-3)
+
+
+def test_the_page_finds_the_faster_target_and_remembers_it(bundle: Path, browser: None) -> None:
+    with serve(bundle) as address, Tab(address) as tab:
+        known = tab.wait_for("ready")
+        assert known["state"] == "ready", known
+        key = "Object.entries(localStorage).find(([name]) => name.startsWith('jitweb:'))[1]"
+        assert tab.evaluate(key) == known["target"]
+
+
+def test_the_page_says_what_is_wrong(bundle: Path, tmp_path: Path, browser: None) -> None:
+    damaged = damage(bundle, tmp_path, "weights.safetensors")
+    with serve(damaged) as address, Tab(address) as tab:
+        known = tab.wait_for("ready")
+        assert known["state"] == "error"
+        assert "weights.safetensors was changed" in known["message"]
+        assert "was changed" in tab.evaluate("document.getElementById('error').textContent")
+
+
+def damage(bundle: Path, folder: Path, name: str) -> Path:
+    copy = folder / "damaged"
+    shutil.copytree(bundle, copy)
+    content = bytearray((copy / name).read_bytes())
+    content[-1] ^= 1
+    (copy / name).write_bytes(content)
+    return copy
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "kernels.relaxed.wasm"])
+def test_a_changed_file_is_found_by_verify_and_refused_by_the_runtime(
+    bundle: Path, tmp_path: Path, name: str
+) -> None:
+    damaged = damage(bundle, tmp_path, name)
+    found = verify_bundle(damaged, "wasm", TOLERANCE)
+    assert not found.is_right and found.changed == (name,)
+    with pytest.raises(JitwebError, match=f"{name} was changed"):
+        open_host(damaged, read_plan(damaged), "wasm", 1)
+
+
+def test_wrong_inputs_are_named(bundle: Path) -> None:
+    inputs = inputs_of(bundle)
+    with open_host(bundle, read_plan(bundle), "wasm", 1) as host:
+        for change, words in [
+            ({"nothing": np.zeros(1)}, "has no input nothing"),
+            ({"input_ids": None}, "input_ids is missing"),
+            ({"input_ids": np.zeros((1, 3), np.int64)}, "is 1x3, and must be int64 1x16"),
+            ({"input_ids": np.zeros((1, 16), np.float32)}, "is float32, must be int64"),
+            ({"input_ids": np.full((1, 16), 1 << 40)}, "no 32-bit integer"),
+        ]:
+            changed = {**inputs, **change}
+            given = {name: array for name, array in changed.items() if array is not None}
+            with pytest.raises(JitwebError, match=words):
+                host.run(given)
+        host.run(inputs)
+
+
+def test_the_runtime_names_wrong_inputs(bundle: Path, browser: None) -> None:
+    script = """(async () => {
+      const { load } = await import("/runtime.mjs");
+      const model = await load("/", { target: "wasm" });
+      const right = Object.fromEntries(
+        model.inputs.map(({ name }) => [name, new BigInt64Array(16)]));
+      const words = async (inputs) => {
+        try { await model.run(inputs); return "none"; } catch (error) { return error.message; }
+      };
+      return [
+        await words(right),
+        await words({ ...right, nothing: [1] }),
+        await words({ input_ids: right.input_ids }),
+        await words({ ...right, input_ids: new BigInt64Array(3) }),
+        await words({ ...right, input_ids: new Float32Array(16) }),
+        await words({ ...right, input_ids: Array(16).fill(2 ** 40) }),
+        await words({ ...right, input_ids: Array(16).fill(1) }),
+      ];
+    })()"""
+    with serve(bundle) as address, Tab(f"{address}package.json") as tab:
+        while not tab.evaluate("document.body?.textContent.includes('runtime.mjs')"):
+            pass
+        told = tab.evaluate(script)
+    assert told[0] == told[6] == "none"
+    for message, words in zip(
+        told[1:6],
+        ["no input nothing", "is missing", "has 3 elements", "must be int64", "no 32-bit integer"],
+        strict=True,
+    ):
+        assert words in message
+
+
+def test_bench_tells_the_documented_keys(bundle: Path) -> None:
+    told = bench_bundle(bundle, "wasm", 1, 0.3)
+    assert told.keys() >= {"latency_ms", "device", "kernels", "first_result_ms", "target"}
+    assert 0 < told["latency_ms"]["min"] <= told["latency_ms"]["median"]
+    assert sum(row["share"] for row in told["kernels"]) == pytest.approx(1)
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(
+    small_models: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(JitwebError, match="holds other files"):
+        tune_model(Options(small_models["bert"], tmp_path), lambda name: None, None)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_bundle_takes_the_place_of_an_older_one_whole(
+    small_models: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    for kind in ("bert", "gpt"):
+        tune_model(Options(small_models[kind], out), lambda name: None, None)
+        assert read_plan(out)["model"] == kind
+        assert verify_bundle(out, None, TOLERANCE).is_right
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
