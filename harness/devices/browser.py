@@ -11,15 +11,19 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from harness.devices.base import DeviceError
+from harness.devices.channel import ProgramEnded
 from harness.devices.node import processor_name
-from harness.devices.remote import START_SECONDS, RemoteDevice
+from harness.devices.remote import RemoteDevice
+
+if TYPE_CHECKING:
+    from harness.devices.page import Page
 
 NAMES = (
     "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
@@ -53,7 +57,8 @@ FLAGS = (
     "--use-mock-keychain",
 )
 SOFTWARE_FLAGS = ("--use-webgpu-adapter=swiftshader",)
-LINUX_GPU_FLAGS = ("--enable-features=Vulkan", "--use-angle=vulkan", "--disable-vulkan-surface")
+LINUX_GPU_FLAGS = ("--enable-features=Vulkan",)
+ADAPTER_SECONDS = 20.0  # a broken driver may keep the browser from ever finding a GPU
 MODULE = "devices/browser_device.mjs"
 
 Adapter = Literal["auto", "software"]
@@ -100,24 +105,40 @@ def may_have_gpu() -> bool:
     return any(Path("/dev").glob("dri/renderD*")) or Path("/dev/nvidiactl").exists()
 
 
+def open_page(
+    module: str,
+    folders: Mapping[str, Path] | None = None,
+    *,
+    adapter: Adapter = "auto",
+    browser: str | None = None,
+) -> Page:
+    """A module in a worker of a headless browser's page, ready to be asked; see page.Page.
+
+    Raises:
+        DeviceError: there is no browser, or no package websockets.
+    """
+    try:
+        from harness.devices.page import Page
+    except ImportError:
+        raise DeviceError("the package websockets is missing: pip install websockets") from None
+    software = adapter == "software" or not may_have_gpu()
+    path = browser or find_browser()
+    return Page(lambda profile: browser_command(path, profile, software=software), module, folders)
+
+
 class BrowserDevice(RemoteDevice):
     """WebGPU and WebAssembly in a headless browser. Not to be used by two threads at a time.
 
     `adapter` "auto" takes a GPU if there is one and else the software adapter, "software" always
-    the latter.
+    the latter. `browser` is the path of the browser, if not what `find_browser` gives.
     """
 
     kind = "browser"
 
     def __init__(self, adapter: Adapter = "auto", browser: str | None = None) -> None:
-        self._browser = browser or find_browser()
-        self._software = adapter == "software" or not may_have_gpu()
-        self._is_settled = self._software
-        try:
-            from harness.devices.page import Page
-        except ImportError:
-            raise DeviceError("the package websockets is missing: pip install websockets") from None
-        super().__init__(Page(self._command, MODULE))
+        self._browser = browser
+        self._is_settled = adapter == "software" or not may_have_gpu()
+        super().__init__(open_page(MODULE, adapter=adapter, browser=browser))
 
     def fingerprint(self) -> dict[str, str]:
         found = self._identify()
@@ -132,9 +153,6 @@ class BrowserDevice(RemoteDevice):
             "processor": processor_name(),
         }
 
-    def _command(self, profile: Path) -> Sequence[str]:
-        return browser_command(self._browser, profile, software=self._software)
-
     def _ask(
         self,
         request: dict[str, Any],
@@ -147,9 +165,13 @@ class BrowserDevice(RemoteDevice):
         return super()._ask(request, arrays, timeout_s, failure)
 
     def _settle_adapter(self) -> None:
-        """Go over to the software adapter if the browser finds no GPU."""
-        found, _ = super()._ask({"do": "identify"}, (), START_SECONDS, DeviceError)
-        if found["adapter"] is None:
-            self._software = True
+        """Go over to the software adapter if the browser finds no GPU, or none that works."""
+        try:
+            answer, _ = self._program.ask({"do": "identify"}, (), ADAPTER_SECONDS)
+            works = answer.get("adapter") is not None
+        except ProgramEnded:
+            works = False
+        if not works:
             self._program.close()
+            self._program = open_page(MODULE, adapter="software", browser=self._browser)
         self._is_settled = True

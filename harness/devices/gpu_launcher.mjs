@@ -18,6 +18,8 @@ const REPORTED_LIMITS = [
   "maxComputeWorkgroupsPerDimension",
   "maxStorageBuffersPerShaderStage",
 ];
+const NO_ADAPTER =
+  "the browser has no WebGPU adapter, not even one in software: take a newer one, or Chromium";
 const WANTED_FEATURES = ["shader-f16", "timestamp-query"];
 
 const failure = (kind, message) => Object.assign(new Error(message), { kind });
@@ -52,7 +54,7 @@ export class GpuLauncher {
 
   async #open() {
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
-    if (!adapter) throw failure("missing", "the browser has no WebGPU adapter");
+    if (!adapter) throw failure("missing", NO_ADAPTER);
     this.#info = adapter.info;
     const device = await adapter.requestDevice({
       requiredFeatures: WANTED_FEATURES.filter((name) => adapter.features.has(name)),

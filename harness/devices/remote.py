@@ -19,7 +19,7 @@ from harness.devices.shader import Shader
 Code = bytes | Shader | tuple[Shader, ...]
 
 START_SECONDS = 60.0
-TIMING_PATIENCE = 20.0
+TIMING_PATIENCE = 20.0  # for each launch
 ATTEMPTS = 3
 DATA_START = 70_000  # above what a linked WebAssembly kernel may use for data and stack
 
@@ -81,7 +81,7 @@ class RemoteDevice(Closing):
             return []
         described = [_describe(launch) for launch in launches]
         request = {"do": "time", "launches": described, "seconds": seconds}
-        answer, _ = self._launch(request, launches, TIMING_PATIENCE + 10 * seconds)
+        answer, _ = self._launch(request, launches, TIMING_PATIENCE * len(launches) + 10 * seconds)
         return [Timing(tuple(samples)) for samples in answer["samples"]]
 
     def close(self) -> None:

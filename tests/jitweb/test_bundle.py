@@ -133,15 +133,16 @@ def test_a_changed_file_is_found_by_verify_and_refused_by_the_runtime(
 
 def test_wrong_inputs_are_named(bundle: Path) -> None:
     inputs = inputs_of(bundle)
+    changes: list[tuple[dict[str, np.ndarray | None], str]] = [
+        ({"nothing": np.zeros(1)}, "has no input nothing"),
+        ({"input_ids": None}, "input_ids is missing"),
+        ({"input_ids": np.zeros((1, 3), np.int64)}, "is 1x3, and must be int64 1x16"),
+        ({"input_ids": np.zeros((1, 16), np.float32)}, "is float32, must be int64"),
+        ({"input_ids": np.full((1, 16), 1 << 40)}, "no 32-bit integer"),
+    ]
     with open_host(bundle, read_plan(bundle), "wasm", 1) as host:
-        for change, words in [
-            ({"nothing": np.zeros(1)}, "has no input nothing"),
-            ({"input_ids": None}, "input_ids is missing"),
-            ({"input_ids": np.zeros((1, 3), np.int64)}, "is 1x3, and must be int64 1x16"),
-            ({"input_ids": np.zeros((1, 16), np.float32)}, "is float32, must be int64"),
-            ({"input_ids": np.full((1, 16), 1 << 40)}, "no 32-bit integer"),
-        ]:
-            changed = {**inputs, **change}
+        for change, words in changes:
+            changed: dict[str, np.ndarray | None] = {**inputs, **change}
             given = {name: array for name, array in changed.items() if array is not None}
             with pytest.raises(JitwebError, match=words):
                 host.run(given)

@@ -1,0 +1,206 @@
+"""The commands as a user types them: output that can be piped, errors that say how to mend it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jitweb.serve import serve
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-c", "from jitweb.cli import main; main()"]
+
+
+def jitweb(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        env=os.environ | environment,
+    )
+
+
+def test_tune_verify_run_and_bench(small_models: dict[str, Path], tmp_path: Path) -> None:
+    out, records = tmp_path / "out", tmp_path / "r.sqlite3"
+    tuned = jitweb(
+        "tune", small_models["bert"], "--budget", "6s", "--records", records, "-o", out, "--json"
+    )
+    assert tuned.returncode == 0, tuned.stderr
+    told = json.loads(tuned.stdout)
+    assert told.keys() >= {"latency_ms", "device", "kernels", "tuning_s", "bundle"}
+    assert told["measured"] > 0 and told["tuning_s"] < 7.5
+    for row in told["kernels"]:
+        assert row.keys() >= {"task", "kind", "sites", "tried", "ms", "share", "gflops"}
+
+    again = jitweb("tune", small_models["bert"], "--records", records, "-o", out, "--json")
+    assert json.loads(again.stdout)["measured"] == 0
+
+    verified = jitweb("verify", out)
+    assert verified.returncode == 0, verified.stderr
+    assert "ok" in verified.stdout and "onnx.reference" in verified.stdout
+
+    benched = json.loads(jitweb("bench", out, "--time", "1s", "--json").stdout)
+    assert benched.keys() >= {"latency_ms", "device", "kernels", "first_result_ms"}
+
+    ids = np.ones((1, 16), np.int64)
+    np.savez(tmp_path / "x.npz", input_ids=ids, attention_mask=ids, token_type_ids=ids * 0)
+    ran = jitweb("run", out, "--input", tmp_path / "x.npz", "-o", tmp_path / "y.npz")
+    assert ran.returncode == 0, ran.stderr
+    with np.load(tmp_path / "y.npz") as archive:
+        assert archive["last_hidden_state"].shape == (1, 16, 64)
+
+    listed = json.loads(jitweb("records", "ls", "--records", records, "--json").stdout)
+    assert {row["status"] for row in listed} == {"ok"}
+    moved = tmp_path / "moved.jsonl"
+    assert jitweb("records", "export", moved, "--records", records).returncode == 0
+    other = tmp_path / "other.sqlite3"
+    assert jitweb("records", "import", moved, "--records", other).returncode == 0
+    assert json.loads(jitweb("records", "ls", "--records", other, "--json").stdout) == listed
+
+
+def test_a_changed_bundle_is_status_one(bundle: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", bundle, copy], check=True)
+    (copy / "runtime.mjs").write_text("export const load = null;")
+    done = jitweb("verify", copy, "--target", "wasm")
+    assert done.returncode == 1
+    assert "runtime.mjs is not as it was written" in done.stdout
+
+
+def test_inspect_shows_every_kernel(small_models: dict[str, Path]) -> None:
+    told = json.loads(jitweb("inspect", small_models["gpt"], "--json").stdout)
+    assert sum(row["sites"] for row in told["tasks"]) == told["calls"]
+    assert sum(row["share"] for row in told["tasks"]) == pytest.approx(1)
+    assert "matmul" in jitweb("inspect", small_models["gpt"]).stdout
+
+
+def test_an_interrupted_tune_keeps_what_it_has(
+    small_models: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    command = [*COMMAND, "tune", str(small_models["bert"]), "--budget", "60s", "-o", str(out)]
+    records = str(tmp_path / "r.sqlite3")
+    process = subprocess.Popen(
+        [*command, "--records", records],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "tried" in line:
+            break
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
+    assert jitweb("verify", out).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["tune", "/nowhere.onnx"], "/nowhere.onnx does not exist"),
+        (["tune", "{tmp}"], "is a folder"),
+        (["tune", "{garbage}"], "is no ONNX"),
+        (["tune", "{cut}"], "damaged"),
+        (["tune", "{bert}", "--target", "cuda"], "the targets are wasm and webgpu"),
+        (["tune", "{bert}", "--shape", "input_ids"], "is no shape"),
+        (["tune", "{bert}", "--shape", "ids=1x16"], "the model's inputs are input_ids"),
+        (["tune", "{bert}", "--shape", "input_ids=1x17"], "does not fit"),
+        (["tune", "{bert}", "--budget", "soon"], "give one such as"),
+        (["tune", "{bert}", "--device", "wgpu"], "wgpu runs no WebAssembly"),
+        (["tune", "{bert}", "--target", "webgpu", "--device", "node"], "Node has no WebGPU"),
+        (["tune", "{bert}", "-o", "{garbage}"], "is a file"),
+        (["tune", "{bert}", "--records", "{garbage}"], "can't be used for records"),
+        (["verify", "{tmp}"], "is no bundle"),
+        (["verify", "{bundle}", "--target", "metal"], "metal"),
+        (["run", "{bundle}", "--input", "{garbage}", "-o", "y.npz"], "can't be read as .npz"),
+        (["bench", "/nowhere"], "is no bundle"),
+        (["serve", "/nowhere"], "is no bundle"),
+        (["records", "import", "{garbage}"], "line 1 is no record"),
+        (["frobnicate"], "No such command"),
+    ],
+)
+def test_wrong_use_is_one_line_and_status_two(
+    small_models: dict[str, Path],
+    bundle: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    words: str,
+) -> None:
+    garbage, cut = tmp_path / "garbage.onnx", tmp_path / "cut.onnx"
+    garbage.write_text("this is no model\n")
+    content = small_models["bert"].read_bytes()
+    cut.write_bytes(content[: len(content) // 2])
+    places = {
+        "tmp": tmp_path, "garbage": garbage, "cut": cut, "bert": small_models["bert"],
+        "bundle": bundle,
+    }  # fmt: skip
+    before = sorted(path.name for path in tmp_path.iterdir())
+    given = [argument.format(**places) for argument in arguments]
+    if arguments[0] == "tune" and "-o" not in arguments:
+        given += ["-o", str(tmp_path / "out")]
+    done = jitweb(*given, JITWEB_RECORDS=str(tmp_path.parent / "records.sqlite3"))
+    assert done.returncode == 2, done.stdout
+    lines = [line for line in done.stderr.splitlines() if line.startswith("jitweb:")]
+    assert len(lines) == 1 and words in lines[0], done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["tune", "--help"], ["records", "ls"]])
+def test_help_and_records_import_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom jitweb.cli import main\n"
+        "try: main()\n"
+        "finally: print(*sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"JITWEB_RECORDS": str(tmp_path / "r.sqlite3")},
+    )
+    assert done.returncode == 0
+    assert not {"tvm", "numpy", "onnx"} & set(done.stderr.split())
+
+
+def fetch(address: str, **headers: str) -> tuple[int, Any]:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, headers=headers)) as answer:
+            return answer.status, answer.headers
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers
+
+
+def test_the_server_isolates_its_page_and_gives_foreign_ones_nothing(
+    bundle: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", bundle, copy], check=True)
+    (copy / "link").symlink_to("/etc/hostname")
+    (tmp_path / "secret").write_text("")
+    with serve(copy) as address:
+        status, headers = fetch(f"{address}plan.json")
+        assert status == 200
+        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+        assert fetch(f"{address}runtime.mjs")[1]["Content-Type"] == "text/javascript"
+        assert fetch(f"{address}plan.json", Host="evil.example")[0] == 403
+        for path in ("link", "../secret", "%2e%2e/secret", "/etc/hostname", "missing"):
+            assert fetch(f"{address}{path}")[0] == 404
