@@ -12,12 +12,12 @@ PYTEST_ARGS ?= -n $(JOBS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint test-newest test-oldest install install-oldest clean
+.PHONY: help demo test lint test-newest test-oldest install install-oldest browser clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: install ## fuzz TVM for a minute, list what was found, run one reproducer
+demo: install ## tune a small model and run it; fuzz TVM for a minute, run one reproducer
 	@bash scripts/demo.sh "$(VENV)" "$(DEMO_OUT)" "$(DEMO_TIME)" "$(JOBS)"
 
 test: lint test-newest test-oldest ## everything: lint, then the test suite on both releases of TVM
@@ -27,10 +27,10 @@ lint: install ## ruff, mypy, and the floors of the house
 	"$(VENV)/bin/mypy"
 	"$(VENV)/bin/lint-imports" --no-logo --no-cache
 
-test-newest: install ## the test suite on the newest supported TVM
+test-newest: install browser ## the test suite on the newest supported TVM
 	"$(VENV)/bin/python" -m pytest $(PYTEST_ARGS)
 
-test-oldest: install-oldest ## the test suite on the oldest supported TVM
+test-oldest: install-oldest browser ## the test suite on the oldest supported TVM
 	"$(OLDEST_VENV)/bin/python" -m pytest -x $(PYTEST_ARGS)
 
 install: ## make or update the virtual environment (.venv)
@@ -39,8 +39,12 @@ install: ## make or update the virtual environment (.venv)
 install-oldest:
 	@bash scripts/bootstrap.sh "$(OLDEST_VENV)" "apache-tvm==$(OLDEST_TVM)"
 
-clean: ## remove the virtual environments, caches and the demo's campaign
+browser: # what the tests of WebGPU need: Debian's chromium, and a Vulkan driver
+	@bash scripts/install_browser.sh
+
+clean: ## remove the virtual environments, caches and what the demo made
 	rm -rf .venv .venv-0.26 build dist tzer.egg-info "$(DEMO_OUT)" demo-finding.py
+	rm -rf demo-bert.onnx demo-bundle
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 	rm -f harness/coverage/_native*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

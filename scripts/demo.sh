@@ -1,12 +1,26 @@
 #!/usr/bin/env bash
-# The demonstration: a short campaign on the stock TVM wheel, what it found, and one reproducer
-# run as anyone else would run it.  scripts/demo.sh VENV FOLDER TIME JOBS
+# The demonstration: a small transformer tuned for WebAssembly and run; then a short campaign on the
+# stock TVM wheel, what it found, and one reproducer run as anyone else would run it.
+#
+#   scripts/demo.sh VENV FOLDER TIME JOBS
 set -euo pipefail
 
 venv=$1 folder=$2 time=$3 jobs=$4
-reproducer=demo-finding.py
+reproducer=demo-finding.py model=demo-bert.onnx bundle=demo-bundle
 
 step() { printf '\n$ %s\n' "$*"; }
+
+step python examples/make_model.py bert -o "$model"
+"$venv/bin/python" examples/make_model.py bert -o "$model"
+
+step jitweb tune "$model" --target wasm --budget 10s -o "$bundle"
+"$venv/bin/jitweb" tune "$model" --target wasm --budget 10s -o "$bundle"
+
+step jitweb verify "$bundle"
+"$venv/bin/jitweb" verify "$bundle"
+
+step jitweb bench "$bundle"
+"$venv/bin/jitweb" bench "$bundle" --time 2s
 
 step tzer fuzz --time "$time" --jobs "$jobs" --out "$folder"
 "$venv/bin/tzer" fuzz --time "$time" --jobs "$jobs" --out "$folder"
