@@ -12,7 +12,7 @@ sixteen successive seeds show every combination:
 * min or max with a NaN operand;
 * a product of NaN and zero, or a difference of NaNs, which TVM folds to zero;
 * the rounding of a tie by tirx.round, and the sign of a zero where something depends on it
-  (division by it, copysign, atan2), as TVM folds x + 0.0 to x.
+  (division by it, copysign, atan2), as TVM folds x + 0.0 to x; the sign of a NaN in copysign.
 """
 
 from __future__ import annotations
@@ -60,9 +60,18 @@ class Noise:
         return shake
 
     def flusher(self, smallest_normal: float) -> Callable[[float], float]:
-        """A function that moves a subnormal result by up to the smallest normal value."""
+        """A function that moves a subnormal result by up to the smallest normal value.
+
+        A zero stays one half of the time: as likely as not it is exact, and decides something.
+        """
         draw = self.next
-        return lambda value: value + draw() * smallest_normal
+
+        def flush(value: float) -> float:
+            if value == 0.0 and draw() < 0.0:
+                return value
+            return value + draw() * smallest_normal
+
+        return flush
 
     def comparisons(self) -> dict[str, Callable[[float, float], bool]]:
         """The comparisons of floats by name; a NaN operand may turn the answer."""
@@ -88,7 +97,7 @@ class Noise:
             table |= {
                 "m_round": round_half_away,
                 "fdiv": lambda a, b: divide_floats(a, b if b != 0.0 else -b),
-                "m_copysign": lambda a, b: math.copysign(a, b if b != 0.0 else -b),
+                "m_copysign": lambda a, b: math.copysign(a, b if b and b == b else -b),
                 "m_atan2": lambda a, b: math.atan2(a if a else -a, b if b else -b),
             }
         return table
