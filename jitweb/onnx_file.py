@@ -13,6 +13,7 @@ from jitweb.errors import JitwebError
 
 NEWEST_OPSET = 20
 MOST_WEIGHT_BYTES = 4 << 30  # what a 32-bit memory addresses
+STANDARD = ("", "ai.onnx")  # the operators' own domain
 CONTROL_FLOW = ("If", "Loop", "Scan")
 
 
@@ -32,8 +33,8 @@ def read_onnx(path: Path, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProt
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
         raise JitwebError(f"{path} is no valid ONNX model: {_line(error)}") from None
-    except ValueError:
-        pass  # too large for the checker, which takes 2 GiB at most
+    except Exception:  # ValueError or protobuf's own: too large, as the checker takes 2 GiB at most
+        pass
     _check_opset(model, path)
     fix_shapes(model, shapes)
     return model
@@ -69,6 +70,8 @@ def _check_external(model: onnx.ModelProto, folder: Path) -> None:
             continue
         facts = {entry.key: entry.value for entry in tensor.external_data}
         location = facts.get("location", "")
+        if "\0" in location:
+            raise JitwebError(f"the weight {tensor.name} names no file that can be; export it anew")
         real = Path(os.path.realpath(root / location))
         if not location or Path(location).is_absolute() or not real.is_relative_to(root):
             raise JitwebError(
@@ -77,7 +80,8 @@ def _check_external(model: onnx.ModelProto, folder: Path) -> None:
             )
         if not real.is_file():
             raise JitwebError(f"the weights' file {location} is missing beside the model")
-        total += int(facts.get("length") or real.stat().st_size)
+        length = facts.get("length", "")
+        total += int(length) if length.isdecimal() else real.stat().st_size
     if total > MOST_WEIGHT_BYTES:
         raise JitwebError(
             f"the weights are {total / (1 << 30):.1f} GiB, and WebAssembly's memory ends at 4 GiB; "
@@ -87,7 +91,7 @@ def _check_external(model: onnx.ModelProto, folder: Path) -> None:
 
 def _check_opset(model: onnx.ModelProto, path: Path) -> None:
     for opset in model.opset_import:
-        if opset.domain in ("", "ai.onnx") and opset.version > NEWEST_OPSET:
+        if opset.domain in STANDARD and opset.version > NEWEST_OPSET:
             raise JitwebError(
                 f"{path} is of opset {opset.version}; export it with opset {NEWEST_OPSET} or less"
             )
@@ -161,8 +165,9 @@ def unsupported(model: onnx.ModelProto, supported: Mapping[str, Any]) -> list[st
     found: dict[str, list[str]] = {}
     for node in model.graph.node:
         is_known = node.op_type in supported or node.op_type == "Constant"
-        if not is_known or node.op_type in CONTROL_FLOW:
-            found.setdefault(node.op_type, []).append(node.name or node.output[0])
+        if not is_known or node.op_type in CONTROL_FLOW or node.domain not in STANDARD:
+            name = node.op_type if node.domain in STANDARD else f"{node.domain}.{node.op_type}"
+            found.setdefault(name, []).append(node.name or node.output[0])
     return [
         f"{operator} ({', '.join(names[:5])}{', …' if len(names) > 5 else ''})"
         for operator, names in found.items()

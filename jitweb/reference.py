@@ -91,7 +91,10 @@ def run_function(
 
 def run_plainly(function: Any, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
     """All arguments after TVM's own plain build of the function ran on copies of them."""
-    tensors = [tvm.runtime.tensor(np.ascontiguousarray(argument)) for argument in arguments]
+    tensors = [
+        tvm.runtime.tensor(np.ascontiguousarray(argument).reshape(argument.shape))  # 0-d too
+        for argument in arguments
+    ]
     module = tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
     tvm.compile(module, target="llvm")["main"](*tensors)
     return [tensor.numpy() for tensor in tensors]
