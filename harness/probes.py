@@ -190,17 +190,16 @@ def probe_node() -> Outcome:
 
 def probe_chromium() -> Outcome:
     """A Chromium that can be driven headless, for pages and for WebGPU."""
-    names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
-    wanted = os.environ.get("CHROME")
-    for name in [wanted] if wanted else names:
-        path = shutil.which(name)
-        if path is None:
-            continue
-        asked = _run([path, "--version"])
-        if asked.ok:
-            return Outcome(True, f"{path}: {asked.detail}")
-    detail = f"CHROME={wanted} does not run" if wanted else "no chromium"
-    return Outcome(False, detail, "apt-get install chromium, or set CHROME to the executable")
+    from harness.devices.base import DeviceError
+    from harness.devices.browser import find_browser
+
+    remedy = "apt-get install chromium, or set JITWEB_BROWSER to the executable"
+    try:
+        path = find_browser()
+    except DeviceError as error:
+        return Outcome(False, str(error), remedy)
+    asked = _run([path, "--version"])
+    return Outcome(asked.ok, f"{path}: {asked.detail}", remedy)
 
 
 def probe_wgpu() -> Outcome:

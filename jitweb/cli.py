@@ -95,6 +95,7 @@ def tune(
         raise click.BadParameter("the targets are wasm and webgpu", param_hint="--target")
     from jitweb.records import Records, default_path
     from jitweb.workflow import Options, tune_model
+    from jitweb.wrong import keep_wrong
 
     options = Options(model, out, tuple(dict.fromkeys(targets)), dict(shapes), budget, retune)
     with Records(records_path or default_path()) as records, _devices(device) as device_for:
@@ -110,7 +111,9 @@ def tune(
                 ),
                 on_progress=show,
                 on_wrong=lambda task, candidate, message: click.echo(
-                    f"set aside: {task.name}, {candidate.text}: {message}", err=True
+                    f"set aside: {task.name}, {candidate.text}: {message}; "
+                    f"kept in {keep_wrong(records.path.parent, task, candidate)}",
+                    err=True,
                 ),
             )
     if json_output:

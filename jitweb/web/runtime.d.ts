@@ -1,56 +1,100 @@
-/** The runtime of a jitweb bundle. */
+/** The runtime of a jitweb bundle: loads its plan and weights, and runs the model. */
 
-/** What the inputs and outputs of a model are called, and what they hold. */
+export type Target = "wasm" | "webgpu";
+
+export type DType = "float32" | "float64" | "int64" | "int32" | "int16" | "int8" | "uint8" | "bool";
+
+/** What an input or output of the model is called, and what it holds. */
 export interface Tensor {
-  name: string;
-  /** "float32", "int32", "int64" or "bool". */
-  dtype: string;
-  shape: number[];
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
 }
 
-/** A value for an input. int64 also takes numbers; a bool is 0 or 1. */
-export type Input = Float32Array | Int32Array | BigInt64Array | Uint8Array | ArrayLike<number> | ArrayLike<bigint>;
+/**
+ * A value for an input: its elements in row-major order. It is copied when `run` is called.
+ *
+ * float32 takes a Float32Array, a Float64Array or numbers; an integer dtype any integer array,
+ * numbers or bigints; bool the same (0 is false) or booleans. int64 is computed as int32: a number
+ * beyond that is refused.
+ */
+export type Input =
+  | Float32Array | Float64Array
+  | BigInt64Array | BigUint64Array
+  | Int32Array | Uint32Array | Int16Array | Uint16Array | Int8Array | Uint8Array | Uint8ClampedArray
+  | readonly number[] | readonly bigint[] | readonly boolean[];
 
-/** An output: Float32Array for float32, BigInt64Array for int64, Uint8Array for bool, … */
-export type Output = Float32Array | Int32Array | BigInt64Array | Uint8Array;
+/**
+ * An output in row-major order, the caller's to keep: Float32Array for float32, BigInt64Array for
+ * int64, Int32Array for int32, Uint8Array of 0 and 1 for bool, and so on.
+ */
+export type Output = Float32Array | Float64Array | BigInt64Array | Int32Array | Int16Array | Int8Array | Uint8Array;
 
 export interface LoadOptions {
-  /** "wasm" or "webgpu". Without it the faster one on this device is found, and remembered. */
-  target?: "wasm" | "webgpu";
-  /** Threads for WebAssembly, 1 if left out. A page needs the COOP and COEP headers for more. */
+  /**
+   * What to run on. Left out, and if the bundle holds both, each is timed once on this device; the
+   * faster one is kept, and remembered for this bundle (by a browser in localStorage).
+   */
+  target?: Target;
+  /**
+   * Threads for WebAssembly, 1 if left out. A page must be cross-origin isolated (COOP and COEP
+   * headers) for more; where they can't be had there is one, and `notes` says why.
+   */
   threads?: number;
-  /** false leaves out the comparison of each file with its checksum. */
+  /** false leaves out the comparison of each file with its SHA-256. */
   verify?: boolean;
-  /** Called while files are fetched; sizes in bytes. */
+  /** Called while files are read; sizes in bytes, `total` 0 where the server doesn't tell it. */
   onProgress?: (progress: { file: string; loaded: number; total: number }) => void;
+  /**
+   * A GPUDevice to use for WebGPU in place of one of the runtime's own, with the features and limits
+   * that the bundle needs. It stays the caller's: `dispose` frees the model's buffers alone.
+   */
+  device?: object;
 }
 
 /** One call of a kernel, and how long it took. */
 export interface CallTime {
-  task: string;
-  kernel: string;
-  kind: string;
-  name: string;
+  /** The key of the task in plan.json; calls of the same kernel on other data share it. */
+  readonly task: string;
+  readonly kernel: string;
+  /** The family of the kernel, such as "matmul". */
+  readonly kind: string;
+  /** The name of the task, for people. */
+  readonly name: string;
   /** Milliseconds; null where the GPU has no clock to ask. */
-  ms: number | null;
+  readonly ms: number | null;
+}
+
+/** Milliseconds; null where it has not happened yet. */
+export interface Timings {
+  /** From the call of `load` until the weights had come and were checked. */
+  readonly fetch_ms: number;
+  /** What compiling kernels and placing weights took after that; kernels compile meanwhile. */
+  readonly compile_ms: number;
+  /** The first run, which warms up what later ones find warm. */
+  readonly first_run_ms: number | null;
 }
 
 export interface Model {
   readonly name: string;
-  readonly inputs: Tensor[];
-  readonly outputs: Tensor[];
-  readonly target: "wasm" | "webgpu";
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  readonly target: Target;
   /** What it runs on, in words. */
   readonly device: string;
   readonly threads: number;
   /** What is not as it was asked for, in words, such as fewer threads. */
-  readonly notes: string[];
-  /** Milliseconds; null where it has not happened yet. */
-  readonly timings: { fetch_ms: number | null; compile_ms: number | null; first_run_ms: number | null };
-  /** Run the model. Rejects with an Error that says which input is wrong, and how. */
-  run(inputs: Record<string, Input>): Promise<Record<string, Output>>;
-  /** Run the model and time each call. */
-  profile(inputs: Record<string, Input>): Promise<CallTime[]>;
+  readonly notes: readonly string[];
+  readonly timings: Timings;
+  /**
+   * Run the model. Runs that overlap take turns, in the order of the calls.
+   *
+   * Rejects with an Error that says which input is wrong and what it must be; or that a kernel
+   * failed, the GPU device was lost, or the model was disposed of.
+   */
+  run(inputs: Readonly<Record<string, Input>>): Promise<Record<string, Output>>;
+  /** Run the model and time each call of a kernel, in their order. Slower than `run`. */
+  profile(inputs: Readonly<Record<string, Input>>): Promise<CallTime[]>;
   /** Give back memory, threads and GPU buffers; the model can't be used after it. */
   dispose(): void;
 }
@@ -59,6 +103,6 @@ export interface Model {
  * Load a bundle.
  *
  * @param url the address of its folder; in Node also a path
- * @throws Error if a file is missing or was changed, or the device can't run the model
+ * @throws Error if a file is missing or was changed, or this device can't run the model
  */
 export function load(url: string | URL, options?: LoadOptions): Promise<Model>;

@@ -8,51 +8,53 @@ const PAGE = 65536;
 const ALIGNMENT = 64;
 const STACK_BYTES = 65536; // of a thread
 const SHARED_WITH_MAXIMUM = 0x03;
-const INT32 = [-2147483648, 2147483647];
 const TYPES = {
   float32: Float32Array, float64: Float64Array, int64: BigInt64Array, int32: Int32Array,
   int16: Int16Array, int8: Int8Array, uint8: Uint8Array, bool: Uint8Array,
 };
 const isNode = typeof process !== "undefined" && !!process.versions?.node;
+const isWorker = typeof WorkerGlobalScope !== "undefined" && globalThis instanceof WorkerGlobalScope;
+const builtin = (name) => process.getBuiltinModule(`node:${name}`);
 const roundUp = (value, multiple) => Math.ceil(value / multiple) * multiple;
 const product = (shape) => shape.reduce((a, b) => a * b, 1);
 
 /** Load a bundle from the address of its folder. */
 export async function load(url, options = {}) {
-  const { target, threads = 1, verify = true, onProgress = () => {} } = options;
+  const { target, threads = 1, verify = true, onProgress = () => {}, device = null } = options;
+  if (isThread) throw new Error("a thread of the runtime loads no models: runtime.mjs must stay a file of its own");
+  if (!Number.isInteger(threads) || threads < 1) throw new Error("threads must be a whole number from 1 up");
   const started = performance.now();
   const files = new Files(url, verify, onProgress);
-  const plan = JSON.parse(new TextDecoder().decode(await files.read("plan.json")));
-  if (plan.format !== 1) throw new Error(`the bundle is of format ${plan.format}, this runtime knows 1`);
-  files.known = plan.files;
-  const names = target ? [target] : await usable(plan);
+  const plan = await files.readPlan();
   if (target && !plan.targets[target]) {
     throw new Error(`the bundle has no ${target}; it has ${Object.keys(plan.targets).join(", ")}`);
   }
-  const weights = parseSafetensors(await files.read("weights.safetensors"));
-  const fetched = performance.now();
+  const names = target ? [target] : await usable(plan, device);
+  // On their way while kernels are compiled.
+  const weights = files.read("weights.safetensors").then(parseSafetensors);
+  const fetched = weights.then(() => performance.now(), () => null);
   const open = async (name) => {
-    const backend = await BACKENDS[name](plan, weights, files, threads);
-    return new Model(plan, name, backend);
+    const opened = performance.now();
+    const backend = await BACKENDS[name](plan, weights, files, { threads, device });
+    const model = new Model(plan, name, backend, files.notes);
+    model.timings.fetch_ms = (await fetched) - started;
+    model.timings.compile_ms = performance.now() - Math.max(opened, await fetched);
+    return model;
   };
-  const model = names.length === 1 ? await open(names[0]) : await faster(plan, names, open);
-  model.timings.fetch_ms = fetched - started;
-  model.timings.compile_ms = performance.now() - fetched;
-  return model;
+  return names.length === 1 ? open(names[0]) : faster(plan, names, open, `jitweb:${threads}:${files.planDigest}`);
 }
 
 // The bundle's targets that this place can run.
-async function usable(plan) {
+async function usable(plan, device) {
   const names = Object.keys(plan.targets);
-  if (names.length === 1) return names;
+  if (names.length === 1 || device) return names;
   const adapter = await globalThis.navigator?.gpu?.requestAdapter?.().catch(() => null);
   return names.filter((name) => name !== "webgpu" || adapter);
 }
 
-// Each target timed once on this device; the faster one is kept, and remembered.
-async function faster(plan, names, open) {
-  const key = `jitweb:${plan.files["weights.safetensors"].sha256}`;
-  const remembered = readMemory(key);
+// Each target is timed on this device; the faster one is kept, and remembered.
+async function faster(plan, names, open, key) {
+  const remembered = memory.get(key);
   if (names.includes(remembered)) {
     try {
       return await open(remembered);
@@ -63,44 +65,58 @@ async function faster(plan, names, open) {
   const inputs = Object.fromEntries(
     plan.inputs.map(({ name, dtype, shape }) => [name, new TYPES[dtype](product(shape))]),
   );
-  let best = null, failure = null;
+  let best = null;
+  const failures = [];
   for (const name of names) {
     try {
       const model = await open(name);
-      await model.run(inputs);
-      const start = performance.now();
-      await model.run(inputs);
-      const took = performance.now() - start;
+      const took = await steady(model, inputs);
       if (best && best.took <= took) model.dispose();
       else {
         best?.model.dispose();
         best = { model, took };
       }
     } catch (error) {
-      failure = error;
+      failures.push(`${name} can't be used: ${error.message}`);
     }
   }
-  if (!best) throw failure;
-  writeMemory(key, best.model.target);
-  best.model.timings.first_run_ms = null; // the runs so far were to choose by
+  if (!best) throw new Error(failures.join("; "));
+  best.model.notes.push(...failures);
+  memory.set(key, best.model.target);
   return best.model;
 }
 
-function readMemory(key) {
-  try {
-    return globalThis.localStorage?.getItem(key);
-  } catch {
-    return null; // a page may be denied it
+// The time of a run once it is warm: the best of three, of fewer where they take long.
+async function steady(model, inputs) {
+  let best = Infinity;
+  await model.run(inputs);
+  for (let i = 0, start = performance.now(); i < 3 && (i === 0 || performance.now() - start < 300); i++) {
+    const begin = performance.now();
+    await model.run(inputs);
+    best = Math.min(best, performance.now() - begin);
   }
+  return best;
 }
 
-function writeMemory(key, value) {
-  try {
-    globalThis.localStorage?.setItem(key, value);
-  } catch {
-    // Chosen anew next time.
-  }
-}
+// Which target was the faster one: kept by browsers over visits, elsewhere until the program ends.
+const memory = {
+  known: new Map(),
+  get(key) {
+    try {
+      return this.known.get(key) ?? (isNode ? null : globalThis.localStorage?.getItem(key));
+    } catch {
+      return null; // a page may be denied it
+    }
+  },
+  set(key, value) {
+    this.known.set(key, value);
+    try {
+      if (!isNode) globalThis.localStorage?.setItem(key, value);
+    } catch {
+      // Chosen anew next time.
+    }
+  },
+};
 
 // ------------------------------------------------------------------------------------- files
 
@@ -113,73 +129,110 @@ class Files {
     this.verify = verify;
     this.onProgress = onProgress;
     this.known = null;
-    this.loaded = 0;
+    this.planDigest = null;
+    this.notes = [];
+  }
+
+  async readPlan() {
+    const bytes = await this.#bytes("plan.json");
+    let plan;
+    try {
+      plan = JSON.parse(new TextDecoder().decode(bytes));
+    } catch {
+      throw new Error(`plan.json is no plan: is ${this.path} the folder of a bundle?`);
+    }
+    if (plan?.format !== 1) throw new Error(`the bundle is of format ${plan?.format}, this runtime knows 1`);
+    this.known = plan.files;
+    this.planDigest = (await digest(bytes)) ?? "unknown";
+    return plan;
   }
 
   async read(name) {
+    if (!/^\w[\w.-]*$/.test(name) || !Object.hasOwn(this.known, name)) {
+      throw new Error(`${name} is not of this bundle`);
+    }
     const bytes = await this.#bytes(name);
-    const facts = this.known?.[name];
-    if (this.known && !facts) throw new Error(`${name} is not of this bundle`);
-    if (facts && this.verify) await check(name, bytes, facts);
+    if (this.verify) await this.#check(name, bytes);
     return bytes;
   }
 
   async #bytes(name) {
     if (isNode && (!this.base || this.base.protocol === "file:")) {
-      const [{ readFile }, path] = await Promise.all([import("node:fs/promises"), import("node:path")]);
-      const place = this.base ? new URL(name, this.base) : path.join(this.path, name);
+      const place = this.base ? new URL(name, this.base) : builtin("path").join(this.path, name);
       try {
-        return new Uint8Array(await readFile(place));
+        const bytes = new Uint8Array(await builtin("fs/promises").readFile(place));
+        this.onProgress({ file: name, loaded: bytes.byteLength, total: bytes.byteLength });
+        return bytes;
       } catch (error) {
         throw new Error(`${name} can't be read: ${error.message}`);
       }
     }
-    const response = await fetch(new URL(name, this.base));
+    const response = await fetch(new URL(name, this.base)).catch((error) => {
+      throw new Error(`${name} can't be fetched: ${error.message}`);
+    });
     if (!response.ok) throw new Error(`${name} can't be fetched: ${response.status} ${response.statusText}`);
     return this.#streamed(name, response);
   }
 
   async #streamed(name, response) {
-    const total = this.known?.[name]?.bytes ?? Number(response.headers.get("content-length")) ?? 0;
-    const parts = [];
-    let received = 0;
+    const total = this.known?.[name]?.bytes ?? (Number(response.headers.get("content-length")) || 0);
+    let bytes = new Uint8Array(total), received = 0;
     for (const reader = response.body.getReader(); ; ) {
       const { done, value } = await reader.read();
-      if (done) break;
-      parts.push(value);
+      if (done) return bytes.subarray(0, received);
+      if (received + value.byteLength > bytes.byteLength) {
+        const larger = new Uint8Array(2 * (received + value.byteLength)); // it was sent compressed
+        larger.set(bytes.subarray(0, received));
+        bytes = larger;
+      }
+      bytes.set(value, received);
       received += value.byteLength;
-      this.onProgress({ file: name, loaded: received, total });
+      this.onProgress({ file: name, loaded: received, total: Math.max(total, received) });
     }
-    const bytes = new Uint8Array(received);
-    let at = 0;
-    for (const part of parts) {
-      bytes.set(part, at);
-      at += part.byteLength;
+  }
+
+  async #check(name, bytes) {
+    const { bytes: size, sha256 } = this.known[name];
+    const found = bytes.byteLength === size ? ((await digest(bytes)) ?? "unknown") : null;
+    if (found === "unknown") {
+      const note = "only the sizes of files were checked: the page is no secure context (https or localhost)";
+      if (!this.notes.includes(note)) this.notes.push(note);
+    } else if (found !== sha256) {
+      throw new Error(`${name} was changed: it is not as the bundle was written`);
     }
-    return bytes;
   }
 }
 
-async function check(name, bytes, { bytes: size, sha256 }) {
-  const changed = new Error(`${name} was changed: it is not as the bundle was written`);
-  if (bytes.byteLength !== size) throw changed;
-  if (!globalThis.crypto?.subtle) return; // only in secure contexts; the size is right
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  const text = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  if (text !== sha256) throw changed;
+// SHA-256 in hexadecimal; null where it can't be computed.
+async function digest(bytes) {
+  if (!globalThis.crypto?.subtle) return null; // only in secure contexts
+  const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return [...sum].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 // Names to views of the bytes.
 function parseSafetensors(bytes) {
-  const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
+  const damaged = new Error("weights.safetensors is damaged");
+  if (bytes.byteLength < 8) throw damaged;
+  const start = 8 + Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+  if (start > bytes.byteLength) throw damaged;
   const tensors = new Map();
-  for (const [name, facts] of Object.entries(header)) {
+  for (const [name, facts] of Object.entries(JSON.parse(new TextDecoder().decode(bytes.subarray(8, start))))) {
     if (name === "__metadata__") continue;
     const [begin, end] = facts.data_offsets;
-    tensors.set(name, bytes.subarray(8 + length + begin, 8 + length + end));
+    if (!(begin <= end && start + end <= bytes.byteLength)) throw damaged;
+    tensors.set(name, bytes.subarray(start + begin, start + end));
   }
   return tensors;
+}
+
+// The names of the weights that calls read, and the bytes of one.
+const weightNames = (calls) => new Set(calls.flatMap(({ args }) => args.flatMap(({ weight }) => weight ?? [])));
+
+function bytesOf(weights, name) {
+  const bytes = weights.get(name);
+  if (!bytes) throw new Error(`the weight ${name} is missing from weights.safetensors`);
+  return bytes;
 }
 
 // ------------------------------------------------------------------------------------- model
@@ -189,7 +242,7 @@ class Model {
   #backend;
   #queue = Promise.resolve();
 
-  constructor(plan, target, backend) {
+  constructor(plan, target, backend, notes) {
     this.#plan = plan;
     this.#backend = backend;
     this.target = target;
@@ -198,7 +251,7 @@ class Model {
     this.outputs = plan.outputs.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
     this.device = backend.device;
     this.threads = backend.threads;
-    this.notes = backend.notes;
+    this.notes = [...backend.notes, ...notes];
     this.timings = { fetch_ms: null, compile_ms: null, first_run_ms: null };
   }
 
@@ -225,9 +278,12 @@ class Model {
     });
   }
 
-  #inTurn(inputs, work) {
-    const stored = this.#stored(inputs); // wrong input is told at once
-    const turn = this.#queue.then(() => work(stored));
+  async #inTurn(inputs, work) {
+    const stored = this.#stored(inputs); // copied now: the caller may change them after this
+    const turn = this.#queue.then(() => {
+      if (!this.#backend) throw new Error("the model was disposed of; load it again");
+      return work(stored);
+    });
     this.#queue = turn.catch(() => {});
     return turn;
   }
@@ -244,36 +300,38 @@ class Model {
 
   /** Give back memory, workers and GPU buffers. */
   dispose() {
-    this.#backend.dispose();
+    this.#backend?.dispose();
+    this.#backend = null;
   }
 }
 
 const describe = ({ dtype, shape }) => `${dtype} [${shape.join(", ")}], ${product(shape)} elements`;
+const FLOATS = /^Float\d+Array$/, INTEGERS = /^(Big)?(Int|Uint)\d+(Clamped)?Array$/;
 
-// A user's values as the kernels read them.
+// A copy of a user's values as the kernels read them.
 function toStored(input, values) {
-  if (values === undefined) throw new Error(`the input ${input.name} is missing: ${describe(input)}`);
-  const count = product(input.shape);
-  if (values.length !== count) {
-    throw new Error(`the input ${input.name} has ${values.length} elements, and must be ${describe(input)}`);
+  const { name, dtype, stored, shape } = input;
+  if (values === undefined || values === null) throw new Error(`the input ${name} is missing: ${describe(input)}`);
+  const isFloat = FLOATS.test(TYPES[stored].name), isArray = Array.isArray(values);
+  // By its tag, as a typed array may come from another frame, whose classes are not these.
+  if (!isArray && !(isFloat ? FLOATS : INTEGERS).test(values[Symbol.toStringTag])) {
+    throw new Error(`the input ${name} must be ${describe(input)}`);
   }
-  const Stored = TYPES[input.stored];
-  if (input.stored === "float32") {
-    if (!(values instanceof Float32Array || values instanceof Float64Array || Array.isArray(values))) {
-      throw new Error(`the input ${input.name} must be ${describe(input)}`);
+  if (values.length !== product(shape)) {
+    throw new Error(`the input ${name} has ${values.length} elements, and must be ${describe(input)}`);
+  }
+  if (isFloat && !isArray) return new TYPES[stored](values);
+  const result = new TYPES[stored](values.length), bits = 8 * result.BYTES_PER_ELEMENT;
+  for (let i = 0; i < result.length; i++) {
+    const value = values[i], type = typeof value;
+    const number = dtype === "bool" ? Number(Boolean(value)) : Number(value);
+    const fits = type === "number" || (type === "bigint" && !isFloat) || (type === "boolean" && dtype === "bool");
+    result[i] = number;
+    if (!fits || (!isFloat && result[i] !== number)) {
+      throw new Error(`the input ${name} holds ${value}, which is no ${isFloat ? "number" : `${bits}-bit integer`}`);
     }
-    return Stored.from(values);
   }
-  if (values instanceof Float32Array || values instanceof Float64Array) {
-    throw new Error(`the input ${input.name} must be ${describe(input)}`);
-  }
-  return Stored.from(values, (value) => {
-    const number = Number(value);
-    if (!Number.isInteger(number) || number < INT32[0] || number > INT32[1]) {
-      throw new Error(`the input ${input.name} holds ${value}, which is no 32-bit integer`);
-    }
-    return input.dtype === "bool" ? Number(number !== 0) : number;
-  });
+  return result;
 }
 
 function fromStored(output, stored) {
@@ -290,32 +348,66 @@ const RELAXED = Uint8Array.of(
   0, 32, 1, 32, 0, 253, 133, 2, 11,
 );
 
-async function openWasm(plan, weights, files, wanted) {
-  const part = plan.targets.wasm, notes = [];
+async function openWasm(plan, weights, files, { threads }) {
+  const part = plan.targets.wasm;
   const variant = WebAssembly.validate(RELAXED) ? "relaxed" : "simd128";
-  const content = (await files.read(part.modules[variant])).slice();
-  let threads = Math.max(1, Math.floor(wanted));
-  if (threads > 1 && !isNode && !globalThis.crossOriginIsolated) {
-    notes.push("one thread: the page is not cross-origin isolated (COOP and COEP headers)");
-    threads = 1;
+  const content = await files.read(part.modules[variant]);
+  const device = `${isNode ? `Node ${process.version}` : browserName()}, ${variant}`;
+  const open = async (count, notes) => {
+    const parts = await makeWasm(plan, weights, content, part.memory_flag[variant], count);
+    return new WasmBackend(plan, parts, { device, threads: count, notes });
+  };
+  if (threads === 1) return open(1, []);
+  if (!isNode && !globalThis.crossOriginIsolated) {
+    return open(1, ["one thread: the page is not cross-origin isolated (COOP and COEP headers)"]);
   }
-  const layout = layOut(plan, part, weights, threads);
+  try {
+    return await open(threads, []);
+  } catch (error) {
+    return open(1, [`one thread: ${error.message}`]); // which fails again if that was not the reason
+  }
+}
+
+function browserName() {
+  const brands = globalThis.navigator?.userAgentData?.brands ?? [];
+  const { brand, version } = brands.find((each) => !/not|chromium/i.test(each.brand)) ?? brands.find((each) => /chromium/i.test(each.brand)) ?? {};
+  return brand ? `${brand} ${version}` : "this browser";
+}
+
+// The module at work in a memory that holds the weights, and threads beside this one.
+async function makeWasm(plan, weights, content, flag, threads) {
+  const part = plan.targets.wasm, shared = threads > 1;
+  if (shared) {
+    content = content.slice();
+    content[flag] = SHARED_WITH_MAXIMUM;
+  }
+  const module = await WebAssembly.compile(content).catch((error) => {
+    throw new Error(`the kernels can't be compiled (they need WebAssembly SIMD): ${error.message}`);
+  });
+  const tensors = await weights;
+  const layout = layOut(plan, part, tensors, threads);
   const pages = Math.ceil(layout.end / PAGE);
   if (pages > part.max_pages) throw new Error(`the model needs ${pages} pages of memory; WebAssembly has ${part.max_pages}`);
-  if (threads > 1) content[part.memory_flag[variant]] = SHARED_WITH_MAXIMUM;
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: threads > 1 });
-  const module = await WebAssembly.compile(content);
-  const instance = await WebAssembly.instantiate(module, { env: { memory } });
+  const memory = makeMemory(pages, shared);
+  const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
   const bytes = new Uint8Array(memory.buffer);
-  for (const [name, at] of layout.weights) bytes.set(weights.get(name), at);
+  for (const [name, at] of layout.weights) bytes.set(tensors.get(name), at);
   const calls = part.calls.map(({ kernel, args, rows }) => ({
     kernel,
     addresses: args.map(({ slot, weight }) => (weight === undefined ? layout.slots[slot] : layout.weights.get(weight))),
     rows,
   }));
-  const team = threads > 1 ? await Team.open(module, memory, calls, threads, part, layout) : null;
-  const device = isNode ? `Node ${process.version}` : "this browser";
-  return new WasmBackend(plan, memory, instance, calls, layout, team, { device: `${device}, ${variant}`, threads, notes });
+  const thread = new Thread(exports, part.stack_pointer, calls, 0, threads);
+  const team = shared ? await Team.open(thread, { module, memory, calls, threads, pointer: part.stack_pointer }, layout.stacks) : null;
+  return { memory, thread, team, slots: layout.slots };
+}
+
+function makeMemory(pages, shared) {
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
+  } catch (error) {
+    throw new Error(`${Math.ceil((pages * PAGE) / 1e6)} MB of memory can't be had: ${error.message}`);
+  }
 }
 
 // Where weights and slots lie, above what the module and the threads' stacks use.
@@ -328,54 +420,73 @@ function layOut(plan, part, weights, threads) {
     end = roundUp(end + bytes, ALIGNMENT);
     return at;
   };
-  const names = new Set(part.calls.flatMap(({ args }) => args.map(({ weight }) => weight)));
-  names.delete(undefined);
-  const places = new Map([...names].map((name) => {
-    if (!weights.has(name)) throw new Error(`the weight ${name} is missing from weights.safetensors`);
-    return [name, take(weights.get(name).byteLength)];
-  }));
+  const names = [...weightNames(part.calls)];
+  const places = new Map(names.map((name) => [name, take(bytesOf(weights, name).byteLength)]));
   return { weights: places, slots: plan.slots.map(take), stacks, end };
 }
 
+// What one thread does of each call: its rows, as even a part as can be. The first thread has at
+// least as many as any other, so that a call of one row is its alone.
+class Thread {
+  constructor(exports, pointer, calls, number, threads) {
+    this.stack = pointer ? exports[pointer] : null;
+    this.stackTop = this.stack?.value;
+    const share = (rows, part) => Math.ceil((rows * part) / threads);
+    this.parts = calls.map(({ kernel, addresses, rows }) => {
+      const begin = share(rows, number), end = share(rows, number + 1), run = exports[kernel];
+      if (!run) throw new Error(`the kernel ${kernel} is missing`);
+      return { kernel, run: begin < end ? () => run(...addresses, begin, end) : () => {} };
+    });
+  }
+
+  // Run the part of a call; gives the Error if it trapped.
+  attempt({ kernel, run }) {
+    try {
+      run();
+      return null;
+    } catch (error) {
+      if (this.stack) this.stack.value = this.stackTop; // it was left where the kernel stopped
+      return new Error(`the kernel ${kernel} failed: ${error.message}`, { cause: error });
+    }
+  }
+}
+
 class WasmBackend {
-  constructor(plan, memory, instance, calls, layout, team, facts) {
+  constructor(plan, { memory, thread, team, slots }, facts) {
     Object.assign(this, facts);
     this.plan = plan;
     this.memory = memory;
-    this.layout = layout;
+    this.thread = thread;
     this.team = team;
-    this.calls = calls.map(({ kernel, addresses, rows }) => {
-      const run = instance.exports[kernel];
-      return { rows, part: (begin, end) => run(...addresses, begin, end) };
-    });
+    this.slots = slots;
   }
 
-  #put(inputs) {
+  #compute(inputs, timed) {
     this.plan.inputs.forEach(({ slot }, i) => {
-      const { buffer, byteOffset, byteLength } = inputs[i];
-      new Uint8Array(this.memory.buffer).set(new Uint8Array(buffer, byteOffset, byteLength), this.layout.slots[slot]);
+      new inputs[i].constructor(this.memory.buffer, this.slots[slot], inputs[i].length).set(inputs[i]);
     });
+    if (this.team) return this.team.run(timed);
+    for (const part of this.thread.parts) {
+      const error = timed(() => this.thread.attempt(part));
+      if (error) throw error;
+    }
   }
 
   async run(inputs) {
-    this.#put(inputs);
-    if (this.team) this.team.run(this.calls);
-    else for (const { part, rows } of this.calls) part(0, rows);
+    this.#compute(inputs, (work) => work());
     return this.plan.outputs.map(({ slot, stored, shape }) =>
-      new TYPES[stored](this.memory.buffer, this.layout.slots[slot], product(shape)).slice(),
+      new TYPES[stored](this.memory.buffer, this.slots[slot], product(shape)).slice(),
     );
   }
 
   async profile(inputs) {
-    this.#put(inputs);
     const times = [];
-    const timed = (work) => {
+    this.#compute(inputs, (work) => {
       const start = performance.now();
-      work();
+      const result = work();
       times.push(performance.now() - start);
-    };
-    if (this.team) this.team.run(this.calls, timed);
-    else for (const { part, rows } of this.calls) timed(() => part(0, rows));
+      return result;
+    });
     return times;
   }
 
@@ -385,8 +496,8 @@ class WasmBackend {
 }
 
 // Threads that go through the calls side by side, each with its part of the rows, and wait for each
-// other after every call. The caller is the first of them; it spins, as a page may not sleep.
-const GENERATION = 0, ARRIVED = 1, PHASE = 2, FAILED = 3;
+// other after every call. The caller is the first of them; in a page it spins, as it may not sleep.
+const GENERATION = 0, ARRIVED = 1, PHASE = 2, FAILED = 3; // FAILED: a call's number from 1 up
 const SPINS = 20000;
 
 function meet(control, threads, maySleep) {
@@ -402,36 +513,40 @@ function meet(control, threads, maySleep) {
   }
 }
 
-const share = (rows, number, threads) => Math.floor((rows * number) / threads);
-
 class Team {
-  static async open(module, memory, calls, threads, part, layout) {
+  static async open(thread, task, stacks) {
     const team = new Team();
-    team.threads = threads;
+    team.thread = thread;
+    team.threads = task.threads;
     team.control = new Int32Array(new SharedArrayBuffer(16));
-    const make = isNode ? await nodeWorker() : browserWorker;
-    team.workers = await Promise.all(
-      layout.stacks.map((stack, i) =>
-        make({
-          module, memory, calls, threads, stack, number: i + 1, control: team.control,
-          pointer: part.stack_pointer,
-        }),
-      ),
-    );
+    team.workers = [];
+    try {
+      await Promise.all(stacks.map((stack, i) => {
+        const [worker, ready] = startThread({ ...task, stack, number: i + 1, control: team.control });
+        team.workers.push(worker);
+        return ready;
+      }));
+    } catch (error) {
+      team.close();
+      throw new Error(`threads can't be started: ${error.message}`);
+    }
     return team;
   }
 
-  run(calls, timed = (work) => work()) {
-    const { control, threads } = this;
+  run(timed) {
+    const { control, threads, thread } = this;
+    let failure = null;
     Atomics.add(control, GENERATION, 1);
     Atomics.notify(control, GENERATION);
-    for (const { part, rows } of calls) {
+    for (const part of thread.parts) {
       timed(() => {
-        part(0, share(rows, 1, threads));
-        meet(control, threads, isNode);
+        failure ??= thread.attempt(part); // and go on, as the others do
+        meet(control, threads, isNode || isWorker);
       });
     }
-    if (Atomics.exchange(control, FAILED, 0)) throw new Error("a kernel failed in a thread");
+    const failed = Atomics.exchange(control, FAILED, 0);
+    if (failure) throw failure;
+    if (failed) throw new Error(`the kernel ${thread.parts[failed - 1].kernel} failed in a thread`);
   }
 
   close() {
@@ -439,91 +554,115 @@ class Team {
   }
 }
 
-// What a worker does, for ever.
-async function work({ module, memory, calls, threads, stack, number, control, pointer }, ready) {
-  const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
-  if (pointer) exports[pointer].value = stack;
-  let generation = 0;
-  ready();
-  for (;;) {
+// This file is its threads' program as well: a worker that is given a task does what is below.
+const task = isNode ? builtin("worker_threads").workerData?.jitweb : null;
+const isThread = !!task || (isWorker && globalThis.name === "jitweb");
+if (task) {
+  const { parentPort } = builtin("worker_threads");
+  beThread(task, (message) => parentPort.postMessage(message));
+} else if (isThread) {
+  addEventListener("message", ({ data }) => beThread(data, (message) => postMessage(message)), { once: true });
+}
+
+async function beThread({ module, memory, calls, threads, stack, number, control, pointer }, tell) {
+  let thread;
+  try {
+    const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
+    if (pointer) exports[pointer].value = stack;
+    thread = new Thread(exports, pointer, calls, number, threads);
+    tell("ready");
+  } catch (error) {
+    tell(`${error.message}`);
+    return;
+  }
+  for (let generation = 0; ; generation = (generation + 1) | 0) {
     while (Atomics.load(control, GENERATION) === generation) Atomics.wait(control, GENERATION, generation);
-    generation++;
-    for (const { kernel, addresses, rows } of calls) {
-      const begin = share(rows, number, threads), end = share(rows, number + 1, threads);
-      try {
-        if (begin < end) exports[kernel](...addresses, begin, end);
-      } catch {
-        Atomics.store(control, FAILED, 1); // and go on, or the others would wait for ever
-      }
+    thread.parts.forEach((part, i) => {
+      if (thread.attempt(part)) Atomics.compareExchange(control, FAILED, 0, i + 1);
       meet(control, threads, true);
-    }
+    });
   }
 }
 
-function started(worker, task, on) {
-  return new Promise((resolve, reject) => {
-    on("message", () => resolve(worker));
-    on("error", (error) => reject(new Error(`a thread can't be started: ${error.message ?? error}`)));
-    worker.postMessage({ jitweb: task });
+// A worker with this task, and the promise that it is ready for it.
+function startThread(task) {
+  const worker = isNode
+    ? new (builtin("worker_threads").Worker)(new URL(import.meta.url), { workerData: { jitweb: task }, execArgv: [] })
+    : new Worker(import.meta.url, { type: "module", name: "jitweb" });
+  const ready = new Promise((resolve, reject) => {
+    const on = (event, listener) => (isNode ? worker.once(event, listener) : worker.addEventListener(event, listener, { once: true }));
+    on("message", (message) => {
+      const told = isNode ? message : message.data;
+      if (told === "ready") resolve();
+      else reject(new Error(told));
+    });
+    on("error", (error) => reject(new Error(error.message ?? "the worker's file can't be loaded")));
   });
-}
-
-async function nodeWorker() {
-  const { Worker } = await import("node:worker_threads");
-  return async (task) => {
-    const worker = new Worker(new URL(import.meta.url));
-    const ready = await started(worker, task, (event, listener) => worker.once(event, listener));
-    worker.unref(); // or a program that forgets to dispose would never end
-    return ready;
-  };
-}
-
-function browserWorker(task) {
-  const worker = new Worker(import.meta.url, { type: "module" });
-  return started(worker, task, (event, listener) => worker.addEventListener(event, listener, { once: true }));
-}
-
-// This file is its threads' program as well.
-if (isNode) {
-  const { isMainThread, parentPort } = await import("node:worker_threads");
-  if (!isMainThread) {
-    parentPort?.on("message", ({ jitweb }) => jitweb && work(jitweb, () => parentPort.postMessage("ready")));
-  }
-} else if (typeof WorkerGlobalScope !== "undefined" && globalThis instanceof WorkerGlobalScope) {
-  addEventListener("message", ({ data }) => data?.jitweb && work(data.jitweb, () => postMessage("ready")));
+  if (isNode) ready.then(() => worker.unref(), () => {}); // or a program that never disposes would not end
+  else worker.postMessage(task);
+  return [worker, ready];
 }
 
 // ------------------------------------------------------------------------------------ WebGPU
 
-async function openWebgpu(plan, weights) {
+async function openWebgpu(plan, weights, files, { device: given }) {
   const part = plan.targets.webgpu;
-  const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: "high-performance" });
-  if (!adapter) throw new Error("there is no WebGPU here: the browser offers no adapter");
-  const missing = part.features.filter((feature) => !adapter.features.has(feature));
-  if (missing.length) throw new Error(`this GPU lacks ${missing.join(", ")}`);
-  for (const [name, wanted] of Object.entries(part.limits)) {
-    if (adapter.limits[name] < wanted) throw new Error(`the model needs ${name} ${wanted}; this GPU has ${adapter.limits[name]}`);
-  }
-  const canTime = adapter.features.has("timestamp-query");
-  const requiredLimits = Object.fromEntries(
-    Object.entries(part.limits).map(([name, wanted]) => [name, Math.max(wanted, 0)]).filter(([name, wanted]) => wanted > LIMITS[name]),
-  );
-  const device = await adapter.requestDevice({
-    requiredFeatures: [...part.features, ...(canTime ? ["timestamp-query"] : [])],
-    requiredLimits,
-  });
-  const pipelines = await compileShaders(device, part.shaders);
-  return new WebgpuBackend(plan, part, weights, device, adapter, pipelines, canTime);
+  const device = given ?? (await requestDevice(part));
+  if (given) checkOffer(part, device);
+  const pipelines = await compileShaders(device, part);
+  const tensors = await weights;
+  const [backend, checked] = watched(device, () => new WebgpuBackend(plan, part, tensors, device, pipelines, !given));
+  await checked;
+  return backend;
 }
 
-// What every device has, so that it need not be asked for.
-const LIMITS = { maxStorageBufferBindingSize: 134217728, maxBufferSize: 268435456, maxComputeWorkgroupStorageSize: 16384 };
+async function requestDevice(part) {
+  const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter) throw new Error("there is no WebGPU here: the browser offers no adapter");
+  checkOffer(part, adapter);
+  const canTime = adapter.features.has("timestamp-query");
+  return adapter.requestDevice({
+    requiredFeatures: [...new Set([...part.features, ...(canTime ? ["timestamp-query"] : [])])],
+    requiredLimits: part.limits, // where a default is better than what is asked for, it stays
+  });
+}
 
-async function compileShaders(device, shaders) {
+// Refuse an adapter or a device that has not what the kernels need.
+function checkOffer(part, { features, limits }) {
+  const missing = part.features.filter((feature) => !features.has(feature));
+  if (missing.length) throw new Error(`this GPU lacks ${missing.join(", ")}`);
+  for (const [name, wanted] of Object.entries(part.limits)) {
+    if (!(limits[name] >= wanted)) throw new Error(`the model needs ${name} ${wanted}; this GPU has ${limits[name]}`);
+  }
+}
+
+// What work gives, and a promise that rejects if the GPU refused some of it. WebGPU tells such errors
+// later, and goes on with buffers of zeros if nobody asks.
+function watched(device, work) {
+  const kinds = ["validation", "out-of-memory", "internal"];
+  for (const kind of kinds) device.pushErrorScope(kind);
+  let errors;
+  const result = (() => {
+    try {
+      return work();
+    } finally {
+      errors = Promise.all(kinds.map(() => device.popErrorScope())).catch(() => []); // a lost device has no scopes
+    }
+  })();
+  const checked = errors.then((found) => {
+    const error = found.find(Boolean);
+    if (error) throw new Error(`the GPU refused the model: ${error.message || "out of memory"}`);
+  });
+  checked.catch(() => {}); // whoever fails before it asks has told enough
+  return [result, checked];
+}
+
+async function compileShaders(device, { shaders, calls }) {
+  const bindings = new Map(calls.map(({ kernel, args }) => [kernel, args.length]));
   const made = await Promise.all(
-    Object.entries(shaders).map(async ([name, { code, entry, writes, pod, bindings }]) => {
+    [...bindings].map(async ([name, count]) => {
+      const { code, entry, writes, pod } = shaders[name];
       const module = device.createShaderModule({ code });
-      const count = bindings ?? (code.match(/var<storage/g) ?? []).length;
       const entries = Array.from({ length: count }, (_, binding) => ({
         binding, visibility: GPUShaderStage.COMPUTE,
         buffer: { type: writes.includes(binding) ? "storage" : "read-only-storage" },
@@ -542,49 +681,49 @@ async function compileShaders(device, shaders) {
   return new Map(made);
 }
 
+const MOST_QUERIES = 4096; // of a query set, by the specification
+
 class WebgpuBackend {
-  constructor(plan, part, weights, device, adapter, pipelines, canTime) {
-    const { vendor, architecture, description } = adapter.info ?? {};
-    this.device = [vendor, architecture, description].filter(Boolean).join(" ") || "WebGPU";
+  constructor(plan, part, weights, device, pipelines, isOurs) {
+    const { vendor, architecture, description } = device.adapterInfo ?? {};
+    this.device = [...new Set([vendor, architecture, description])].filter(Boolean).join(" ") || "WebGPU";
     this.threads = 1;
     this.notes = [];
     this.plan = plan;
     this.gpu = device;
-    this.canTime = canTime;
+    this.isOurs = isOurs;
+    this.isProven = false; // a run went through, and nothing was refused
     this.lost = null;
-    device.lost.then(({ message }) => (this.lost = `the GPU device was lost: ${message}; load the model again`));
-    this.#place(part, weights);
+    device.lost.then(({ message }) => (this.lost ??= `the GPU device was lost: ${message} Load the model again`));
+    this.buffers = []; // all of them, to give them back
+    const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    this.slots = plan.slots.map((size) => this.#buffer(size, storage));
+    this.weights = new Map([...weightNames(part.calls)].map((name) => [name, this.#constant(bytesOf(weights, name), GPUBufferUsage.STORAGE)]));
     this.dispatches = part.calls.map(({ kernel, args }) => this.#dispatch(part.shaders[kernel], pipelines.get(kernel), args));
-    this.staging = plan.outputs.map(({ slot }) =>
-      device.createBuffer({ size: plan.slots[slot], usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST }),
-    );
+    this.outputs = plan.outputs.map(({ slot, stored, shape }) => {
+      const size = roundUp(product(shape) * TYPES[stored].BYTES_PER_ELEMENT, 4);
+      return { slot, stored, shape, size, staging: this.#buffer(size, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST) };
+    });
   }
 
-  #place(part, weights) {
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    this.slots = this.plan.slots.map((size) => this.gpu.createBuffer({ size: roundUp(size, 4), usage }));
-    this.weights = new Map();
-    const names = new Set(part.calls.flatMap(({ args }) => args.map(({ weight }) => weight)));
-    names.delete(undefined);
-    for (const name of names) {
-      const bytes = weights.get(name);
-      if (!bytes) throw new Error(`the weight ${name} is missing from weights.safetensors`);
-      const buffer = this.gpu.createBuffer({
-        size: Math.max(4, roundUp(bytes.byteLength, 4)), usage: GPUBufferUsage.STORAGE, mappedAtCreation: true,
-      });
-      new Uint8Array(buffer.getMappedRange()).set(bytes);
-      buffer.unmap();
-      this.weights.set(name, buffer);
-    }
+  #buffer(size, usage, mappedAtCreation = false) {
+    const buffer = this.gpu.createBuffer({ size: Math.max(4, roundUp(size, 4)), usage, mappedAtCreation });
+    this.buffers.push(buffer);
+    return buffer;
+  }
+
+  #constant(bytes, usage) {
+    const buffer = this.#buffer(bytes.byteLength, usage, true);
+    new Uint8Array(buffer.getMappedRange()).set(bytes);
+    buffer.unmap();
+    return buffer;
   }
 
   #dispatch({ grid, pod }, { pipeline, layout }, args) {
     const buffers = args.map(({ slot, weight }) => (weight === undefined ? this.slots[slot] : this.weights.get(weight)));
     if (pod) {
-      const uniform = this.gpu.createBuffer({ size: 16, usage: GPUBufferUsage.UNIFORM, mappedAtCreation: true });
-      new Uint32Array(uniform.getMappedRange())[0] = grid[0] - 1;
-      uniform.unmap();
-      buffers.push(uniform);
+      const scalars = new Uint8Array(Uint32Array.of(grid[0] - 1, 0, 0, 0).buffer);
+      buffers.push(this.#constant(scalars, GPUBufferUsage.UNIFORM));
     }
     const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
     return { grid, pipeline, group: this.gpu.createBindGroup({ layout, entries }) };
@@ -596,35 +735,45 @@ class WebgpuBackend {
     return this.gpu.createCommandEncoder();
   }
 
-  async run(inputs) {
-    const encoder = this.#begin(inputs);
-    const pass = encoder.beginComputePass();
-    for (const { pipeline, group, grid } of this.dispatches) {
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, group);
-      pass.dispatchWorkgroups(...grid);
-    }
+  #encode(pass, { pipeline, group, grid }) {
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, group);
+    pass.dispatchWorkgroups(...grid);
+  }
+
+  // The content of a buffer, as a copy.
+  async #read(buffer) {
+    await buffer.mapAsync(GPUMapMode.READ).catch(async (error) => {
+      await new Promise((resolve) => setTimeout(resolve)); // the loss of a device is told after this
+      throw new Error(this.lost ?? `the GPU failed: ${error.message}`);
+    });
+    const content = buffer.getMappedRange().slice(0);
+    buffer.unmap();
+    return content;
+  }
+
+  #submit(inputs) {
+    const encoder = this.#begin(inputs), pass = encoder.beginComputePass();
+    for (const dispatch of this.dispatches) this.#encode(pass, dispatch);
     pass.end();
-    this.plan.outputs.forEach(({ slot }, i) =>
-      encoder.copyBufferToBuffer(this.slots[slot], 0, this.staging[i], 0, this.plan.slots[slot]),
-    );
+    for (const { slot, size, staging } of this.outputs) encoder.copyBufferToBuffer(this.slots[slot], 0, staging, 0, size);
     this.gpu.queue.submit([encoder.finish()]);
-    return Promise.all(
-      this.plan.outputs.map(async ({ stored, shape }, i) => {
-        await this.staging[i].mapAsync(GPUMapMode.READ).catch((error) => {
-          throw new Error(this.lost ?? `the GPU failed: ${error.message}`);
-        });
-        const values = new TYPES[stored](this.staging[i].getMappedRange(), 0, product(shape)).slice();
-        this.staging[i].unmap();
-        return values;
-      }),
+  }
+
+  async run(inputs) {
+    const [, checked] = this.isProven ? [this.#submit(inputs)] : watched(this.gpu, () => this.#submit(inputs));
+    const results = await Promise.all(
+      this.outputs.map(async ({ staging, stored, shape }) => new TYPES[stored](await this.#read(staging), 0, product(shape))),
     );
+    await checked;
+    this.isProven = true;
+    return results;
   }
 
   // Times by the GPU's own clock; null where it has none.
   async profile(inputs) {
     const count = this.dispatches.length;
-    if (!this.canTime) {
+    if (!this.gpu.features.has("timestamp-query") || 2 * count > MOST_QUERIES) {
       await this.run(inputs);
       return new Array(count).fill(null);
     }
@@ -632,27 +781,29 @@ class WebgpuBackend {
     const size = 16 * count;
     const resolved = this.gpu.createBuffer({ size, usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC });
     const readable = this.gpu.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-    const encoder = this.#begin(inputs);
-    this.dispatches.forEach(({ pipeline, group, grid }, i) => {
-      const pass = encoder.beginComputePass({
-        timestampWrites: { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 },
+    try {
+      const encoder = this.#begin(inputs);
+      this.dispatches.forEach((dispatch, i) => {
+        const pass = encoder.beginComputePass({
+          timestampWrites: { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 },
+        });
+        this.#encode(pass, dispatch);
+        pass.end();
       });
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, group);
-      pass.dispatchWorkgroups(...grid);
-      pass.end();
-    });
-    encoder.resolveQuerySet(querySet, 0, 2 * count, resolved, 0);
-    encoder.copyBufferToBuffer(resolved, 0, readable, 0, size);
-    this.gpu.queue.submit([encoder.finish()]);
-    await readable.mapAsync(GPUMapMode.READ);
-    const ticks = new BigUint64Array(readable.getMappedRange().slice(0));
-    for (const each of [querySet, resolved, readable]) each.destroy();
-    return this.dispatches.map((_, i) => Number(ticks[2 * i + 1] - ticks[2 * i]) / 1e6);
+      encoder.resolveQuerySet(querySet, 0, 2 * count, resolved, 0);
+      encoder.copyBufferToBuffer(resolved, 0, readable, 0, size);
+      this.gpu.queue.submit([encoder.finish()]);
+      const ticks = new BigInt64Array(await this.#read(readable));
+      return this.dispatches.map((_, i) => Math.max(0, Number(ticks[2 * i + 1] - ticks[2 * i]) / 1e6));
+    } finally {
+      for (const each of [querySet, resolved, readable]) each.destroy();
+    }
   }
 
   dispose() {
-    this.gpu.destroy();
+    this.lost = "the model was disposed of; load it again";
+    if (this.isOurs) this.gpu.destroy();
+    else for (const buffer of this.buffers) buffer.destroy();
   }
 }
 

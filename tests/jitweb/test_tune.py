@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from tvm import tirx
 
+from harness import compat
+from harness.case import Case
 from harness.devices.node import NodeDevice
 from jitweb import records as recorded
 from jitweb.records import Records
@@ -18,6 +20,7 @@ from jitweb.space import emit
 from jitweb.space.candidate import Candidate, Kernel
 from jitweb.targets import WasmTarget
 from jitweb.tune import Progress, TaskInput, Tuner
+from jitweb.wrong import keep_wrong
 from tests.jitweb.kernels import task
 
 TASKS = [task("dense-wide", sites=3), task("softmax-wide"), task("transpose", sites=2)]
@@ -119,3 +122,11 @@ def test_wrong_kernels_are_set_aside_and_never_timed(node: NodeDevice, tmp_path:
     assert kept["zeros"].status == recorded.WRONG and kept["zeros"].min_ms is None
     assert kept["outside"].status == recorded.FAILED
     assert outcome.states["hostile"].best.family == "matmul"
+
+
+def test_a_kernel_that_was_set_aside_is_kept_as_a_case(tmp_path: Path) -> None:
+    kernel = task("dense-wide")
+    zeros = OneWrong().candidates(kernel.function, kernel.constants)[0]
+    case = Case.from_json(keep_wrong(tmp_path, kernel, zeros).read_text())
+    assert "zeros" in case.origin
+    assert compat.is_well_formed(case.load()) is None

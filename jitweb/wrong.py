@@ -1,0 +1,34 @@
+"""Kernels that were set aside, kept as cases: each may be a bug of TVM, or of ours."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tvm import IRModule
+
+from harness.case import Case, module_text
+from harness.command_line import write_whole
+from jitweb.space.candidate import Candidate
+from jitweb.tune import TaskInput
+
+FOLDER = "wrong"
+
+
+def keep_wrong(beside: Path, task: TaskInput, candidate: Candidate) -> Path:
+    """Write the candidate's kernel as a case; gives the file.
+
+    The kernel is a PrimFunc without blocks, before any lowering. A candidate that can't even be
+    built leaves the task's own function.
+    """
+    try:
+        function = candidate.build().function
+    except Exception:  # the very thing that it was set aside for
+        function = task.function
+    module = IRModule({"main": function.with_attr("global_symbol", "main")})
+    case = Case(module_text(module), origin=f"jitweb {task.name}, {candidate.text}")
+    name = re.sub(r"[^a-z0-9]+", "-", f"{task.key}-{candidate.text}".lower())
+    path = beside / FOLDER / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, case.to_json().encode())
+    return path
