@@ -30,6 +30,7 @@ from jitweb.targets import Built, WebTarget
 BATCH = 3  # candidates timed at once, against the best so far
 TIMING_SECONDS = 0.06  # a candidate's share of a timing
 LONGEST_TIMING = 1.5
+PLAIN = "plain"
 WORTHWHILE = 0.99  # an attempt that leaves more of the time than this brought nothing
 DISAPPOINTMENT = 0.6  # how much less an attempt is worth after one that brought nothing
 NEGLIGIBLE = 0.001  # of the model's latency: an attempt that promises less is not made
@@ -69,7 +70,12 @@ class TaskState:
 
     @property
     def left(self) -> list[Candidate]:
-        return self.candidates[self.tried :]
+        """What may still be tried; the plain kernel only where nothing else is right."""
+        return [
+            candidate
+            for candidate in self.candidates[self.tried :]
+            if self.time is None or candidate.family != PLAIN
+        ]
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,7 @@ def test_every_task_gets_a_verified_and_timed_kernel(node: NodeDevice) -> None:
     )
     assert outcome.latency_ms == pytest.approx(expected)
     assert [progress.tried for progress in seen] == sorted(progress.tried for progress in seen)
-    assert seen[-1].tried + seen[-1].left == sum(
-        len(state.candidates) for state in outcome.states.values()
-    )
+    assert seen[-1].left == sum(len(state.left) for state in outcome.states.values())
 
 
 def test_a_second_run_measures_nothing_and_chooses_the_same(
@@ -62,7 +60,7 @@ def test_a_second_run_measures_nothing_and_chooses_the_same(
 
 
 def test_a_budget_ends_the_search_with_the_best_so_far(node: NodeDevice) -> None:
-    many = [task(name, key=f"{name} {n}") for n in range(8) for name in ("dense-wide", "batched")]
+    many = [task(name, key=f"{name} {n}") for n in range(40) for name in ("dense-wide", "batched")]
     started = time.monotonic()
     outcome = Tuner(WasmTarget(), node, None, budget_s=3.0).run(many)
     assert not outcome.is_complete
