@@ -17,6 +17,7 @@ from tvm import relax
 from tvm.relax.frontend.onnx import from_onnx, onnx_frontend
 
 from harness import compat
+from harness.quiet import without_warnings
 from jitweb.errors import JitwebError
 from jitweb.narrow import NotNarrowable, narrow_array, narrow_function, stored_dtype
 from jitweb.onnx_file import graph_inputs, unsupported
@@ -70,8 +71,8 @@ def import_graph(model: onnx.ModelProto) -> Graph:
     if missing:
         raise JitwebError(f"operators that are not supported: {'; '.join(missing)}")
     try:
-        module = from_onnx(model, keep_params_in_input=False)
-        with tvm.transform.PassContext(opt_level=3):
+        with without_warnings(), tvm.transform.PassContext(opt_level=3):
+            module = from_onnx(model, keep_params_in_input=False)
             module = tvm.transform.Sequential(_passes())(module)
     except Exception as error:  # the frontend raises whatever Python or the FFI raises
         raise JitwebError(f"TVM can't import the model: {compat.first_line(error)}") from None
