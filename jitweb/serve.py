@@ -61,8 +61,8 @@ class Handler(SimpleHTTPRequestHandler):
 
     def _is_inside(self) -> bool:
         """Refuse what a link leads to outside of the folder."""
-        root = Path(self.directory).resolve()
-        if Path(self.translate_path(self.path)).resolve().is_relative_to(root):
+        root, path = Path(self.directory).resolve(), self.translate_path(self.path)
+        if "\0" not in path and Path(path).resolve().is_relative_to(root):
             return True
         self.send_error(404)
         return False

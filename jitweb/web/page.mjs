@@ -6,13 +6,16 @@
 
 import { load } from "./runtime.mjs";
 
-const ROUNDS = 20, MOST_MS = 8000;
-const TYPES = { float32: Float32Array, int64: BigInt64Array, int32: Int32Array, bool: Uint8Array };
+const ROUNDS = 20, MOST_MS = 8000, PROFILES = 5;
+const TYPES = {
+  float32: Float32Array, float64: Float64Array, int64: BigInt64Array, int32: Int32Array,
+  int16: Int16Array, int8: Int8Array, uint8: Uint8Array, bool: Uint8Array,
+};
 const $ = (id) => document.getElementById(id);
 const options = new URLSearchParams(location.search);
 const opened = performance.now();
 const received = new Map();
-let model = null;
+let model = null, loadedMs = null, firstResultMs = null;
 
 function tell(state, more = {}) {
   window.jitweb = { ...window.jitweb, ...more, state };
@@ -25,10 +28,13 @@ function fail(error) {
   $("progress").hidden = true;
   $("error").textContent = error.message ?? `${error}`;
   $("title").textContent = model ? model.name : "The model can't be used here";
+  $("run").disabled = !model;
+  $("figures").hidden = !model;
   tell("error", { message: `${error.message ?? error}` });
 }
 
-const ms = (value) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
+// Milliseconds with as many digits as they deserve.
+const ms = (value) => `${value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : value >= 1 ? 2 : 3)} ms`;
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
 function showProgress({ file, loaded, total }) {
@@ -43,7 +49,7 @@ function example({ name, dtype, shape }) {
   const count = shape.reduce((a, b) => a * b, 1);
   const values = new TYPES[dtype](count);
   for (let i = 0; i < count; i++) {
-    const value = dtype === "float32" ? Math.sin(i) : name.includes("mask") || dtype === "bool" ? 1 : i % 2;
+    const value = dtype.startsWith("float") ? Math.sin(i) : name.includes("mask") || dtype === "bool" ? 1 : i % 2;
     values[i] = dtype === "int64" ? BigInt(value) : value;
   }
   return values;
@@ -55,9 +61,10 @@ async function measure() {
   $("status").textContent = "running …";
   tell("running");
   const inputs = Object.fromEntries(model.inputs.map((input) => [input.name, example(input)]));
+  const begun = performance.now();
   const outputs = await model.run(inputs);
-  const first = window.jitweb.result?.first_result_ms ?? performance.now() - opened;
-  $("first").textContent = `${ms(first)} ms`;
+  firstResultMs ??= loadedMs + performance.now() - begun; // not how long it waited for the button
+  $("first").textContent = ms(firstResultMs);
   const samples = [];
   const start = performance.now();
   while (samples.length < ROUNDS && performance.now() - start < MOST_MS) {
@@ -67,21 +74,32 @@ async function measure() {
     $("status").textContent = `running, ${samples.length} of ${ROUNDS}`;
     await new Promise((resolve) => setTimeout(resolve)); // let the page paint
   }
-  const calls = await model.profile(inputs);
+  const calls = await profile(inputs);
   const sorted = samples.toSorted((a, b) => a - b);
   const result = {
     target: model.target, device: model.device, threads: model.threads, notes: model.notes,
     latency_ms: { min: sorted[0], median: sorted[sorted.length >> 1] },
-    first_result_ms: first, timings: model.timings,
+    first_result_ms: firstResultMs, timings: model.timings,
     outputs: Object.fromEntries(Object.entries(outputs).map(([name, values]) => [name, [...values.slice(0, 16)].map(Number)])),
     kernels: grouped(calls),
   };
-  $("latency").textContent = `${ms(sorted[0])} ms`;
-  $("median").textContent = `${ms(result.latency_ms.median)} ms`;
+  $("latency").textContent = ms(sorted[0]);
+  $("median").textContent = ms(result.latency_ms.median);
   showKernels(result.kernels);
   $("status").textContent = `${samples.length} runs; example inputs`;
   $("run").disabled = false;
   tell("done", { result });
+}
+
+// The best time of each call in some profiles: one alone shows what else the machine was at.
+async function profile(inputs) {
+  let best = await model.profile(inputs);
+  const start = performance.now();
+  for (let i = 1; i < PROFILES && performance.now() - start < MOST_MS; i++) {
+    const calls = await model.profile(inputs);
+    best = best.map((call, place) => (calls[place].ms < call.ms ? calls[place] : call));
+  }
+  return best;
 }
 
 // The calls by task, those that take most time first.
@@ -98,18 +116,23 @@ function grouped(calls) {
 
 function showKernels(rows) {
   const total = rows.reduce((sum, { ms }) => sum + (ms ?? 0), 0);
+  $("kernels-part").hidden = false;
+  $("kernels-note").textContent = total
+    ? `${ms(total)} together, each call at its best; ${rows.reduce((sum, { sites }) => sum + sites, 0)} calls`
+    : "This GPU has no clock to ask.";
   const most = Math.max(...rows.map(({ ms }) => ms ?? 0), 1e-9);
   $("kernels").replaceChildren(
     ...rows.map(({ kind, name, sites, ms: took }) => {
       const item = document.createElement("li");
-      const part = (className, text) => Object.assign(item.appendChild(document.createElement("span")), { className, textContent: text });
+      const part = (className, textContent) =>
+        Object.assign(item.appendChild(document.createElement("span")), { className, textContent });
       part("kind", kind);
       const label = part("name", "");
       const bar = label.appendChild(document.createElement("i"));
       bar.style.width = `${(100 * (took ?? 0)) / most}%`;
       label.appendChild(document.createElement("span")).textContent = `${sites} × ${name}`;
       label.title = name;
-      part("ms", took === null ? "" : `${took.toFixed(2)} ms`);
+      part("ms", took === null ? "" : ms(took));
       item.title = total && took !== null ? `${((100 * took) / total).toFixed(1)} % of the kernels' time` : "";
       return item;
     }),
@@ -127,6 +150,7 @@ function showModel() {
   $("tensors").replaceChildren(
     ...model.inputs.map((each) => line("input", each)), ...model.outputs.map((each) => line("output", each)),
   );
+  $("tensors-part").hidden = false;
   $("progress").hidden = true;
   $("status").textContent = "ready";
   $("run").disabled = false;
@@ -137,7 +161,7 @@ async function offerTargets() {
   const names = Object.keys(plan.targets);
   const choices = names.length > 1 ? ["", ...names] : names;
   $("target").replaceChildren(...choices.map((name) => new Option(name || "faster target", name)));
-  $("target").value = options.get("target") ?? choices[0];
+  $("target").value = choices.includes(options.get("target")) ? options.get("target") : choices[0];
   $("target").addEventListener("change", ({ target }) => {
     options.set("target", target.value);
     if (!target.value) options.delete("target");
@@ -150,6 +174,7 @@ try {
   await offerTargets();
   const threads = Number(options.get("threads") ?? (crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1));
   model = await load("./", { target: options.get("target") ?? undefined, threads, onProgress: showProgress });
+  loadedMs = performance.now() - opened;
   showModel();
   tell("ready", { inputs: model.inputs, outputs: model.outputs, target: model.target });
   if (options.get("run")) await measure();

@@ -370,8 +370,9 @@ async function openWasm(plan, weights, files, { threads }) {
 
 function browserName() {
   const brands = globalThis.navigator?.userAgentData?.brands ?? [];
-  const { brand, version } = brands.find((each) => !/not|chromium/i.test(each.brand)) ?? brands.find((each) => /chromium/i.test(each.brand)) ?? {};
-  return brand ? `${brand} ${version}` : "this browser";
+  const find = (test) => brands.find(({ brand }) => test(brand));
+  const known = find((brand) => !/not|chromium/i.test(brand)) ?? find((brand) => /chromium/i.test(brand));
+  return known ? `${known.brand} ${known.version}` : "this browser";
 }
 
 // The module at work in a memory that holds the weights, and threads beside this one.
@@ -398,7 +399,8 @@ async function makeWasm(plan, weights, content, flag, threads) {
     rows,
   }));
   const thread = new Thread(exports, part.stack_pointer, calls, 0, threads);
-  const team = shared ? await Team.open(thread, { module, memory, calls, threads, pointer: part.stack_pointer }, layout.stacks) : null;
+  const task = { module, memory, calls, threads, pointer: part.stack_pointer };
+  const team = shared ? await Team.open(thread, task, layout.stacks) : null;
   return { memory, thread, team, slots: layout.slots };
 }
 
@@ -590,7 +592,8 @@ function startThread(task) {
     ? new (builtin("worker_threads").Worker)(new URL(import.meta.url), { workerData: { jitweb: task }, execArgv: [] })
     : new Worker(import.meta.url, { type: "module", name: "jitweb" });
   const ready = new Promise((resolve, reject) => {
-    const on = (event, listener) => (isNode ? worker.once(event, listener) : worker.addEventListener(event, listener, { once: true }));
+    const on = (event, listener) =>
+      isNode ? worker.once(event, listener) : worker.addEventListener(event, listener, { once: true });
     on("message", (message) => {
       const told = isNode ? message : message.data;
       if (told === "ready") resolve();
@@ -698,7 +701,8 @@ class WebgpuBackend {
     this.buffers = []; // all of them, to give them back
     const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     this.slots = plan.slots.map((size) => this.#buffer(size, storage));
-    this.weights = new Map([...weightNames(part.calls)].map((name) => [name, this.#constant(bytesOf(weights, name), GPUBufferUsage.STORAGE)]));
+    const names = [...weightNames(part.calls)];
+    this.weights = new Map(names.map((name) => [name, this.#constant(bytesOf(weights, name), GPUBufferUsage.STORAGE)]));
     this.dispatches = part.calls.map(({ kernel, args }) => this.#dispatch(part.shaders[kernel], pipelines.get(kernel), args));
     this.outputs = plan.outputs.map(({ slot, stored, shape }) => {
       const size = roundUp(product(shape) * TYPES[stored].BYTES_PER_ELEMENT, 4);
