@@ -83,6 +83,7 @@ def loop(pointers: int, body: bytes) -> bytes:
 LOAD, STORE, FLOAT_LOAD, FLOAT_STORE, FLOAT_ADD = (
     b"\x28\x02\x00", b"\x36\x02\x00", b"\x2a\x02\x00", b"\x38\x02\x00", b"\x92",
 )  # fmt: skip
+TAKE_STACK = b"\x23\x00" + const(16) + b"\x6b\x24\x00"  # sp -= 16
 READ = element(0, get(3)) + FLOAT_LOAD + element(1, get(3)) + FLOAT_LOAD + FLOAT_ADD
 KERNELS = {
     # out[i] = a[i] + b[i]
@@ -93,10 +94,10 @@ KERNELS = {
         element(1, get(2)) + element(0, const(COUNT - 1) + get(2) + b"\x6b")
         + FLOAT_LOAD + FLOAT_STORE,
     ),
-    # out[i] = a[i] + a[i]; a trap where a[i] is POISON
+    # out[i] = a[i] + a[i]; where a[i] is POISON, a trap with part of the stack taken
     "double": (
         2,
-        element(0, get(2)) + LOAD + const(POISON) + b"\x46\x04\x40\x00\x0b"
+        element(0, get(2)) + LOAD + const(POISON) + b"\x46\x04\x40" + TAKE_STACK + b"\x00\x0b"
         + element(1, get(2)) + (element(0, get(2)) + LOAD) * 2 + b"\x6a" + STORE,
     ),
     # out[i] = the stack pointer of the thread
@@ -432,7 +433,8 @@ def test_runs_that_overlap_take_turns_and_keep_the_inputs_they_were_given(tiny: 
 def test_a_kernel_that_traps_fails_its_run_alone(threads: int, tiny: Path) -> None:
     """Whichever thread it happens in."""
     told = in_node(f"""
-        const model = await load("{tiny}", {{ threads: {threads} }}), messages = [], results = [];
+        const model = await load("{tiny}", {{ threads: {threads} }});
+        const messages = [], results = [await model.run(right())];
         for (let i = 0; i < IDS; i++) {{
           const poisoned = ids();
           poisoned[i] = {POISON}n;
@@ -443,6 +445,7 @@ def test_a_kernel_that_traps_fails_its_run_alone(threads: int, tiny: Path) -> No
     assert all("the kernel double failed" in message for message in told["messages"])
     for result in told["results"]:
         check(result)
+        assert result["stacks"] == told["results"][0]["stacks"]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
