@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from harness.devices.shader import Shader
 from harness.targets.wasm import WasmOptions, build_object
@@ -177,19 +178,31 @@ def write_bundle(
     Raises:
         JitwebError: the folder holds something else, or can't be written.
     """
+    from safetensors import SafetensorError
+
     refuse_foreign(out)
     aside = out.parent / f".{out.name}.{os.getpid()}"
     try:
+        _remove_abandoned(out)
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         _write_files(aside, plan, sections, check)
         sizes = {path.name: path.stat().st_size for path in sorted(aside.iterdir())}
         _move_into_place(aside, out)
-    except OSError as error:
-        raise JitwebError(f"{out} can't be written: {error.strerror or error}") from None
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise JitwebError(f"{out} can't be written: {reason}") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return sizes
+
+
+def _remove_abandoned(out: Path) -> None:
+    """Remove what a run that was killed has left beside the bundle."""
+    for path in out.parent.glob(f".{out.name}.*"):
+        number = path.name.removeprefix(f".{out.name}.").removesuffix(".old")
+        if number.isdecimal() and path.is_dir() and not psutil.pid_exists(int(number)):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def refuse_foreign(out: Path) -> None:
@@ -287,16 +300,37 @@ def read_plan(folder: Path) -> dict[str, Any]:
         JitwebError: it is no bundle, of a newer format, or incomplete.
     """
     try:
-        plan = json.loads((folder / PLAN).read_text())
-        if not isinstance(plan, dict) or not isinstance(plan.get("files"), dict):
-            raise ValueError("it is not a plan")
+        plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        _check_plan(plan)
     except FileNotFoundError:
         raise JitwebError(f"{folder} is no bundle: it has no {PLAN}") from None
     except (OSError, ValueError) as error:
         raise JitwebError(f"{folder / PLAN} can't be read: {error}") from None
-    if plan.get("format") != FORMAT:
+    if plan["format"] != FORMAT:
         raise JitwebError(f"{folder} is of another format than this jitweb's; tune the model again")
-    return plan
+    return plan  # type: ignore[no-any-return]
+
+
+PLAN_FIELDS = {
+    "format": int, "model": str, "inputs": list, "outputs": list, "slots": list, "tasks": dict,
+    "files": dict, "targets": dict,
+}  # fmt: skip
+
+
+def _check_plan(plan: Any) -> None:
+    if not isinstance(plan, dict):
+        raise ValueError("it is no plan")
+    for name, kind in PLAN_FIELDS.items():
+        if not isinstance(plan.get(name), kind):
+            raise ValueError(f"its {name} is missing or of another type")
+    for tensor in (*plan["inputs"], *plan["outputs"]):
+        if not isinstance(tensor, dict) or not {"name", "dtype", "stored", "shape"} <= set(tensor):
+            raise ValueError("an input or output is no tensor")
+    for name, facts in plan["files"].items():
+        if "/" in name or "\\" in name or not isinstance(facts, dict) or "sha256" not in facts:
+            raise ValueError(f"{name!r} is no file of a bundle")
+    if not plan["targets"]:
+        raise ValueError("it has no target")
 
 
 def changed_files(folder: Path, plan: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -119,7 +120,7 @@ class Records:
     def add(self, records: Iterable[Record]) -> int:
         """Keep records; one that is there already is replaced. Gives how many."""
         rows = [tuple(asdict(record).values()) for record in records]
-        with self._transaction():
+        with self._told(), self._transaction():
             self._database.executemany(
                 "insert or replace into records values (?, ?, ?, ?, ?, ?, ?, ?)", rows
             )
@@ -144,12 +145,24 @@ class Records:
 
     def set_speed(self, device: str, speed: DeviceSpeed) -> None:
         row = (device, speed.fma_gflops, speed.bandwidth_gbs, speed.dispatch_ms)
-        with self._transaction():
+        with self._told(), self._transaction():
             self._database.execute("insert or replace into devices values (?, ?, ?, ?)", row)
 
     def _read(self, rest: str, values: tuple[str, ...]) -> list[Record]:
-        rows = self._database.execute(f"select * from records {rest}", values)
-        return [Record(*row) for row in rows]
+        with self._told():
+            rows = self._database.execute(f"select * from records {rest}", values)
+            return [Record(*row) for row in rows]
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell what the database or the disk refuses in one line."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise JitwebError(
+                f"the records in {self.path} can't be read or written ({error}); "
+                "mend that, or name another file with --records"
+            ) from None
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._database)
@@ -163,7 +176,11 @@ class _Transaction:
         self._database.execute("begin immediate")
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._database.execute("rollback" if kind else "commit")
+        try:
+            self._database.execute("rollback" if kind else "commit")
+        except sqlite3.Error:
+            if kind is None:
+                raise
 
 
 def to_lines(records: Iterable[Record]) -> Iterator[str]:

@@ -88,10 +88,15 @@ def verify_bundle(folder: Path, target: str | None, tolerance: float) -> Verific
     for name in [target] if target else list(plan["targets"]):
         with open_host(folder, plan, name, 1) as host:
             results = host.run(inputs)
-        agreements += [
-            Agreement(name, output, _error(kept, output, result), tolerance)
-            for output, result in results.items()
-        ]
+        try:
+            agreements += [
+                Agreement(name, output, _error(kept, output, result), tolerance)
+                for output, result in results.items()
+            ]
+        except (KeyError, IndexError) as error:
+            raise JitwebError(
+                f"{folder / CHECK} is not that of this model ({error}); tune the model again"
+            ) from None
     return Verification(changed, tuple(agreements), source)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from jitweb.verify import verify_bundle
 from jitweb.workflow import Options, example_inputs, tune_model
 from tests.jitweb.tab import Tab
 
+ROOT = Path(__file__).resolve().parents[2]
 TOLERANCE = 1e-4
 
 
@@ -205,4 +208,63 @@ def test_a_bundle_takes_the_place_of_an_older_one_whole(
         tune_model(Options(small_models[kind], out), lambda name: None, None)
         assert read_plan(out)["model"] == kind
         assert verify_bundle(out, None, TOLERANCE).is_right
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{",
+        '{"format": 1, "files": {}}',
+        '{"format": 99}',
+        "\x00\xff",
+    ],
+)
+def test_a_plan_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "plan.json").write_text(content, encoding="latin-1")
+    with pytest.raises(JitwebError, match=r"plan\.json can't be read"):
+        read_plan(tmp_path)
+
+
+def test_a_plan_names_files_of_its_own_folder_alone(bundle: Path, tmp_path: Path) -> None:
+    plan = read_plan(bundle)
+    plan["files"]["../secret"] = {"bytes": 1, "sha256": ""}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(JitwebError, match="no file of a bundle"):
+        read_plan(tmp_path)
+
+
+def test_a_full_disk_leaves_the_older_bundle_as_it_was(
+    small_models: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    tune_model(Options(small_models["bert"], out), lambda name: None, None)
+    code = (
+        "import resource, sys\nfrom pathlib import Path\n"
+        "from jitweb.workflow import Options, tune_model\nfrom jitweb.errors import JitwebError\n"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "try: tune_model(Options(Path(sys.argv[1]), Path(sys.argv[2])), lambda name: None, None)\n"
+        "except JitwebError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(small_models["gpt"]), str(out)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert "can't be written" in done.stdout, done.stderr
+    assert read_plan(out)["model"] == "bert" and verify_bundle(out, None, TOLERANCE).is_right
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(
+    small_models: dict[str, Path], tmp_path: Path
+) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    (tmp_path / f".out.{process.pid}").mkdir()
+    tune_model(Options(small_models["bert"], tmp_path / "out"), lambda name: None, None)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
