@@ -1,14 +1,36 @@
 // Loads WebAssembly kernels, runs them on arrays and times them. Used in Node and in browsers.
 //
-// A kernel's module imports env.memory alone. Its arrays are put into a memory of its own, above what
-// the module itself uses; the function takes their addresses, then the scalars.
+// A kernel's module imports env.memory and at most a few functions of C's mathematics. Its arrays are
+// put into a memory of its own, above what the module itself uses; the function takes their
+// addresses, then the scalars.
 
 const PAGE = 65536;
 const ALIGNMENT = 64;
 const SAMPLE_MS = 0.5; // a shorter sample would show the clock's own steps
 const STEADY = 0.02; // warm once a round is no faster than this share
+const GUARD = 64; // bytes around each array that a kernel must leave alone
+const CANARY = 0xa5;
 
 const roundUp = (value, multiple) => Math.ceil(value / multiple) * multiple;
+
+// What LLVM calls where WebAssembly has no instruction; harness/targets/wasm.py has the same names.
+const C_MATHS = Object.fromEntries(
+  Object.entries({
+    acos: Math.acos, acosh: Math.acosh, asin: Math.asin, asinh: Math.asinh, atan: Math.atan,
+    atan2: Math.atan2, atanh: Math.atanh, cos: Math.cos, cosh: Math.cosh, exp: Math.exp,
+    exp2: (x) => 2 ** x, exp10: (x) => 10 ** x, fmod: (x, y) => x % y, hypot: Math.hypot,
+    log: Math.log, log10: Math.log10, log1p: Math.log1p, log2: Math.log2, pow: (x, y) => x ** y,
+    round: (x) => Math.sign(x) * Math.round(Math.abs(x)), sin: Math.sin, sinh: Math.sinh,
+    tan: Math.tan, tanh: Math.tanh,
+  }).flatMap(([name, apply]) => [
+    [name, apply],
+    [`${name}f`, apply], // the result is rounded to float32 on its way back
+  ]),
+);
+
+class StrayWrite extends Error {
+  name = "StrayWrite";
+}
 
 export class WasmLauncher {
   #modules = new Map();
@@ -28,24 +50,35 @@ export class WasmLauncher {
   // An instance with the arrays in its memory.
   #place({ handle, entry, scalars, base }, arrays) {
     const addresses = [];
-    let end = roundUp(base, ALIGNMENT);
+    let end = roundUp(base, ALIGNMENT) + GUARD;
     for (const array of arrays) {
       addresses.push(end);
-      end = roundUp(end + array.byteLength, ALIGNMENT);
+      end = roundUp(end + array.byteLength, ALIGNMENT) + GUARD;
     }
     const pages = Math.ceil(end / PAGE) + 1;
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-    const instance = new WebAssembly.Instance(this.#modules.get(handle), { env: { memory } });
-    arrays.forEach((array, i) => new Uint8Array(memory.buffer).set(array, addresses[i]));
+    const instance = new WebAssembly.Instance(this.#modules.get(handle), {
+      env: { ...C_MATHS, memory },
+    });
+    const bytes = new Uint8Array(memory.buffer);
+    bytes.fill(CANARY, base, end);
+    arrays.forEach((array, i) => bytes.set(array, addresses[i]));
     const call = instance.exports[entry];
     const values = [...addresses, ...scalars];
     return { memory, addresses, call: () => call(...values) };
   }
 
-  // The arrays that the call writes, as it leaves them.
+  // The arrays that the call writes, as it leaves them. Throws if it writes beside an array.
   run(launch, arrays) {
     const { memory, addresses, call } = this.#place(launch, arrays);
     call();
+    const bytes = new Uint8Array(memory.buffer);
+    let free = roundUp(launch.base, ALIGNMENT);
+    for (let i = 0; i <= arrays.length; i++) {
+      const next = addresses[i] ?? roundUp(free, ALIGNMENT) + GUARD;
+      for (let at = free; at < next; at++) if (bytes[at] !== CANARY) throw stray(at, i, free, next);
+      free = next + (arrays[i]?.byteLength ?? 0);
+    }
     return launch.writes.map(
       (i) => new Uint8Array(memory.buffer, addresses[i], arrays[i].byteLength),
     );
@@ -66,6 +99,16 @@ export class WasmLauncher {
     } while (performance.now() - start < budgetMs || placed[0].samples.length < 3);
     return placed.map((each) => each.samples);
   }
+}
+
+// The error for a write at an address between array `i - 1`, which ends at `free`, and array `i`.
+function stray(at, i, free, next) {
+  const isBefore = i === 0 || next - at <= GUARD / 2;
+  return new StrayWrite(
+    isBefore
+      ? `parameter ${i} was written ${next - at} bytes before the start`
+      : `parameter ${i - 1} was written ${at - free} bytes past the end`,
+  );
 }
 
 function sample({ call, repeats }) {

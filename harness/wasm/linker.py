@@ -1,4 +1,4 @@
-"""The linker: one module of many objects, that imports nothing but a memory.
+"""The linker: one module of many objects, that imports a memory and, where asked to, functions.
 
 wasm-ld does the same in 15 to 20 ms; doing it here takes a fraction of one, and pip is enough to
 install it. What kernels need is little: functions, constant data, and at most a stack pointer.
@@ -6,7 +6,7 @@ install it. What kernels need is little: functions, constant data, and at most a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from harness.wasm import binary
@@ -53,22 +53,31 @@ class LinkedModule:
     stack_pointer: str | None
 
 
-def link(objects: Sequence[bytes], *, shared: bool = False) -> LinkedModule:
+def link(
+    objects: Sequence[bytes], *, shared: bool = False, imports: Collection[str] = ()
+) -> LinkedModule:
     """Make a module of objects, which exports every function that they define by its name.
 
-    It imports `env.memory`, declared with the greatest maximum, so that any memory fits.
+    It imports `env.memory`, declared with the greatest maximum, so that any memory fits, and from
+    `env` the functions that no object defines, as far as `imports` names them.
 
     Raises:
-        LinkError: something is called that no object defines, or a name is defined twice.
+        LinkError: something else is called that no object defines, or a name is defined twice.
         FormatError: an object is damaged.
     """
-    return _Linking([read_object(content) for content in objects]).module(shared)
+    return _Linking([read_object(content) for content in objects], imports).module(shared)
 
 
 class _Linking:
-    def __init__(self, files: list[ObjectFile]) -> None:
+    def __init__(self, files: list[ObjectFile], imports: Collection[str]) -> None:
         self.files = files
         self.types: dict[bytes, int] = {}
+        self.imports: dict[str, bytes] = {  # with their types, in the order of their numbers
+            name: file.types[kind]
+            for file in files
+            for name, kind in zip(file.imported_functions, file.imported_types, strict=True)
+            if name in imports
+        }
         self.first_function: list[int] = []
         self.exports: dict[str, int] = {}
         self.addresses: list[list[int]] = []
@@ -103,16 +112,22 @@ class _Linking:
 
     def _index(self, number: int, function: int) -> int:
         file = self.files[number]
-        return self.first_function[number] + function - len(file.imported_functions)
+        own = function - len(file.imported_functions)
+        return len(self.imports) + self.first_function[number] + own
 
     def module(self, shared: bool) -> LinkedModule:
         stack = _round_up(self.data_end, 16) + STACK_BYTES if self.needs_stack else self.data_end
         static_end = _round_up(stack, ALIGNMENT)
         flag = SHARED_WITH_MAXIMUM if shared else WITH_MAXIMUM
-        head = binary.vector([binary.name("env") + binary.name("memory") + bytes([2])])
         limits = bytes([flag]) + binary.unsigned(1) + binary.unsigned(MAX_PAGES)
+        memory = _import("memory", bytes([binary.MEMORY_KIND]) + limits)
+        functions = [
+            _import(name, bytes([binary.FUNCTION_KIND]) + binary.unsigned(self.types[kind]))
+            for name, kind in self.imports.items()
+        ]
         parts = [binary.MAGIC, binary.section(binary.TYPE, binary.vector(self.types))]
-        parts.append(binary.section(binary.IMPORT, head + limits))
+        # The memory comes last, so that its flag is where the section ends.
+        parts.append(binary.section(binary.IMPORT, binary.vector([*functions, memory])))
         memory_flag = sum(map(len, parts)) - len(limits)
         kinds = [
             binary.unsigned(self.types[file.types[kind]])
@@ -182,6 +197,8 @@ class _Linking:
             return self._index(number, symbol.number)
         if symbol.kind == FUNCTION_SYMBOL and symbol.name in self.exports:
             return self.exports[symbol.name]
+        if symbol.kind == FUNCTION_SYMBOL and symbol.name in self.imports:
+            return list(self.imports).index(symbol.name)
         if symbol.kind == DATA_SYMBOL and symbol.is_defined:
             return self.addresses[number][symbol.number] + symbol.offset
         raise LinkError(f"the kernel needs {symbol.name}, which a plain module doesn't have")
@@ -189,6 +206,10 @@ class _Linking:
 
 def _round_up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
+
+
+def _import(name: str, description: bytes) -> bytes:
+    return binary.name("env") + binary.name(name) + description
 
 
 def _mutable_i32(value: int) -> bytes:

@@ -72,6 +72,7 @@ class ObjectFile:
 
     types: list[bytes] = field(default_factory=list)
     imported_functions: list[str] = field(default_factory=list)
+    imported_types: list[int] = field(default_factory=list)  # of each imported function
     imported_globals: list[str] = field(default_factory=list)
     functions: list[int] = field(default_factory=list)  # the type of each
     code: bytes = b""
@@ -129,7 +130,7 @@ def _read_imports(reader: Reader, found: ObjectFile) -> None:
         reader.name()
         name, kind = reader.name(), reader.byte()
         if kind == FUNCTION_KIND:
-            reader.unsigned()
+            found.imported_types.append(reader.unsigned())
             found.imported_functions.append(name)
         elif kind == GLOBAL_KIND:
             reader.bytes(2)
