@@ -6,9 +6,12 @@ starts another. channel.mjs is the other end.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import resource
 import select
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -75,9 +78,31 @@ class Program(Closing):
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for us alone: we end it
+                preexec_fn=_as_its_own,
             )
             self.starts += 1
         return self._process
+
+
+PR_SET_PDEATHSIG = 1
+# Looked up here: loading a library between fork and exec is not safe.
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)
+
+
+def without_our_limits() -> None:
+    """Runs in a program's process before the program itself: lift the limit to the address space.
+
+    A worker of the fuzzer has one, and V8 reserves many times what it uses.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+
+def _as_its_own() -> None:
+    """The same; and however we end, a program that hangs must not outlive us."""
+    without_our_limits()
+    if _prctl is not None:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _send(

@@ -29,7 +29,7 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
 from harness.devices.base import Closing, DeviceError
-from harness.devices.channel import ProgramEnded
+from harness.devices.channel import ProgramEnded, without_our_limits
 
 HERE = Path(__file__).parent
 KEEPER = HERE / "keeper.py"
@@ -137,6 +137,7 @@ class _Browser:
             stdout=subprocess.DEVNULL,
             stderr=self._messages,
             start_new_session=True,  # Ctrl-C is for us alone: we end it
+            preexec_fn=without_our_limits,
         )
         try:
             self.connection = self._wait()
