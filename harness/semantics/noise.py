@@ -29,12 +29,23 @@ from harness.semantics.intrinsics import round_half_away
 
 TABLE = 1021  # a prime, so that no loop nest keeps step with the table
 OPERATION_ERROR = 2.0
+# What WGSL allows (section "Floating Point Accuracy"): 2.5 units in the last place for a division,
+# and for functions an absolute error of 2^-11 at worst, in float32's epsilons of 2^-23.
+LOOSE_OPERATION_ERROR = 8.0
+LOOSE_FUNCTION_ERROR = 4096.0
+ANYTHING = 1e30  # what stands for a NaN, which WGSL lets be any value, is within this
 
 
 class Noise:
-    """The source of perturbations of one noisy run; deterministic in its seed."""
+    """The source of perturbations of one noisy run; deterministic in its seed.
 
-    def __init__(self, seed: int) -> None:
+    `loose` is for devices whose functions are as inexact as WGSL allows.
+    """
+
+    def __init__(self, seed: int, *, loose: bool = False) -> None:
+        self._operation_error = LOOSE_OPERATION_ERROR if loose else OPERATION_ERROR
+        self._least_error = LOOSE_FUNCTION_ERROR if loose else 0.0
+        self._loose = loose
         self._uniform = np.random.default_rng(seed).uniform(-1.0, 1.0, TABLE)
         self.next: Callable[[], float] = cycle(self._uniform.tolist()).__next__
         # Independent of each other: sixteen successive seeds show every combination.
@@ -43,18 +54,20 @@ class Noise:
 
     def factors(self, epsilon: float) -> Callable[[], float]:
         """A function that gives the next factor for a result of + - * / or sqrt."""
-        return cycle((1.0 + OPERATION_ERROR * epsilon * self._uniform).tolist()).__next__
+        return cycle((1.0 + self._operation_error * epsilon * self._uniform).tolist()).__next__
 
     def shaker(
         self, round_to: Callable[[float], float], epsilon: float
     ) -> Callable[[float, float, float], float]:
         """A function of a result, its relative and its absolute error (both in epsilons)."""
-        draw = self.next
+        draw, least, loose = self.next, self._least_error, self._loose
 
         def shake(value: float, relative: float, absolute: float) -> float:
+            if loose and not math.isfinite(value):
+                return round_to(draw() * ANYTHING)
             if not math.isfinite(value) or (value == 0.0 and draw() < 0.0):
                 return value  # a zero is often exact, and what divides by it depends on that
-            error = (abs(value) * relative + absolute) * epsilon
+            error = (abs(value) * max(relative, least) + max(absolute, least)) * epsilon
             return round_to(value + draw() * error)
 
         return shake

@@ -76,12 +76,18 @@ class Program:
         return compiler, _compiled(compiler.source)
 
     def run(
-        self, args: list[Argument], *, noise_seed: int | None = None, step_limit: int = STEP_LIMIT
+        self,
+        args: list[Argument],
+        *,
+        noise_seed: int | None = None,
+        loose: bool = False,
+        step_limit: int = STEP_LIMIT,
     ) -> None:
         """Run on one argument a parameter; arrays are changed in place, and only if it succeeds.
 
         Args:
             noise_seed: run in noise mode (see noise.py) with this seed.
+            loose: noise as large as WGSL allows.
             step_limit: the number of loop iterations allowed.
         Raises:
             UndefinedBehaviour, AssertFailed, StepLimit: see errors.py.
@@ -91,7 +97,7 @@ class Program:
         compiler, code = (self._plain, self._code) if noise_seed is None else self._noisy
         scope = _scope(step_limit)
         if noise_seed is not None:
-            scope |= _noise_scope(noise_seed, compiler.source)
+            scope |= _noise_scope(noise_seed, loose, compiler.source)
         exec(code, scope)
         pairs = list(zip(args, self._is_buffer, strict=True))
         scalars = [_scalar(value) for value, is_buffer in pairs if not is_buffer]
@@ -209,10 +215,10 @@ def _scope(step_limit: int) -> dict[str, Any]:
     return {**_CONSTANT_SCOPE, "S": [step_limit], "K": Concurrency()}
 
 
-def _noise_scope(seed: int, source: str) -> dict[str, Any]:
+def _noise_scope(seed: int, loose: bool, source: str) -> dict[str, Any]:
     """What noise mode adds to the names, for the dtypes that the source speaks of."""
     scope: dict[str, Any] = {}
-    noise = Noise(seed)
+    noise = Noise(seed, loose=loose)
     for name in FLOATS:
         dtype = parse(name)
         if f"factor_{name}(" in source:

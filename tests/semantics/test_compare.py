@@ -12,8 +12,8 @@ from harness.semantics.compare import Expectation, expect
 from tests.semantics.helpers import array, module
 
 
-def expectation(program: str, *args: Any) -> Expectation:
-    return expect(compile_program(module(program)), list(args))
+def expectation(program: str, *args: Any, loose: bool = False) -> Expectation:
+    return expect(compile_program(module(program)), list(args), loose=loose)
 
 
 def outputs(found: Expectation) -> list[Any]:
@@ -28,9 +28,9 @@ def main(A: T.Buffer((64,), "float32"), B: T.Buffer((64,), "float32")):
 """
 
 
-def elementwise(expression: str, values: np.ndarray) -> Expectation:
+def elementwise(expression: str, values: np.ndarray, *, loose: bool = False) -> Expectation:
     program = ELEMENTWISE.replace("EXPRESSION", expression)
-    return expectation(program, values, np.zeros_like(values))
+    return expectation(program, values, np.zeros_like(values), loose=loose)
 
 
 def uniform(low: float, high: float) -> np.ndarray:
@@ -163,3 +163,28 @@ def test_outputs_of_another_shape_are_refused() -> None:
     found = elementwise("A[i]", uniform(0, 1))
     with pytest.raises(ValueError, match="shape or dtype"):
         found.mismatch([found.outputs[0], np.zeros(3, np.float32)])
+
+
+def test_a_gpu_may_be_as_inexact_as_wgsl_allows() -> None:
+    strict, loose = (
+        elementwise("T.exp(A[i])", uniform(0, 1), loose=loose) for loose in (False, True)
+    )
+    actual = outputs(strict)
+    actual[1] *= np.float32(1 + 2.0**-13)
+    assert strict.mismatch(actual) is not None and loose.mismatch(actual) is None
+    actual[1] *= np.float32(1.02)
+    assert loose.mismatch(actual) is not None
+    assert loose.unstable_fraction == 0
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "T.exp(A[i] * T.float32(1000))",  # infinite
+        "T.max(T.pow(A[i] - T.float32(2), T.float32(0.5)), A[i])",  # a NaN on the way
+    ],
+)
+def test_on_a_gpu_what_depends_on_nan_or_infinity_is_not_compared(expression: str) -> None:
+    found = elementwise(expression, uniform(0.5, 1), loose=True)
+    unstable = found.unstable[1]
+    assert unstable is not None and unstable.all()
