@@ -1,6 +1,6 @@
 """Soundness: are the oracles silent where nothing is changed?
 
-    python benchmarks/soundness.py [--cases 20000] [--jobs 2] [--out DIR] [--json]
+    python benchmarks/soundness.py [--cases 20000] [--jobs 2] [--target llvm] [--out DIR] [--json]
 
 Every case applies TVM's own default order and nothing else, to seeds, to mutants of seeds and to
 generated programs, a third each. Whatever is reported here is either a bug of TVM that every user
@@ -81,12 +81,12 @@ class Tally:
             (self.out / name).write_text(case.to_json())
 
 
-def lane(worker: Worker, seeds: list[str], tally: Tally) -> None:
+def lane(worker: Worker, seeds: list[str], targets: list[str], tally: Tally) -> None:
     """Take cases one after another on one worker."""
     while (number := tally.take()) is not None:
         rng = random.Random(number)
         source = ("seed", "mutant", "generated")[number % 3]
-        made = worker.run(request_of(source, rng, seeds))
+        made = worker.run(request_of(source, rng, seeds, targets))
         if made.status != "done" or "case" not in made.reply:
             with tally.lock:
                 tally.sources["no case"] += 1
@@ -97,7 +97,9 @@ def lane(worker: Worker, seeds: list[str], tally: Tally) -> None:
         tally.add(source, Case.from_json(made.reply["case"]), verdict)
 
 
-def request_of(source: str, rng: random.Random, seeds: list[str]) -> dict[str, Any]:
+def request_of(
+    source: str, rng: random.Random, seeds: list[str], targets: list[str]
+) -> dict[str, Any]:
     """The job that makes a case of this source, in the default order."""
     return {
         "do": "mutate",
@@ -108,7 +110,7 @@ def request_of(source: str, rng: random.Random, seeds: list[str]) -> dict[str, A
         "count": 0 if source == "generated" else rng.choice((1, 1, 2, 4)),
         "legal": True,
         "seed": rng.getrandbits(48),
-        "targets": ["llvm"],
+        "targets": targets,
         "default_order": True,
     }
 
@@ -119,6 +121,7 @@ def main() -> int:
     )
     parser.add_argument("--cases", type=int, default=20_000)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--target", default="llvm", help="targets, with commas between them")
     parser.add_argument("--out", type=Path, help="folder for the first case of each finding")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -129,10 +132,14 @@ def main() -> int:
     settings = Settings(handler="tzer.job:handle", seconds=START_SECONDS)
     started = time.monotonic()
     workers = [Worker(settings) for _ in range(arguments.jobs)]
-    seeds = [seed["case"] for seed in workers[0].run({"do": "seeds"}).reply["seeds"]]
+    targets = arguments.target.split(",")
+    about = workers[0].run({"do": "seeds", "targets": targets}).reply
+    seeds = [seed["case"] for seed in about["seeds"]]
     for worker in workers:
         worker.settings = Settings(handler=settings.handler, seconds=JOB_SECONDS)
-    threads = [threading.Thread(target=lane, args=(worker, seeds, tally)) for worker in workers]
+    threads = [
+        threading.Thread(target=lane, args=(worker, seeds, targets, tally)) for worker in workers
+    ]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):

@@ -18,6 +18,7 @@ KNOWN_LIMITS: dict[str, str] = {
     ),
     "Cannot vectorize ShuffleNode": "VectorizeLoop does not know vectors inside vectorized loops",
     "Do not have a default for tirx.": "the code generator does not know this statement",
+    "only allows vector with lanes in {2, 3, 4}": "WGSL has no wider vectors",
     "unknown intrinsic": "the code generator has no lowering of this intrinsic for this dtype",
     "Unknown intrinsic": "the code generator has no lowering of this intrinsic for this dtype",
     "Unresolved call": "the code generator has no lowering of this intrinsic for this dtype",

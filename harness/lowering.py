@@ -9,7 +9,7 @@ import tvm
 
 from harness import passes
 from harness.case import PassCall
-from harness.targets import Executable, Target
+from harness.targets import Runnable, Target
 
 PassCallback = Callable[[int, PassCall], None]
 AfterPass = Callable[[int, PassCall, Any], None]
@@ -46,12 +46,13 @@ def lower(
     return module
 
 
-def finish(module: Any, target: Target) -> Executable:
+def finish(module: Any, target: Target) -> Runnable:
     """Code generation for a module that is lowered to the end, and loading what comes out."""
     return target.build(module)
 
 
-def plain_build(module: Any, target: Target) -> Executable:
+def plain_build(module: Any, target: Target) -> Runnable:
     """Build by the passes that no lowering can do without, at optimisation level 0."""
+    module = target.prepare(module)
     calls = passes.complete(passes.initial_states(module), (), target.name)
     return finish(lower(module, calls, target=target, opt_level=PLAIN_OPT_LEVEL), target)

@@ -11,6 +11,7 @@ import signal as signals
 
 from harness import signature
 from harness.sandbox import Outcome
+from harness.stages import DEVICE_STAGE
 from harness.verdict import Kind, Verdict
 
 FAULTS = (signals.SIGSEGV, signals.SIGABRT, signals.SIGBUS, signals.SIGFPE, signals.SIGILL)
@@ -23,6 +24,8 @@ def verdict_of(outcome: Outcome) -> Verdict:
     step, _, place = rest.partition(":")
     legal = sequence != "illegal"
     culprit = place.partition(":")[2] if step == "pass" else step or sequence
+    if sequence == DEVICE_STAGE:
+        return Verdict(Kind.INVALID, message=f"the device did not answer: {outcome.status}")
     if sequence == "reference" or step in ("compare", "culprit"):
         return Verdict(Kind.INVALID, legal, f"the oracle itself failed: {outcome.status}")
     if outcome.status == "hung":

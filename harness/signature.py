@@ -59,6 +59,20 @@ def of_error(kind: Kind, place: str, error_type: str, message: str, backtrace: s
     return "|".join((kind, error_type, where, normalise(message)))
 
 
+def complaint(message: str) -> str:
+    """What a validator of code has to say, without its preface and its look at the source."""
+    text = message.split("┌─")[0]
+    text = re.sub(r"^.*?(Shader .*?error:|WGSL:|Module\(\):)\s*", "", text)
+    found = re.match(r"(?::\d+:\d+ error: )?([^'`]*(?:'[^']*'|`[^`]*`)?)", text)
+    return (found[1].strip() if found else "") or message
+
+
+def of_refusal(text: str) -> str:
+    """The signature of a validator's complaint. The names in it are those of TVM's choice: they
+    tell one gap of the code generator from another, and stay."""
+    return of_result(Kind.INVALID_CODEGEN, "code generation", re.sub(r"\d+", "#", text)[:160])
+
+
 def of_crash(
     signal_name: str, place: str, frames: Sequence[tuple[str, str, int]], said: str
 ) -> str:

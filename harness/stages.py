@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 PAGE = 4096
+# What a job waits for here is a device, and neither TVM nor what it has made.
+DEVICE_STAGE = "device"
 
 
 class Stages:

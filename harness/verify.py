@@ -36,6 +36,7 @@ SLOW_CODE_EVERY = 16
 SLOW_CODE_RATIO = 25.0
 SLOW_CODE_SECONDS = 2e-3
 TIMED_RUNS = 5
+CODE_GENERATION = "code generation"
 # From these passes on main takes packed arguments, which the interpreter doesn't model.
 SIGNATURE_CHANGES = ("tirx.SplitHostDevice", "tirx.MakePackedAPI")
 
@@ -74,18 +75,25 @@ def verify(case: Case) -> Verdict:
     except Invalid as invalid:
         return Verdict(Kind.INVALID, message=str(invalid), stage="reference")
     target = get_target(case.target)
+    refusal = target.refusal(reference.module["main"])
+    if refusal is not None:
+        return Verdict(Kind.INVALID, message=f"not for {case.target}: {refusal}", stage="reference")
     plain, mutated = sequences(case, reference)
     try:
-        if "plain" not in reference.kept:
-            reference.kept["plain"] = _check(reference, plain, target, case)
+        if _plain_key(case) not in reference.kept:
+            reference.kept[_plain_key(case)] = _check(reference, plain, target, case)
         executable = _check(reference, mutated, target, case)
-        if mutated.legal:
+        if mutated.legal and target.has_runtime:
             _check_speed(case, reference, executable)
     except Found as found:
         return found.verdict
     except Invalid as invalid:
         return Verdict(Kind.INVALID, mutated.legal, str(invalid), stage=mutated.stage)
     return Verdict(Kind.OK, mutated.legal)
+
+
+def _plain_key(case: Case) -> str:
+    return f"plain:{case.target}"
 
 
 def sequences(case: Case, reference: Reference) -> tuple[Sequence, Sequence]:
@@ -118,26 +126,27 @@ def _check(reference: Reference, sequence: Sequence, target: Any, case: Case) ->
     try:
         with STAGES.inside_tvm(f"{sequence.stage}:lower"):
             lowered = lower(
-                reference.module,
+                target.prepare(reference.module),
                 sequence.calls,
                 target=target,
                 opt_level=sequence.opt_level,
                 before_pass=after.entering,
                 after_pass=after,
             )
+        after.place = CODE_GENERATION
         with STAGES.inside_tvm(f"{sequence.stage}:build"):
             executable = finish(lowered, target)
     except (Found, Invalid):
         raise
     except Exception as error:
-        raise _of_exception(error, sequence, after.place) from None
+        raise of_exception(error, sequence, after.place) from None
     if sequence.legal and _sampled(case, DETERMINISM_EVERY):
         _check_determinism(reference, sequence, target, lowered)
     if not sequence.legal:
         return executable  # what an illegal sequence computes is nobody's business
     preserved = all(catalogue.CATALOGUE[call.name].preserves_semantics for call in case.passes)
     if sequence.stage == "plain" or preserved:
-        _check_result(reference, sequence, executable)
+        _check_result(reference, sequence, target, executable)
     return executable
 
 
@@ -215,7 +224,8 @@ class _AfterPass:
         )
 
 
-def _of_exception(error: Exception, sequence: Sequence, place: str) -> Exception:
+def of_exception(error: Exception, sequence: Sequence, place: str) -> Found | Invalid:
+    """What an exception in a pass, in code generation ("code generation") or in a "run" means."""
     message = _message(error)
     backtrace = "".join(traceback.format_exception(error))
     if not sequence.legal:
@@ -224,6 +234,15 @@ def _of_exception(error: Exception, sequence: Sequence, place: str) -> Exception
         kind = Kind.OUT_OF_MEMORY
     elif type(error).__name__ == "CompilerRejected":
         kind = Kind.INVALID_CODEGEN  # the system's C compiler refuses what TVM generated
+    elif type(error).__name__ == "KernelRefused":  # so do V8, naga or tint
+        kind, message = Kind.INVALID_CODEGEN, signature.complaint(message)
+        return Found(
+            Verdict(kind, True, message, signature.of_refusal(message), "", sequence.stage)
+        )
+    elif type(error).__name__ in ("NotExpressible", "DeviceError"):
+        return Invalid(message)
+    elif type(error).__name__ == "KernelFailed":
+        return _of_kernel(message, sequence)
     elif (limit := known_limit(message)) is not None:
         return Invalid(f"documented limit of TVM: {limit}")
     elif type(error).__name__ == "InternalError":
@@ -235,6 +254,20 @@ def _of_exception(error: Exception, sequence: Sequence, place: str) -> Exception
     return Found(Verdict(kind, True, message, mark, place, sequence.stage, detail))
 
 
+def _of_kernel(message: str, sequence: Sequence) -> Found | Invalid:
+    """What a kernel did that did not come to its end."""
+    if "StrayWrite" in message or "out of bounds" in message:
+        kind = Kind.OUT_OF_BOUNDS
+    elif "not done after" in message:
+        kind = Kind.HANG
+    elif "RuntimeError" in message:  # V8's name for a trap
+        kind = Kind.CRASH
+    else:  # such as a memory that can't be had
+        return Invalid(message)
+    mark = signature.of_result(kind, "run", signature.normalise(message))
+    return Found(Verdict(kind, True, message, mark, "run", sequence.stage))
+
+
 def _message(error: Exception) -> str:
     """What went wrong in a line; with LLVM's own first complaint where it refuses the module."""
     message = compat.first_line(error)
@@ -244,7 +277,7 @@ def _message(error: Exception) -> str:
     return message
 
 
-def _check_result(reference: Reference, sequence: Sequence, executable: Any) -> None:
+def _check_result(reference: Reference, sequence: Sequence, target: Any, executable: Any) -> None:
     guarded: list[GuardedArray | None] = []
     arguments: list[Argument] = []
     for value in reference.inputs:
@@ -255,19 +288,19 @@ def _check_result(reference: Reference, sequence: Sequence, executable: Any) -> 
         with STAGES.inside_tvm(f"{sequence.stage}:run"):
             executable.run(arguments)
     except Exception as error:
-        raise _of_exception(error, sequence, "run") from None
+        raise of_exception(error, sequence, "run") from None
     STAGES.enter(f"{sequence.stage}:compare")
     for index, guard in enumerate(guarded):
         damage = guard.damage() if guard is not None else None
         if damage is not None:
             reference.be_certain()
             message = f"parameter {index} was written {damage}"
-            where = _culprit(reference, sequence)
+            where = _culprit(reference, sequence, target)
             mark = signature.of_result(Kind.OUT_OF_BOUNDS, where, "write")
             raise Found(Verdict(Kind.OUT_OF_BOUNDS, True, message, mark, where, sequence.stage))
-    mismatch = reference.mismatch(arguments)
+    mismatch = reference.mismatch(arguments, strict=target.is_strict)
     if mismatch is not None:
-        where = _culprit(reference, sequence)
+        where = _culprit(reference, sequence, target)
         buffer = reference.module["main"].params[mismatch.buffer]
         mark = signature.of_result(Kind.WRONG_RESULT, where, str(buffer.ty.dtype))
         detail = {"expected": repr(mismatch.expected), "actual": repr(mismatch.actual)}
@@ -276,7 +309,7 @@ def _check_result(reference: Reference, sequence: Sequence, executable: Any) -> 
         )
 
 
-def _culprit(reference: Reference, sequence: Sequence) -> str:
+def _culprit(reference: Reference, sequence: Sequence, target: Any) -> str:
     """The first pass after which the interpreter gives another result, else "code generation".
 
     Follows the sequence again up to where the function's signature is that of the packed API; a
@@ -305,18 +338,19 @@ def _culprit(reference: Reference, sequence: Sequence) -> str:
 
     STAGES.enter(f"{sequence.stage}:culprit")
     lower(
-        reference.module,
+        target.prepare(reference.module),
         sequence.calls,
         target=None,
         opt_level=sequence.opt_level,
         after_pass=after,
     )
-    return culprit or "code generation"
+    return culprit or CODE_GENERATION
 
 
 def _check_determinism(reference: Reference, sequence: Sequence, target: Any, lowered: Any) -> None:
     with STAGES.inside_tvm(f"{sequence.stage}:again"):
-        again = lower(reference.module, sequence.calls, target=target, opt_level=sequence.opt_level)
+        module = target.prepare(reference.module)
+        again = lower(module, sequence.calls, target=target, opt_level=sequence.opt_level)
         same = compat.structural_equal(lowered, again)
     if not same:
         kind = Kind.NONDETERMINISM
@@ -327,7 +361,7 @@ def _check_determinism(reference: Reference, sequence: Sequence, target: Any, lo
 
 def _check_speed(case: Case, reference: Reference, executable: Any) -> None:
     """Code that is many times slower than the plain build of the same program."""
-    plain = reference.kept["plain"]
+    plain = reference.kept[_plain_key(case)]
     if not _sampled(case, SLOW_CODE_EVERY) or plain is None:
         return
     slow, base = np.inf, np.inf

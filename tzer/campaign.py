@@ -145,7 +145,7 @@ class Campaign:
             self.ledger.file_of_block = native.load_block_map().block_file
         self._restore(about)
         if not self.seeds_finished:
-            seeds = self._ask(worker, {"do": "seeds"})["seeds"]
+            seeds = self._ask(worker, {"do": "seeds", "targets": self.options.targets})["seeds"]
             self.seeds = [seed for seed in seeds if seed["name"] not in self.seeds_done]
             self.seeds_total = len(seeds)
             random.Random(self.seed).shuffle(self.seeds)

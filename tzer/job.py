@@ -8,7 +8,7 @@ mutators and in `harness.reference` for the oracles.
 Requests and replies are JSON objects; "do" names the job:
 
     about   {}                               {ir_mutators, general, pass_mutators}
-    seeds   {}                               {seeds: [{name, case}]}
+    seeds   {targets}                        {seeds: [{name, case}]}
     mutate  {action, case, partner, mutators, count, legal, seed, targets, default_order}
                                              {case, mutator, complaint}; no case: no mutant
     run     {case, forget}                   {verdict}
@@ -65,11 +65,19 @@ def _about(request: Json) -> Json:
 
 
 def _seeds(request: Json) -> Json:
-    cases = [
-        {"name": seed.name, "case": Case(module_text(seed.module), origin=seed.name).to_json()}
-        for seed in all_seeds()
-    ]
+    """The seeds that one of the targets takes, for the first that does."""
+    cases = []
+    for seed in all_seeds():
+        able = _able(seed.module, request["targets"])
+        if able:
+            case = Case(module_text(seed.module), target=able[0], origin=seed.name)
+            cases.append({"name": seed.name, "case": case.to_json()})
     return {"seeds": cases}
+
+
+def _able(module: Any, targets: Sequence[str]) -> list[str]:
+    """Those of the targets that can express the module's main function."""
+    return [name for name in targets if get_target(name).refusal(module["main"]) is None]
 
 
 def _run(request: Json) -> Json:
@@ -87,7 +95,8 @@ def _reach(request: Json) -> Json:
         _, mutated = sequences(case, known)
         with STAGES.inside_tvm("reach"):
             opt_level = mutated.opt_level
-            finish(lower(known.module, mutated.calls, target=target, opt_level=opt_level), target)
+            module = target.prepare(known.module)
+            finish(lower(module, mutated.calls, target=target, opt_level=opt_level), target)
     except Exception:  # whatever it is: this case does not compile
         return {"compiled": False}
     return {"compiled": True}
@@ -100,7 +109,10 @@ def _mutate(request: Json) -> Json:
     reply: Json = {"complaint": made.complaint}
     if made.case is None or len(made.case.module) > LARGEST_TEXT:
         return reply
-    target, opt_level = rng.choice(request["targets"]), rng.choice(OPT_LEVELS)
+    able = _able(_module(made.case), request["targets"])
+    if not able:
+        return reply
+    target, opt_level = rng.choice(able), rng.choice(OPT_LEVELS)
     case = replace(made.case, target=target, opt_level=opt_level)
     if request.get("default_order"):
         case = replace(case, passes=tuple(catalogue.default_order(target)))

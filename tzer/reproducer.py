@@ -25,10 +25,12 @@ from harness.targets import get_target
 from harness.verdict import Kind, Verdict
 from harness.verify import Sequence, sequences
 from tzer import reproducer_parts as parts
+from tzer.device_reproducer import device_script
 
 LONGEST_LIST = 64
 # Kinds that are shown by running the compiled code, and so need inputs.
 RUN_KINDS = (Kind.WRONG_RESULT, Kind.OUT_OF_BOUNDS, Kind.SLOW_CODE)
+LOWERING_KINDS = (Kind.ILL_FORMED_IR, Kind.ROUND_TRIP, Kind.NONDETERMINISM)
 CHILD_KINDS = (Kind.CRASH, Kind.HANG, Kind.OUT_OF_MEMORY, Kind.OUT_OF_BOUNDS)
 
 
@@ -49,6 +51,13 @@ class Subject:
         return self.verdict.kind in RUN_KINDS or step == "run" or self.verdict.pass_name == "run"
 
     @property
+    def lowers_only(self) -> bool:
+        """Whether it shows before there is any code."""
+        if self.verdict.kind in RUN_KINDS:
+            return False
+        return self.verdict.kind in LOWERING_KINDS or self.verdict.pass_name in CATALOGUE
+
+    @property
     def in_child(self) -> bool:
         return self.verdict.kind in CHILD_KINDS
 
@@ -60,16 +69,22 @@ def write_reproducer(case: Case, verdict: Verdict, *, printable: bool = True) ->
         harness.case.CaseError: the TVM at hand can't load the case.
         Invalid: the case has no meaning that could be shown (it is at fault itself).
     """
+    target = get_target(case.target)
+    original = case
+    if not target.has_runtime:  # on a device the program begins as a kernel
+        case = case.with_module(target.prepare(case.load()))
     reference = reference_of(case)
     plain, mutated = sequences(case, reference)
     sequence = plain if verdict.stage.partition(":")[0] == "plain" else mutated
     subject = Subject(case, verdict, reference, sequence, plain)
+    if not target.has_runtime and not subject.lowers_only:
+        return device_script(original, sequence, _header(subject), _expected(verdict))
     pieces = [
         _header(subject),
         parts.IMPORTS,
         _constants(subject),
         _passes("passes", subject.sequence.calls, verdict.pass_name),
-        parts.LOWERING,
+        parts.LOWERING if target.has_runtime else parts.LOWERING_ALONE,
         *_inputs(subject),
         parts.CHECKS[verdict.kind if not subject.in_child else Kind.CRASH],
         *_child(subject),
@@ -82,7 +97,7 @@ def write_reproducer(case: Case, verdict: Verdict, *, printable: bool = True) ->
 
 def _header(subject: Subject) -> str:
     verdict, order = subject.verdict, "legal" if subject.sequence.legal else "illegal"
-    what = parts.EXPECTED[verdict.kind]
+    what = _expected(verdict)
     lines = [
         f"{verdict.kind}: {verdict.message}",
         "",
@@ -96,6 +111,12 @@ def _header(subject: Subject) -> str:
     wrapped = [part for line in lines for part in (textwrap.wrap(line, 96) or [""])]
     body = "\n".join(wrapped).replace("\\", "\\\\").replace('"""', "'''")
     return f'"""{body}\n"""'
+
+
+def _expected(verdict: Verdict) -> str:
+    if verdict.kind is Kind.INVALID_CODEGEN and verdict.detail.get("error") != "CompilerRejected":
+        return "the device accepts the generated code."
+    return parts.EXPECTED[verdict.kind]
 
 
 def _constants(subject: Subject) -> str:

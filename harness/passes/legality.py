@@ -10,6 +10,7 @@ from harness.passes.catalogue import CATALOGUE
 from harness.passes.entry import States
 from harness.passes.make import check_call
 from harness.passes.state import State
+from harness.targets import get_target
 
 Calls = Sequence[PassCall]
 
@@ -101,18 +102,45 @@ _REQUIRED = (
 )
 
 
+# What only a function that TVM's own runtime calls needs; targets on devices end before it.
+_FOR_THE_RUNTIME = frozenset(
+    {
+        State.ENTRY_ANNOTATED,
+        State.SPLIT,
+        State.PACKED_API,
+        State.NO_FP8_STORAGE,
+        State.NO_BF16_STORAGE,
+        State.BUILTINS_LOWERED,
+        State.INTRINSICS_LOWERED,
+    }
+)
+
 # No aim in themselves: provided only for a pass that needs them.
 _ON_DEMAND = (State.UNIQUE_DEFINITIONS, State.MARKED_JUMPS)
 
 
 def default_order(target: str) -> tuple[PassCall, ...]:
-    """The passes that tvm.compile runs for a processor, in order."""
-    return (PassCall("tirx.BindTarget", (target,)), *(_call(text) for text in _DEFAULT_ORDER))
+    """The passes that tvm.compile runs for a processor, in order.
+
+    For a target on a device up to where those for TVM's runtime begin.
+    """
+    order = [_call(text) for text in _DEFAULT_ORDER]
+    if not get_target(target).has_runtime:
+        order = order[: order.index(PassCall("tirx.SplitHostDevice"))]
+    return (PassCall("tirx.BindTarget", (target,)), *order)
 
 
 def minimal_order(target: str) -> tuple[PassCall, ...]:
     """The passes that no lowering can do without."""
-    return (PassCall("tirx.BindTarget", (target,)), *(call for call, _ in _REQUIRED))
+    return tuple(call for call, _ in _required(target))
+
+
+def _required(target: str) -> list[tuple[PassCall, State]]:
+    """What a lowering for the target can't do without, each with the state that it is there for."""
+    bind = (PassCall("tirx.BindTarget", (target,)), State.TARGET_BOUND)
+    has_runtime = get_target(target).has_runtime
+    needed = [pair for pair in _REQUIRED if has_runtime or pair[1] not in _FOR_THE_RUNTIME]
+    return [bind, *needed]
 
 
 def states_after(states: States, calls: Iterable[PassCall]) -> States:
@@ -145,8 +173,7 @@ def complete(states: States, calls: Calls, target: str) -> tuple[PassCall, ...]:
     """What is still missing after the calls, up to code generation for the target."""
     states = states_after(states, calls)
     rest: list[PassCall] = []
-    bind = (PassCall("tirx.BindTarget", (target,)), State.TARGET_BOUND)
-    for call, purpose in (bind, *_REQUIRED):
+    for call, purpose in _required(target):
         if purpose in states or purpose in _ON_DEMAND:
             continue
         info = CATALOGUE[call.name]

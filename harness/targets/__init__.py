@@ -6,13 +6,22 @@ in `harness/lowering.py`.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from harness.targets.c import C
-from harness.targets.executable import Executable
+from harness.targets.executable import Executable, NotExpressible
 from harness.targets.llvm import LLVM_TARGETS
+from harness.targets.web import DEVICE_TARGETS
 
-__all__ = ["TARGETS", "Executable", "Target", "get_target"]
+__all__ = ["TARGETS", "Executable", "NotExpressible", "Runnable", "Target", "get_target"]
+
+
+class Runnable(Protocol):
+    """Compiled code that is ready to be called."""
+
+    def run(self, args: Sequence[Any]) -> None:
+        """Call it on one argument a parameter; arrays are changed in place."""
 
 
 class Target(Protocol):
@@ -22,17 +31,37 @@ class Target(Protocol):
     def name(self) -> str:
         """The name in cases, e.g. "llvm-O0"."""
 
+    @property
+    def has_runtime(self) -> bool:
+        """Whether its functions are called by TVM's runtime, and lowered for that."""
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether its floating-point arithmetic is that of IEEE 754, NaN and infinities too."""
+
+    def refusal(self, function: Any) -> str | None:
+        """None, or why this target can't express the PrimFunc."""
+
+    def prepare(self, module: Any) -> Any:
+        """The module as it must be before any pass, with the same meaning."""
+
     def available(self) -> str | None:
         """None if it works on this machine, else why not and what to install."""
 
     def description(self) -> dict[str, object]:
         """TVM's own description of it, to be given to `tvm.target.Target`."""
 
-    def build(self, lowered: object) -> Executable:
-        """Compile a module that has been lowered up to code generation, and load it."""
+    def build(self, lowered: Any) -> Runnable:
+        """Compile a module that has been lowered up to code generation, and load it.
+
+        Raises:
+            NotExpressible: the target can't express what the module has become.
+        """
 
 
-TARGETS: dict[str, Target] = {target.name: target for target in (*LLVM_TARGETS, C())}
+TARGETS: dict[str, Target] = {
+    target.name: target for target in (*LLVM_TARGETS, C(), *DEVICE_TARGETS)
+}
 
 
 def get_target(name: str) -> Target:

@@ -13,6 +13,7 @@ import tvm
 import tvm_ffi.libinfo
 
 from harness.targets.executable import Executable
+from harness.targets.on_host import OnHost
 
 COMPILERS = ("gcc", "clang", "cc")
 # -ffp-contract=off and plain IEEE arithmetic, as what is compiled is compared with an interpreter.
@@ -26,7 +27,7 @@ class CompilerRejected(Exception):
     """The C compiler refuses the generated source: invalid code generation."""
 
 
-class C:
+class C(OnHost):
     """C source, compiled to a shared library by $CC, gcc or clang, and loaded in this process."""
 
     name = "c"

@@ -16,6 +16,10 @@ import tvm
 ALIGNMENT = 64
 
 
+class NotExpressible(ValueError):
+    """The target can't express the program, which is no fault of TVM's."""
+
+
 class Executable:
     """A loaded runtime module, of which `entry` is called.
 

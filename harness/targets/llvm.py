@@ -8,12 +8,13 @@ from typing import Any
 import tvm
 
 from harness.targets.executable import Executable
+from harness.targets.on_host import OnHost
 
 NATIVE_CPU = "native"  # replaced by the name of this machine's processor
 
 
 @dataclass(frozen=True)
-class LLVM:
+class LLVM(OnHost):
     """One set of options of the LLVM code generator."""
 
     name: str

@@ -27,6 +27,18 @@ C_CALLING_CONVENTION = 0
 TRIPLE = "wasm32-unknown-unknown"
 
 
+# The functions of C that LLVM may leave to be called; wasm_launcher.mjs has them.
+C_MATHS = frozenset(
+    name + kind
+    for name in (
+        "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "exp", "exp2",
+        "exp10", "fmod", "hypot", "log", "log10", "log1p", "log2", "pow", "round", "sin", "sinh",
+        "tan", "tanh",
+    )
+    for kind in ("", "f")
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class WasmOptions:
     """How LLVM generates code: with relaxed SIMD (fused multiply-add) or not; how hard it tries."""
@@ -60,7 +72,7 @@ def lower(function: Any) -> tuple[Any, int]:
     with tvm.transform.PassContext(opt_level=3):
         for lowering in _lowerings():
             module = lowering(module)
-    return _plain_abi(module["kernel"])
+    return plain_abi(module["kernel"])
 
 
 def _lowerings() -> list[Any]:
@@ -107,7 +119,8 @@ def _target(options: WasmOptions) -> Any:
     return tvm.target.Target(options.description())
 
 
-def _plain_abi(function: Any) -> tuple[Any, int]:
+def plain_abi(function: Any) -> tuple[Any, int]:
+    """A function that is lowered otherwise, as `lower` gives it."""
     pointers: dict[Any, Any] = {}
     parameters: list[Any] = []
     for parameter in function.params:
@@ -119,6 +132,10 @@ def _plain_abi(function: Any) -> tuple[Any, int]:
         parameters.append(pointers[parameter])
     begin, end = compat.Var("begin", _int32()), compat.Var("end", _int32())
     body, rows = _split_rows(_by_pointers(function.body, pointers), begin, end)
+    used = {node for node in compat.nodes(body) if compat.is_buffer(node)}
+    # A buffer of one dimension is accessed as it is; others have a flat view by now.
+    views = [tirx.DeclBuffer(each, data=pointers[each]) for each in pointers if each in used]
+    body = tirx.SeqStmt([*views, body]) if views else body
     attributes = {
         "tirx.noalias": True, "calling_conv": C_CALLING_CONVENTION, "tirx.is_global_func": True,
     }  # fmt: skip
@@ -146,13 +163,17 @@ def _by_pointers(body: Any, pointers: Mapping[Any, Any]) -> Any:
 def _split_rows(body: Any, begin: Any, end: Any) -> tuple[Any, int]:
     """The body with its outermost parallel loop from begin to end; other loops become serial."""
     found: list[Any] = [node for node in compat.nodes(body) if _is_parallel(node)]
-    outermost = found[-1] if found and _encloses_all(body, found[-1]) else None
+    constant = bool(found) and isinstance(found[-1].extent, compat.IntImm)
+    outermost = found[-1] if constant and _encloses_all(body, found[-1]) else None
 
     def replaced(loop: Any) -> Any:
         if not _is_parallel(loop):
             return loop
         if outermost is not None and loop.loop_var.same_as(outermost.loop_var):
-            return tirx.For(loop.loop_var, begin, end - begin, tirx.ForKind.SERIAL, loop.body)
+            dtype = compat.dtype_of(loop.loop_var)
+            first, count = begin.astype(dtype), (end - begin).astype(dtype)
+            start = loop.min + first
+            return tirx.For(loop.loop_var, start, count, tirx.ForKind.SERIAL, loop.body)
         return tirx.For(loop.loop_var, loop.min, loop.extent, tirx.ForKind.SERIAL, loop.body)
 
     rows = int(outermost.extent) if outermost is not None else 1

@@ -23,6 +23,7 @@ from tvm import ir, s_tir, tirx
 
 from harness import compat
 from harness.devices.shader import Shader
+from harness.targets.executable import NotExpressible
 
 __all__ = ["Shader", "build_shader"]
 
@@ -47,40 +48,64 @@ def build_shader(
     """The function's shader; several, to be dispatched in order, if it has several grids.
 
     Raises:
-        ValueError: WebGPU can't express it: it has parameters that are no float32, float16, int32
-            or uint32 buffers, keeps values between grids in memory of its own, needs more workgroup
-            storage or threads than allowed, or leaves work outside of thread bindings.
+        NotExpressible: it has parameters that are no float32, float16, int32 or uint32 buffers,
+            keeps values between grids in memory of its own, needs more workgroup storage or
+            threads than allowed, or leaves work outside of thread bindings.
         Exception: whatever TVM raises in a pass or its code generator.
     """
     _check_parameters(function)
     target = _target(max_workgroup_storage)
-    split = _lower(function, target)
+    lowered = _lowered(function, target, (*_lowerings(), *_splitting()))
+    shaders = tuple(_shaders(lowered, target, max_workgroup_storage, mended=True))
+    return shaders[0] if len(shaders) == 1 else shaders
+
+
+def shaders_as_generated(lowered: Any) -> tuple[Shader, ...]:
+    """The shaders of a function that is lowered up to the split, by TVM's own code as it is.
+
+    Raises: as `build_shader`.
+    """
+    _check_parameters(lowered)
+    target = _target(MAX_WORKGROUP_STORAGE)
+    split = _lowered(lowered, target, _splitting())
+    return tuple(_shaders(split, target, MAX_WORKGROUP_STORAGE, mended=False))
+
+
+def _shaders(
+    split: Any, target: Any, max_workgroup_storage: int, *, mended: bool
+) -> Iterator[Shader]:
+    """The shaders of a module that is split; `mended` where TVM's code is known to be wrong."""
     kernels = {
         symbol.name_hint: part
         for symbol, part in split.functions.items()
         if LAUNCH_PARAMETERS in part.attrs
     }
     if not kernels:
-        raise ValueError("the function has no thread bindings; schedule it for a GPU first")
-    shaders = tuple(
-        _generate(kernels[dispatch.symbol], dispatch, target, max_workgroup_storage)
-        for dispatch in _dispatches(split["main"], set(kernels))
-    )
-    return shaders[0] if len(shaders) == 1 else shaders
+        raise NotExpressible("the function has no thread bindings; schedule it for a GPU first")
+    for dispatch in _dispatches(split["main"], set(kernels)):
+        kernel = kernels[dispatch.symbol]
+        if mended:
+            kernel = kernel.with_body(_with_exact_floats(kernel.body))
+        order = sorted(range(len(dispatch.parameters)), key=dispatch.parameters.__getitem__)
+        code = _wgsl(kernel, order, dispatch.symbol, target)
+        code = _with_infinity(code) if mended else code
+        yield _shader(code, kernel, dispatch, max_workgroup_storage)
 
 
 def _check_parameters(function: Any) -> None:
     for parameter in function.params:
         if not compat.is_buffer(parameter):
-            raise ValueError(f"parameter {parameter.name} is no buffer; scalars are not supported")
+            raise NotExpressible(
+                f"parameter {parameter.name} is no buffer; scalars are not supported"
+            )
         dtype = str(parameter.ty.dtype).partition("x")[0]
         if dtype not in ELEMENTS:
             wanted = ", ".join(ELEMENTS)
-            raise ValueError(
+            raise NotExpressible(
                 f"parameter {parameter.name} is {dtype}; WGSL has {wanted}: narrow it first"
             )
         if compat.static_shape(parameter) is None:
-            raise ValueError(f"parameter {parameter.name} has a symbolic shape; make it static")
+            raise NotExpressible(f"parameter {parameter.name} has a symbolic shape; make it static")
 
 
 @cache
@@ -96,12 +121,12 @@ def _with_host(target: Any) -> Any:
     return tvm.target.Target(target, "llvm")  # splitting host and device needs to know of two
 
 
-def _lower(function: Any, target: Any) -> Any:
-    """A module of a host function and the kernels that it calls."""
+def _lowered(function: Any, target: Any, lowerings: tuple[Any, ...]) -> Any:
+    """The function after these passes, in a module."""
     named = function.with_attr("global_symbol", "main").with_attr("target", _with_host(target))
     module = ir.IRModule({"main": named})
     with tvm.transform.PassContext(opt_level=3):
-        for lowering in _lowerings():
+        for lowering in lowerings:
             module = lowering(module)
     return module
 
@@ -137,6 +162,13 @@ def _lowerings() -> tuple[Any, ...]:
         tirx.transform.RemoveNoOp(),
         s_tir.transform.RewriteUnsafeSelect(),
         tirx.transform.CommonSubexprElim(),
+    )
+
+
+@cache
+def _splitting() -> tuple[Any, ...]:
+    """From there on: to a host function and the kernels that it calls."""
+    return (
         tirx.transform.VerifyMemory(),
         s_tir.transform.ThreadSync("shared"),
         s_tir.transform.LowerThreadAllreduce(),
@@ -157,28 +189,28 @@ def _dispatches(host: Any, kernels: set[str]) -> Iterator[_Dispatch]:
     """The host function's calls in order.
 
     Raises:
-        ValueError: it does more than call kernels with its own parameters, one after another.
+        NotExpressible: it does more than call kernels with its own parameters, one after another.
     """
     position = {parameter: index for index, parameter in enumerate(host.params)}
     for node in compat.nodes(host.body):
         kind = compat.type_key(node)
         if kind == "AllocBuffer":
-            raise ValueError(
+            raise NotExpressible(
                 "the function keeps values between grids in memory of its own; "
                 "make that a parameter, or split the function"
             )
         if kind in ("For", "While", "IfThenElse", "BufferStore"):
-            raise ValueError("the function does work outside of thread bindings")
+            raise NotExpressible("the function does work outside of thread bindings")
         if kind == "DeclBuffer":  # a flat view of a parameter
             position[node.buffer] = position[_buffer_of(node.data)]
         if kind == "Call" and node.args and isinstance(node.args[0], compat.StringImm):
             symbol = str(node.args[0].value)
             if symbol not in kernels:
-                raise ValueError(f"the function calls {symbol} outside of its thread bindings")
+                raise NotExpressible(f"the function calls {symbol} outside of its thread bindings")
             buffers = [each for each in node.args[1:] if isinstance(each, compat.Call)]
             extents = node.args[1 + len(buffers) :]
             if not all(isinstance(extent, compat.IntImm) for extent in extents):
-                raise ValueError("the function has a grid that is not constant, or a scalar")
+                raise NotExpressible("the function has a grid that is not constant, or a scalar")
             yield _Dispatch(
                 symbol,
                 tuple(position[_buffer_of(each)] for each in buffers),
@@ -191,33 +223,28 @@ def _buffer_of(data: Any) -> Any:
     return data.args[0]
 
 
-def _generate(kernel: Any, dispatch: _Dispatch, target: Any, max_workgroup_storage: int) -> Shader:
+def _shader(code: str, kernel: Any, dispatch: _Dispatch, max_workgroup_storage: int) -> Shader:
     """The shader of one dispatch, with its bindings in the order of the function's parameters."""
     tags = [str(tag) for tag in kernel.attrs[LAUNCH_PARAMETERS]]
     extents = dict(zip(tags, dispatch.extents, strict=True))
     blocks, workgroup = _three(extents, "blockIdx"), _three(extents, "threadIdx")
-    order = sorted(range(len(dispatch.parameters)), key=dispatch.parameters.__getitem__)
-    code = _wgsl(kernel, order, dispatch.symbol, target)
-    code, writes = _with_access(_with_constant_grid(_with_infinity(code), blocks[0]))
+    code, writes = _with_access(_with_constant_grid(code, blocks[0]))
     _check_workgroup(code, workgroup, max_workgroup_storage)
     return Shader(
         code=code,
         entry=dispatch.symbol,
         grid=_grid(blocks),
         workgroup=workgroup,
-        bindings=len(order),
+        bindings=len(dispatch.parameters),
         writes=writes,
-        arguments=tuple(dispatch.parameters[index] for index in order),
+        arguments=tuple(sorted(dispatch.parameters)),
     )
 
 
 def _wgsl(kernel: Any, order: list[int], entry: str, target: Any) -> str:
     """TVM's code for the kernel with its parameters in this order."""
     ordered = tirx.PrimFunc(
-        [kernel.params[index] for index in order],
-        _with_exact_floats(kernel.body),
-        kernel.ret_type,
-        kernel.attrs,
+        [kernel.params[index] for index in order], kernel.body, kernel.ret_type, kernel.attrs
     )
     ordered = ordered.with_attr("calling_conv", DEVICE_KERNEL_LAUNCH)
     module = ir.IRModule({entry: ordered.with_attr("global_symbol", entry)})
@@ -282,14 +309,14 @@ def _grid(blocks: tuple[int, int, int]) -> tuple[int, int, int]:
     """The grid to dispatch: what is too large for x goes on in z, as TVM's code expects it."""
     x, y, _ = blocks  # TVM refuses blockIdx.z
     if y > MAX_GRID:
-        raise ValueError(f"a grid of {y} in y is too large; WebGPU takes {MAX_GRID}")
+        raise NotExpressible(f"a grid of {y} in y is too large; WebGPU takes {MAX_GRID}")
     layers = math.ceil(x / MAX_GRID)
     return math.ceil(x / layers), y, layers
 
 
 def _check_workgroup(code: str, workgroup: tuple[int, int, int], max_storage: int) -> None:
     if math.prod(workgroup) > MAX_THREADS or workgroup[2] > 64:
-        raise ValueError(
+        raise NotExpressible(
             f"a workgroup of {'x'.join(map(str, workgroup))} threads is too large; "
             f"WebGPU takes {MAX_THREADS} in all and 64 in z"
         )
@@ -298,6 +325,6 @@ def _check_workgroup(code: str, workgroup: tuple[int, int, int], max_storage: in
         width = {"": 1, "2": 2, "3": 4, "4": 4}[lanes]
         used += math.ceil(_WGSL_SIZES[element] * width * int(count) / 16) * 16
     if used > max_storage:
-        raise ValueError(
+        raise NotExpressible(
             f"{used} bytes of workgroup storage are too much; the limit is {max_storage}"
         )

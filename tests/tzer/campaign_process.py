@@ -15,10 +15,10 @@ from tzer.options import CampaignOptions
 
 
 def options_for(
-    out: Path, seconds: float | None, jobs: int = 1, tests: int | None = None
+    out: Path, seconds: float | None, jobs: int = 1, tests: int | None = None, **more: Any
 ) -> CampaignOptions:
     """Options of a short campaign."""
-    return CampaignOptions(time_s=seconds, tests=tests, jobs=jobs, out=out, seed=1)
+    return CampaignOptions(time_s=seconds, tests=tests, jobs=jobs, out=out, seed=1, **more)
 
 
 def main() -> None:

@@ -20,12 +20,14 @@ import pytest
 from corpus.schema import FILE
 from corpus.store import Store
 from harness.coverage import native
+from harness.targets import get_target
 from tests.tzer.campaign_process import options_for
 from tzer import campaign
 from tzer.campaign import CampaignError, run_campaign
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = 20
+WEB = ("wasm", "webgpu")
 
 Stats = dict[str, Any]
 
@@ -36,7 +38,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def first(folder: Path) -> Stats:
+def others() -> set[psutil.Process]:
+    """The processes that other tests have started and keep."""
+    return children()
+
+
+@pytest.fixture(scope="module")
+def first(folder: Path, others: set[psutil.Process]) -> Stats:
     """The statistics of a first short campaign."""
     return run(folder, 24)
 
@@ -45,6 +53,10 @@ def first(folder: Path) -> Stats:
 def second(folder: Path, first: Stats) -> Stats:
     """Those of the next one in the same folder."""
     return run(folder, 12)
+
+
+def children() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
 
 
 def run(out: Path, tests: int, jobs: int = 1) -> Stats:
@@ -81,13 +93,26 @@ def test_what_was_returned_is_what_is_stored(folder: Path, second: Stats) -> Non
         assert stored[name] == second[name]
 
 
-def test_no_process_outlives_a_campaign(second: Stats) -> None:
-    assert not psutil.Process().children(recursive=True)
+def test_no_process_outlives_a_campaign(second: Stats, others: set[psutil.Process]) -> None:
+    assert not children() - others
 
 
 def test_a_span_of_time_ends_a_campaign(tmp_path: Path) -> None:
     with Store.create_or_resume(tmp_path / "short") as store:
         assert run_campaign(options_for(tmp_path / "short", 3), store)["elapsed_s"] >= 3
+
+
+def test_a_campaign_may_be_of_the_web_s_targets(tmp_path: Path) -> None:
+    missing = [str(get_target(name).available()) for name in WEB if get_target(name).available()]
+    if missing:
+        assert not os.environ.get("CI"), missing
+        pytest.skip(missing[0])
+    options = options_for(tmp_path / "web", None, 2, 40, targets=WEB)
+    with Store.create_or_resume(tmp_path / "web") as store:
+        stats = run_campaign(options, store)
+        assert stats["tests"] >= 40 and stats["valid_rate"] > 0.5
+        targets = {store.case(entry.id).target for entry in store.entries()}
+        assert targets == set(WEB)
 
 
 def test_progress_is_reported_and_never_goes_back(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,12 +23,19 @@ from tests import programs
 from tests.harness.test_verify import dividing_by_zero
 from tzer.reproducer import write_reproducer
 
+ROOT = Path(__file__).resolve().parents[2]
 
-def run(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
+
+def run(text: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     script = folder / "finding.py"
     script.write_text(text)
     return subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, cwd=folder, timeout=300
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=300,
+        env=os.environ | environment,
     )
 
 
@@ -124,3 +132,41 @@ def test_a_module_named_main_only_is_needed() -> None:
     function = tirx.PrimFunc([], tirx.Evaluate(0)).with_attr("global_symbol", "main")
     case = Case(module_text(tvm.IRModule({"main": function})))
     assert "def main(" in write_reproducer(case, Verdict(Kind.CRASH, stage="legal:build"))
+
+
+def test_what_a_device_refuses_is_shown_by_the_harness(tmp_path: Path) -> None:
+    case = Case(module_text(infinite()), target="webgpu")
+    verdict = verify(case)
+    if verdict.kind is Kind.INVALID:  # there is no adapter
+        assert not os.environ.get("CI"), verdict
+        pytest.skip(verdict.message)
+    assert verdict.kind is Kind.INVALID_CODEGEN
+    text = write_reproducer(case, verdict)
+    assert "# fn main_kernel(" in text and "inff" in text
+    done = run(text, tmp_path, PYTHONPATH=str(ROOT))
+    assert done.returncode == 1, done.stderr
+    assert "no definition in scope for identifier: `inff`" in done.stdout
+    done = run(text.replace("from harness.case", "from nowhere.case"), tmp_path)
+    assert done.returncode == 2
+    assert "this script needs tzer" in done.stdout
+
+
+def test_what_a_pass_does_for_a_device_needs_tvm_alone(tmp_path: Path) -> None:
+    calls = PassCall("s_tir.CanonicalizeLoop"), PassCall("tirx.StmtSimplify")
+    case = Case(module_text(dividing_by_zero()), calls, target="wasm")
+    verdict = verify(case)
+    assert verdict.kind is Kind.INTERNAL_ERROR
+    text = write_reproducer(case, verdict)
+    others = imports(text) - set(sys.stdlib_module_names)
+    assert "harness" not in others and "tzer" not in others
+    done = run(text, tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "Divide by zero" in done.stdout
+
+
+def infinite() -> Any:
+    """target[0] = min(source[0], inf)."""
+    source, target = (tirx.decl_buffer((1,), "float32", name) for name in ("source", "target"))
+    value = tirx.min(tirx.BufferLoad(source, [0]), tirx.const(float("inf"), "float32"))
+    function = tirx.PrimFunc([source, target], tirx.BufferStore(target, value, [0]))
+    return tvm.IRModule({"main": function.with_attr("global_symbol", "main")})

@@ -1,0 +1,66 @@
+"""A program written for a processor, as a kernel for a GPU.
+
+The whole of it becomes the work of one invocation, or, where its outermost loop is parallel, the
+iterations of that loop become invocations.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tvm import ir, tirx
+
+from harness import compat, rewrite
+
+MOST_INVOCATIONS = 256
+
+
+def as_kernel(body: Any) -> Any:
+    """The body of a function as the work of invocations, with memory of their own."""
+    return _on_invocations(_with_own_memory(body))
+
+
+def _with_own_memory(body: Any) -> Any:
+    """The body with what it allocates in memory of the invocation's own."""
+    local: dict[Any, Any] = {}
+    for node in compat.nodes(body):
+        key = compat.type_key(node)
+        buffers = node.alloc_buffers if key == "SBlock" else ()
+        for buffer in [node.buffer] if key == "AllocBuffer" else buffers:
+            if str(buffer.ty.storage_scope) in ("", "global"):
+                local[buffer] = tirx.decl_buffer(
+                    list(buffer.ty.shape), str(buffer.ty.dtype), buffer.name, scope="local"
+                )
+    return rewrite.substitute(body, local)
+
+
+def _on_invocations(body: Any) -> Any:
+    """The body as a kernel."""
+    if compat.type_key(body) == "SBlockRealize" and not body.block.alloc_buffers:
+        inner = _on_invocations(body.block.body)
+        return rewrite.with_fields(body, block=rewrite.with_fields(body.block, body=inner))
+    if compat.type_key(body) == "For" and _is_grid(body):
+        return _bound(body.body, int(body.extent), body.loop_var)
+    return _bound(body, 1, None)
+
+
+def _is_grid(loop: Any) -> bool:
+    numbers = isinstance(loop.min, compat.IntImm) and isinstance(loop.extent, compat.IntImm)
+    return (
+        loop.kind == tirx.ForKind.PARALLEL
+        and numbers
+        and loop.step is None
+        and int(loop.min) == 0
+        and 0 < int(loop.extent) <= MOST_INVOCATIONS
+    )
+
+
+def _bound(body: Any, extent: int, var: Any) -> Any:
+    """The body with `var` bound to the invocations of one workgroup."""
+    if var is None:
+        var = compat.Var("invocation", ir.PrimType("int32"))
+    count = compat.IntImm(compat.dtype_of(var), extent)
+    axis = tirx.IterVar(
+        compat.Range.from_min_extent(0, extent), var, tirx.IterVar.ThreadIndex, "threadIdx.x"
+    )
+    return tirx.AttrStmt(axis, "thread_extent", count, body)

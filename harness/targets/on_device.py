@@ -1,0 +1,84 @@
+"""Compiled code of the web targets, on a device that this process owns."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.devices.base import Device, DeviceError, KernelFailed, Launch
+from harness.stages import DEVICE_STAGE, STAGES
+
+RUN_SECONDS = 3.0
+KEPT_CODES = 16
+
+
+class OnDevice:
+    """Code on a device of this process, which takes the place of `Executable`."""
+
+    def __init__(
+        self, kind: str, code: Any, entry: str, writes: Sequence[int], scalars: tuple[int, ...] = ()
+    ) -> None:
+        self._device, self._handle = _loaded(kind, code)
+        self._entry, self._writes, self._scalars = entry, tuple(writes), scalars
+
+    def run(self, args: Sequence[np.ndarray]) -> None:
+        """Call the kernel; arrays are changed in place.
+
+        Raises:
+            harness.devices.base.KernelFailed: it trapped, hung, or wrote beside an array.
+            harness.devices.base.DeviceError: the device is gone, or a GPU's driver failed, which
+                says nothing of the shader.
+        """
+        arrays = tuple(np.ascontiguousarray(array) for array in args)
+        launch = Launch(self._handle, self._entry, arrays, self._writes, self._scalars)
+        if self._device.kind == "node":
+            results = self._device.run(launch, RUN_SECONDS)
+        else:
+            STAGES.enter(f"{DEVICE_STAGE}:run")
+            try:
+                results = self._device.run(launch, RUN_SECONDS)
+            except KernelFailed as failure:
+                raise DeviceError(f"the GPU failed: {failure}") from None
+        for position, result in zip(self._writes, results, strict=True):
+            args[position][...] = result
+
+
+_devices: dict[tuple[int, str], Device] = {}
+_codes: deque[tuple[Device, int]] = deque()
+
+
+def _device(kind: str) -> Device:
+    """This process's device; a fork must not speak to that of its parent."""
+    key = (os.getpid(), kind)
+    if key not in _devices:
+        _devices[key] = _open(kind)
+    return _devices[key]
+
+
+def _open(kind: str) -> Device:
+    if kind == "node":
+        from harness.devices.node import NodeDevice
+
+        return NodeDevice()
+    if kind == "browser":
+        from harness.devices.browser import BrowserDevice
+
+        return BrowserDevice("software")
+    from harness.devices.wgpu import WgpuDevice
+
+    return WgpuDevice()
+
+
+def _loaded(kind: str, code: Any) -> tuple[Device, int]:
+    STAGES.enter(f"{DEVICE_STAGE}:load")
+    device = _device(kind)
+    while len(_codes) >= KEPT_CODES:
+        owner, handle = _codes.popleft()
+        owner.release(handle)
+    handle = device.load(code)
+    _codes.append((device, handle))
+    return device, handle

@@ -1,0 +1,133 @@
+"""The web targets as the fuzzer compiles for them: compiled here, run on a device.
+
+`wasm` is TVM's LLVM code generator for WebAssembly, its module run by V8 in Node. `webgpu` is TVM's
+WGSL code generator as it is, its shaders taken by naga (the package wgpu), `webgpu-tint` the same
+for Chromium.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+from tvm import tirx
+
+from harness import rewrite
+from harness.devices.base import DeviceError
+from harness.devices.shader import Shader
+from harness.targets import wasm, webgpu
+from harness.targets.executable import NotExpressible
+from harness.targets.expressible import (
+    WASM_SCALARS,
+    WEBGPU_SCALARS,
+    check_stack,
+    refusal_of,
+    refusal_of_gpu,
+)
+from harness.targets.invocations import as_kernel
+from harness.targets.on_device import OnDevice
+from harness.wasm.linker import LinkError, link
+
+ENTRY = "kernel"
+
+
+class Wasm:
+    """WebAssembly with plain SIMD, so that no multiply-add is fused, in Node."""
+
+    name = "wasm"
+    has_runtime = False
+    is_strict = True
+
+    def available(self) -> str | None:
+        from harness.devices.node import find_node
+
+        return _unavailable(find_node)
+
+    def description(self) -> dict[str, object]:
+        return wasm.WasmOptions(relaxed=False).description()
+
+    def refusal(self, function: Any) -> str | None:
+        return refusal_of(function, WASM_SCALARS)
+
+    def prepare(self, module: Any) -> Any:
+        return module
+
+    def build(self, lowered: Any) -> OnDevice:
+        lowered = tirx.transform.SkipAssert()(lowered)
+        function = tirx.transform.LowerIntrin()(lowered)["main"]
+        check_stack(function)
+        plain, rows = wasm.plain_abi(function)
+        content = wasm.build_object({ENTRY: plain}, wasm.WasmOptions(relaxed=False))
+        try:
+            module = link([content], imports=wasm.C_MATHS)
+        except LinkError as error:
+            raise NotExpressible(str(error)) from None
+        buffers = range(len(function.params))
+        return OnDevice("node", module.content, ENTRY, buffers, (0, rows))
+
+
+class WebGPU:
+    """WGSL as TVM generates it, on a device that takes WGSL."""
+
+    has_runtime = False
+    # WGSL lets implementations assume that there is no NaN and no infinity, and flush subnormals.
+    is_strict = False
+
+    def __init__(self, name: str, device: str) -> None:
+        self.name = name
+        self.device = device
+
+    def available(self) -> str | None:
+        if self.device == "browser":
+            from harness.devices.browser import find_browser
+
+            return _missing("websockets") or _unavailable(find_browser)
+        return _missing("wgpu") or _unavailable(_look_for_adapter)
+
+    def description(self) -> dict[str, object]:
+        return {"kind": "webgpu"}
+
+    def refusal(self, function: Any) -> str | None:
+        return refusal_of(function, WEBGPU_SCALARS) or refusal_of_gpu(function)
+
+    def prepare(self, module: Any) -> Any:
+        function = module["main"]
+        body = as_kernel(function.body)
+        return rewrite.with_function(
+            module, module.get_global_var("main"), function.with_body(body)
+        )
+
+    def generate(self, lowered: Any) -> tuple[Shader, ...]:
+        """The shaders of a module that has been lowered up to code generation."""
+        lowered = tirx.transform.SkipAssert()(lowered)
+        return webgpu.shaders_as_generated(lowered["main"])
+
+    def build(self, lowered: Any) -> OnDevice:
+        shaders = self.generate(lowered)
+        writes = sorted({each.arguments[index] for each in shaders for index in each.writes})
+        return OnDevice(self.device, shaders, ENTRY, writes)
+
+
+DEVICE_TARGETS = (Wasm(), WebGPU("webgpu", "wgpu"), WebGPU("webgpu-tint", "browser"))
+
+
+def _look_for_adapter() -> None:
+    from harness.devices.wgpu import WgpuDevice
+
+    with WgpuDevice() as device:
+        device.fingerprint()
+
+
+def _missing(package: str) -> str | None:
+    if importlib.util.find_spec(package) is None:
+        return f"the package {package} is not installed: pip install {package}"
+    return None
+
+
+def _unavailable(probe: Callable[[], object]) -> str | None:
+    try:
+        probe()
+    except DeviceError as error:
+        return str(error)
+    return None
