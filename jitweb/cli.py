@@ -57,6 +57,21 @@ class Shape(click.ParamType):
         return name, tuple(int(size) for size in sizes)
 
 
+class DeviceName(click.Choice[str]):
+    """The name of a device, or the address of a page to serve."""
+
+    name = "device"
+
+    def __init__(self) -> None:
+        super().__init__(DEVICES)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        return value if "://" in str(value) else super().convert(value, param, ctx)
+
+    def get_metavar(self, param: Any, ctx: Any) -> str:
+        return f"[{'|'.join(DEVICES)}|URL]"
+
+
 shape_option = click.option(
     "--shape", "shapes", type=Shape(), multiple=True, help="Fix an input's shape; for each input."
 )
@@ -72,7 +87,13 @@ def cli() -> None:
 @click.argument("model", metavar="MODEL.onnx", type=Place(path_type=Path))
 @click.option("--target", "targets", type=Names(), default=("wasm",), help="wasm, webgpu, or both.")
 @shape_option
-@click.option("--device", type=click.Choice(DEVICES), default="auto", help="Where to measure.")
+@click.option(
+    "--device",
+    type=DeviceName(),
+    default="auto",
+    help="Where to measure; with an address such as http://127.0.0.1:8100, in whichever browser "
+    "opens the page that is served there.",
+)
 @click.option("--budget", type=Duration(), default=30.0, help="How long to tune. [30s]")
 @click.option("--retune", is_flag=True, help="Measure again what the records know.")
 @records_option
@@ -125,7 +146,13 @@ def tune(
 @contextmanager
 def _devices(wanted: str) -> Iterator[Any]:
     """A function from a target's name to the device that measures it."""
+    from jitweb.devices import open_device
+
     opened: dict[str, Device] = {}
+
+    def open_as(kind: str) -> Device:
+        opened[kind] = open_device(kind, lambda line: click.echo(line, err=True))
+        return opened[kind]
 
     def device_for(target: str) -> Device | None:
         kind = USUAL_DEVICE[target] if wanted == "auto" else wanted
@@ -135,13 +162,12 @@ def _devices(wanted: str) -> Iterator[Any]:
             raise JitwebError("Node has no WebGPU; use --device browser, wgpu or none")
         if target == "wasm" and kind == "wgpu":
             raise JitwebError("wgpu runs no WebAssembly; use --device node, browser or none")
-        if kind not in opened:
-            from jitweb.devices import open_device
-
-            opened[kind] = open_device(kind)
-        return opened[kind]
+        return opened[kind] if kind in opened else open_as(kind)
 
     try:
+        if "://" in wanted:  # somebody opens the page in his own time, not in the budget's
+            found = open_as(wanted).fingerprint()
+            click.echo(f"measuring in {found['browser']} on {found['system']}", err=True)
         yield device_for
     finally:
         for device in opened.values():

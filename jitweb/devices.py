@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from harness.devices.base import Device
 
 
-def open_device(kind: str) -> Device:
-    """The device of this kind.
+def open_device(kind: str, announce: Callable[[str], None] = lambda line: None) -> Device:
+    """The device of this kind: "node", "browser", "wgpu", or an address to serve a page at.
+
+    `announce` is told what somebody has to do, such as to open the page.
 
     Raises:
         DeviceError: it can't be had here; the message says what to install.
@@ -19,6 +23,10 @@ def open_device(kind: str) -> Device:
         from harness.devices.browser import BrowserDevice
 
         return BrowserDevice()
+    if "://" in kind:
+        from harness.devices.opened import OpenedBrowser
+
+        return OpenedBrowser(kind, announce)
     from harness.devices.wgpu import WgpuDevice
 
     return WgpuDevice()

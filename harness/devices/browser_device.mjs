@@ -49,7 +49,7 @@ async function time({ launches, seconds }, arrays) {
 }
 
 const actions = {
-  identify: async () => [{ browser: browserVersion(), ...(await gpu.identify()) }],
+  identify: async () => [{ ...browser(), ...(await gpu.identify()) }],
   load: async (request, arrays) => (await load(request, arrays), [{}]),
   release: (request) => (release(request), [{}]),
   run,
@@ -57,10 +57,14 @@ const actions = {
 };
 
 // The major version: records outlive the fixes within one.
-function browserVersion() {
+function browser() {
   const brands = navigator.userAgentData?.brands ?? [];
   const known = brands.find(({ brand }) => /chrom|edge/i.test(brand));
-  return known ? `${known.brand} ${known.version}` : navigator.userAgent;
+  return {
+    browser: known ? `${known.brand} ${known.version}` : navigator.userAgent,
+    system: navigator.userAgentData?.platform ?? navigator.platform,
+    cores: navigator.hardwareConcurrency,
+  };
 }
 
 export const handle = (request, arrays) => actions[request.do](request, arrays);

@@ -1,47 +1,30 @@
 """A page in a headless browser that answers requests: what channel.py's Program is for Node.
 
 The browser is started when it is first asked, and ended when it doesn't answer in time; the next
-request starts another. A server on 127.0.0.1 gives the page its files and talks to it over a
-WebSocket; whoever doesn't know the token in its address gets nothing from it. page_worker.mjs is
-the other end.
+request starts another.
 """
 
 from __future__ import annotations
 
-import http
 import json
-import mimetypes
-import queue
-import secrets
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
-from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
-from websockets.sync.server import Server, ServerConnection, serve
+from websockets.sync.server import ServerConnection
 
 from harness.devices.base import Closing, DeviceError
 from harness.devices.channel import ProgramEnded, without_our_limits
+from harness.devices.page_server import HERE, PageServer
 
-HERE = Path(__file__).parent
 KEEPER = HERE / "keeper.py"
 START_SECONDS = 60.0
 END_SECONDS = 10.0
-ISOLATION = {  # what shared memory and precise clocks need
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
-TYPES = {".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm"}
 
 
 class Page(Closing):
@@ -60,7 +43,7 @@ class Page(Closing):
     ) -> None:
         self._command = command
         self._module = module
-        self._folders = {"devices": HERE, **(folders or {})}
+        self._folders = folders or {}
         self._browser: _Browser | None = None
         self.starts = 0
 
@@ -75,10 +58,7 @@ class Page(Closing):
         """
         browser = self._started()
         try:
-            browser.connection.send(_format(request, arrays))
-            frame = browser.connection.recv(timeout_s)
-            assert isinstance(frame, bytes)
-            return _parse(frame)
+            return exchange(browser.connection, request, arrays, timeout_s)
         except TimeoutError:
             self.close()
             raise ProgramEnded(f"it was not done after {timeout_s:g} s") from None
@@ -112,24 +92,10 @@ class _Browser:
         module: str,
         folders: Mapping[str, Path],
     ) -> None:
-        self._connected: queue.Queue[ServerConnection] = queue.Queue()
-        self._closing = threading.Event()
-        self._token = secrets.token_urlsafe(16)
-        self._folders = {name: folder.resolve() for name, folder in folders.items()}
-        self._server: Server = serve(
-            self._connect,
-            "127.0.0.1",
-            0,
-            process_request=self._respond,
-            compression=None,
-            max_size=None,
-            ping_interval=None,  # a kernel may take its time
-        )
-        self._origin = f"http://127.0.0.1:{self._server.socket.getsockname()[1]}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._server = PageServer(folders)
         self._messages: IO[bytes] = tempfile.TemporaryFile()
         self._profile = Path(tempfile.mkdtemp(prefix="jitweb-browser-"))
-        address = f"{self._origin}/{self._token}/devices/page.html?module=../{module}"
+        address = f"{self._server.address}devices/page.html?module=../{module}"
         self._process = subprocess.Popen(
             [sys.executable, "-I", str(KEEPER), str(self._profile)]
             + [*command(self._profile), address],
@@ -149,8 +115,7 @@ class _Browser:
         return self._process.poll() is None and self.connection.close_code is None
 
     def close(self) -> None:
-        self._closing.set()
-        self._server.shutdown()
+        self._server.close()
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
@@ -163,10 +128,10 @@ class _Browser:
     def _wait(self) -> ServerConnection:
         waited = 0.0
         while waited < START_SECONDS:
-            try:
-                return self._connected.get(timeout=0.2)
-            except queue.Empty:
-                waited += 0.2
+            connection = self._server.connection(0.2)
+            if connection is not None:
+                return connection
+            waited += 0.2
             if self._process.poll() is not None:
                 break
         self._messages.seek(0)
@@ -174,33 +139,23 @@ class _Browser:
         how = "ended at once" if self._process.poll() is not None else "does not open its page"
         raise DeviceError(f"the browser {how}; its last words: {said[-1].strip()}")
 
-    # ------------------------------------------------------------------------------ the server
 
-    def _connect(self, connection: ServerConnection) -> None:
-        self._connected.put(connection)
-        self._closing.wait()  # the connection lasts until this returns
+def exchange(
+    connection: ServerConnection,
+    request: dict[str, Any],
+    arrays: Sequence[np.ndarray],
+    timeout_s: float,
+) -> tuple[dict[str, Any], list[bytes]]:
+    """Send a request to a page, and give its answer with the arrays that came with it.
 
-    def _respond(self, connection: ServerConnection, request: Request) -> Response | None:
-        parts = unquote(urlsplit(request.path).path).split("/")
-        if len(parts) < 3 or not secrets.compare_digest(parts[1].encode(), self._token.encode()):
-            return _response(http.HTTPStatus.NOT_FOUND, b"", ".txt")
-        if parts[2:] == ["devices", "socket"]:
-            is_own = request.headers.get("Origin") == self._origin
-            return None if is_own else _response(http.HTTPStatus.FORBIDDEN, b"", ".txt")
-        folder = self._folders.get(parts[2])
-        path = folder.joinpath(*parts[3:]).resolve() if folder else None
-        if path is None or not path.is_relative_to(folder or "") or not path.is_file():
-            return _response(http.HTTPStatus.NOT_FOUND, b"", ".txt")
-        return _response(http.HTTPStatus.OK, path.read_bytes(), path.suffix)
-
-
-def _response(status: http.HTTPStatus, body: bytes, suffix: str) -> Response:
-    kind = TYPES.get(suffix) or mimetypes.types_map.get(suffix) or "application/octet-stream"
-    headers = Headers(ISOLATION)
-    headers["Content-Type"] = kind
-    headers["Content-Length"] = str(len(body))
-    headers["Connection"] = "close"
-    return Response(status.value, status.phrase, headers, body)
+    Raises:
+        TimeoutError: it gives none in time.
+        ConnectionClosed, OSError: the page is gone.
+    """
+    connection.send(_format(request, arrays))
+    frame = connection.recv(timeout_s)
+    assert isinstance(frame, bytes)
+    return _parse(frame)
 
 
 def _format(message: dict[str, Any], arrays: Sequence[np.ndarray]) -> bytes:

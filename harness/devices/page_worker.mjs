@@ -35,6 +35,7 @@ const address = new URL("socket", location.href);
 address.protocol = "ws:";
 const socket = new WebSocket(address);
 socket.binaryType = "arraybuffer";
+socket.onclose = () => postMessage("closed"); // opened.html starts another worker
 const loaded = import(new URL(parameters.get("module"), location.href)); // while it connects
 socket.onmessage = async ({ data }) => {
   const handle = async (request, arrays) => (await loaded).handle(request, arrays);

@@ -21,7 +21,7 @@ from jitweb.plan import Tensor
 from jitweb.serve import serve
 from jitweb.verify import verify_bundle
 from jitweb.workflow import Options, example_inputs, tune_model
-from tests.jitweb.tab import Tab
+from tests.tab import Tab
 
 ROOT = Path(__file__).resolve().parents[2]
 TOLERANCE = 1e-4

@@ -20,7 +20,7 @@ import pytest
 import jitweb
 from harness.devices.node import find_node
 from jitweb.serve import serve
-from tests.jitweb.tab import Tab
+from tests.tab import Tab
 
 WEB = Path(jitweb.__file__).parent / "web"
 RUNTIME = (WEB / "runtime.mjs").as_uri()

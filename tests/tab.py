@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,7 +34,8 @@ class Tab:
             stderr=subprocess.DEVNULL,
         )
         self._number = 0
-        self._socket = connect(self._debugger(), max_size=None)
+        self._closing = ExitStack()
+        self._socket = self._closing.enter_context(connect(self._debugger(), max_size=None))
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
         self.send(
@@ -92,7 +94,7 @@ class Tab:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        self._closing.close()
         self._process.kill()
         self._process.wait()
         shutil.rmtree(self._profile, ignore_errors=True)

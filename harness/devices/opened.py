@@ -1,0 +1,151 @@
+"""The device that somebody opens: any browser, here or elsewhere, that loads the page we serve.
+
+A phone, another browser than Chromium, one with its own GPU settings: whatever loads the address
+is measured. It can't be ended from here as a headless browser can, so the page itself replaces its
+worker when it is told that the worker is given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection
+
+from harness.devices.base import Closing, DeviceError
+from harness.devices.channel import ProgramEnded
+from harness.devices.page import exchange
+from harness.devices.page_server import HERE, PageServer
+from harness.devices.remote import RemoteDevice
+
+FIRST_SECONDS = 600.0  # somebody has to walk over to the other machine
+AGAIN_SECONDS = 60.0
+USUAL_PORT = 8100
+
+
+class OpenedPage(Closing):
+    """The page of `serve_at`, in whichever browser has loaded it last.
+
+    `announce` is given the address as soon as it is served, and a line when a page is missed.
+
+    Raises:
+        DeviceError: that can't be served.
+    """
+
+    def __init__(self, host: str, port: int, announce: Callable[[str], None]) -> None:
+        self._server = PageServer({}, host=host, port=port, first_page=HERE / "opened.html")
+        self._server.state["worker"] = 1
+        self._announce = announce
+        self._connection: ServerConnection | None = None
+        self._patience = FIRST_SECONDS
+        announce(f"open {self._server.address} in the browser that is to be tuned for")
+
+    @property
+    def address(self) -> str:
+        return self._server.address
+
+    def ask(
+        self, request: dict[str, Any], arrays: Sequence[np.ndarray], timeout_s: float
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        """The answer and the arrays that came with it, as bytes.
+
+        Raises:
+            ProgramEnded: there is none.
+            DeviceError: nobody opens the page.
+        """
+        connection = self._opened()
+        try:
+            return exchange(connection, request, arrays, timeout_s)
+        except TimeoutError:
+            self._give_up()
+            raise ProgramEnded(f"it was not done after {timeout_s:g} s") from None
+        except (ConnectionClosed, OSError):
+            self._connection = None
+            raise ProgramEnded("the page was closed or loaded again while it ran") from None
+        except BaseException:  # an answer that comes late would be taken for that of the next
+            self._give_up()
+            raise
+
+    def close(self) -> None:
+        self._connection = None
+        self._server.close()
+
+    def _opened(self) -> ServerConnection:
+        latest = self._server.connection(0.0)  # loaded again, or in another browser
+        if latest is not None:
+            self._connection = latest
+        if self._connection is None or self._connection.close_code is not None:
+            if self._patience == AGAIN_SECONDS:
+                self._announce(f"waiting for {self._server.address}")
+            self._connection = self._server.connection(self._patience)
+        if self._connection is None:
+            raise DeviceError(
+                f"no browser has opened {self._server.address} for {self._patience:.0f} s"
+            )
+        self._patience = AGAIN_SECONDS
+        return self._connection
+
+    def _give_up(self) -> None:
+        """The page starts another worker when it reads another number."""
+        self._connection = None
+        self._server.state["worker"] += 1
+
+
+class OpenedBrowser(RemoteDevice):
+    """WebGPU and WebAssembly in a browser that opens the page at an address such as
+    http://127.0.0.1:8100. Not to be used by two threads at a time.
+
+    Raises:
+        DeviceError: the address is none that can be listened on.
+    """
+
+    kind = "browser"
+
+    def __init__(self, address: str, announce: Callable[[str], None]) -> None:
+        host, port = split_address(address)
+        self._page = OpenedPage(host, port, announce)
+        super().__init__(self._page)
+
+    @property
+    def address(self) -> str:
+        """The page's own address, which has a secret in it."""
+        return self._page.address
+
+    def fingerprint(self) -> dict[str, str]:
+        found = self._identify()
+        adapter = found["adapter"] or {}
+        return {
+            "device": "browser",
+            "browser": str(found["browser"]),
+            "vendor": str(adapter.get("vendor", "")),
+            "architecture": str(adapter.get("architecture", "")),
+            "adapter": str(adapter.get("description", "")),
+            "system": str(found["system"]),
+            "processor": f"{found['cores']} cores",
+        }
+
+    def close(self) -> None:
+        """Stop serving: unlike a program, the page can't be started again from here."""
+        self._loaded.clear()
+        self._page.close()
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """The host and port of http://HOST[:PORT].
+
+    Raises:
+        DeviceError: it is no such address.
+    """
+    parts = urlsplit(address)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if parts.scheme != "http" or not parts.hostname or port == -1 or parts.path.strip("/"):
+        raise DeviceError(
+            f"{address} is no address to serve at; give http://127.0.0.1:{USUAL_PORT}"
+        )
+    return parts.hostname, USUAL_PORT if port is None else port
