@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
 from harness import compat
 from jitweb.errors import JitwebError
@@ -174,8 +175,10 @@ class _Planner:
         for seen, value in zip(boundary, values, strict=True):
             dtype = ONNX_DTYPES.get(seen.kind)
             if dtype is None or value.dtype not in ("float32", "int32"):
+                declared = onnx.TensorProto.DataType.Name(seen.kind).lower()
+                came = "" if value.dtype == dtype else f", which TVM computes as {value.dtype}"
                 raise JitwebError(
-                    f"{seen.name} is of a type that is not supported (ONNX type {seen.kind}); "
+                    f"{seen.name} is of a type that is not supported ({declared}{came}); "
                     "use float32, int32, int64 or bool"
                 )
             place = self.places[value]

@@ -6,8 +6,11 @@ kernels as PrimFuncs in 32 bits, constants as NumPy arrays.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -21,6 +24,9 @@ from harness.quiet import without_warnings
 from jitweb.errors import JitwebError
 from jitweb.narrow import NotNarrowable, narrow_array, narrow_function, stored_dtype
 from jitweb.onnx_file import graph_inputs, unsupported
+
+# What results of a size that depends on values become.
+FROM = {"relax.call_pure_packed": ("nonzero", "range", "unique", "nonmaxsuppression")}
 
 
 @dataclass(frozen=True)
@@ -70,13 +76,49 @@ def import_graph(model: onnx.ModelProto) -> Graph:
     missing = unsupported(model, onnx_frontend._get_convert_map())
     if missing:
         raise JitwebError(f"operators that are not supported: {'; '.join(missing)}")
-    try:
-        with without_warnings(), tvm.transform.PassContext(opt_level=3):
-            module = from_onnx(model, keep_params_in_input=False)
-            module = tvm.transform.Sequential(_passes())(module)
-    except Exception as error:  # the frontend raises whatever Python or the FFI raises
-        raise JitwebError(f"TVM can't import the model: {compat.first_line(error)}") from None
-    return _Reader(module, len(graph_inputs(model))).graph()
+    module = _converted(model, _passes())
+    if isinstance(module, str):
+        raise JitwebError(f"TVM can't import {_culprit(model)}: {module}")
+    return _Reader(module, model).graph()
+
+
+def _converted(model: onnx.ModelProto, passes: list[Any]) -> Any:
+    """TVM's module after these passes, or what is wrong in a line."""
+    # The frontend prints, and TVM warns, of what is said better by the error itself.
+    with without_warnings(), redirect_stdout(StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with tvm.transform.PassContext(opt_level=3):
+                module = from_onnx(model, keep_params_in_input=False)
+                return tvm.transform.Sequential(passes)(module)
+        except Exception as error:  # whatever Python or the FFI raises
+            return compat.first_line(error) or type(error).__name__
+
+
+def _culprit(model: onnx.ModelProto) -> str:
+    """The first node that makes the import fail, in words; "the model" if it is no single one."""
+    few, many = 0, len(model.graph.node)  # the import of so many works, and fails
+    while many - few > 1:
+        middle = (few + many) // 2
+        if isinstance(_converted(_beginning(model, middle), []), str):
+            many = middle
+        else:
+            few = middle
+    if not isinstance(_converted(_beginning(model, many), []), str):
+        return "the model"
+    node = model.graph.node[many - 1]
+    return f"{node.name or node.output[0]} ({node.op_type})"
+
+
+def _beginning(model: onnx.ModelProto, count: int) -> onnx.ModelProto:
+    """The model's first nodes, with what the last of them gives."""
+    part = onnx.ModelProto()
+    part.CopyFrom(model)
+    del part.graph.node[count:]
+    del part.graph.output[:]
+    given = [name for name in part.graph.node[-1].output if name]
+    part.graph.output.extend(onnx.ValueInfoProto(name=name) for name in given)
+    return part
 
 
 def _passes() -> list[Any]:
@@ -94,11 +136,11 @@ def _passes() -> list[Any]:
 
 
 class _Reader:
-    def __init__(self, module: Any, inputs: int) -> None:
+    def __init__(self, module: Any, model: onnx.ModelProto) -> None:
         self.module, self.main = module, module["main"]
         self.values: dict[Any, Any] = {}  # a Value, or a tuple of them
         self.functions: dict[str, Any] = {}
-        self.inputs = inputs
+        self.model, self.inputs = model, len(graph_inputs(model))
 
     def graph(self) -> Graph:
         for parameter in self.main.params:
@@ -119,10 +161,7 @@ class _Reader:
             return
         operator = str(getattr(value.op, "name", "another function"))
         if operator != "relax.call_tir":
-            raise JitwebError(
-                f"the model has a part that is not static: {operator} remains after import; "
-                "fix every shape with --shape, and export without control flow"
-            )
+            raise JitwebError(self._why_not(operator))
         name = str(value.args[0].name_hint)
         arguments = self._read(value.args[1])
         made = (value.ty_args if hasattr(value, "ty_args") else value.sinfo_args)[0]
@@ -131,6 +170,18 @@ class _Reader:
         inputs = arguments if isinstance(arguments, tuple) else (arguments,)
         calls.append(KernelCall(name, self._function(name), inputs, outputs))
         self.values[binding.var] = outputs if hasattr(made, "fields") else outputs[0]
+
+    def _why_not(self, operator: str) -> str:
+        """Why an operator of Relax is still there, with the nodes that it may come from."""
+        plain = operator.removeprefix("relax.").replace("_", "").lower()
+        nodes = [
+            node.name or node.output[0]
+            for node in self.model.graph.node
+            if node.op_type.lower() in (plain, *(FROM.get(operator, ())))
+        ]
+        if nodes:
+            return f"operators that are not supported: {', '.join(nodes[:5])} ({operator})"
+        return f"TVM leaves {operator}, for which there is no kernel; please report the model"
 
     def _read(self, node: Any) -> Any:
         if isinstance(node, compat.Var):

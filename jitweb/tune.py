@@ -67,6 +67,7 @@ class TaskState:
     from_records: bool = False
     built: Built | None = None
     wrong: list[Candidate] = field(default_factory=list)
+    complaint: str = ""
 
     @property
     def left(self) -> list[Candidate]:
@@ -178,6 +179,8 @@ class Tuner:
     def _begin(self, task: TaskInput) -> TaskState:
         candidates = self.target.candidates(task.function, task.constants)
         state = TaskState(task, candidates, candidates[0])
+        if self.device is None:
+            self._take_first(state)
         if self.device is None or self.records is None or self.remeasure:
             return state
         by_text = {candidate.text: candidate for candidate in candidates}
@@ -192,6 +195,16 @@ class Tuner:
                 break
         return state
 
+    def _take_first(self, state: TaskState) -> None:
+        """The first candidate that can be compiled."""
+        for candidate in state.candidates:
+            try:
+                state.best, state.built = candidate, self.target.build(candidate.build())
+                return
+            except Exception as error:  # whatever TVM raises: there may be others
+                state.complaint = f"not built: {first_line(error)}"
+        raise JitwebError(_no_kernel(state))
+
     def _search(self, states: Mapping[str, TaskState]) -> bool:
         """Whether it ended by itself: nothing is left to try, or nothing worth its time."""
         first = [state for state in states.values() if state.time is None]
@@ -203,9 +216,7 @@ class Tuner:
                     return False
                 self._attempt(state, states, count=1)
             if state.time is None:
-                raise JitwebError(
-                    f"no kernel for {state.task.name} is right on this device; please report it"
-                )
+                raise JitwebError(_no_kernel(state))
         while True:
             open_states = [state for state in states.values() if state.left]
             if not open_states:
@@ -290,6 +301,7 @@ class Tuner:
 
     def _set_aside(self, state: TaskState, candidate: Candidate, status: str, message: str) -> None:
         state.wrong.append(candidate)
+        state.complaint = message
         self._record(state.task, candidate, status, None)
         self.on_wrong(state.task, candidate, message)
 
@@ -347,6 +359,10 @@ class Tuner:
             arguments = make_arguments(task)
             self._arguments = (task.key, arguments, expected_outputs(task, arguments))
         return self._arguments[1], self._arguments[2]
+
+
+def _no_kernel(state: TaskState) -> str:
+    return f"no kernel for {state.task.name} works ({state.complaint}); please report the model"
 
 
 def make_arguments(task: TaskInput) -> list[np.ndarray]:

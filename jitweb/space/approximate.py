@@ -11,10 +11,13 @@ float64:
 | tanh     | rational function x P(x^2) / Q(x^2), x clipped to [-8, 8]           | 5e-7 absolute  |
 | erf      | the same, x clipped to [-3.9, 3.9]                                  | 5e-7 absolute  |
 | log      | x = m 2^e, atanh series in (m - 1) / (m + 1)                        | 4e-7 relative  |
+| sin, cos | x = n pi / 2 + r, |r| <= pi / 4, polynomials of degree 9 and 8      | 3e-7 absolute  |
+| fmod     | x - y trunc(x / y)                                                  | of x / y       |
 | pow      | products for whole exponents to 8, sqrt for 0.5, else exp(y log x)  | of its parts   |
 
 exp gives 1e-38 instead of 0 below -87, and 1.6e38 above 88; NaN is not carried on. log is for
-positive normal numbers. scripts/fit_functions.py has made the coefficients of tanh and erf.
+positive normal numbers, sin and cos are for |x| < 1e4. scripts/fit_functions.py has made the
+coefficients of tanh and erf.
 """
 
 from __future__ import annotations
@@ -33,6 +36,8 @@ LOWEST, HIGHEST = -87.0, 88.0
 LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4
 BIAS, MANTISSA_BITS = 127, 23
 SQRT_HALF = 0x3F3504F3  # the bits of sqrt(1/2)
+# pi / 2 in three such parts.
+HALF_PI = (1.5703125, 4.83751296997e-4, 7.54978995489e-8)
 # Limit of x, then P and Q, constants first.
 ERF = (
     3.9,
@@ -60,7 +65,11 @@ def approximate(value: Any, *, only: frozenset[str] | None = None) -> Any:
             return call
         return change(*call.args)
 
-    return tvm_ffi.structural_map(value, (compat.Call, replaced))
+    def divided(node: Any) -> Any:
+        wanted = only is None or "fmod" in only
+        return _fmod(node.a, node.b) if wanted and compat.dtype_of(node) == "float32" else node
+
+    return tvm_ffi.structural_map(value, [(compat.Call, replaced), (tirx.Mod, divided)])
 
 
 def number(value: float) -> Any:
@@ -152,6 +161,43 @@ def _power(x: Any, exponent: int) -> Any:
     return half * x if exponent % 2 else half
 
 
+def _sin(x: Any) -> Any:
+    return _quarter_turns(x, 0)
+
+
+def _cos(x: Any) -> Any:
+    return _quarter_turns(x, 1)
+
+
+def _quarter_turns(x: Any, ahead: int) -> Any:
+    """The sine of x and so many quarter turns."""
+
+    def of_whole(x: Any, n: Any) -> Any:
+        rest = x
+        for part in HALF_PI:
+            rest = rest - n * number(part)
+        return _let(
+            n.astype("int32") + ahead, lambda quarter: _let(rest, lambda r: of_rest(quarter, r))
+        )
+
+    def of_rest(quarter: Any, r: Any) -> Any:
+        sines = [(-1) ** k / math.factorial(2 * k + 1) for k in range(5)]
+        cosines = [(-1) ** k / math.factorial(2 * k) for k in range(5)]
+        sine = _let(r * r, lambda z: r * _polynomial(z, sines))
+        cosine = _let(r * r, lambda z: _polynomial(z, cosines))
+        value = tirx.Select((quarter & 1) != 0, cosine, sine)
+        return _let(value, lambda v: tirx.Select((quarter & 2) != 0, number(0) - v, v))
+
+    def of_held(x: Any) -> Any:
+        return _let(tirx.floor(x * number(2 / math.pi) + number(0.5)), lambda n: of_whole(x, n))
+
+    return _let(x, of_held)
+
+
+def _fmod(x: Any, y: Any) -> Any:
+    return _let(x, lambda a: _let(y, lambda b: a - b * tirx.trunc(a / b)))
+
+
 def _rsqrt(x: Any) -> Any:
     return number(1) / tirx.sqrt(x)
 
@@ -164,4 +210,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log": _log,
     "pow": _pow,
     "rsqrt": _rsqrt,
+    "sin": _sin,
+    "cos": _cos,
+    "fmod": _fmod,
 }

@@ -12,10 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import tvm
 from tvm import tirx
+from tvm.s_tir import dlight
 
 from harness import compat
 from harness.rewrite import substitute
+from harness.targets.invocations import as_kernel
 from jitweb.space import emit
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
@@ -27,7 +30,7 @@ LANES = 4  # float32 in a vec4
 THREADS = 256  # maxComputeInvocationsPerWorkgroup that every device has
 # What WGSL has no function for, or none to rely on: its pow is undefined for a negative base, and
 # its tanh overflows on some devices. exp and inverseSqrt are its own.
-MISSING = frozenset({"erf", "pow", "tanh"})
+MISSING = frozenset({"erf", "fmod", "pow", "tanh"})
 
 # A thread's tile of C, rows x columns: more of both is less to load for each multiply-add, until
 # the accumulators no longer fit into registers.
@@ -46,6 +49,10 @@ def webgpu_candidates(
     `limits` are the device's, by WebGPU's names.
     """
     most = limits.get("maxComputeInvocationsPerWorkgroup", THREADS)
+    return [*_of_family(function, most), Candidate("plain", {}, lambda: _plain(function))]
+
+
+def _of_family(function: Any, most: int) -> list[Candidate]:
     try:
         return list(_matmuls(read_matmul(function), most))
     except NotStages:
@@ -56,6 +63,21 @@ def webgpu_candidates(
         return []
     make = _rows if rows.has_reductions else _elements
     return list(make(rows, most))
+
+
+def _plain(function: Any) -> Kernel:
+    """The function as the importer gave it: slow, and there for what nothing else can do.
+
+    By TVM's own schedule for whatever it may be; where that keeps values between its grids, which
+    WebGPU has no memory for, by one invocation.
+    """
+    function = approximate(function, only=MISSING)
+    with tvm.target.Target({"kind": "webgpu"}):
+        module = tvm.IRModule({"main": function})
+        scheduled = dlight.ApplyDefaultSchedule(dlight.gpu.Fallback())(module)["main"]
+    if not scheduled.body.block.alloc_buffers:
+        return Kernel(scheduled)
+    return Kernel(function.with_body(as_kernel(function.body)))
 
 
 def _matmuls(matmul: Matmul, most: int) -> Iterator[Candidate]:

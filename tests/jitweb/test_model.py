@@ -304,7 +304,18 @@ def unsupported() -> onnx.ModelProto:
 
 def failing() -> onnx.ModelProto:
     """Of an operator that is known, with too few sizes."""
-    return graph([NODE("Resize", ["x", "", "", "s"], ["y"])], [CUBE], [FLAT], SIDES)
+    nodes = [
+        NODE("Relu", ["x"], ["r"]),
+        NODE("Resize", ["r", "", "", "s"], ["y"], name="wider"),
+        NODE("Relu", ["y"], ["z"]),
+    ]
+    return graph(nodes, [CUBE], [("z", FLOAT, [6, 4])], SIDES)
+
+
+def summing() -> onnx.ModelProto:
+    """Of an operator that TVM imports, and has no kernel for."""
+    node = NODE("CumSum", ["x", "axis"], ["y"], name="sums")
+    return graph([node], [CUBE], [("y", FLOAT, [2, 3, 4])], {"axis": np.array(1)})
 
 
 def branching() -> onnx.ModelProto:
@@ -328,7 +339,8 @@ def taking(kind: int) -> onnx.ModelProto:
     ("model", "message"),
     [
         (unsupported(), r"Det \(first, second\); StringNormalizer \(third\)"),
-        (failing(), "TVM can't import the model: ."),
+        (failing(), r"TVM can't import wider \(Resize\): ."),
+        (summing(), r"not supported: sums \(relax.cumsum\)"),
         (branching(), r"not supported: If \(here\)"),
         (constant_output(), "an output of the model is a constant"),
         (dense(opset=21), "opset 21; export it with opset 20"),

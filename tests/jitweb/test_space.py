@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tvm import tirx
 
+from harness.devices.base import Device
 from harness.devices.node import NodeDevice
 from harness.semantics import compile_program
 from jitweb.reference import evaluate
@@ -19,8 +20,9 @@ from jitweb.space.candidate import Kernel
 from jitweb.space.matmul import read_matmul
 from jitweb.space.stages import NotStages, inline, read_stages
 from jitweb.space.wasm import REGISTERS, TILES, registers
-from jitweb.targets import WasmTarget
+from jitweb.targets import WasmTarget, WebgpuTarget, WebTarget
 from jitweb.tune import make_arguments
+from tests.harness.gpu import open_device
 from tests.jitweb.kernels import KERNELS, plain_run, task
 
 
@@ -30,9 +32,20 @@ def node() -> Iterator[NodeDevice]:
         yield device
 
 
+@pytest.fixture(scope="module", params=["wasm", "webgpu"])
+def place(request: pytest.FixtureRequest) -> Iterator[tuple[WebTarget, Device]]:
+    """A target with a device for it."""
+    if request.param == "wasm":
+        with NodeDevice() as device:
+            yield WasmTarget(), device
+        return
+    with open_device("wgpu") as gpu:
+        yield WebgpuTarget(gpu.limits()), gpu  # type: ignore[misc]
+
+
 @pytest.mark.parametrize("name", KERNELS)
-def test_every_candidate_is_right(node: NodeDevice, name: str) -> None:
-    kernel, target = task(name), WasmTarget()
+def test_every_candidate_is_right(place: tuple[WebTarget, Device], name: str) -> None:
+    kernel, (target, node) = task(name), place
     candidates = target.candidates(kernel.function, kernel.constants)
     assert 2 <= len(candidates) <= 64
     assert len({candidate.text for candidate in candidates}) == len(candidates)
@@ -110,6 +123,8 @@ ERRORS: dict[str, tuple[Any, str, float]] = {
     "erf": (np.vectorize(math.erf), "absolute", 5e-7),
     "log": (np.log, "relative", 4e-7),
     "rsqrt": (lambda x: 1 / np.sqrt(x), "relative", 3e-7),
+    "sin": (np.sin, "absolute", 3e-7),
+    "cos": (np.cos, "absolute", 3e-7),
 }
 
 
@@ -121,6 +136,8 @@ def test_functions_keep_the_error_that_is_stated(node: NodeDevice, name: str) ->
     )
     if name in ("log", "rsqrt"):
         values = np.exp(values.astype(np.float64) / 1.1).astype(np.float32)
+    if name in ("sin", "cos"):
+        values = np.concatenate([values, np.linspace(-9999, 9999, 1 << 15, dtype=np.float32)])
     output = _apply(node, lambda x: approximate(getattr(tirx, name)(x)), values)
     wanted = exact(values.astype(np.float64))
     error = np.abs(output - wanted)
