@@ -126,6 +126,20 @@ def open_page(
     return Page(lambda profile: browser_command(path, profile, software=software), module, folders)
 
 
+def fingerprint_of(found: Mapping[str, Any], system: str, processor: str) -> dict[str, str]:
+    """The fingerprint of a browser that identified itself so."""
+    adapter = found["adapter"] or {}
+    return {
+        "device": "browser",
+        "browser": str(found["browser"]),
+        "vendor": str(adapter.get("vendor", "")),
+        "architecture": str(adapter.get("architecture", "")),
+        "adapter": str(adapter.get("description", "")),
+        "system": system,
+        "processor": processor,
+    }
+
+
 class BrowserDevice(RemoteDevice):
     """WebGPU and WebAssembly in a headless browser. Not to be used by two threads at a time.
 
@@ -141,17 +155,7 @@ class BrowserDevice(RemoteDevice):
         super().__init__(open_page(MODULE, adapter=adapter, browser=browser))
 
     def fingerprint(self) -> dict[str, str]:
-        found = self._identify()
-        adapter = found["adapter"] or {}
-        return {
-            "device": "browser",
-            "browser": str(found["browser"]),
-            "vendor": str(adapter.get("vendor", "")),
-            "architecture": str(adapter.get("architecture", "")),
-            "adapter": str(adapter.get("description", "")),
-            "system": platform.system(),
-            "processor": processor_name(),
-        }
+        return fingerprint_of(self._identify(), platform.system(), processor_name())
 
     def _ask(
         self,

@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection
 
 from harness.devices.base import Closing, DeviceError
+from harness.devices.browser import fingerprint_of
 from harness.devices.channel import ProgramEnded
 from harness.devices.page import exchange
 from harness.devices.page_server import HERE, PageServer
@@ -116,16 +117,7 @@ class OpenedBrowser(RemoteDevice):
 
     def fingerprint(self) -> dict[str, str]:
         found = self._identify()
-        adapter = found["adapter"] or {}
-        return {
-            "device": "browser",
-            "browser": str(found["browser"]),
-            "vendor": str(adapter.get("vendor", "")),
-            "architecture": str(adapter.get("architecture", "")),
-            "adapter": str(adapter.get("description", "")),
-            "system": str(found["system"]),
-            "processor": f"{found['cores']} cores",
-        }
+        return fingerprint_of(found, str(found["system"]), f"{found['cores']} cores")
 
     def close(self) -> None:
         """Stop serving: unlike a program, the page can't be started again from here."""
