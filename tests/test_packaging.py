@@ -53,8 +53,8 @@ def test_the_changelog_has_the_version_of_the_package() -> None:
     assert f"\n## {tzer.__version__}\n" in (HOUSE / "CHANGELOG.md").read_text()
 
 
-def build_extension(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Build the extension of a copy of the project, as an installation would."""
+def build(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Do a part of what an installation does, on a copy of the project."""
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(HOUSE / name, folder)
     for package in PACKAGES:
@@ -62,12 +62,25 @@ def build_extension(folder: Path, **environment: str) -> subprocess.CompletedPro
             HOUSE / package, folder / package, ignore=shutil.ignore_patterns("*.so", "__pycache__")
         )
     return subprocess.run(
-        [sys.executable, "setup.py", "build_ext", "--inplace"],
+        [sys.executable, "setup.py", *command.split()],
         cwd=folder,
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
     )
+
+
+def test_an_installation_has_every_file_of_the_packages(tmp_path: Path) -> None:
+    done = build("build_py --build-lib built", tmp_path)
+    assert done.returncode == 0, done.stderr
+    wanted = {
+        path.relative_to(tmp_path)
+        for package in PACKAGES
+        for path in (tmp_path / package).rglob("*.*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    built = tmp_path / "built"
+    assert wanted - {path.relative_to(built) for path in built.rglob("*.*")} == set()
 
 
 @pytest.mark.skipif(
@@ -79,13 +92,13 @@ def build_extension(folder: Path, **environment: str) -> subprocess.CompletedPro
     reason="no C compiler, or no headers of Python",
 )
 def test_with_a_compiler_the_extension_is_built(tmp_path: Path) -> None:
-    done = build_extension(tmp_path)
+    done = build("build_ext --inplace", tmp_path)
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "harness" / "coverage").glob("_native*.so")), done.stderr
 
 
 def test_without_a_compiler_the_build_goes_on(tmp_path: Path) -> None:
-    done = build_extension(tmp_path, CC="false")
+    done = build("build_ext --inplace", tmp_path, CC="false")
     assert done.returncode == 0, done.stderr
     assert not list((tmp_path / "harness" / "coverage").glob("_native*.so"))
 

@@ -76,8 +76,11 @@ def test_what_hangs_is_given_up_and_the_next_call_works(served: OpenedBrowser, t
 
 def test_a_page_may_be_loaded_again(served: OpenedBrowser, tab: Tab) -> None:
     fine = served.load(FINE)
+    tab.evaluate("window.isOld = true")
     tab.send("Page.reload")
     deadline = time.monotonic() + 30
+    while tab.evaluate("window.isOld ?? false"):
+        time.sleep(0.02)
     while True:  # what is under way at that moment may fail
         try:
             assert served.run(launch_of(fine))[0][0] == 1

@@ -1,0 +1,1 @@
+"""What runs in the browser: the runtime, the page, and what hosts them in tests of a bundle."""
