@@ -23,6 +23,7 @@ import psutil
 from harness.devices.shader import Shader
 from harness.targets.wasm import WasmOptions, build_object
 from harness.wasm.linker import MAX_PAGES, link
+from jitweb.compare import scale_of
 from jitweb.errors import JitwebError
 from jitweb.model import ImportedModel
 from jitweb.plan import Call, Plan, Weight
@@ -266,10 +267,11 @@ def _sample(check: Check) -> dict[str, np.ndarray]:
     arrays = {f"input.{name}": np.ascontiguousarray(array) for name, array in check.inputs.items()}
     for name, array in check.outputs.items():
         flat = np.ascontiguousarray(array).reshape(-1)
-        places = np.unique(np.linspace(0, flat.size - 1, CHECKED).astype(np.int64))
+        places = np.unique(np.linspace(0, max(flat.size - 1, 0), CHECKED).astype(np.int64))
+        places = places[: flat.size]
         arrays[f"output.{name}"] = flat[places]
         arrays[f"places.{name}"] = places
-        arrays[f"scale.{name}"] = np.array([np.abs(flat).max()], np.float64)
+        arrays[f"scale.{name}"] = np.array([scale_of(flat)], np.float64)
     return arrays
 
 

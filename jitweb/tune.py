@@ -20,6 +20,7 @@ import tvm
 from harness.compat import first_line
 from harness.devices.base import Device, KernelFailed, KernelRefused, Timing
 from jitweb import records as recorded
+from jitweb.compare import errors, scale_of
 from jitweb.errors import JitwebError
 from jitweb.records import DeviceSpeed, Record, Records
 from jitweb.reference import NotEvaluable, evaluate, run_plainly
@@ -397,22 +398,12 @@ def _complaint(
     """None if the outputs are right, else what is wrong."""
     for position, output in zip(writes, outputs, strict=True):
         wanted = expected[position]
-        if not np.issubdtype(output.dtype, np.floating):
-            if not np.array_equal(output, wanted.astype(output.dtype)):
-                return f"parameter {position} is not what it should be"
-            continue
-        with np.errstate(all="ignore"):
-            scale = float(np.max(np.abs(wanted), initial=1e-6, where=np.isfinite(wanted)))
-            error = np.abs(output.astype(np.float64) - wanted)
-            agree = (error <= TOLERANCE * scale) | (output == wanted)
-            agree |= np.isnan(wanted) & np.isnan(output)
-            # Beyond what float32 holds, and what its rounding makes of that.
-            agree |= (np.abs(wanted) > 1e38) & (np.abs(output) > 1e37)
-        if not agree.all():
-            place = tuple(int(index) for index in np.argwhere(~agree)[0])
+        wrong = errors(output, wanted.astype(output.dtype)) > TOLERANCE
+        if wrong.any():
+            place = tuple(int(index) for index in np.argwhere(wrong)[0])
             return (
                 f"parameter {position}{list(place)} is {output[place]!r}, "
-                f"expected {wanted[place]!r} within {TOLERANCE * scale:.3g}"
+                f"expected {wanted[place]!r} within {TOLERANCE * scale_of(wanted):.3g}"
             )
     return None
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jitweb.bundle import CHECK, changed_files, read_plan
+from jitweb.compare import errors
 from jitweb.errors import JitwebError
 from jitweb.host import open_host
 
@@ -115,8 +116,5 @@ def _kept(folder: Path) -> tuple[Mapping[str, np.ndarray], str]:
 
 def _error(kept: Mapping[str, np.ndarray], name: str, result: np.ndarray) -> float:
     wanted, places = kept[f"output.{name}"], kept[f"places.{name}"]
-    found = result.reshape(-1)[places].astype(np.float64)
-    scale = max(float(kept[f"scale.{name}"][0]), 1e-30)
-    with np.errstate(all="ignore"):
-        error = np.abs(found - wanted.astype(np.float64)) / scale
-    return float(np.max(np.nan_to_num(error, nan=np.inf), initial=0.0))
+    found = result.reshape(-1)[places]
+    return float(np.max(errors(found, wanted, float(kept[f"scale.{name}"][0])), initial=0.0))
