@@ -1,12 +1,14 @@
 """Records: which candidate of which task took how long on which device, in SQLite.
 
-A record holds for one task, target, device fingerprint and version of the compiler. Tuning the same
-model again on the same device finds every record there and measures nothing.
+A record holds for one task, target, device fingerprint and version of the compiler. Beside them
+stands how long the longest search for a task was: tuning the same model again on the same device
+measures nothing, unless it may take longer than that, and then only what was not measured yet.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,16 +18,22 @@ from pathlib import Path
 
 from jitweb.errors import JitwebError
 
-VERSION = 1
-SCHEMA = """
+VERSION = 2
+RECORDS = """
 create table records (
     task text not null, target text not null, device text not null, compiler text not null,
     candidate text not null, status text not null, min_ms real, median_ms real,
     primary key (task, target, device, compiler, candidate)
 ) without rowid;
-create table devices (
-    device text primary key, fma_gflops real not null, bandwidth_gbs real not null,
-    dispatch_ms real not null
+"""
+REST = """
+create table speeds (
+    device text not null, target text not null, fma_gflops real not null,
+    bandwidth_gbs real not null, dispatch_ms real not null, primary key (device, target)
+) without rowid;
+create table searches (
+    task text not null, target text not null, device text not null, compiler text not null,
+    seconds real not null, primary key (task, target, device, compiler)
 ) without rowid;
 """
 OK, WRONG, REFUSED, FAILED = "ok", "wrong", "refused", "failed"
@@ -82,11 +90,20 @@ class Records:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(path, timeout=30, isolation_level=None)
-            self._prepare()
         except (OSError, sqlite3.Error) as error:
-            raise JitwebError(
-                f"{path} can't be used for records ({error}); name another file with --records"
-            ) from None
+            raise self._unusable(error) from None
+        try:
+            self._prepare()
+        except BaseException as error:
+            self._database.close()
+            if isinstance(error, sqlite3.Error):
+                raise self._unusable(error) from None
+            raise
+
+    def _unusable(self, error: Exception) -> JitwebError:
+        return JitwebError(
+            f"{self.path} can't be used for records ({error}); name another file with --records"
+        )
 
     def _prepare(self) -> None:
         with self._transaction():
@@ -102,9 +119,11 @@ class Records:
         if version == VERSION:
             return
         (tables,) = self._database.execute("select count(*) from sqlite_master").fetchone()
-        if tables:
+        if version == 0 and tables:
             raise JitwebError(f"{self.path} is another program's database; name another file")
-        for statement in SCHEMA.split(";"):
+        if version == 1:  # it knew a device's speed, and not that of each target on it
+            self._database.execute("drop table devices")
+        for statement in (REST if version else RECORDS + REST).split(";"):
             self._database.execute(statement)
         self._database.execute(f"pragma user_version = {VERSION}")
 
@@ -137,16 +156,45 @@ class Records:
     def all(self) -> list[Record]:
         return self._read("order by target, device, task, min_ms is null, min_ms", ())
 
-    def speed(self, device: str) -> DeviceSpeed | None:
-        row = self._database.execute(
-            "select fma_gflops, bandwidth_gbs, dispatch_ms from devices where device = ?", (device,)
-        ).fetchone()
+    def searched(self, task: str, target: str, device: str, compiler: str) -> float | None:
+        """The seconds that the longest search with this task could take, None if none is known.
+
+        Infinite where it ended by itself.
+        """
+        with self._told():
+            row = self._database.execute(
+                "select seconds from searches where task = ? and target = ? and device = ? "
+                "and compiler = ?",
+                (task, target, device, compiler),
+            ).fetchone()
+        return None if row is None else float(row[0])
+
+    def set_searched(
+        self, tasks: Iterable[str], target: str, device: str, compiler: str, seconds: float
+    ) -> None:
+        """Keep how long a search with these tasks could take; a longer one stays."""
+        rows = [(task, target, device, compiler, seconds) for task in tasks]
+        with self._told(), self._transaction():
+            self._database.executemany(
+                "insert into searches values (?, ?, ?, ?, ?) on conflict do update "
+                "set seconds = max(seconds, excluded.seconds)",
+                rows,
+            )
+
+    def speed(self, device: str, target: str) -> DeviceSpeed | None:
+        """What was measured of a device by a target's kernels."""
+        with self._told():
+            row = self._database.execute(
+                "select fma_gflops, bandwidth_gbs, dispatch_ms from speeds "
+                "where device = ? and target = ?",
+                (device, target),
+            ).fetchone()
         return None if row is None else DeviceSpeed(*row)
 
-    def set_speed(self, device: str, speed: DeviceSpeed) -> None:
-        row = (device, speed.fma_gflops, speed.bandwidth_gbs, speed.dispatch_ms)
+    def set_speed(self, device: str, target: str, speed: DeviceSpeed) -> None:
+        row = (device, target, speed.fma_gflops, speed.bandwidth_gbs, speed.dispatch_ms)
         with self._told(), self._transaction():
-            self._database.execute("insert or replace into devices values (?, ?, ?, ?)", row)
+            self._database.execute("insert or replace into speeds values (?, ?, ?, ?, ?)", row)
 
     def _read(self, rest: str, values: tuple[str, ...]) -> list[Record]:
         with self._told():
@@ -201,7 +249,7 @@ def from_lines(lines: Iterable[str]) -> Iterator[Record]:
         try:
             record = Record(**json.loads(line))
             _check(record)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise JitwebError(f"line {number} is no record: {error}") from None
         yield record
 
@@ -210,7 +258,10 @@ def _check(record: Record) -> None:
     texts = (record.task, record.target, record.device, record.compiler, record.candidate)
     if not all(isinstance(text, str) for text in texts) or record.status not in STATUSES:
         raise ValueError("a field is missing or of another type")
+    for text in texts:
+        text.encode()  # which fails for half a character
     for time in (record.min_ms, record.median_ms):
-        is_time = isinstance(time, int | float) and not isinstance(time, bool) and time >= 0
+        is_number = isinstance(time, int | float) and not isinstance(time, bool)
+        is_time = is_number and 0 < float(time or 0) < math.inf
         if (record.status == OK) != is_time:
             raise ValueError("its times and its status contradict each other")

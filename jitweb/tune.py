@@ -3,14 +3,17 @@
 Every task first gets the best guess of its space, verified and timed. Then, until the budget is
 spent, the task with the most room left (its call sites x what a perfect kernel would save, less for
 each attempt that brought nothing) gets its next candidates, timed in turn with the best so far.
-Stopping early leaves the best so far. Records of earlier runs are taken instead of measurements.
+Stopping early leaves the best so far. Records of earlier runs are taken instead of measurements; a
+search that may take longer than those goes on where they stopped.
 """
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,11 +60,11 @@ class TaskInput:
 
 @dataclass
 class TaskState:
-    """What is known of a task so far."""
+    """What is known of a task so far; the first `tried` of the candidates were."""
 
     task: TaskInput
     candidates: list[Candidate]
-    best: Candidate
+    best: Candidate  # the first of all before any was tried
     time: Timing | None = None
     tried: int = 0
     attempts_for_nothing: int = 0
@@ -138,28 +141,43 @@ class Tuner:
         self._step_s = 0.5  # how long a step took at most, as far as known
         self._speed: DeviceSpeed | None = None
 
-    def _measure_speed(self) -> DeviceSpeed:
-        """The device's peaks, from the records or measured now."""
+    def _measure_speed(self) -> DeviceSpeed | None:
+        """The device's peaks, from the records or measured now; None if that fails."""
         assert self.device is not None
-        known = self.records.speed(self._device_key) if self.records else None
+        known = self.records.speed(self._device_key, self.target.name) if self.records else None
         if known is not None:
             return known
         times = []
         probes = self.target.probes()
-        for probe in probes:
-            built = self.target.build(probe.kernel)
-            handle = self.device.load(built.code)
-            launch = built.launch(handle, probe.arguments, (len(probe.arguments) - 1,))
-            (timing,) = self.device.time([launch], SPEED_SECONDS)
-            self.device.release(handle)
-            times.append(timing.min_ms)
+        try:
+            for probe in probes:
+                built = self.target.build(probe.kernel)
+                with self._loaded([built]) as (handle,):
+                    launch = built.launch(handle, probe.arguments, (len(probe.arguments) - 1,))
+                    (timing,) = self.device.time([launch], SPEED_SECONDS)
+                times.append(timing.min_ms)
+        except (KernelFailed, KernelRefused):
+            return None
         rates = [
             probe.amount / taken / 1e6 for probe, taken in zip(probes[:2], times, strict=False)
         ]
         speed = DeviceSpeed(rates[0], rates[1], times[2])
         if self.records:
-            self.records.set_speed(self._device_key, speed)
+            self.records.set_speed(self._device_key, self.target.name, speed)
         return speed
+
+    @contextmanager
+    def _loaded(self, builds: Sequence[Built]) -> Iterator[list[int]]:
+        """The handles of code on the device, for as long as the block runs."""
+        assert self.device is not None
+        handles: list[int] = []
+        try:
+            for built in builds:
+                handles.append(self.device.load(built.code))
+            yield handles
+        finally:
+            for handle in handles:
+                self.device.release(handle)
 
     def run(self, tasks: Sequence[TaskInput]) -> Outcome:
         """Tune; ends when the budget is spent, nothing is left to gain, or on KeyboardInterrupt.
@@ -169,36 +187,60 @@ class Tuner:
             DeviceError: the device can't be had, or is gone.
         """
         states = {task.key: self._begin(task) for task in tasks}
-        complete = True
+        wanting = [state.task.key for state in states.values() if state.left]
+        complete, seconds = True, self._seconds
         try:
             if self.device is not None:
                 complete = self._search(states)
         except KeyboardInterrupt:
-            complete = False
+            complete, seconds = False, time.monotonic() - self.started
+        for state in states.values():
+            if state.time is None:
+                self._take_first(state)
+        if self.records is not None and self.device is not None:
+            where = (self.target.name, self._device_key, self._compiler)
+            self.records.set_searched(wanting, *where, math.inf if complete else seconds)
         return Outcome(states, time.monotonic() - self.started, self.measured, complete)
+
+    @property
+    def _seconds(self) -> float:
+        return math.inf if self.budget_s is None else self.budget_s
 
     def _begin(self, task: TaskInput) -> TaskState:
         candidates = self.target.candidates(task.function, task.constants)
         state = TaskState(task, candidates, candidates[0])
-        if self.device is None:
-            self._take_first(state)
         if self.device is None or self.records is None or self.remeasure:
             return state
-        by_text = {candidate.text: candidate for candidate in candidates}
-        known = self.records.of_task(task.key, self.target.name, self._device_key, self._compiler)
-        for record in known:
-            if record.status == recorded.OK and record.candidate in by_text:
-                assert record.min_ms is not None and record.median_ms is not None
-                state.best = by_text[record.candidate]
-                state.time = Timing((record.min_ms, record.median_ms, record.median_ms))
-                state.from_records = True
-                state.tried = len(candidates)
-                break
+        where = (task.key, self.target.name, self._device_key, self._compiler)
+        # What failed may do so for another's fault, such as a browser that somebody closed.
+        known = {
+            record.candidate: record
+            for record in self.records.of_task(*where)
+            if record.status != recorded.FAILED
+        }
+        tried = [candidate for candidate in candidates if candidate.text in known]
+        state.wrong = [each for each in tried if known[each.text].status != recorded.OK]
+        by_text = {candidate.text: candidate for candidate in tried}
+        fastest = next((by_text[text] for text in known if text in by_text), None)
+        if fastest is not None and known[fastest.text].status == recorded.OK:
+            record = known[fastest.text]
+            assert record.min_ms is not None and record.median_ms is not None
+            state.best = fastest
+            state.time = Timing((record.min_ms, record.median_ms, record.median_ms))
+            state.from_records = True
+        searched = self.records.searched(*where)
+        if state.time is not None and (searched is None or searched >= self._seconds):
+            state.tried = len(candidates)
+        else:
+            state.candidates = tried + [each for each in candidates if each.text not in known]
+            state.tried = len(tried)
         return state
 
     def _take_first(self, state: TaskState) -> None:
-        """The first candidate that can be compiled."""
+        """The first candidate that can be compiled, and is not known to be wrong."""
         for candidate in state.candidates:
+            if candidate in state.wrong:
+                continue
             try:
                 state.best, state.built = candidate, self.target.build(candidate.build())
                 return
@@ -209,7 +251,7 @@ class Tuner:
     def _search(self, states: Mapping[str, TaskState]) -> bool:
         """Whether it ended by itself: nothing is left to try, or nothing worth its time."""
         first = [state for state in states.values() if state.time is None]
-        if first:
+        if any(state.left for state in states.values()):
             self._speed = self._measure_speed()
         for state in sorted(first, key=lambda each: -each.task.flops * each.task.sites):
             while state.time is None and state.left:
@@ -254,6 +296,8 @@ class Tuner:
         started = time.monotonic()
         taken = state.left[:count]
         state.tried += len(taken)
+        if state.time is not None and state.built is None:  # what the records say was best
+            state.built = self.target.build(state.best.build())
         fresh: list[tuple[Candidate, Built]] = []
         for candidate in taken:
             built = self._verified(state, candidate)
@@ -312,21 +356,22 @@ class Tuner:
         if state.built is not None:
             runners.insert(0, (state.best, state.built))
         arguments, _ = self._inputs(state.task)
-        handles = [self.device.load(built.code) for _, built in runners]
-        launches = [
-            built.launch(handle, arguments, state.task.writes)
-            for handle, (_, built) in zip(handles, runners, strict=True)
-        ]
-        seconds = min(LONGEST_TIMING, TIMING_SECONDS * len(runners))
+        builds = [built for _, built in runners]
         try:
-            times = self.device.time(launches, seconds)
-        except KernelFailed as failure:
-            for candidate, _ in fresh:
-                self._set_aside(state, candidate, recorded.FAILED, str(failure))
+            with self._loaded(builds) as handles:
+                launches = [
+                    built.launch(handle, arguments, state.task.writes)
+                    for handle, built in zip(handles, builds, strict=True)
+                ]
+                seconds = min(LONGEST_TIMING, TIMING_SECONDS * len(runners))
+                times = self.device.time(launches, seconds)
+        except (KernelFailed, KernelRefused) as failure:
+            if len(fresh) == 1:
+                self._set_aside(state, fresh[0][0], recorded.FAILED, str(failure))
+            else:  # whose fault it is shows where each runs alone
+                for each in fresh:
+                    self._race(state, [each])
             return
-        finally:
-            for handle in handles:
-                self.device.release(handle)
         self.measured += len(fresh)
         # What the machine does meanwhile is not the candidates' doing: times of different races are
         # made comparable by the best of the race before, which runs in both.
@@ -398,7 +443,8 @@ def _complaint(
     """None if the outputs are right, else what is wrong."""
     for position, output in zip(writes, outputs, strict=True):
         wanted = expected[position]
-        wrong = errors(output, wanted.astype(output.dtype)) > TOLERANCE
+        with np.errstate(over="ignore"):
+            wrong = errors(output, wanted.astype(output.dtype)) > TOLERANCE
         if wrong.any():
             place = tuple(int(index) for index in np.argwhere(wrong)[0])
             return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from jitweb.errors import JitwebError
 from jitweb.records import (
     FAILED,
     OK,
+    RECORDS,
     STATUSES,
     DeviceSpeed,
     Record,
@@ -28,8 +30,8 @@ from jitweb.records import (
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = Record("task", "wasm", "{}", "tvm 1", "rows width=4", OK, 1.5, 1.75)
 
-texts = st.text(max_size=20)
-times = st.floats(0, 1e6, allow_nan=False)
+texts = st.text(max_size=20)  # of whole characters, as a file in UTF-8 has them
+times = st.floats(1e-6, 1e6)
 measured = st.builds(Record, texts, texts, texts, texts, texts, st.just(OK), times, times)
 failed = st.builds(
     Record, texts, texts, texts, texts, texts, st.sampled_from([s for s in STATUSES if s != OK])
@@ -54,10 +56,37 @@ def test_the_fastest_comes_first_and_failures_last(tmp_path: Path) -> None:
 
 def test_a_device_keeps_its_speed(tmp_path: Path) -> None:
     with Records(tmp_path / "r.sqlite3") as records:
-        assert records.speed("d") is None
-        records.set_speed("d", DeviceSpeed(50.0, 10.0, 0.01))
+        assert records.speed("d", "wasm") is None
+        records.set_speed("d", "wasm", DeviceSpeed(50.0, 10.0, 0.01))
+        records.set_speed("d", "webgpu", DeviceSpeed(900.0, 100.0, 0.1))
     with Records(tmp_path / "r.sqlite3") as records:
-        assert records.speed("d") == DeviceSpeed(50.0, 10.0, 0.01)
+        assert records.speed("d", "wasm") == DeviceSpeed(50.0, 10.0, 0.01)
+        assert records.speed("d", "webgpu") == DeviceSpeed(900.0, 100.0, 0.1)
+
+
+def test_the_longest_search_is_kept(tmp_path: Path) -> None:
+    where = ("wasm", "{}", "tvm 1")
+    with Records(tmp_path / "r.sqlite3") as records:
+        assert records.searched("a", *where) is None
+        for seconds in (3.0, math.inf, 30.0):
+            records.set_searched(["a", "b"], *where, seconds)
+        assert records.searched("a", *where) == math.inf
+        assert records.searched("c", *where) is None
+
+
+def test_records_of_the_first_version_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "r.sqlite3"
+    database = sqlite3.connect(path)
+    database.executescript(
+        RECORDS + "create table devices (device text primary key, fma_gflops real);"
+        "pragma user_version = 1;"
+    )
+    database.close()
+    with Records(path) as records:
+        records.add([RECORD])
+        assert records.speed("d", "wasm") is None
+    with Records(path) as records:
+        assert records.all() == [RECORD]
 
 
 def test_equal_fingerprints_have_equal_keys() -> None:
@@ -69,7 +98,10 @@ def test_equal_fingerprints_have_equal_keys() -> None:
     "line",
     ["{", "[]", "{}", '{"task": 1}', *to_lines([replace(RECORD, min_ms=None)])]
     + list(to_lines([replace(RECORD, status="fine")]))
-    + list(to_lines([replace(RECORD, status=FAILED)])),
+    + list(to_lines([replace(RECORD, status=FAILED)]))
+    + list(to_lines([replace(RECORD, min_ms=bad) for bad in (0.0, -1.0, math.inf, math.nan)]))
+    + list(to_lines([replace(RECORD, task="\ud800")]))
+    + [next(to_lines([RECORD])).replace("1.5", "9" * 400), "[" * 100_000],
 )
 def test_what_is_no_record_is_named_by_its_line(line: str) -> None:
     with pytest.raises(JitwebError, match="line 2 is no record"):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tvm
 from tvm import tirx
 
 from harness import compat
 from harness.case import Case
+from harness.devices.base import KernelFailed
 from harness.devices.node import NodeDevice
 from jitweb import records as recorded
-from jitweb.records import Records
+from jitweb.records import DeviceSpeed, Records
 from jitweb.space import emit
 from jitweb.space.candidate import Candidate, Kernel
 from jitweb.targets import WasmTarget
@@ -61,11 +62,11 @@ def test_a_second_run_measures_nothing_and_chooses_the_same(
 
 def test_a_budget_ends_the_search_with_the_best_so_far(node: NodeDevice) -> None:
     many = [task(name, key=f"{name} {n}") for n in range(40) for name in ("dense-wide", "batched")]
-    started = time.monotonic()
     outcome = Tuner(WasmTarget(), node, None, budget_s=3.0).run(many)
     assert not outcome.is_complete
-    assert outcome.seconds < 3.3 and time.monotonic() - started < 6
-    assert sum(state.time is not None for state in outcome.states.values()) > 4
+    timed = [state for state in outcome.states.values() if state.time is not None]
+    assert 0 < len(timed) < len(many)
+    assert all(state.built is not None for state in outcome.states.values())
 
 
 def test_without_a_device_the_static_order_decides() -> None:
@@ -120,6 +121,104 @@ def test_wrong_kernels_are_set_aside_and_never_timed(node: NodeDevice, tmp_path:
     assert kept["zeros"].status == recorded.WRONG and kept["zeros"].min_ms is None
     assert kept["outside"].status == recorded.FAILED
     assert outcome.states["hostile"].best.family == "matmul"
+
+
+def test_what_was_set_aside_is_never_chosen_however_early_the_search_ends(
+    node: NodeDevice, tmp_path: Path
+) -> None:
+    def interrupt(wrong: TaskInput, candidate: Candidate, message: str) -> None:
+        raise KeyboardInterrupt
+
+    kernel = task("dense-wide")
+    with Records(tmp_path / "r.sqlite3") as records:
+        outcome = Tuner(OneWrong(), node, records, on_wrong=interrupt).run([kernel])
+        state = outcome.states[kernel.key]
+        assert [candidate.text for candidate in state.wrong] == ["zeros"]
+        assert state.best.text == "outside" and state.time is None and state.built is not None
+        again = Tuner(OneWrong(), None, records).run([kernel])
+        assert again.states[kernel.key].best.text == "zeros"  # no device, no knowledge of it
+
+
+class Few(WasmTarget):
+    """The space's first candidates."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def candidates(self, function: Any, constants: frozenset[int]) -> list[Candidate]:
+        return super().candidates(function, constants)[: self.count]
+
+
+def test_a_longer_search_goes_on_where_a_shorter_one_stopped(
+    node: NodeDevice, tmp_path: Path
+) -> None:
+    kernel = task("dense-wide")
+    with Records(tmp_path / "r.sqlite3") as records:
+        first = Tuner(Few(2), node, records, budget_s=60).run([kernel])
+        assert first.measured == 2 and first.is_complete
+        # It ended by itself, so that no budget makes another search worthwhile.
+        assert Tuner(WasmTarget(), node, records).run([kernel]).measured == 0
+
+        where = ("wasm", Tuner(Few(1), node, None)._device_key, f"tvm {tvm.__version__}")
+        records._database.execute("update searches set seconds = 1")
+        assert Tuner(Few(4), node, records, budget_s=1).run([kernel]).measured == 0
+        longer = Tuner(Few(4), node, records, budget_s=60).run([kernel])
+        assert 0 < longer.measured <= 2
+        assert {record.candidate for record in records.of_task(kernel.key, *where)} <= {
+            candidate.text for candidate in longer.states[kernel.key].candidates
+        }
+
+
+def test_each_target_of_a_device_has_a_speed_of_its_own(node: NodeDevice, tmp_path: Path) -> None:
+    class Other(WasmTarget):
+        name = "other"
+
+    with Records(tmp_path / "r.sqlite3") as records:
+        tuners = [Tuner(kind(), node, records) for kind in (WasmTarget, Other)]
+        for tuner in tuners:
+            tuner.run(TASKS[:1])
+        key = tuners[0]._device_key
+        assert records.speed(key, "wasm") != records.speed(key, "other") is not None
+
+
+def test_a_race_that_fails_shows_which_kernel_fails(node: NodeDevice) -> None:
+    class Late(WasmTarget):
+        """Right when it is verified; the second kernel traps when it is timed."""
+
+        def candidates(self, function: Any, constants: frozenset[int]) -> list[Candidate]:
+            return super().candidates(function, constants)[:3]
+
+    class Trapping(Node):
+        def time(self, launches: Any, seconds: float) -> Any:
+            if any(launch.handle in self.bad for launch in launches):
+                raise KernelFailed("it trapped")
+            return super().time(launches, seconds)
+
+        def load(self, code: Any) -> int:
+            handle = super().load(code)
+            self.codes.setdefault(bytes(code), len(self.codes))
+            if self.codes[bytes(code)] == self.worst:
+                self.bad.add(handle)
+            return handle
+
+    told: list[str] = []
+    kernel = task("dense-wide")
+    with Trapping() as device:
+        tuner = Tuner(Late(), device, None, on_wrong=lambda *wrong: told.append(wrong[2]))
+        tuner._speed = DeviceSpeed(1e6, 1e6, 0.0)
+        outcome = tuner.run([kernel])
+    assert told == ["it trapped"]
+    assert len(outcome.states[kernel.key].wrong) == 1 and outcome.measured == 2
+
+
+class Node(NodeDevice):
+    """A device that knows its kernels by the order of their first loading."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.codes: dict[bytes, int] = {}
+        self.bad: set[int] = set()
+        self.worst = 4  # three probes come first, then the first candidate
 
 
 def test_a_kernel_that_was_set_aside_is_kept_as_a_case(tmp_path: Path) -> None:
