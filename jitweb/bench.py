@@ -19,8 +19,7 @@ def bench_bundle(folder: Path, target: str | None, threads: int, seconds: float)
         JitwebError, DeviceError: the bundle can't be run here.
     """
     plan = read_plan(folder)
-    tensors = [Tensor(**{**entry, "shape": tuple(entry["shape"])}) for entry in plan["inputs"]]
-    inputs = example_inputs(tensors)
+    inputs = example_inputs([Tensor.from_json(entry) for entry in plan["inputs"]])
     with open_host(folder, plan, target, threads) as host:
         facts = host.facts
         measured = host.bench(inputs, seconds)
@@ -42,7 +41,7 @@ def bench_bundle(folder: Path, target: str | None, threads: int, seconds: float)
 
 
 def _kernels(plan: dict[str, Any], calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The calls' times by task, those that take most first."""
+    """The calls' times by task, those that take most first; None where no clock saw them."""
     rows: dict[str, dict[str, Any]] = {}
     for call in calls:
         task = plan["tasks"][call["task"]]
@@ -53,14 +52,15 @@ def _kernels(plan: dict[str, Any], calls: list[dict[str, Any]]) -> list[dict[str
                 "name": task["name"],
                 "kind": task["kind"],
                 "sites": 0,
-                "ms": 0.0,
+                "ms": None,
             },
         )
         row["sites"] += 1
-        row["ms"] += call["ms"] or 0.0
-    total = sum(row["ms"] for row in rows.values())
+        if call["ms"] is not None:
+            row["ms"] = (row["ms"] or 0.0) + call["ms"]
+    total = sum(row["ms"] or 0.0 for row in rows.values())
     for row in rows.values():
-        row["share"] = row["ms"] / total if total else None
+        row["share"] = row["ms"] / total if row["ms"] and total else None
         flops = plan["tasks"][row["task"]]["flops"] * row["sites"]
         row["gflops"] = flops / row["ms"] / 1e6 if row["ms"] else None
-    return sorted(rows.values(), key=lambda row: -row["ms"])
+    return sorted(rows.values(), key=lambda row: -(row["ms"] or 0.0))

@@ -6,6 +6,7 @@ file but the plan has its size and SHA-256 in the plan, which the runtime checks
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -26,7 +27,7 @@ from harness.wasm.linker import MAX_PAGES, link
 from jitweb.compare import scale_of
 from jitweb.errors import JitwebError
 from jitweb.model import ImportedModel
-from jitweb.plan import Call, Plan, Weight
+from jitweb.plan import Call, Plan, Tensor, Weight
 from jitweb.targets import Built, WebTarget
 from jitweb.tune import TaskState
 
@@ -35,7 +36,7 @@ PLAN = "plan.json"
 WEIGHTS = "weights.safetensors"
 CHECK = "check.safetensors"
 CHECKED = 4096  # elements of an output that are kept to verify it by
-NOT_SHIPPED = ("_", ".", "host")  # what the command line alone uses
+NOT_SHIPPED = ("_", "host")  # what the command line alone uses
 WASM_VARIANTS = {"relaxed": True, "simd128": False}
 
 
@@ -182,14 +183,14 @@ def write_bundle(
     from safetensors import SafetensorError
 
     refuse_foreign(out)
-    aside = out.parent / f".{out.name}.{os.getpid()}"
+    real = Path(os.path.realpath(out))  # where out is a link, it stays one
+    aside = real.parent / f".{real.name}.{os.getpid()}"
     try:
-        _remove_abandoned(out)
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         _write_files(aside, plan, sections, check)
         sizes = {path.name: path.stat().st_size for path in sorted(aside.iterdir())}
-        _move_into_place(aside, out)
+        _move_into_place(aside, real)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise JitwebError(f"{out} can't be written: {reason}") from None
@@ -198,11 +199,17 @@ def write_bundle(
     return sizes
 
 
-def _remove_abandoned(out: Path) -> None:
-    """Remove what a run that was killed has left beside the bundle."""
-    for path in out.parent.glob(f".{out.name}.*"):
-        number = path.name.removeprefix(f".{out.name}.").removesuffix(".old")
-        if number.isdecimal() and path.is_dir() and not psutil.pid_exists(int(number)):
+def settle(out: Path) -> None:
+    """Put right what a run that was killed has left: a bundle that was moved away comes back."""
+    real = Path(os.path.realpath(out))
+    for path in sorted(real.parent.glob(f".{glob.escape(real.name)}.*")):
+        rest = path.name.removeprefix(f".{real.name}.")
+        number = rest.removesuffix(".old")
+        if not number.isdecimal() or not path.is_dir() or psutil.pid_exists(int(number)):
+            continue
+        if rest.endswith(".old") and not real.exists():
+            path.rename(real)
+        else:
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -233,11 +240,7 @@ def _write_files(
     if check is not None:
         save_file(_sample(check), folder / CHECK, {"source": check.source})
     for entry in resources.files("jitweb.web").iterdir():
-        if (
-            entry.is_file()
-            and not entry.name.startswith(("_", "host"))
-            and entry.name != "__init__.py"
-        ):
+        if entry.is_file() and not entry.name.startswith(NOT_SHIPPED):
             (folder / entry.name).write_bytes(entry.read_bytes())
     package = {
         "name": re.sub(r"[^a-z0-9-]+", "-", plan.model.lower()).strip("-") or "model",
@@ -280,35 +283,37 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _move_into_place(aside: Path, out: Path) -> None:
-    if not out.exists():
-        aside.rename(out)
-        return
-    real = Path(os.path.realpath(out))
-    old = real.parent / f".{real.name}.{os.getpid()}.old"
-    real.rename(old)
-    try:
+def _move_into_place(aside: Path, real: Path) -> None:
+    if not real.exists():
         aside.rename(real)
-    except OSError:
-        old.rename(real)
+        return
+    old = real.parent / f".{real.name}.{os.getpid()}.old"
+    try:
+        real.rename(old)
+        aside.rename(real)
+    except BaseException:  # Ctrl-C too
+        if not real.exists():
+            old.rename(real)
         raise
     shutil.rmtree(old, ignore_errors=True)
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
-    """A bundle's plan, its files checked for presence and size.
+    """A bundle's plan, with all that the command line reads of it.
 
     Raises:
-        JitwebError: it is no bundle, of a newer format, or incomplete.
+        JitwebError: it is no bundle, or of another format, or damaged.
     """
     try:
         plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
-        _check_plan(plan)
+        is_ours = not isinstance(plan, dict) or plan.get("format", FORMAT) == FORMAT
+        if is_ours:
+            _check_plan(plan)
     except FileNotFoundError:
         raise JitwebError(f"{folder} is no bundle: it has no {PLAN}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise JitwebError(f"{folder / PLAN} can't be read: {error}") from None
-    if plan["format"] != FORMAT:
+    if not is_ours:
         raise JitwebError(f"{folder} is of another format than this jitweb's; tune the model again")
     return plan  # type: ignore[no-any-return]
 
@@ -326,11 +331,13 @@ def _check_plan(plan: Any) -> None:
         if not isinstance(plan.get(name), kind):
             raise ValueError(f"its {name} is missing or of another type")
     for tensor in (*plan["inputs"], *plan["outputs"]):
-        if not isinstance(tensor, dict) or not {"name", "dtype", "stored", "shape"} <= set(tensor):
-            raise ValueError("an input or output is no tensor")
+        Tensor.from_json(tensor)
     for name, facts in plan["files"].items():
         if "/" in name or "\\" in name or not isinstance(facts, dict) or "sha256" not in facts:
             raise ValueError(f"{name!r} is no file of a bundle")
+    for task in plan["tasks"].values():
+        if not isinstance(task, dict) or not {"kind", "name", "flops", "sites"} <= set(task):
+            raise ValueError("a task is none")
     if not plan["targets"]:
         raise ValueError("it has no target")
 

@@ -6,8 +6,8 @@ Everything heavy is imported where it is used: `--help` and `records` are to ans
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from jitweb.errors import JitwebError
 
 if TYPE_CHECKING:
     from harness.devices.base import Device
+    from jitweb.records import Record
     from jitweb.tune import Progress
     from jitweb.workflow import Report
 
@@ -25,6 +26,7 @@ TARGET_NAMES = ("wasm", "webgpu")
 DEVICES = ("auto", "node", "browser", "wgpu", "none")
 # The device that tunes a target where none is named.
 USUAL_DEVICE = {"wasm": "node", "webgpu": "browser"}
+USUAL_BUDGET_S = 30.0
 FAILED_CHECK = 1
 TOLERANCE = 1e-4
 
@@ -94,7 +96,11 @@ def cli() -> None:
     help="Where to measure; with an address such as http://127.0.0.1:8100, in whichever browser "
     "opens the page that is served there.",
 )
-@click.option("--budget", type=Duration(), default=30.0, help="How long to tune. [30s]")
+@click.option(
+    "--budget",
+    type=Duration(),
+    help="How long to tune; where that is longer than before, the search goes on. [30s]",
+)
 @click.option("--retune", is_flag=True, help="Measure again what the records know.")
 @records_option
 @click.option("-o", "--out", type=Place(path_type=Path), default=Path("out"), show_default=True)
@@ -104,7 +110,7 @@ def tune(
     targets: tuple[str, ...],
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
     device: str,
-    budget: float,
+    budget: float | None,
     retune: bool,
     records_path: Path | None,
     out: Path,
@@ -118,12 +124,20 @@ def tune(
     from jitweb.workflow import Options, tune_model
     from jitweb.wrong import keep_wrong
 
-    options = Options(model, out, tuple(dict.fromkeys(targets)), dict(shapes), budget, retune)
-    with Records(records_path or default_path()) as records, _devices(device) as device_for:
+    options = Options(
+        model,
+        out,
+        tuple(dict.fromkeys(targets)),
+        dict(shapes),
+        USUAL_BUDGET_S if budget is None else budget,
+        retune=retune,
+        goes_on=budget is not None,
+    )
+    with Records(records_path or default_path()) as records, _devices(targets, device) as devices:
         with _progress() as show:
             report = tune_model(
                 options,
-                device_for,
+                devices.__getitem__,
                 records,
                 on_import=lambda imported: click.echo(
                     f"{imported.plan.model}: {len(imported.plan.calls)} calls of "
@@ -143,35 +157,37 @@ def tune(
     _tell(report)
 
 
+def _device_of(target: str, wanted: str) -> str:
+    """The device that measures a target.
+
+    Raises:
+        JitwebError: it can't run the target.
+    """
+    kind = USUAL_DEVICE[target] if wanted == "auto" else wanted
+    if target == "webgpu" and kind == "node":
+        raise JitwebError("Node has no WebGPU; use --device browser, wgpu or none")
+    if target == "wasm" and kind == "wgpu":
+        raise JitwebError("wgpu runs no WebAssembly; use --device node, browser or none")
+    return kind
+
+
 @contextmanager
-def _devices(wanted: str) -> Iterator[Any]:
-    """A function from a target's name to the device that measures it."""
+def _devices(targets: Sequence[str], wanted: str) -> Iterator[dict[str, Device | None]]:
+    """The device that measures each of the targets, None where nothing is measured."""
     from jitweb.devices import open_device
 
-    opened: dict[str, Device] = {}
-
-    def open_as(kind: str) -> Device:
-        opened[kind] = open_device(kind, lambda line: click.echo(line, err=True))
-        return opened[kind]
-
-    def device_for(target: str) -> Device | None:
-        kind = USUAL_DEVICE[target] if wanted == "auto" else wanted
-        if kind == "none":
-            return None
-        if target == "webgpu" and kind == "node":
-            raise JitwebError("Node has no WebGPU; use --device browser, wgpu or none")
-        if target == "wasm" and kind == "wgpu":
-            raise JitwebError("wgpu runs no WebAssembly; use --device node, browser or none")
-        return opened[kind] if kind in opened else open_as(kind)
-
-    try:
-        if "://" in wanted:  # somebody opens the page in his own time, not in the budget's
-            found = open_as(wanted).fingerprint()
-            click.echo(f"measuring in {found['browser']} on {found['system']}", err=True)
-        yield device_for
-    finally:
-        for device in opened.values():
-            device.close()
+    kinds = {target: _device_of(target, wanted) for target in targets}
+    with ExitStack() as closing:
+        opened: dict[str, Device | None] = {"none": None}
+        for kind in kinds.values():
+            if kind not in opened:
+                device = open_device(kind, lambda line: click.echo(line, err=True))
+                closing.callback(device.close)
+                opened[kind] = device
+                if "://" in kind:  # somebody opens the page in his own time, not in the budget's
+                    found = device.fingerprint()
+                    click.echo(f"measuring in {found['browser']} on {found['system']}", err=True)
+        yield {target: opened[kind] for target, kind in kinds.items()}
 
 
 @contextmanager
@@ -306,6 +322,7 @@ def verify(folder: Path, target: str | None, json_output: bool) -> None:
 def run_bundle(folder: Path, inputs: Path, output: Path, target: str | None, threads: int) -> None:
     """Run a bundle on inputs from an .npz file, one array for each input."""
     import io
+    from zipfile import BadZipFile
 
     import numpy as np
 
@@ -315,7 +332,8 @@ def run_bundle(folder: Path, inputs: Path, output: Path, target: str | None, thr
     try:
         with np.load(inputs, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, AttributeError) as error:
+    # NumPy says by each of these that it is another kind of file, or a damaged one.
+    except (OSError, ValueError, TypeError, AttributeError, EOFError, BadZipFile) as error:
         raise JitwebError(
             f"{inputs} can't be read as .npz ({error}); write it with numpy.savez"
         ) from None
@@ -353,10 +371,8 @@ def bench(
     click.echo(f"latency       {latency['min']:.2f} ms (median {latency['median']:.2f})")
     click.echo(f"first result  {told['first_result_ms']:.0f} ms")
     for row in told["kernels"][:20]:
-        click.echo(
-            f"  {row['ms']:9.3f} ms {row['share']:4.0%}  {row['sites']:3}x {row['kind']:15} "
-            f"{row['name'][:50]}"
-        )
+        taken = " " * 17 if row["share"] is None else f"{row['ms']:9.3f} ms {row['share']:4.0%}"
+        click.echo(f"  {taken}  {row['sites']:3}x {row['kind']:15} {row['name'][:50]}")
 
 
 def _device_text(device: Any) -> str:
@@ -381,6 +397,16 @@ def records() -> None:
     """What was measured: list it, or move it between machines."""
 
 
+def _kept(path: Path) -> list[Record]:
+    """All records of a file; none where there is no file, and none is made."""
+    from jitweb.records import Records
+
+    if not path.exists():
+        return []
+    with Records(path) as database:
+        return database.all()
+
+
 @records.command("ls")
 @records_option
 @as_json
@@ -388,10 +414,9 @@ def list_records(records_path: Path | None, json_output: bool) -> None:
     """List the records."""
     from dataclasses import asdict
 
-    from jitweb.records import Records, default_path
+    from jitweb.records import default_path
 
-    with Records(records_path or default_path()) as database:
-        found = database.all()
+    found = _kept(records_path or default_path())
     if json_output:
         print_json([asdict(record) for record in found])
         return
@@ -407,10 +432,9 @@ def list_records(records_path: Path | None, json_output: bool) -> None:
 @records_option
 def export_records(output: Path, records_path: Path | None) -> None:
     """Write all records to a file, a line of JSON each."""
-    from jitweb.records import Records, default_path, to_lines
+    from jitweb.records import default_path, to_lines
 
-    with Records(records_path or default_path()) as database:
-        lines = list(to_lines(database.all()))
+    lines = list(to_lines(_kept(records_path or default_path())))
     try:
         write_whole(output, "".join(f"{line}\n" for line in lines).encode())
     except OSError as error:

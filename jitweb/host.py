@@ -1,6 +1,8 @@
-"""A bundle at work for the command line: its own runtime, in Node or in a browser.
+"""A bundle at work for the command line: by the runtime, in Node or in a browser.
 
-WebAssembly runs in Node, WebGPU in a headless browser; both are fed and measured from here.
+WebAssembly runs in Node, WebGPU in a headless browser; both are fed and measured from here. The
+runtime is our own and not the bundle's, which may come from anybody: no code of it runs outside of
+WebAssembly and WGSL.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ RUN_SECONDS = 120.0
 
 
 class BundleHost(Closing):
-    """A bundle loaded by its own runtime, in a program that answers requests."""
+    """A bundle loaded by the runtime, in a program that answers requests."""
 
     def __init__(self, program: Asked, request: Mapping[str, Any]) -> None:
         """Load it; `request` says what and how.
@@ -119,7 +121,7 @@ def open_host(
     channel = Path(harness.devices.__file__).resolve().with_name("channel.mjs").as_uri()
     return BundleHost(
         Program([find_node(), str(WEB / "host_node.mjs"), channel]),
-        request | {"runtime": (place / "runtime.mjs").as_uri(), "url": f"{place.as_uri()}/"},
+        request | {"url": f"{place.as_uri()}/"},
     )
 
 

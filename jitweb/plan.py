@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,24 @@ class Tensor:
     stored: str
     shape: tuple[int, ...]
     slot: int
+
+    @classmethod
+    def from_json(cls, entry: Any) -> Self:
+        """A tensor as plan.json holds it.
+
+        Raises:
+            ValueError: it is none.
+        """
+        shape = entry.get("shape") if isinstance(entry, dict) else None
+        if (
+            not isinstance(shape, list)
+            or not all(type(extent) is int and extent >= 0 for extent in shape)
+            or not all(isinstance(entry.get(name), str) for name in ("name", "dtype", "stored"))
+            or type(entry.get("slot")) is not int
+        ):
+            raise ValueError("an input or output is no tensor")
+        texts = (entry["name"], entry["dtype"], entry["stored"])
+        return cls(*texts, tuple(shape), entry["slot"])
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 A record holds for one task, target, device fingerprint and version of the compiler. Beside them
 stands how long the longest search for a task was: tuning the same model again on the same device
-measures nothing, unless it may take longer than that, and then only what was not measured yet.
+measures nothing, unless it is given longer than that, and then only what was not measured yet.
 """
 
 from __future__ import annotations

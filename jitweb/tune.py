@@ -40,6 +40,7 @@ DISAPPOINTMENT = 0.6  # how much less an attempt is worth after one that brought
 NEGLIGIBLE = 0.001  # of the model's latency: an attempt that promises less is not made
 SPEED_SECONDS = 0.1
 CACHED = 4 << 20  # bytes
+LONGER = 1.1  # shares of equal budgets differ a little
 TOLERANCE = 1e-4  # of the output's scale
 
 
@@ -116,7 +117,8 @@ OnWrong = Callable[[TaskInput, Candidate, str], None]
 class Tuner:
     """One run of the tuner. `device` None picks by the space's static order alone.
 
-    With `remeasure` records are written and not read.
+    With `remeasure` records are written and not read; with `goes_on` a search that was shorter than
+    this one's budget goes on where it stopped.
     """
 
     def __init__(
@@ -127,11 +129,12 @@ class Tuner:
         *,
         budget_s: float | None = None,
         remeasure: bool = False,
+        goes_on: bool = False,
         on_progress: OnProgress = lambda progress: None,
         on_wrong: OnWrong = lambda task, candidate, message: None,
     ) -> None:
         self.target, self.device, self.records = target, device, records
-        self.remeasure = remeasure
+        self.remeasure, self.goes_on = remeasure, goes_on
         self.budget_s, self.on_progress, self.on_wrong = budget_s, on_progress, on_wrong
         self.started = time.monotonic()
         self.measured = 0
@@ -228,8 +231,9 @@ class Tuner:
             state.best = fastest
             state.time = Timing((record.min_ms, record.median_ms, record.median_ms))
             state.from_records = True
-        searched = self.records.searched(*where)
-        if state.time is not None and (searched is None or searched >= self._seconds):
+        searched = self.records.searched(*where) or math.inf
+        goes_on = self.goes_on and searched * LONGER < self._seconds
+        if state.time is not None and not goes_on:
             state.tried = len(candidates)
         else:
             state.candidates = tried + [each for each in candidates if each.text not in known]

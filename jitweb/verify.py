@@ -12,7 +12,7 @@ import numpy as np
 from jitweb.bundle import CHECK, changed_files, read_plan
 from jitweb.compare import errors
 from jitweb.errors import JitwebError
-from jitweb.host import open_host
+from jitweb.host import WEB, open_host
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Verification:
     changed: tuple[str, ...]
     agreements: tuple[Agreement, ...]
     source: str
+    has_other_runtime: bool = False
 
     @property
     def is_right(self) -> bool:
@@ -45,6 +46,7 @@ class Verification:
         return {
             "ok": self.is_right,
             "changed_files": list(self.changed),
+            "other_runtime": self.has_other_runtime,
             "reference": self.source,
             "outputs": [
                 {
@@ -59,6 +61,8 @@ class Verification:
         }
 
     def lines(self) -> Iterator[str]:
+        if self.has_other_runtime:
+            yield "note     runtime.mjs is not the one of this jitweb, which was used in its place"
         for name in self.changed:
             yield f"changed  {name} is not as it was written"
         for each in self.agreements:
@@ -98,7 +102,9 @@ def verify_bundle(folder: Path, target: str | None, tolerance: float) -> Verific
             raise JitwebError(
                 f"{folder / CHECK} is not that of this model ({error}); tune the model again"
             ) from None
-    return Verification(changed, tuple(agreements), source)
+    shipped = (folder / "runtime.mjs").read_bytes()
+    is_other = shipped != (WEB / "runtime.mjs").read_bytes()
+    return Verification(changed, tuple(agreements), source, is_other)
 
 
 def _kept(folder: Path) -> tuple[Mapping[str, np.ndarray], str]:

@@ -31,7 +31,7 @@ FINISH_SHARE, MOST_FINISH_S = 0.1, 5.0
 
 @dataclass(frozen=True)
 class Options:
-    """What `jitweb tune` was asked for."""
+    """What `jitweb tune` was asked for; `goes_on` as the Tuner takes it."""
 
     model: Path
     out: Path
@@ -39,6 +39,7 @@ class Options:
     shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
     budget_s: float | None = 30.0
     retune: bool = False
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,10 @@ def tune_model(
     Raises:
         JitwebError, DeviceError: what the user can mend.
     """
+    try:
+        bundle.settle(options.out)
+    except OSError as error:
+        raise JitwebError(f"{options.out} can't be written: {error.strerror}") from None
     bundle.refuse_foreign(options.out)
     started = time.monotonic()
     model = import_model(options.model, options.shapes)
@@ -153,6 +158,7 @@ def tune_model(
             device,
             records,
             remeasure=options.retune,
+            goes_on=options.goes_on,
             budget_s=_share(options, number, time.monotonic() - imported),
             on_progress=lambda progress, name=name: on_progress(name, progress),  # type: ignore[misc]
             on_wrong=on_wrong,

@@ -1,4 +1,4 @@
-// Runs a bundle for the command line: loads its own runtime, feeds it arrays, measures it.
+// Runs a bundle for the command line: loads it by the runtime beside, feeds it arrays, measures it.
 //
 // `Host` takes requests and gives answers, wherever it runs; host_node.mjs and host_browser.mjs carry
 // them from and to Python.
@@ -23,9 +23,9 @@ export class Host {
     }
   }
 
-  async #load({ runtime, url, target, threads }) {
+  async #load({ url, target, threads }) {
     const started = performance.now();
-    const { load } = await import(runtime);
+    const { load } = await import("./runtime.mjs");
     this.#model = await load(url, { target: target ?? undefined, threads });
     const { inputs, outputs, device, timings, notes } = this.#model;
     return {

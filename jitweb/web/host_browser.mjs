@@ -6,8 +6,5 @@ const host = new Host();
 const bundle = new URL("../bundle/", import.meta.url).href;
 
 export function handle(request, arrays) {
-  if (request.do === "load") {
-    request = { ...request, url: bundle, runtime: `${bundle}runtime.mjs` };
-  }
-  return host.handle(request, arrays);
+  return host.handle(request.do === "load" ? { ...request, url: bundle } : request, arrays);
 }

@@ -218,13 +218,18 @@ def test_a_bundle_takes_the_place_of_an_older_one_whole(
         "[]",
         "{",
         '{"format": 1, "files": {}}',
-        '{"format": 99}',
         "\x00\xff",
     ],
 )
 def test_a_plan_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "plan.json").write_text(content, encoding="latin-1")
     with pytest.raises(JitwebError, match=r"plan\.json can't be read"):
+        read_plan(tmp_path)
+
+
+def test_a_bundle_of_another_format_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text('{"format": 99}')
+    with pytest.raises(JitwebError, match="of another format than this jitweb's"):
         read_plan(tmp_path)
 
 
@@ -266,5 +271,28 @@ def test_what_a_killed_run_left_is_removed_by_the_next(
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     (tmp_path / f".out.{process.pid}").mkdir()
+    (tmp_path / f".out.{process.pid}.old").mkdir()
     tune_model(Options(small_models["bert"], tmp_path / "out"), lambda name: None, None)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_bundle_that_a_killed_run_had_moved_away_comes_back(bundle: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    shutil.copytree(bundle, tmp_path / f".[out].{process.pid}.old")
+    (tmp_path / "missing.onnx").touch()
+    with pytest.raises(JitwebError):
+        tune_model(Options(tmp_path / "missing.onnx", tmp_path / "[out]"), lambda name: None, None)
+    assert read_plan(tmp_path / "[out]")["model"] == "bert"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["[out]", "missing.onnx"]
+
+
+def test_a_link_to_a_bundle_stays_one(small_models: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").symlink_to("elsewhere/real")
+    (tmp_path / "elsewhere" / "real").mkdir()
+    for _ in range(2):
+        tune_model(Options(small_models["bert"], tmp_path / "out"), lambda name: None, None)
+    assert (tmp_path / "out").is_symlink()
+    assert read_plan(tmp_path / "elsewhere" / "real")["model"] == "bert"
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["real"]

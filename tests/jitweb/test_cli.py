@@ -130,6 +130,11 @@ def test_an_interrupted_tune_keeps_what_it_has(
         (["verify", "{tmp}"], "is no bundle"),
         (["verify", "{bundle}", "--target", "metal"], "metal"),
         (["run", "{bundle}", "--input", "{garbage}", "-o", "y.npz"], "can't be read as .npz"),
+        *(
+            (["run", "{bundle}", "--input", name, "-o", "y.npz"], "can't be read as .npz")
+            for name in ("{tmp}/array.npy", "{tmp}/empty.npz", "{tmp}/cut.npz", "{tmp}")
+        ),
+        (["tune", "{bert}", "--target", "wasm,webgpu", "--device", "node"], "Node has no WebGPU"),
         (["bench", "/nowhere"], "is no bundle"),
         (["serve", "/nowhere"], "is no bundle"),
         (["records", "import", "{garbage}"], "line 1 is no record"),
@@ -147,6 +152,10 @@ def test_wrong_use_is_one_line_and_status_two(
     garbage.write_text("this is no model\n")
     content = small_models["bert"].read_bytes()
     cut.write_bytes(content[: len(content) // 2])
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    np.savez(tmp_path / "cut.npz", x=np.zeros(300))
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "cut.npz").read_bytes()[:300])
+    (tmp_path / "empty.npz").touch()
     places = {
         "tmp": tmp_path, "garbage": garbage, "cut": cut, "bert": small_models["bert"],
         "bundle": bundle,

@@ -157,12 +157,13 @@ def test_a_longer_search_goes_on_where_a_shorter_one_stopped(
         first = Tuner(Few(2), node, records, budget_s=60).run([kernel])
         assert first.measured == 2 and first.is_complete
         # It ended by itself, so that no budget makes another search worthwhile.
-        assert Tuner(WasmTarget(), node, records).run([kernel]).measured == 0
+        assert Tuner(WasmTarget(), node, records, goes_on=True).run([kernel]).measured == 0
 
         where = ("wasm", Tuner(Few(1), node, None)._device_key, f"tvm {tvm.__version__}")
         records._database.execute("update searches set seconds = 1")
-        assert Tuner(Few(4), node, records, budget_s=1).run([kernel]).measured == 0
-        longer = Tuner(Few(4), node, records, budget_s=60).run([kernel])
+        assert Tuner(Few(4), node, records, budget_s=1, goes_on=True).run([kernel]).measured == 0
+        assert Tuner(Few(4), node, records, budget_s=60).run([kernel]).measured == 0
+        longer = Tuner(Few(4), node, records, budget_s=60, goes_on=True).run([kernel])
         assert 0 < longer.measured <= 2
         assert {record.candidate for record in records.of_task(kernel.key, *where)} <= {
             candidate.text for candidate in longer.states[kernel.key].candidates
