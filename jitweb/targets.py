@@ -10,7 +10,6 @@ import numpy as np
 
 from harness.devices.base import Launch
 from harness.targets import wasm, webgpu
-from harness.wasm.linker import link
 from jitweb.space.candidate import Candidate, Kernel
 from jitweb.space.microbenchmark import Probe, gpu_probes, wasm_probes
 from jitweb.space.wasm import wasm_candidates
@@ -68,8 +67,8 @@ class WasmTarget:
     def build(self, kernel: Kernel) -> Built:
         lowered, rows = wasm.lower(kernel.function)
         options = wasm.WasmOptions(opt_level=kernel.opt_level)
-        module = link([wasm.build_object({ENTRY: lowered}, options)])
-        return Built(kernel, module.content, ENTRY, (0, rows), lowered)
+        module = wasm.link_alone(wasm.build_object({ENTRY: lowered}, options))
+        return Built(kernel, module, ENTRY, (0, rows), lowered)
 
 
 class WebgpuTarget:

@@ -11,11 +11,10 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
 
 from harness.devices.base import DeviceError
 from harness.devices.channel import ProgramEnded
@@ -121,9 +120,24 @@ def open_page(
         from harness.devices.page import Page
     except ImportError:
         raise DeviceError("the package websockets is missing: pip install websockets") from None
-    software = adapter == "software" or not may_have_gpu()
     path = browser or find_browser()
+    software = adapter == "software" or not has_working_gpu(path)
     return Page(lambda profile: browser_command(path, profile, software=software), module, folders)
+
+
+@cache
+def has_working_gpu(browser: str) -> bool:
+    """Whether a browser finds a GPU that answers; it is asked once in a process."""
+    if not may_have_gpu():
+        return False
+    from harness.devices.page import Page
+
+    with Page(lambda profile: browser_command(browser, profile, software=False), MODULE) as page:
+        try:
+            answer, _ = page.ask({"do": "identify"}, (), ADAPTER_SECONDS)
+        except ProgramEnded:
+            return False
+        return answer.get("adapter") is not None
 
 
 def fingerprint_of(found: Mapping[str, Any], system: str, processor: str) -> dict[str, str]:
@@ -150,32 +164,7 @@ class BrowserDevice(RemoteDevice):
     kind = "browser"
 
     def __init__(self, adapter: Adapter = "auto", browser: str | None = None) -> None:
-        self._browser = browser
-        self._is_settled = adapter == "software" or not may_have_gpu()
         super().__init__(open_page(MODULE, adapter=adapter, browser=browser))
 
     def fingerprint(self) -> dict[str, str]:
         return fingerprint_of(self._identify(), platform.system(), processor_name())
-
-    def _ask(
-        self,
-        request: dict[str, Any],
-        arrays: Sequence[np.ndarray],
-        timeout_s: float,
-        failure: type[Exception],
-    ) -> tuple[dict[str, Any], list[bytes]]:
-        if not self._is_settled:
-            self._settle_adapter()
-        return super()._ask(request, arrays, timeout_s, failure)
-
-    def _settle_adapter(self) -> None:
-        """Go over to the software adapter if the browser finds no GPU, or none that works."""
-        try:
-            answer, _ = self._program.ask({"do": "identify"}, (), ADAPTER_SECONDS)
-            works = answer.get("adapter") is not None
-        except ProgramEnded:
-            works = False
-        if not works:
-            self._program.close()
-            self._program = open_page(MODULE, adapter="software", browser=self._browser)
-        self._is_settled = True

@@ -6,52 +6,28 @@ import { WasmLauncher } from "./wasm_launcher.mjs";
 const gpu = new GpuLauncher();
 const wasm = new WasmLauncher();
 
-const loaded = new Map(); // by handle, which launcher has it, and its handle there
+const launcherOf = (handle) => (wasm.has(handle) ? wasm : gpu);
 
 async function load({ handle, shaders }, [bytes]) {
-  if (shaders) {
-    await gpu.load(handle, shaders);
-    loaded.set(handle, { launcher: gpu, own: handle });
-    return;
-  }
-  try {
-    loaded.set(handle, { launcher: wasm, own: wasm.load(bytes) });
-  } catch (error) {
-    throw Object.assign(error, { kind: "refused" });
-  }
-}
-
-function find(handle) {
-  const found = loaded.get(handle);
-  if (!found) throw Object.assign(new Error(`there is no code ${handle}`), { kind: "unknown" });
-  return found;
-}
-
-function release({ handle }) {
-  const { launcher, own } = find(handle);
-  launcher.release(own);
-  loaded.delete(handle);
+  await (shaders ? gpu.load(handle, shaders) : wasm.load(handle, bytes));
 }
 
 async function run({ launch }, arrays) {
-  const { launcher, own } = find(launch.handle);
-  return [{}, await launcher.run({ ...launch, handle: own }, arrays)];
+  return [{}, await launcherOf(launch.handle).run(launch, arrays)];
 }
 
 async function time({ launches, seconds }, arrays) {
-  const found = launches.map(({ handle }) => find(handle));
-  const { launcher } = found[0];
-  if (found.some((each) => each.launcher !== launcher)) {
+  const launcher = launcherOf(launches[0].handle);
+  if (launches.some(({ handle }) => launcherOf(handle) !== launcher)) {
     throw new Error("WebAssembly and WebGPU can't be timed against each other");
   }
-  const own = launches.map((launch, i) => ({ ...launch, handle: found[i].own }));
-  return [{ samples: await launcher.time(own, arrays, seconds * 1000) }];
+  return [{ samples: await launcher.time(launches, arrays, seconds * 1000) }];
 }
 
 const actions = {
   identify: async () => [{ ...browser(), ...(await gpu.identify()) }],
   load: async (request, arrays) => (await load(request, arrays), [{}]),
-  release: (request) => (release(request), [{}]),
+  release: ({ handle }) => [{ released: launcherOf(handle).release(handle) }],
   run,
   time,
 };

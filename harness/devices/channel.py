@@ -45,8 +45,10 @@ class Program(Closing):
         process = self._started()
         contiguous = [np.ascontiguousarray(array) for array in arrays]
         try:
-            _send(process, request | {"sizes": [array.nbytes for array in contiguous]}, contiguous)
-            return _receive(process, time.monotonic() + timeout_s)
+            deadline = time.monotonic() + timeout_s
+            sizes = [array.nbytes for array in contiguous]
+            _send(process, request | {"sizes": sizes}, contiguous, deadline)
+            return _receive(process, deadline)
         except TimeoutError:
             self.close()
             raise ProgramEnded(f"it was not done after {timeout_s:g} s") from None
@@ -56,6 +58,10 @@ class Program(Closing):
         except BaseException:  # a message cut short would be taken for the beginning of the next
             self.close()
             raise
+
+    def restart(self) -> None:
+        """End the program; the next request starts another."""
+        self.close()
 
     def close(self) -> None:
         process, self._process = self._process, None
@@ -71,15 +77,20 @@ class Program(Closing):
                     pass
 
     def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is not None:
+            self.close()  # it ended while it had nothing to do
         if self._process is None:
             self._process = subprocess.Popen(
                 self._command,
+                bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for us alone: we end it
                 preexec_fn=_as_its_own,
             )
+            assert self._process.stdin is not None
+            os.set_blocking(self._process.stdin.fileno(), False)
             self.starts += 1
         return self._process
 
@@ -89,31 +100,39 @@ PR_SET_PDEATHSIG = 1
 _prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
 
-def without_our_limits() -> None:
-    """Runs in a program's process before the program itself: lift the limit to the address space.
+def _as_its_own() -> None:
+    """Runs in the program's process before the program itself.
 
-    A worker of the fuzzer has one, and V8 reserves many times what it uses.
+    However the thread that starts it ends, a program that hangs must not outlive it. And a worker
+    of the fuzzer has a limit to its address space, of which V8 reserves many times what it uses.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
-
-
-def _as_its_own() -> None:
-    """The same; and however we end, a program that hangs must not outlive us."""
-    without_our_limits()
     if _prctl is not None:
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _send(
-    process: subprocess.Popen[bytes], message: dict[str, Any], arrays: Sequence[np.ndarray]
+    process: subprocess.Popen[bytes],
+    message: dict[str, Any],
+    arrays: Sequence[np.ndarray],
+    deadline: float,
 ) -> None:
-    assert process.stdin is not None
     text = json.dumps(message).encode()
-    process.stdin.write(len(text).to_bytes(4, "little") + text)
+    _write(process, memoryview(len(text).to_bytes(4, "little") + text), deadline)
     for array in arrays:
-        process.stdin.write(array.data.cast("B") if array.size else b"")
-    process.stdin.flush()
+        if array.size:
+            _write(process, array.data.cast("B"), deadline)
+
+
+def _write(process: subprocess.Popen[bytes], content: memoryview, deadline: float) -> None:
+    assert process.stdin is not None
+    while len(content):
+        left = max(0.0, deadline - time.monotonic())
+        _, ready, _ = select.select([], [process.stdin], [], left)
+        if not ready:
+            raise TimeoutError
+        content = content[os.write(process.stdin.fileno(), content[: 1 << 20]) :]
 
 
 def _receive(

@@ -140,7 +140,7 @@ export class GpuLauncher {
         compute: { module, entryPoint: shader.entry },
       })
       .catch((error) => {
-        throw failure("refused", error.message);
+        throw failure(error.reason === "internal" ? "failed" : "refused", error.message);
       });
     const invalid = await device.popErrorScope();
     const pipeline = await made;
@@ -155,6 +155,7 @@ export class GpuLauncher {
   // Buffers with the arrays in them, and the dispatches on them.
   #place(device, launch, arrays) {
     const kernel = this.#kernels.get(launch.handle);
+    if (!kernel) throw failure("unknown", `there is no code ${launch.handle}`);
     const buffers = arrays.map((array) => this.#filled(device, array, GPUBufferUsage.STORAGE));
     const made = [...buffers];
     const dispatches = kernel.map((shader) => {
@@ -260,10 +261,10 @@ async function warmUp(clock, each, deadline) {
   let calm = 0;
   while (calm < 3 && performance.now() < deadline) {
     const took = await clock.sample(each);
-    const wanted = Math.ceil(SAMPLE_MS / Math.max(took, 1e-4));
-    each.repeats = Math.min(MOST_REPEATS, Math.max(1, wanted));
     calm = took < each.best * (1 - STEADY) ? 0 : calm + 1;
-    each.best = Math.min(each.best, took);
+    each.best = Math.min(each.best, took); // of a machine that was busy a longer one says nothing
+    const wanted = Math.ceil(SAMPLE_MS / Math.max(each.best, 1e-4));
+    each.repeats = Math.min(MOST_REPEATS, Math.max(1, wanted));
   }
 }
 

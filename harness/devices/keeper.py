@@ -7,6 +7,7 @@ it and FOLDER, its profile, is removed. page.py starts it.
 from __future__ import annotations
 
 import os
+import resource
 import select
 import shutil
 import signal
@@ -18,6 +19,9 @@ LOOK_SECONDS = 1.0
 
 def main(folder: str, command: list[str]) -> int:
     parent = os.getppid()
+    # A worker of the fuzzer has a limit, and browsers reserve many times what they use.
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
     browser = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         while browser.poll() is None and os.getppid() == parent:

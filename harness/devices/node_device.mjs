@@ -8,7 +8,11 @@ const launcher = new WasmLauncher();
 
 const actions = {
   identify: () => [{ node: process.version, v8: process.versions.v8, arch: process.arch }],
-  load: ({ arrays }) => [{ handle: launcher.load(arrays[0]) }],
+  load: ({ handle, shaders, arrays }) => {
+    if (shaders) throw Object.assign(new Error("Node has no WebGPU"), { kind: "refused" });
+    launcher.load(handle, arrays[0]);
+    return [{}];
+  },
   release: ({ handle }) => [{ released: launcher.release(handle) }],
   run: ({ launch, arrays }) => [{}, launcher.run(launch, arrays)],
   time: ({ launches, seconds, arrays }) => [
@@ -21,7 +25,6 @@ for (;;) {
   try {
     channel.send(...actions[request.do](request));
   } catch (error) {
-    const refused = error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError;
-    channel.send({ error: refused ? "refused" : "failed", message: `${error.name}: ${error.message}` });
+    channel.send({ error: error.kind ?? "failed", message: `${error.name}: ${error.message}` });
   }
 }

@@ -61,14 +61,19 @@ class OpenedPage(Closing):
         try:
             return exchange(connection, request, arrays, timeout_s)
         except TimeoutError:
-            self._give_up()
+            self.restart()
             raise ProgramEnded(f"it was not done after {timeout_s:g} s") from None
         except (ConnectionClosed, OSError):
             self._connection = None
             raise ProgramEnded("the page was closed or loaded again while it ran") from None
         except BaseException:  # an answer that comes late would be taken for that of the next
-            self._give_up()
+            self.restart()
             raise
+
+    def restart(self) -> None:
+        """Give up the page's worker: it starts another when it reads another number."""
+        self._connection = None
+        self._server.state["worker"] += 1
 
     def close(self) -> None:
         self._connection = None
@@ -88,11 +93,6 @@ class OpenedPage(Closing):
             )
         self._patience = AGAIN_SECONDS
         return self._connection
-
-    def _give_up(self) -> None:
-        """The page starts another worker when it reads another number."""
-        self._connection = None
-        self._server.state["worker"] += 1
 
 
 class OpenedBrowser(RemoteDevice):
@@ -118,11 +118,6 @@ class OpenedBrowser(RemoteDevice):
     def fingerprint(self) -> dict[str, str]:
         found = self._identify()
         return fingerprint_of(found, str(found["system"]), f"{found['cores']} cores")
-
-    def close(self) -> None:
-        """Stop serving: unlike a program, the page can't be started again from here."""
-        self._loaded.clear()
-        self._page.close()
 
 
 def split_address(address: str) -> tuple[str, int]:

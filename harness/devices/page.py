@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection
 
 from harness.devices.base import Closing, DeviceError
-from harness.devices.channel import ProgramEnded, without_our_limits
+from harness.devices.channel import ProgramEnded
 from harness.devices.page_server import HERE, PageServer
 
 KEEPER = HERE / "keeper.py"
@@ -69,6 +69,10 @@ class Page(Closing):
             self.close()
             raise
 
+    def restart(self) -> None:
+        """End the browser; the next request starts another."""
+        self.close()
+
     def close(self) -> None:
         browser, self._browser = self._browser, None
         if browser is not None:
@@ -95,27 +99,32 @@ class _Browser:
         self._server = PageServer(folders)
         self._messages: IO[bytes] = tempfile.TemporaryFile()
         self._profile = Path(tempfile.mkdtemp(prefix="jitweb-browser-"))
-        address = f"{self._server.address}devices/page.html?module=../{module}"
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", str(KEEPER), str(self._profile)]
-            + [*command(self._profile), address],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=self._messages,
-            start_new_session=True,  # Ctrl-C is for us alone: we end it
-            preexec_fn=without_our_limits,
-        )
+        self._process: subprocess.Popen[bytes] | None = None
         try:
-            self.connection = self._wait()
+            address = f"{self._server.address}devices/page.html?module=../{module}"
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", str(KEEPER), str(self._profile)]
+                + [*command(self._profile), address],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=self._messages,
+                start_new_session=True,  # Ctrl-C is for us alone: we end it
+            )
+            self.connection = self._wait(self._process)
         except BaseException:
             self.close()
             raise
 
     def is_alive(self) -> bool:
+        assert self._process is not None
         return self._process.poll() is None and self.connection.close_code is None
 
     def close(self) -> None:
         self._server.close()
+        self._messages.close()
+        if self._process is None:
+            self._profile.rmdir()
+            return
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
@@ -123,20 +132,19 @@ class _Browser:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._messages.close()
 
-    def _wait(self) -> ServerConnection:
+    def _wait(self, process: subprocess.Popen[bytes]) -> ServerConnection:
         waited = 0.0
         while waited < START_SECONDS:
             connection = self._server.connection(0.2)
             if connection is not None:
                 return connection
             waited += 0.2
-            if self._process.poll() is not None:
+            if process.poll() is not None:
                 break
         self._messages.seek(0)
         said = self._messages.read().decode(errors="replace").strip().splitlines() or ["nothing"]
-        how = "ended at once" if self._process.poll() is not None else "does not open its page"
+        how = "ended at once" if process.poll() is not None else "does not open its page"
         raise DeviceError(f"the browser {how}; its last words: {said[-1].strip()}")
 
 

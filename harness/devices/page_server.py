@@ -11,6 +11,7 @@ import json
 import mimetypes
 import queue
 import secrets
+import socket
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +32,14 @@ ISOLATION = {  # what shared memory and precise clocks need
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
 }
+KEEPALIVE = [  # seconds until an end that does not answer is given up
+    (getattr(socket, name), value)
+    for name, value in (
+        ("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3),
+        ("TCP_USER_TIMEOUT", 60_000),
+    )
+    if hasattr(socket, name)
+]  # fmt: skip
 TYPES = {".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm"}
 
 
@@ -87,6 +96,10 @@ class PageServer:
         self._server.shutdown()
 
     def _connect(self, connection: ServerConnection) -> None:
+        # A phone that falls asleep must not hold up whoever sends to it for good.
+        for option, seconds in KEEPALIVE:
+            connection.socket.setsockopt(socket.IPPROTO_TCP, option, seconds)
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._connected.put(connection)
         self._closing.wait()  # the connection lasts until this returns
 

@@ -1,7 +1,7 @@
-"""What the devices of this folder that speak WebGPU have in common: requests to another program.
+"""What the devices of this folder have in common: requests to another program.
 
-The program (a page in a browser, or a Python that has the package wgpu) may end at any time; what
-was loaded is loaded again when it is next used. browser.py and wgpu.py are the devices.
+The program (Node, a page in a browser, or a Python that has the package wgpu) may end at any time;
+what was loaded is loaded again when it is next used. The other modules here say which program.
 """
 
 from __future__ import annotations
@@ -15,21 +15,23 @@ import numpy as np
 from harness.devices.base import Closing, DeviceError, KernelFailed, KernelRefused, Launch, Timing
 from harness.devices.channel import ProgramEnded
 from harness.devices.shader import Shader
+from harness.wasm.linker import ARRAYS_START
 
 Code = bytes | Shader | tuple[Shader, ...]
 
 START_SECONDS = 60.0
 TIMING_PATIENCE = 20.0  # for each launch
 ATTEMPTS = 3
-DATA_START = 70_000  # above what a linked WebAssembly kernel may use for data and stack
 
 
 class Asked(Protocol):
-    """A program that answers requests: channel.Program, page.Page."""
+    """A program that answers requests: channel.Program, page.Page, opened.OpenedPage."""
 
     def ask(
         self, request: dict[str, Any], arrays: Sequence[np.ndarray], timeout_s: float
     ) -> tuple[dict[str, Any], list[bytes]]: ...
+
+    def restart(self) -> None: ...
 
     def close(self) -> None: ...
 
@@ -65,7 +67,10 @@ class RemoteDevice(Closing):
         self._codes.pop(handle, None)
         if handle in self._loaded:
             self._loaded.remove(handle)
-            self._ask({"do": "release", "handle": handle}, (), START_SECONDS, DeviceError)
+            try:
+                self._ask({"do": "release", "handle": handle}, (), START_SECONDS, DeviceError)
+            except (_Unknown, DeviceError):
+                pass  # it is gone with its program; whoever asks next learns of that
 
     def run(self, launch: Launch, timeout_s: float = 10.0) -> list[np.ndarray]:
         request = {"do": "run", "launch": _describe(launch)}
@@ -143,7 +148,8 @@ class RemoteDevice(Closing):
             case "unknown":
                 raise _Unknown
             case "lost":  # a new program is the surest way to a new GPU device
-                self.close()
+                self._loaded.clear()
+                self._program.restart()
         raise failure(message)
 
 
@@ -158,5 +164,5 @@ def _describe(launch: Launch) -> dict[str, Any]:
         "scalars": list(launch.scalars),
         "writes": list(launch.writes),
         "count": len(launch.arrays),
-        "base": DATA_START,
+        "base": ARRAYS_START,
     }

@@ -8,6 +8,7 @@ const PAGE = 65536;
 const ALIGNMENT = 64;
 const SAMPLE_MS = 0.5; // a shorter sample would show the clock's own steps
 const STEADY = 0.02; // warm once a round is no faster than this share
+const GROWTH = 8; // so many times more repeats at once, at most
 const GUARD = 64; // bytes around each array that a kernel must leave alone
 const CANARY = 0xa5;
 
@@ -32,15 +33,23 @@ class StrayWrite extends Error {
   name = "StrayWrite";
 }
 
+// An error whose kind remote.py knows: "refused" code, or an "unknown" handle.
+const as = (kind, error) => Object.assign(error, { kind });
+
 export class WasmLauncher {
   #modules = new Map();
-  #next = 1;
 
-  // Compile a module; throws WebAssembly.CompileError.
-  load(bytes) {
-    const module = new WebAssembly.Module(bytes);
-    this.#modules.set(this.#next, module);
-    return this.#next++;
+  // Compile a module for a handle.
+  load(handle, bytes) {
+    try {
+      this.#modules.set(handle, new WebAssembly.Module(bytes));
+    } catch (error) {
+      throw error instanceof WebAssembly.CompileError ? as("refused", error) : error;
+    }
+  }
+
+  has(handle) {
+    return this.#modules.has(handle);
   }
 
   release(handle) {
@@ -49,6 +58,8 @@ export class WasmLauncher {
 
   // An instance with the arrays in its memory.
   #place({ handle, entry, scalars, base }, arrays) {
+    const module = this.#modules.get(handle);
+    if (!module) throw as("unknown", new Error(`there is no code ${handle}`));
     const addresses = [];
     let end = roundUp(base, ALIGNMENT) + GUARD;
     for (const array of arrays) {
@@ -57,9 +68,7 @@ export class WasmLauncher {
     }
     const pages = Math.ceil(end / PAGE) + 1;
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-    const instance = new WebAssembly.Instance(this.#modules.get(handle), {
-      env: { ...C_MATHS, memory },
-    });
+    const instance = instantiate(module, memory);
     const bytes = new Uint8Array(memory.buffer);
     bytes.fill(CANARY, base, end);
     arrays.forEach((array, i) => bytes.set(array, addresses[i]));
@@ -95,8 +104,8 @@ export class WasmLauncher {
     });
     for (const each of placed) warmUp(each, start + budgetMs / 2);
     do {
-      for (const each of placed) each.samples.push(sample(each));
-    } while (performance.now() - start < budgetMs || placed[0].samples.length < 3);
+      for (const each of placed) measure(each);
+    } while (performance.now() - start < budgetMs || placed.some((each) => each.samples.length < 3));
     return placed.map((each) => each.samples);
   }
 }
@@ -111,18 +120,37 @@ function stray(at, i, free, next) {
   );
 }
 
+function instantiate(module, memory) {
+  try {
+    return new WebAssembly.Instance(module, { env: { ...C_MATHS, memory } });
+  } catch (error) {
+    throw error instanceof WebAssembly.LinkError ? as("refused", error) : error;
+  }
+}
+
 function sample({ call, repeats }) {
   const start = performance.now();
   for (let i = 0; i < repeats; i++) call();
   return (performance.now() - start) / repeats;
 }
 
+// One sample more. Clocks go by steps: what took no time at all is repeated more often.
+function measure(each) {
+  const took = sample(each);
+  if (took > 0) each.samples.push(took);
+  else each.repeats *= GROWTH;
+}
+
 function warmUp(each, deadline) {
   let calm = 0;
   while (calm < 3 && performance.now() < deadline) {
     const took = sample(each);
-    each.repeats = Math.max(1, Math.ceil(SAMPLE_MS / Math.max(took, 1e-6)));
-    calm = took < each.best * (1 - STEADY) ? 0 : calm + 1;
-    each.best = Math.min(each.best, took);
+    if (took > 0) {
+      calm = took < each.best * (1 - STEADY) ? 0 : calm + 1;
+      each.best = Math.min(each.best, took); // of a machine that was busy a longer one says nothing
+    }
+    const wanted = Math.max(1, Math.ceil(SAMPLE_MS / each.best)); // 1 while nothing is known
+    const most = GROWTH * each.repeats;
+    each.repeats = Math.min(most, each.best === Infinity ? most : wanted);
   }
 }

@@ -131,7 +131,7 @@ class Launcher:
         device = self._device()
         try:
             kernel = [self._compiled(device, shader) for shader in request["shaders"]]
-        except wgpu.GPUError as error:
+        except wgpu.GPUValidationError as error:
             raise Fault("refused", str(error)) from None
         self._kernels[request["handle"]] = kernel
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -47,16 +48,32 @@ class OnDevice:
             args[position][...] = result
 
 
-_devices: dict[tuple[int, str], Device] = {}
-_codes: deque[tuple[Device, int]] = deque()
+@dataclass
+class _Opened:
+    """The devices of one process, and what is loaded on them, the oldest first."""
+
+    process: int
+    devices: dict[str, Device] = field(default_factory=dict)
+    codes: deque[tuple[Device, int]] = field(default_factory=deque)
 
 
-def _device(kind: str) -> Device:
-    """This process's device; a fork must not speak to that of its parent."""
-    key = (os.getpid(), kind)
-    if key not in _devices:
-        _devices[key] = _open(kind)
-    return _devices[key]
+_opened = _Opened(os.getpid())
+
+
+def _loaded(kind: str, code: Any) -> tuple[Device, int]:
+    global _opened
+    if _opened.process != os.getpid():  # a fork must not speak to the devices of its parent
+        _opened = _Opened(os.getpid())
+    STAGES.enter(f"{DEVICE_STAGE}:load")
+    if kind not in _opened.devices:
+        _opened.devices[kind] = _open(kind)
+    device = _opened.devices[kind]
+    while len(_opened.codes) >= KEPT_CODES:
+        owner, handle = _opened.codes.popleft()
+        owner.release(handle)
+    handle = device.load(code)
+    _opened.codes.append((device, handle))
+    return device, handle
 
 
 def _open(kind: str) -> Device:
@@ -71,14 +88,3 @@ def _open(kind: str) -> Device:
     from harness.devices.wgpu import WgpuDevice
 
     return WgpuDevice()
-
-
-def _loaded(kind: str, code: Any) -> tuple[Device, int]:
-    STAGES.enter(f"{DEVICE_STAGE}:load")
-    device = _device(kind)
-    while len(_codes) >= KEPT_CODES:
-        owner, handle = _codes.popleft()
-        owner.release(handle)
-    handle = device.load(code)
-    _codes.append((device, handle))
-    return device, handle

@@ -11,7 +11,7 @@ LowerTVMBuiltin) is left out, and buffer parameters become pointers.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ import tvm_ffi
 from tvm import ir, s_tir, tirx
 
 from harness import compat
+from harness.wasm.linker import ARRAYS_START, LinkError, link
 
 C_CALLING_CONVENTION = 0
 TRIPLE = "wasm32-unknown-unknown"
@@ -117,6 +118,18 @@ def build_object(functions: Mapping[str, Any], options: WasmOptions) -> bytes:
 @cache
 def _target(options: WasmOptions) -> Any:
     return tvm.target.Target(options.description())
+
+
+def link_alone(content: bytes, imports: Collection[str] = ()) -> bytes:
+    """A module of one object, for a device to try.
+
+    Raises:
+        LinkError: it needs what there is not, or holds too much data.
+    """
+    linked = link([content], imports=imports)
+    if linked.static_end > ARRAYS_START:
+        raise LinkError(f"the kernel has {linked.static_end} bytes of data and stack")
+    return linked.content
 
 
 def plain_abi(function: Any) -> tuple[Any, int]:

@@ -27,7 +27,7 @@ from harness.targets.expressible import (
 )
 from harness.targets.invocations import as_kernel
 from harness.targets.on_device import OnDevice
-from harness.wasm.linker import LinkError, link
+from harness.wasm.linker import LinkError
 
 ENTRY = "kernel"
 
@@ -60,11 +60,11 @@ class Wasm:
         plain, rows = wasm.plain_abi(function)
         content = wasm.build_object({ENTRY: plain}, wasm.WasmOptions(relaxed=False))
         try:
-            module = link([content], imports=wasm.C_MATHS)
+            module = wasm.link_alone(content, wasm.C_MATHS)
         except LinkError as error:
             raise NotExpressible(str(error)) from None
         buffers = range(len(function.params))
-        return OnDevice("node", module.content, ENTRY, buffers, (0, rows))
+        return OnDevice("node", module, ENTRY, buffers, (0, rows))
 
 
 class WebGPU:

@@ -24,6 +24,7 @@ PAGE = 65536
 MAX_PAGES = 65536
 DATA_START = 1024  # so that no address of ours is near null
 STACK_BYTES = 65536
+ARRAYS_START = 1 << 18  # where devices put the arrays of a kernel that is tried alone
 STACK_POINTER = "__stack_pointer"
 ALIGNMENT = 64
 

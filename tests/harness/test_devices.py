@@ -17,7 +17,15 @@ import psutil
 import pytest
 
 from harness.devices.base import DeviceError, KernelFailed, KernelRefused, Launch
-from harness.devices.browser import BrowserDevice, find_browser, may_have_gpu, open_page
+from harness.devices.browser import (
+    BrowserDevice,
+    find_browser,
+    has_working_gpu,
+    may_have_gpu,
+    open_page,
+)
+from harness.devices.channel import Program, ProgramEnded
+from harness.devices.node import NodeDevice
 from harness.devices.remote import RemoteDevice
 from harness.devices.shader import Shader
 from tests.harness.gpu import (
@@ -215,13 +223,15 @@ def test_a_browser_that_does_not_start_is_told_with_its_last_words(tmp_path: Pat
 
 @pytest.mark.parametrize("flags", [("--disable-gpu",), ("--disable-features=WebGPUService",), ()])
 def test_where_a_gpu_does_not_work_the_software_adapter_is_taken(
-    monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, flags: tuple[str, ...]
 ) -> None:
     needs_browser()
     if may_have_gpu():
         pytest.skip("there is a GPU, which would be taken")
     monkeypatch.setattr("harness.devices.browser.may_have_gpu", lambda: True)
     monkeypatch.setattr("harness.devices.browser.LINUX_GPU_FLAGS", flags)
+    has_working_gpu.cache_clear()
+    request.addfinalizer(has_working_gpu.cache_clear)
     with BrowserDevice() as device:
         assert_works(device)
         assert device.fingerprint()["architecture"] == "swiftshader"
@@ -305,3 +315,38 @@ def test_bad_webassembly_is_refused_traps_fail_and_loops_end(browser: BrowserDev
 def test_wgpu_refuses_webassembly() -> None:
     with open_device("wgpu") as device, pytest.raises(KernelRefused, match="WGSL"):
         device.load(wasm_module())
+
+
+def test_what_ended_with_nothing_to_do_harms_no_kernel(device: RemoteDevice) -> None:
+    first, second = device.load(FINE), device.load(FINE)
+    program = device._program
+    if isinstance(program, Program):
+        assert program._process is not None
+        program._process.kill()
+        program._process.wait()
+    else:
+        program.close()
+    device.release(second)  # which is no more
+    assert device.run(launch_of(first))[0][0] == 1
+
+
+def test_node_may_be_chosen_and_must_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    old, broken = tmp_path / "old", tmp_path / "broken"
+    old.write_text("#!/bin/sh\necho v20.1.0\n")
+    broken.write_text("#!/nowhere/sh\n")
+    for path in (old, broken):
+        path.chmod(0o755)
+    for named, words in (
+        (old, "is Node v20.1.0; relaxed SIMD needs 22"),
+        (broken, "does not run"),
+        (tmp_path / "missing", "does not run"),
+    ):
+        monkeypatch.setenv("JITWEB_NODE", str(named))
+        with pytest.raises(DeviceError, match=f"{named} {words}"):
+            NodeDevice()
+
+
+def test_a_program_that_reads_nothing_is_given_up_in_time() -> None:
+    with Program([sys.executable, "-c", "import time; time.sleep(600)"]) as program:
+        with pytest.raises(ProgramEnded, match="not done after 0.5 s"):
+            program.ask({}, [np.zeros(1 << 22, np.uint8)], 0.5)

@@ -74,6 +74,13 @@ def test_what_hangs_is_given_up_and_the_next_call_works(served: OpenedBrowser, t
     assert "worker 2" in text_of(tab)
 
 
+def test_a_gpu_that_is_lost_leaves_the_page_in_use(served: OpenedBrowser, tab: Tab) -> None:
+    fine = served.load(FINE)
+    served._program.restart()  # what a lost device leads to
+    assert served.run(launch_of(fine))[0][0] == 1
+    assert "worker 2" in text_of(tab)
+
+
 def test_a_page_may_be_loaded_again(served: OpenedBrowser, tab: Tab) -> None:
     fine = served.load(FINE)
     tab.evaluate("window.isOld = true")
