@@ -122,7 +122,6 @@ def webgpu_section(model: ImportedModel, built: Mapping[str, Built]) -> Section:
                 "grid": list(shader.grid),
                 "workgroup": list(shader.workgroup),
                 "writes": list(shader.writes),
-                "pod": "packGridDimX" if shader.pod else None,
             }
     used: dict[str, np.ndarray] = {}
     calls = []

@@ -19,7 +19,8 @@ from jitweb.errors import JitwebError
 if TYPE_CHECKING:
     from harness.devices.base import Device
     from jitweb.records import Record
-    from jitweb.tune import Progress
+    from jitweb.space.candidate import Candidate
+    from jitweb.tune import Progress, TaskInput
     from jitweb.workflow import Report
 
 TARGET_NAMES = ("wasm", "webgpu")
@@ -133,7 +134,16 @@ def tune(
         retune=retune,
         goes_on=budget is not None,
     )
+
     with Records(records_path or default_path()) as records, _devices(targets, device) as devices:
+
+        def set_aside(task: TaskInput, candidate: Candidate, reason: str) -> None:
+            try:
+                place = f"kept in {keep_wrong(records.path.parent, task, candidate)}"
+            except JitwebError as error:  # a full disk: the search itself needs none
+                place = str(error)
+            click.echo(f"set aside: {task.name}, {candidate.text}: {reason}; {place}", err=True)
+
         with _progress() as show:
             report = tune_model(
                 options,
@@ -145,11 +155,7 @@ def tune(
                     err=True,
                 ),
                 on_progress=show,
-                on_wrong=lambda task, candidate, message: click.echo(
-                    f"set aside: {task.name}, {candidate.text}: {message}; "
-                    f"kept in {keep_wrong(records.path.parent, task, candidate)}",
-                    err=True,
-                ),
+                on_wrong=set_aside,
             )
     if json_output:
         print_json(report.to_json())

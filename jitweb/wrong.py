@@ -9,6 +9,7 @@ from tvm import IRModule
 
 from harness.case import Case, module_text
 from harness.command_line import write_whole
+from jitweb.errors import JitwebError
 from jitweb.space.candidate import Candidate
 from jitweb.tune import TaskInput
 
@@ -20,6 +21,9 @@ def keep_wrong(beside: Path, task: TaskInput, candidate: Candidate) -> Path:
 
     The kernel is a PrimFunc without blocks, before any lowering. A candidate that can't even be
     built leaves the task's own function.
+
+    Raises:
+        JitwebError: the file can't be written.
     """
     try:
         function = candidate.build().function
@@ -28,7 +32,10 @@ def keep_wrong(beside: Path, task: TaskInput, candidate: Candidate) -> Path:
     module = IRModule({"main": function.with_attr("global_symbol", "main")})
     case = Case(module_text(module), origin=f"jitweb {task.name}, {candidate.text}")
     name = re.sub(r"[^a-z0-9]+", "-", f"{task.key}-{candidate.text}".lower())
-    path = beside / FOLDER / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, case.to_json().encode())
+    path = beside / FOLDER / f"{name[:200]}.json"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, case.to_json().encode())
+    except OSError as error:
+        raise JitwebError(f"{path} can't be written: {error.strerror}") from None
     return path

@@ -76,6 +76,14 @@ class Tab:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
+    def wait_until(self, expression: str, seconds: float = 90.0) -> None:
+        """Wait until a JavaScript expression is true."""
+        deadline = time.monotonic() + seconds
+        while not self.evaluate(expression):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"it never came to be that {expression}")
+            time.sleep(0.05)
+
     def wait_for(self, *states: str, seconds: float = 90.0) -> dict[str, Any]:
         """What the page knows once it is in one of these states (or in error)."""
         deadline = time.monotonic() + seconds

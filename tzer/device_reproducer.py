@@ -13,37 +13,42 @@ import textwrap
 from harness.case import Case, script
 from harness.lowering import lower
 from harness.targets import get_target
+from harness.verdict import Kind
 from harness.verify import Sequence
 
 PROGRAM = """
 
 def main():
     try:
-        from harness.case import Case
-        from harness.post_mortem import verdict_of
-        from harness.sandbox import Settings, Worker
-        from harness.targets import get_target
-        from harness.verdict import Kind, Verdict
+        return judge()
     except ImportError as error:
         print(f"this script needs tzer ({error}): pip install tzer")
-        return 2
+    except Exception as error:  # of another tzer, or this machine's: it says nothing of the bug
+        print(f"the case can't be judged here: {type(error).__name__}: {error}")
+    return 2
+
+
+def judge():
+    from harness.case import Case
+    from harness.post_mortem import verdict_of
+    from harness.sandbox import Settings, Worker
+    from harness.targets import get_target
+    from harness.verdict import Kind, Verdict
+
     case = Case.from_json(CASE)
     missing = get_target(case.target).available()
     if missing:
         print(f"target {case.target}: {missing}")
         return 2
-    try:
-        case.load()
-    except ValueError as error:
-        print(error)
-        return 2
+    case.load()
     with Worker(Settings(seconds=SECONDS)) as worker:
         outcome = worker.run({"case": CASE})
     done = outcome.status == "done"
     verdict = Verdict.from_json(outcome.reply["verdict"]) if done else verdict_of(outcome)
     print(f"expected: {EXPECTED}")
     if verdict.is_finding:
-        print(f"came:     {verdict.kind}: {verdict.message}")
+        other = "" if verdict.kind == KIND else f", where a finding of the kind {KIND} was"
+        print(f"came:     {verdict.kind}: {verdict.message}{other}")
         return 1
     if verdict.kind is Kind.INVALID:
         print(f"this machine can't judge the case: {verdict.message}")
@@ -58,7 +63,7 @@ if __name__ == "__main__":
 SECONDS = 60
 
 
-def device_script(case: Case, sequence: Sequence, header: str, expected: str) -> str:
+def device_script(case: Case, sequence: Sequence, header: str, expected: str, kind: Kind) -> str:
     """The Python script that shows a finding of a target on a device."""
     told = script(case.load())
     program = told.strip() if told else "its TVMScript does not parse back to it: see CASE"
@@ -70,7 +75,8 @@ def device_script(case: Case, sequence: Sequence, header: str, expected: str) ->
     chunks = "\n".join(f"    {text[start : start + 90]!r}" for start in range(0, len(text), 90))
     return (
         f"{header}\n\nimport sys\n\n{_stripped(comment)}\n"
-        f"CASE = (\n{chunks}\n)\nEXPECTED = {json.dumps(expected)}\nSECONDS = {SECONDS}\n{PROGRAM}"
+        f"CASE = (\n{chunks}\n)\nKIND = {str(kind)!r}\nEXPECTED = {json.dumps(expected)}\n"
+        f"SECONDS = {SECONDS}\n{PROGRAM}"
     )
 
 

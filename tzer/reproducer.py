@@ -78,7 +78,7 @@ def write_reproducer(case: Case, verdict: Verdict, *, printable: bool = True) ->
     sequence = plain if verdict.stage.partition(":")[0] == "plain" else mutated
     subject = Subject(case, verdict, reference, sequence, plain)
     if not target.has_runtime and not subject.lowers_only:
-        return device_script(original, sequence, _header(subject), _expected(verdict))
+        return device_script(original, sequence, _header(subject), _expected(verdict), verdict.kind)
     pieces = [
         _header(subject),
         parts.IMPORTS,

@@ -127,7 +127,6 @@ export class GpuLauncher {
     const types = Array.from({ length: shader.bindings }, (_, i) =>
       shader.writes.includes(i) ? "storage" : "read-only-storage",
     );
-    if (shader.pod) types.push("uniform");
     device.pushErrorScope("validation");
     const layout = device.createBindGroupLayout({
       entries: types.map((type, binding) => ({
@@ -157,21 +156,15 @@ export class GpuLauncher {
     const kernel = this.#kernels.get(launch.handle);
     if (!kernel) throw failure("unknown", `there is no code ${launch.handle}`);
     const buffers = arrays.map((array) => this.#filled(device, array, GPUBufferUsage.STORAGE));
-    const made = [...buffers];
     const dispatches = kernel.map((shader) => {
       const bound = shader.arguments.map((i) => buffers[i]);
-      if (shader.pod) {
-        const blocks = new Uint8Array(new Uint32Array([shader.grid[0] - 1]).buffer);
-        bound.push(this.#filled(device, blocks, GPUBufferUsage.UNIFORM));
-        made.push(bound.at(-1));
-      }
       const group = device.createBindGroup({
         layout: shader.layout,
         entries: bound.map((buffer, binding) => ({ binding, resource: { buffer } })),
       });
       return { pipeline: shader.pipeline, group, grid: shader.grid };
     });
-    return { buffers, dispatches, free: () => made.forEach((buffer) => buffer.destroy()) };
+    return { buffers, dispatches, free: () => buffers.forEach((buffer) => buffer.destroy()) };
   }
 
   #filled(device, array, usage) {

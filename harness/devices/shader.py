@@ -13,8 +13,7 @@ class Shader:
     """One dispatch: WGSL, and what it needs to run.
 
     Binding i of group 0 is the PrimFunc's parameter `arguments[i]`. `writes` are the bindings that
-    are declared read_write; the others are read. `grid` is what dispatchWorkgroups takes. Where
-    `pod` is set, one more binding is a uniform u32: the number of workgroups in x, less one.
+    are declared read_write; the others are read. `grid` is what dispatchWorkgroups takes.
     """
 
     code: str
@@ -24,4 +23,3 @@ class Shader:
     bindings: int
     writes: tuple[int, ...]
     arguments: tuple[int, ...]
-    pod: bool = False

@@ -140,7 +140,7 @@ class Launcher:
         types = [
             "storage" if index in shader["writes"] else "read-only-storage"
             for index in range(shader["bindings"])
-        ] + ["uniform"] * shader["pod"]
+        ]
         layout = device.create_bind_group_layout(
             entries=[
                 {"binding": index, "visibility": wgpu.ShaderStage.COMPUTE, "buffer": {"type": kind}}
@@ -164,9 +164,6 @@ class Launcher:
         dispatches = []
         for shader, layout, pipeline in self._kernels[launch["handle"]]:
             bound = [buffers[index] for index in shader["arguments"]]
-            if shader["pod"]:
-                blocks = (shader["grid"][0] - 1).to_bytes(4, "little")
-                bound.append(self._buffer(blocks, wgpu.BufferUsage.UNIFORM))
             entries = [
                 {"binding": index, "resource": {"buffer": buffer, "offset": 0, "size": buffer.size}}
                 for index, buffer in enumerate(bound)

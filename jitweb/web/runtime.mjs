@@ -68,8 +68,9 @@ async function faster(plan, names, open, key) {
   let best = null;
   const failures = [];
   for (const name of names) {
+    let model;
     try {
-      const model = await open(name);
+      model = await open(name);
       const took = await steady(model, inputs);
       if (best && best.took <= took) model.dispose();
       else {
@@ -77,6 +78,7 @@ async function faster(plan, names, open, key) {
         best = { model, took };
       }
     } catch (error) {
+      model?.dispose();
       failures.push(`${name} can't be used: ${error.message}`);
     }
   }
@@ -159,13 +161,12 @@ class Files {
   async #bytes(name) {
     if (isNode && (!this.base || this.base.protocol === "file:")) {
       const place = this.base ? new URL(name, this.base) : builtin("path").join(this.path, name);
-      try {
-        const bytes = new Uint8Array(await builtin("fs/promises").readFile(place));
-        this.onProgress({ file: name, loaded: bytes.byteLength, total: bytes.byteLength });
-        return bytes;
-      } catch (error) {
+      const content = await builtin("fs/promises").readFile(place).catch((error) => {
         throw new Error(`${name} can't be read: ${error.message}`);
-      }
+      });
+      const bytes = new Uint8Array(content);
+      this.onProgress({ file: name, loaded: bytes.byteLength, total: bytes.byteLength });
+      return bytes;
     }
     const response = await fetch(new URL(name, this.base)).catch((error) => {
       throw new Error(`${name} can't be fetched: ${error.message}`);
@@ -611,12 +612,17 @@ function startThread(task) {
 async function openWebgpu(plan, weights, files, { device: given }) {
   const part = plan.targets.webgpu;
   const device = given ?? (await requestDevice(part));
-  if (given) checkOffer(part, device);
-  const pipelines = await compileShaders(device, part);
-  const tensors = await weights;
-  const [backend, checked] = watched(device, () => new WebgpuBackend(plan, part, tensors, device, pipelines, !given));
-  await checked;
-  return backend;
+  try {
+    if (given) checkOffer(part, device);
+    const pipelines = await compileShaders(device, part);
+    const tensors = await weights;
+    const [backend, checked] = watched(device, () => new WebgpuBackend(plan, part, tensors, device, pipelines, !given));
+    await checked;
+    return backend;
+  } catch (error) {
+    if (!given) device.destroy(); // and with it all that was made on it
+    throw error;
+  }
 }
 
 async function requestDevice(part) {
@@ -664,13 +670,12 @@ async function compileShaders(device, { shaders, calls }) {
   const bindings = new Map(calls.map(({ kernel, args }) => [kernel, args.length]));
   const made = await Promise.all(
     [...bindings].map(async ([name, count]) => {
-      const { code, entry, writes, pod } = shaders[name];
+      const { code, entry, writes } = shaders[name];
       const module = device.createShaderModule({ code });
       const entries = Array.from({ length: count }, (_, binding) => ({
         binding, visibility: GPUShaderStage.COMPUTE,
         buffer: { type: writes.includes(binding) ? "storage" : "read-only-storage" },
       }));
-      if (pod) entries.push({ binding: count, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform" } });
       const layout = device.createBindGroupLayout({ entries });
       const pipeline = await device.createComputePipelineAsync({
         layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
@@ -723,12 +728,8 @@ class WebgpuBackend {
     return buffer;
   }
 
-  #dispatch({ grid, pod }, { pipeline, layout }, args) {
+  #dispatch({ grid }, { pipeline, layout }, args) {
     const buffers = args.map(({ slot, weight }) => (weight === undefined ? this.slots[slot] : this.weights.get(weight)));
-    if (pod) {
-      const scalars = new Uint8Array(Uint32Array.of(grid[0] - 1, 0, 0, 0).buffer);
-      buffers.push(this.#constant(scalars, GPUBufferUsage.UNIFORM));
-    }
     const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
     return { grid, pipeline, group: this.gpu.createBindGroup({ layout, entries }) };
   }

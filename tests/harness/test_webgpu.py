@@ -79,7 +79,7 @@ def test_bindings_are_in_the_order_of_the_parameters() -> None:
 
 def test_a_shader_needs_no_uniform() -> None:
     shader = only(build_shader(matmul(300, 70, 33)))
-    assert "var<uniform>" not in shader.code and not shader.pod
+    assert "var<uniform>" not in shader.code
     assert np.prod(shader.workgroup) <= 256 and shader.grid[2] == 1
 
 
@@ -204,18 +204,6 @@ def test_shaders_of_one_function_run_in_order(device: RemoteDevice) -> None:
     written = device.run(Launch(handle, "", arrays, (1, 2)))
     assert np.allclose(written[0], ((x + 1) * (x[:, :1] + 1)).T)
     assert np.array_equal(written[1], x + 1)
-
-
-def test_a_uniform_holds_the_blocks_less_one_where_it_is_asked_for(device: RemoteDevice) -> None:
-    code = """
-        struct Pod { last: u32 }
-        @group(0) @binding(0) var<storage, read_write> out : array<u32>;
-        @group(0) @binding(1) var<uniform> pod : Pod;
-        @compute @workgroup_size(1) fn main() { out[0] = pod.last; }
-    """
-    shader = Shader(code, "main", (5, 1, 1), (1, 1, 1), 1, (0,), (0,), pod=True)
-    launch = Launch(device.load(shader), "main", (np.zeros(1, np.uint32),), (0,))
-    assert device.run(launch)[0].tolist() == [4]
 
 
 def test_timings_are_of_each_launch_in_order(device: RemoteDevice) -> None:

@@ -172,8 +172,7 @@ def test_the_runtime_names_wrong_inputs(bundle: Path, browser: None) -> None:
       ];
     })()"""
     with serve(bundle) as address, Tab(f"{address}package.json") as tab:
-        while not tab.evaluate("document.body?.textContent.includes('runtime.mjs')"):
-            pass
+        tab.wait_until("document.body?.textContent.includes('runtime.mjs')")
         told = tab.evaluate(script)
     assert told[0] == told[6] == "none"
     for message, words in zip(

@@ -1,14 +1,15 @@
-"""Every point of every family's space gives what TVM's plain build gives, at odd sizes too."""
+"""Points of every family's space give what TVM's plain build gives, at odd sizes too."""
 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from tvm import tirx
+from tvm import te, tirx, topi
 
 from harness.devices.base import Device
 from harness.devices.node import NodeDevice
@@ -16,12 +17,12 @@ from harness.semantics import compile_program
 from jitweb.reference import evaluate
 from jitweb.space import emit
 from jitweb.space.approximate import approximate
-from jitweb.space.candidate import Kernel
+from jitweb.space.candidate import Candidate, Kernel
 from jitweb.space.matmul import read_matmul
 from jitweb.space.stages import NotStages, inline, read_stages
 from jitweb.space.wasm import REGISTERS, TILES, registers
 from jitweb.targets import WasmTarget, WebgpuTarget, WebTarget
-from jitweb.tune import make_arguments
+from jitweb.tune import PLAIN, make_arguments
 from tests.harness.gpu import open_device
 from tests.jitweb.kernels import KERNELS, plain_run, task
 
@@ -30,6 +31,20 @@ from tests.jitweb.kernels import KERNELS, plain_run, task
 def node() -> Iterator[NodeDevice]:
     with NodeDevice() as device:
         yield device
+
+
+def spread(candidates: list[Candidate]) -> list[Candidate]:
+    """A dozen of them at random, and more until every value of every dimension is among them."""
+    order = candidates.copy()
+    random.Random(1).shuffle(order)
+    chosen: list[Candidate] = []
+    seen: set[tuple[str, str, object]] = set()
+    for candidate in order:
+        values = {(candidate.family, *value) for value in candidate.point.items()}
+        if len(chosen) < 12 or not values <= seen:
+            chosen.append(candidate)
+            seen |= values
+    return chosen
 
 
 @pytest.fixture(scope="module", params=["wasm", "webgpu"])
@@ -51,13 +66,25 @@ def test_every_candidate_is_right(place: tuple[WebTarget, Device], name: str) ->
     assert len({candidate.text for candidate in candidates}) == len(candidates)
     arguments = make_arguments(kernel)
     wanted = plain_run(kernel.function, arguments)
-    # All of them where there are few, else a spread: their number is that of tile sizes.
-    for candidate in candidates[:: max(1, len(candidates) // 12)]:
+    for candidate in spread([each for each in candidates if each.family != PLAIN] or candidates):
         built = target.build(candidate.build())
         handle = node.load(built.code)
         (output,) = node.run(built.launch(handle, arguments, kernel.writes))
         np.testing.assert_allclose(output, wanted, rtol=1e-4, atol=1e-5, err_msg=candidate.text)
         node.release(handle)
+
+
+def test_what_no_family_covers_has_a_plain_kernel(place: tuple[WebTarget, Device]) -> None:
+    target, device = place
+    source = te.placeholder((5, 9), "float32", name="source")
+    function = te.create_prim_func([source, topi.argmax(source, axis=1)])
+    candidates = target.candidates(function, frozenset())
+    assert {candidate.family for candidate in candidates} == {PLAIN}
+    values = np.random.default_rng(1).standard_normal((5, 9), np.float32)
+    for candidate in candidates:
+        built = target.build(candidate.build())
+        launch = built.launch(device.load(built.code), [values, np.zeros(5, np.int32)], (1,))
+        assert device.run(launch)[0].tolist() == values.argmax(1).tolist()
 
 
 @pytest.mark.parametrize("name", KERNELS)
