@@ -266,7 +266,10 @@ def _write_files(
 
 def _sample(check: Check) -> dict[str, np.ndarray]:
     """Inputs whole; of each output some elements, spread evenly, and their places."""
-    arrays = {f"input.{name}": np.ascontiguousarray(array) for name, array in check.inputs.items()}
+    arrays = {  # with their shapes, that of a scalar too
+        f"input.{name}": np.ascontiguousarray(array).reshape(array.shape)
+        for name, array in check.inputs.items()
+    }
     for name, array in check.outputs.items():
         flat = np.ascontiguousarray(array).reshape(-1)
         places = np.unique(np.linspace(0, max(flat.size - 1, 0), CHECKED).astype(np.int64))

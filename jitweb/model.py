@@ -176,7 +176,8 @@ class _Planner:
             dtype = ONNX_DTYPES.get(seen.kind)
             if dtype is None or value.dtype not in ("float32", "int32"):
                 declared = onnx.TensorProto.DataType.Name(seen.kind).lower()
-                came = "" if value.dtype == dtype else f", which TVM computes as {value.dtype}"
+                is_known = dtype is None or value.dtype == dtype
+                came = "" if is_known else f", which TVM computes as {value.dtype}"
                 raise JitwebError(
                     f"{seen.name} is of a type that is not supported ({declared}{came}); "
                     "use float32, int32, int64 or bool"

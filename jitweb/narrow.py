@@ -11,6 +11,7 @@ elements. In arithmetic bool stays what it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,6 +87,11 @@ def narrow_dtype(dtype: str) -> str:
     return NARROW if dtype == WIDE else dtype
 
 
+def _plain(name: str) -> str:
+    """A name as code generators take it: those of an ONNX file may be any text."""
+    return re.sub(r"\W", "_", name, flags=re.ASCII)
+
+
 class _Narrowing:
     def __init__(self) -> None:
         self._variables: dict[Any, Any] = {}
@@ -100,8 +106,8 @@ class _Narrowing:
         if compat.is_buffer(var):
             shape = [self.expression(extent) for extent in var.ty.shape]
             dtype, scope = stored_dtype(str(var.ty.dtype)), str(var.ty.storage_scope)
-            return tirx.decl_buffer(shape, dtype, name=var.name, scope=scope)
-        return tirx.Var(var.name, narrow_dtype(compat.dtype_of(var)))
+            return tirx.decl_buffer(shape, dtype, name=_plain(var.name), scope=scope)
+        return tirx.Var(_plain(var.name), narrow_dtype(compat.dtype_of(var)))
 
     def expression(self, node: Any) -> Any:
         kind = compat.type_key(node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from jitweb.errors import JitwebError
 
 NEWEST_OPSET = 20
 MOST_WEIGHT_BYTES = 4 << 30  # what a 32-bit memory addresses
+LEAST_ELEMENT_BYTES = 4
 STANDARD = ("", "ai.onnx")  # the operators' own domain
 CONTROL_FLOW = ("If", "Loop", "Scan")
 
@@ -125,6 +127,13 @@ def fix_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> N
         example = " ".join(f"--shape {value.name}={_example(value)}" for value in open_inputs)
         listing = ", ".join(_shape_text(value) for value in open_inputs)
         raise JitwebError(f"fix the shapes of {listing}, for example: {example}")
+    for value in inputs.values():
+        elements = math.prod(each.dim_value for each in value.type.tensor_type.shape.dim)
+        if elements * LEAST_ELEMENT_BYTES > MOST_WEIGHT_BYTES:
+            raise JitwebError(
+                f"the input {_shape_text(value)} has {elements} elements, and WebAssembly's memory "
+                "ends at 4 GiB; use a smaller shape"
+            )
     if shapes:
         del model.graph.value_info[:]  # they may still hold the symbols
 

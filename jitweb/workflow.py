@@ -223,11 +223,11 @@ def reference_check(path: Path, shapes: Mapping[str, Sequence[int]]) -> bundle.C
         dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)).name
         extents = tuple(dimension.dim_value for dimension in kind.shape.dim)
         tensors.append(Tensor(value.name, dtype, dtype, extents, 0))
-    inputs = example_inputs(tensors, vocabulary_of(model))
     try:
+        inputs = example_inputs(tensors, vocabulary_of(model))
         results = ReferenceEvaluator(model).run(None, inputs)
     except Exception as error:  # whatever an operator's implementation raises
-        line = " ".join(str(error).split())[:200]
+        line = " ".join(str(error).split())[:200] or type(error).__name__
         raise JitwebError(f"onnx.reference can't run the model: {line}") from None
     outputs = {
         value.name: np.asarray(result)

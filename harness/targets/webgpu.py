@@ -88,7 +88,7 @@ def _shaders(
             kernel = kernel.with_body(_with_exact_floats(kernel.body))
         order = sorted(range(len(dispatch.parameters)), key=dispatch.parameters.__getitem__)
         code = _wgsl(kernel, order, dispatch.symbol, target)
-        code = _with_infinity(code) if mended else code
+        code = _with_no_numbers(code) if mended else code
         yield _shader(code, kernel, dispatch, max_workgroup_storage)
 
 
@@ -267,12 +267,19 @@ def _with_exact_floats(body: Any) -> Any:
     return tvm_ffi.structural_map(body, (compat.FloatImm, replaced))
 
 
-def _with_infinity(code: str) -> str:
-    """TVM prints infinity as inff, which is no WGSL; nor may it be a constant of any other form."""
-    replaced, count = re.subn(r"\binff\b", "bitcast<f32>(infinity_bits)", code)
-    declaration = "var<private> infinity_bits : u32 = 0x7f800000u;\n"
+# What TVM prints for numbers that are none, and their bits.
+NO_NUMBERS = {"inff": 0x7F800000, "nanf": 0x7FC00000}
+
+
+def _with_no_numbers(code: str) -> str:
+    """Infinity and NaN in a form that WGSL takes, which none that is a constant is."""
+    used = []
+    for printed, bits in NO_NUMBERS.items():
+        code, count = re.subn(rf"\b{printed}\b", f"bitcast<f32>({printed}_)", code)
+        if count:
+            used.append(f"var<private> {printed}_ : u32 = {bits:#x}u;\n")
     # Directives such as enable come first in a module.
-    return replaced.replace("@group(0)", declaration + "@group(0)", 1) if count else code
+    return code.replace("@group(0)", "".join(used) + "@group(0)", 1)
 
 
 def _with_constant_grid(code: str, blocks: int) -> str:

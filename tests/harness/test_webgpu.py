@@ -179,6 +179,14 @@ def test_infinity(device: RemoteDevice) -> None:
     assert run(device, function, x).tolist() == [1, -np.inf, 2]
 
 
+def test_nan_is_taken(device: RemoteDevice) -> None:
+    function = elementwise(
+        (3,), lambda value: tirx.if_then_else(value > 0, value, tirx.const(np.nan, "float32"))
+    )
+    # What comes of it is for the device to say.
+    assert run(device, function, np.array([1, -1, 2], np.float32))[::2].tolist() == [1, 2]
+
+
 def test_a_grid_beyond_the_limit_of_x_goes_on_in_z(device: RemoteDevice) -> None:
     count = 66_000 * 2 + 1
     a = te.placeholder((count,), "float32", name="a")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from jitweb.bench import bench_bundle
@@ -295,3 +296,26 @@ def test_a_link_to_a_bundle_stays_one(small_models: dict[str, Path], tmp_path: P
     assert (tmp_path / "out").is_symlink()
     assert read_plan(tmp_path / "elsewhere" / "real")["model"] == "bert"
     assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["real"]
+
+
+def test_names_may_be_any_text_and_shapes_those_of_scalars(tmp_path: Path, browser: None) -> None:
+    odd = "x y/../\n\"'<b>é"
+    float_, node = TensorProto.FLOAT, helper.make_node
+    graph = helper.make_graph(
+        [node("Relu", [odd], ["__proto__"]), node("Neg", ["s"], ["constructor"])],
+        "odd",
+        [
+            helper.make_tensor_value_info(odd, float_, [2, 8]),
+            helper.make_tensor_value_info("s", float_, []),
+        ],
+        [
+            helper.make_tensor_value_info("__proto__", float_, [2, 8]),
+            helper.make_tensor_value_info("constructor", float_, []),
+        ],
+    )
+    opset = helper.make_opsetid("", 18)
+    onnx.save(helper.make_model(graph, opset_imports=[opset]), tmp_path / "odd.onnx")
+    options = Options(tmp_path / "odd.onnx", tmp_path / "out", ("wasm", "webgpu"))
+    tune_model(options, lambda name: None, None)
+    found = verify_bundle(tmp_path / "out", None, TOLERANCE)
+    assert found.is_right and len(found.agreements) == 4

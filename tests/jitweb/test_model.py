@@ -344,6 +344,14 @@ def taking(kind: int) -> onnx.ModelProto:
         (branching(), r"not supported: If \(here\)"),
         (constant_output(), "an output of the model is a constant"),
         (dense(opset=21), "opset 21; export it with opset 20"),
+        (
+            graph(
+                [NODE("Relu", ["x"], ["y"])],
+                [("x", FLOAT, [1 << 20, 1 << 20])],
+                [("y", FLOAT, [1 << 20, 1 << 20])],
+            ),
+            "x .1048576x1048576. has 1099511627776 elements",
+        ),
         *(
             (taking(kind), "x is of a type that is not supported")
             for kind in (TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.UINT8)
