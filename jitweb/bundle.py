@@ -313,6 +313,8 @@ def read_plan(folder: Path) -> dict[str, Any]:
             _check_plan(plan)
     except FileNotFoundError:
         raise JitwebError(f"{folder} is no bundle: it has no {PLAN}") from None
+    except NotADirectoryError:
+        raise JitwebError(f"{folder} is a file; name the bundle's folder") from None
     except (OSError, ValueError, RecursionError) as error:
         raise JitwebError(f"{folder / PLAN} can't be read: {error}") from None
     if not is_ours:
@@ -324,6 +326,9 @@ PLAN_FIELDS = {
     "format": int, "model": str, "inputs": list, "outputs": list, "slots": list, "tasks": dict,
     "files": dict, "targets": dict,
 }  # fmt: skip
+
+
+TASK_FIELDS = {"kind": str, "name": str, "flops": int | float, "sites": int}
 
 
 def _check_plan(plan: Any) -> None:
@@ -338,7 +343,9 @@ def _check_plan(plan: Any) -> None:
         if "/" in name or "\\" in name or not isinstance(facts, dict) or "sha256" not in facts:
             raise ValueError(f"{name!r} is no file of a bundle")
     for task in plan["tasks"].values():
-        if not isinstance(task, dict) or not {"kind", "name", "flops", "sites"} <= set(task):
+        if not isinstance(task, dict) or not all(
+            isinstance(task.get(name), kind) for name, kind in TASK_FIELDS.items()
+        ):
             raise ValueError("a task is none")
     if not plan["targets"]:
         raise ValueError("it has no target")

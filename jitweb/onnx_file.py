@@ -50,6 +50,8 @@ def _parse(path: Path) -> onnx.ModelProto:
     try:
         if path.is_dir():
             raise JitwebError(f"{path} is a folder; name the .onnx file")
+        if path.exists() and not path.is_file():
+            raise JitwebError(f"{path} is no regular file; save the model to one")
         model = onnx.load(str(path), load_external_data=False)
     except FileNotFoundError:
         raise JitwebError(f"{path} does not exist") from None

@@ -7,6 +7,7 @@ has to send the same two.
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,15 +80,27 @@ class Handler(SimpleHTTPRequestHandler):
         pass
 
 
+class SixServer(ThreadingHTTPServer):
+    """For addresses such as ::1."""
+
+    address_family = socket.AF_INET6
+
+
 def _server(folder: Path, port: int, host: str) -> ThreadingHTTPServer:
+    kind = SixServer if ":" in host else ThreadingHTTPServer
     try:
-        server = ThreadingHTTPServer((host, port), partial(Handler, directory=str(folder)))
+        server = kind((host, port), partial(Handler, directory=str(folder)))
     except OSError as error:
         raise JitwebError(
             f"can't listen on {host}:{port} ({error.strerror}); choose another --port"
         ) from None
     server.daemon_threads = True
     return server
+
+
+def _address(host: str, server: ThreadingHTTPServer) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{server.server_address[1]}/"
 
 
 @contextmanager
@@ -101,7 +114,7 @@ def serve(folder: Path, port: int = 0, host: str = "127.0.0.1") -> Iterator[str]
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
-            yield f"http://{host}:{server.server_address[1]}/"
+            yield _address(host, server)
         finally:
             server.shutdown()
 
@@ -113,8 +126,8 @@ def serve_forever(folder: Path, port: int, host: str) -> None:
         JitwebError: the port is taken.
     """
     with _server(folder, port, host) as server:
-        print(f"http://{host}:{server.server_address[1]}/  (Ctrl-C ends it)", file=sys.stderr)
-        if host not in LOCAL:
+        print(f"{_address(host, server)}  (Ctrl-C ends it)", file=sys.stderr)
+        if host not in (*LOCAL, "::1"):
             print(f"every machine that can reach {host} can load this model", file=sys.stderr)
         try:
             server.serve_forever()

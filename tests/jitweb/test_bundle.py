@@ -233,6 +233,27 @@ def test_a_bundle_of_another_format_is_told_as_such(tmp_path: Path) -> None:
         read_plan(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("inputs", "shape", [1.5]),
+        ("inputs", "slot", None),
+        ("outputs", "name", 3),
+        ("tasks", "kind", None),
+        ("tasks", "flops", "many"),
+    ],
+)
+def test_a_plan_of_wrong_types_is_refused(
+    bundle: Path, tmp_path: Path, part: str, name: str, value: object
+) -> None:
+    plan = read_plan(bundle)
+    entries = plan[part] if isinstance(plan[part], list) else list(plan[part].values())
+    entries[0][name] = value
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(JitwebError, match=r"plan\.json can't be read"):
+        read_plan(tmp_path)
+
+
 def test_a_plan_names_files_of_its_own_folder_alone(bundle: Path, tmp_path: Path) -> None:
     plan = read_plan(bundle)
     plan["files"]["../secret"] = {"bytes": 1, "sha256": ""}

@@ -117,6 +117,8 @@ def test_an_interrupted_tune_keeps_what_it_has(
         (["tune", "/nowhere.onnx"], "/nowhere.onnx does not exist"),
         (["tune", "{tmp}"], "is a folder"),
         (["tune", "{garbage}"], "is no ONNX"),
+        (["tune", "/dev/zero"], "is no regular file"),
+        (["verify", "{garbage}"], "is a file; name the bundle's folder"),
         (["tune", "{cut}"], "damaged"),
         (["tune", "{bert}", "--target", "cuda"], "the targets are wasm and webgpu"),
         (["tune", "{bert}", "--shape", "input_ids"], "is no shape"),
