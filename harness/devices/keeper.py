@@ -6,6 +6,7 @@ it and FOLDER, its profile, is removed. page.py starts it.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import select
@@ -15,6 +16,15 @@ import subprocess
 import sys
 
 LOOK_SECONDS = 1.0
+PR_SET_PDEATHSIG = 1
+# Looked up here: loading a library between fork and exec is not safe.
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)
+
+
+def end_with_parent() -> None:
+    """Runs in the browser's process before the browser itself: it must not outlive even this."""
+    if _prctl is not None:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main(folder: str, command: list[str]) -> int:
@@ -22,7 +32,9 @@ def main(folder: str, command: list[str]) -> int:
     # A worker of the fuzzer has a limit, and browsers reserve many times what they use.
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
-    browser = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    browser = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=end_with_parent
+    )
     try:
         while browser.poll() is None and os.getppid() == parent:
             # Standard input has an end as soon as the other program closes it or is no more.

@@ -177,6 +177,15 @@ def test_two_kernels_are_not_mixed_up_after_a_new_start(device: RemoteDevice) ->
     assert len(device.time([launch_of(each) for each in (first, third)], 0.01)) == 2
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the keeper alone ends it")
+def test_the_browser_ends_with_its_keeper(browser: BrowserDevice) -> None:
+    browser.fingerprint()
+    keeper, main, *_ = processes_of(browser)
+    keeper.kill()
+    _, alive = psutil.wait_procs([main], 20)
+    assert all(process.status() == "zombie" for process in alive)
+
+
 def test_nothing_is_left_of_a_closed_browser(browser: BrowserDevice) -> None:
     browser.fingerprint()
     found = processes_of(browser)
