@@ -17,6 +17,8 @@ import numpy as np
 import tvm
 
 from harness import compat
+from harness.lowering import plain_build
+from harness.targets import get_target
 from jitweb.space.stages import NotStages, Stage, read_stages
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
@@ -91,13 +93,10 @@ def run_function(
 
 def run_plainly(function: Any, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
     """All arguments after TVM's own plain build of the function ran on copies of them."""
-    tensors = [
-        tvm.runtime.tensor(np.ascontiguousarray(argument).reshape(argument.shape))  # 0-d too
-        for argument in arguments
-    ]
     module = tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
-    tvm.compile(module, target="llvm")["main"](*tensors)
-    return [tensor.numpy() for tensor in tensors]
+    copies = [np.array(argument) for argument in arguments]
+    plain_build(module, get_target("llvm")).run(copies)
+    return copies
 
 
 def _evaluate_stage(stage: Stage, held: dict[Any, np.ndarray]) -> np.ndarray:
