@@ -172,7 +172,8 @@ async function offerTargets() {
 $("run").addEventListener("click", () => measure().catch(fail));
 try {
   await offerTargets();
-  const threads = Number(options.get("threads") ?? (crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1));
+  // One core is left to the browser itself: threads that wait for each other are as slow as the slowest.
+  const threads = Number(options.get("threads") ?? (crossOriginIsolated ? Math.min(4, Math.max(1, navigator.hardwareConcurrency - 1)) : 1));
   model = await load("./", { target: options.get("target") ?? undefined, threads, onProgress: showProgress });
   loadedMs = performance.now() - opened;
   showModel();

@@ -394,10 +394,11 @@ async function makeWasm(plan, weights, content, flag, threads) {
   const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
   const bytes = new Uint8Array(memory.buffer);
   for (const [name, at] of layout.weights) bytes.set(tensors.get(name), at);
-  const calls = part.calls.map(({ kernel, args, rows }) => ({
+  const calls = part.calls.map(({ task, kernel, args, rows }) => ({
     kernel,
     addresses: args.map(({ slot, weight }) => (weight === undefined ? layout.slots[slot] : layout.weights.get(weight))),
     rows,
+    isShared: shared && rows > 1 && workOf(plan.tasks[task]) > LEAST_SHARED_US,
   }));
   const thread = new Thread(exports, part.stack_pointer, calls, 0, threads);
   const task = { module, memory, calls, threads, pointer: part.stack_pointer };
@@ -428,17 +429,28 @@ function layOut(plan, part, weights, threads) {
   return { weights: places, slots: plan.slots.map(take), stacks, end };
 }
 
-// What one thread does of each call: its rows, as even a part as can be. The first thread has at
-// least as many as any other, so that a call of one row is its alone.
+// Threads that wait for each other lose some microseconds, and more where cores are few: a call that
+// takes no longer is the first thread's alone.
+const LEAST_SHARED_US = 20;
+
+// About how many microseconds a call of a task takes on one thread.
+const workOf = ({ flops, bytes }) => flops / 20e3 + bytes / 10e3;
+
+// What one thread does of each call: its rows, as even a part as can be, or, as the first thread, all
+// of them. Between two calls the threads meet where either is shared.
 class Thread {
   constructor(exports, pointer, calls, number, threads) {
     this.stack = pointer ? exports[pointer] : null;
     this.stackTop = this.stack?.value;
     const share = (rows, part) => Math.ceil((rows * part) / threads);
-    this.parts = calls.map(({ kernel, addresses, rows }) => {
-      const begin = share(rows, number), end = share(rows, number + 1), run = exports[kernel];
+    this.parts = calls.map(({ kernel, addresses, rows, isShared }, i) => {
+      const first = number === 0 ? rows : 0, run = exports[kernel];
+      const [begin, end] = isShared ? [share(rows, number), share(rows, number + 1)] : [0, first];
       if (!run) throw new Error(`the kernel ${kernel} is missing`);
-      return { kernel, run: begin < end ? () => run(...addresses, begin, end) : () => {} };
+      return {
+        kernel, run: begin < end ? () => run(...addresses, begin, end) : () => {},
+        meetsAfter: isShared || !!calls[i + 1]?.isShared,
+      };
     });
   }
 
@@ -499,7 +511,7 @@ class WasmBackend {
 }
 
 // Threads that go through the calls side by side, each with its part of the rows, and wait for each
-// other after every call. The caller is the first of them; in a page it spins, as it may not sleep.
+// other where calls are shared. The caller is the first of them; in a page it spins, as it may not sleep.
 const GENERATION = 0, ARRIVED = 1, PHASE = 2, FAILED = 3; // FAILED: a call's number from 1 up
 const SPINS = 20000;
 
@@ -544,7 +556,7 @@ class Team {
     for (const part of thread.parts) {
       timed(() => {
         failure ??= thread.attempt(part); // and go on, as the others do
-        meet(control, threads, isNode || isWorker);
+        if (part.meetsAfter) meet(control, threads, isNode || isWorker);
       });
     }
     const failed = Atomics.exchange(control, FAILED, 0);
@@ -582,7 +594,7 @@ async function beThread({ module, memory, calls, threads, stack, number, control
     while (Atomics.load(control, GENERATION) === generation) Atomics.wait(control, GENERATION, generation);
     thread.parts.forEach((part, i) => {
       if (thread.attempt(part)) Atomics.compareExchange(control, FAILED, 0, i + 1);
-      meet(control, threads, true);
+      if (part.meetsAfter) meet(control, threads, true);
     });
   }
 }

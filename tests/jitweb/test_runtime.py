@@ -167,6 +167,7 @@ class Tiny:
     limits: Mapping[str, int] = field(default_factory=dict)
     features: Sequence[str] = ()
     shaders: Mapping[str, str] = field(default_factory=dict)
+    small: tuple[str, ...] = ()  # tasks of which a call is not worth sharing among threads
     calls: Sequence[tuple[str, list[dict[str, Any]], int]] | None = None
 
     def write(self, folder: Path) -> Path:
@@ -240,7 +241,12 @@ class Tiny:
                 for path in folder.iterdir()
             },
             "tasks": {
-                name: {"kind": "elementwise", "name": name, "flops": 1.0, "bytes": 2.0}
+                name: {
+                    "kind": "elementwise",
+                    "name": name,
+                    "flops": 0.0 if name in self.small else 1e9,
+                    "bytes": 2.0,
+                }
                 for name in KERNELS
             },
             "targets": {
@@ -312,9 +318,12 @@ def check(outputs: Mapping[str, Any]) -> None:
     assert outputs["twice"] == [2, -4, 6, 4294966, 0]
 
 
+@pytest.mark.parametrize("small", [(), ("reverse",), ("add", "double"), tuple(SHADERS)])
 @pytest.mark.parametrize("threads", [1, 2, 4])
-def test_results_are_right_with_any_number_of_threads(threads: int, tmp_path: Path) -> None:
-    folder = Tiny(turns=40).write(tmp_path / "bundle")
+def test_results_are_right_with_any_number_of_threads(
+    threads: int, small: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = Tiny(turns=40, small=small).write(tmp_path / "bundle")
     told = in_node(f"""
         const model = await load("{folder}", {{ threads: {threads} }});
         const results = [];
