@@ -253,12 +253,12 @@ class MatmulBuilder:
     def _right(self, batch: list[Any], column: Any, k: Any) -> Any:
         total = self.matmul.sum
         table = dict(zip(total.spatial[:-2], batch, strict=True))
-        return _at(self.matmul.right, table | {total.spatial[-1]: column, total.reduced[0]: k})
+        return at_place(self.matmul.right, table | {total.spatial[-1]: column, total.reduced[0]: k})
 
     def _left(self, batch: list[Any], row: Any, k: Any) -> Any:
         total = self.matmul.sum
         table = dict(zip(total.spatial[:-2], batch, strict=True))
-        return _at(self.matmul.left, table | {total.spatial[-2]: row, total.reduced[0]: k})
+        return at_place(self.matmul.left, table | {total.spatial[-2]: row, total.reduced[0]: k})
 
     def each(self, name: str, make: Any, rows_kind: Any = emit.UNROLLED) -> Any:
         """A statement for each element of a tile, in vectors."""
@@ -339,7 +339,7 @@ class MatmulBuilder:
             return total if compat.load_buffer(load).same_as(matmul.sum.buffer) else load
 
         value = tvm_ffi.structural_map(epilogue.value, (compat.BufferLoad, replaced))
-        value = _at(value, dict(zip(epilogue.spatial, place, strict=True)))
+        value = at_place(value, dict(zip(epilogue.spatial, place, strict=True)))
         return approximate(value, only=self.functions)
 
 
@@ -349,7 +349,15 @@ def _place(tile: Any, size: int, extent: int) -> Any:
     return start if extent % size == 0 else tirx.min(start, emit.constant(extent - size))
 
 
-def _at(expression: Any, table: dict[Any, Any]) -> Any:
+def fitting(columns: int, extent: int) -> int:
+    """The widest tile of columns, halved as often as need be, that an extent has room for."""
+    while columns > extent:
+        columns //= 2
+    return columns
+
+
+def at_place(expression: Any, table: dict[Any, Any]) -> Any:
+    """The expression with its variables at these places, in the variables' own dtypes."""
     return substitute(
         expression,
         {var: place.astype(compat.dtype_of(var)) for var, place in table.items()},

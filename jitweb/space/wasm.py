@@ -15,7 +15,7 @@ from typing import Any
 
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
-from jitweb.space.matmul import Matmul, Tiling, build_matmul, read_matmul
+from jitweb.space.matmul import Matmul, Tiling, build_matmul, fitting, read_matmul
 from jitweb.space.rows import Rows, build_rows, read_rows
 from jitweb.space.stages import NotStages
 
@@ -68,8 +68,8 @@ def _plains(function: Any) -> list[Candidate]:
 
 
 def _matmuls(matmul: Matmul, constants: frozenset[int]) -> Iterator[Candidate]:
-    fitting = [(min(rows, matmul.rows), _fitting(wide, matmul.columns)) for rows, wide in TILES]
-    for rows, columns in dict.fromkeys(fitting):
+    tiles = [(min(rows, matmul.rows), fitting(wide, matmul.columns)) for rows, wide in TILES]
+    for rows, columns in dict.fromkeys(tiles):
         for order in ORDERS:
             for pack in _packs(matmul, constants, order, columns):
                 for level in OPT_LEVELS:
@@ -88,12 +88,6 @@ def _packs(matmul: Matmul, constants: frozenset[int], order: str, columns: int) 
     if order == "columns" and matmul.depth * columns <= STACK_FLOATS:
         return ("copy", "none")
     return ("none",)
-
-
-def _fitting(columns: int, extent: int) -> int:
-    while columns > extent:
-        columns //= 2
-    return columns
 
 
 def _rows(rows: Rows) -> Iterator[Candidate]:

@@ -17,12 +17,18 @@ from tvm import tirx
 from tvm.s_tir import dlight
 
 from harness import compat
-from harness.rewrite import substitute
 from harness.targets.invocations import as_kernel
 from jitweb.space import emit
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
-from jitweb.space.matmul import Matmul, MatmulBuilder, Tiling, read_matmul
+from jitweb.space.matmul import (
+    Matmul,
+    MatmulBuilder,
+    Tiling,
+    at_place,
+    fitting,
+    read_matmul,
+)
 from jitweb.space.rows import Rows, RowsBuilder, read_rows
 from jitweb.space.stages import NotStages, Stage, loads
 
@@ -81,10 +87,8 @@ def _plain(function: Any) -> Kernel:
 
 
 def _matmuls(matmul: Matmul, most: int) -> Iterator[Candidate]:
-    fitting = [
-        (min(rows, matmul.rows), _fitting(columns, matmul.columns)) for rows, columns in TILES
-    ]
-    for rows, columns in dict.fromkeys(fitting):
+    tiles = [(min(rows, matmul.rows), fitting(columns, matmul.columns)) for rows, columns in TILES]
+    for rows, columns in dict.fromkeys(tiles):
         groups = [
             (min(x, -(-matmul.columns // columns)), min(y, -(-matmul.rows // rows)))
             for x, y in GROUPS
@@ -94,12 +98,6 @@ def _matmuls(matmul: Matmul, most: int) -> Iterator[Candidate]:
             point: dict[str, Value] = {"tile": f"{rows}x{columns}", "group": f"{x}x{y}"}
             tiling = Tiling(rows, columns, "columns", "none")
             yield Candidate("matmul", point, _matmul(matmul, tiling, x, y))
-
-
-def _fitting(columns: int, extent: int) -> int:
-    while columns > extent:
-        columns //= 2
-    return columns
 
 
 def _matmul(matmul: Matmul, tiling: Tiling, x: int, y: int) -> Any:
@@ -228,7 +226,9 @@ def _elementwise(rows: Rows, group: int) -> Any:
         if extents[-1] % width:
             start = tirx.min(start, emit.constant(extents[-1] - width))
         place = [*at, start + lane] if width > 1 else [*at, start]
-        value = approximate(_at(stage, place), only=MISSING)
+        value = approximate(
+            at_place(stage.value, dict(zip(stage.spatial, place, strict=True))), only=MISSING
+        )
         body = emit.store(stage.buffer, value, *place)
         if width > 1:
             body = emit.loop(lane, width, body, emit.VECTORIZED)
@@ -241,10 +241,3 @@ def _is_float(stage: Stage) -> bool:
     """Whether all that a stage computes with is float32, as WGSL's vectors should hold."""
     dtypes = {str(stage.buffer.ty.dtype), *(compat.dtype_of(load) for load in loads(stage.value))}
     return dtypes == {"float32"}
-
-
-def _at(stage: Any, place: list[Any]) -> Any:
-    table = dict(zip(stage.spatial, place, strict=True))
-    return substitute(
-        stage.value, {var: at.astype(compat.dtype_of(var)) for var, at in table.items()}
-    )
