@@ -44,7 +44,7 @@ browser: # what the tests of WebGPU need: Debian's chromium, and a Vulkan driver
 
 clean: ## remove the virtual environments, caches and what the demo made
 	rm -rf .venv .venv-0.26 build dist tzer.egg-info "$(DEMO_OUT)" demo-finding.py
-	rm -rf demo-bert.onnx demo-bundle
+	rm -rf demo-bert.onnx demo-bundle demo-records.sqlite3*
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 	rm -f harness/coverage/_native*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -94,6 +94,9 @@ def run(command: click.Command, name: str, is_users: Callable[[Exception], bool]
         command(standalone_mode=False, prog_name=name)
     except click.exceptions.Exit as ending:
         raise SystemExit(ending.exit_code) from None
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        raise SystemExit(WRONG_USE) from None
     except click.ClickException as error:
         _fail(name, error.format_message())
     except (click.Abort, KeyboardInterrupt):

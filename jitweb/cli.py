@@ -5,6 +5,7 @@ Everything heavy is imported where it is used: `--help` and `records` are to ans
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from jitweb.records import Record
     from jitweb.space.candidate import Candidate
     from jitweb.tune import Progress, TaskInput
-    from jitweb.workflow import Report
+    from jitweb.workflow import Options, Report
 
 TARGET_NAMES = ("wasm", "webgpu")
 DEVICES = ("auto", "node", "browser", "wgpu", "none")
@@ -41,7 +42,7 @@ records_option = click.option(
 target_option = click.option(
     "--target",
     type=click.Choice(TARGET_NAMES),
-    help="Which of the bundle's targets. [the faster one]",
+    help="Which of the bundle's targets. [the first it was tuned for]",
 )
 
 
@@ -135,6 +136,7 @@ def tune(
         goes_on=budget is not None,
     )
 
+    _tell_of_replaced(options)
     with Records(records_path or default_path()) as records, _devices(targets, device) as devices:
 
         def set_aside(task: TaskInput, candidate: Candidate, reason: str) -> None:
@@ -150,8 +152,8 @@ def tune(
                 devices.__getitem__,
                 records,
                 on_import=lambda imported: click.echo(
-                    f"{imported.plan.model}: {len(imported.plan.calls)} calls of "
-                    f"{len(imported.plan.tasks)} kernels",
+                    f"{imported.plan.model}: {_counted(len(imported.plan.calls), 'call')} of "
+                    f"{_counted(len(imported.plan.tasks), 'kernel')}",
                     err=True,
                 ),
                 on_progress=show,
@@ -204,9 +206,13 @@ def _progress() -> Iterator[Any]:
         return
     from rich.console import Console
     from rich.live import Live
+    from rich.text import Text
+
+    def in_one_line(target: str, progress: Progress) -> Text:
+        return Text(_line(target, progress), no_wrap=True, overflow="ellipsis")
 
     with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
-        yield lambda target, progress: live.update(_line(target, progress), refresh=True)
+        yield lambda target, progress: live.update(in_one_line(target, progress), refresh=True)
 
 
 def _plain_progress() -> Any:
@@ -230,6 +236,25 @@ def _line(target: str, progress: Progress) -> str:
     )
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _tell_of_replaced(options: Options) -> None:
+    """Say that a bundle of another model, or for other targets, will be replaced."""
+    from jitweb.bundle import PLAN, read_plan
+
+    if not (options.out / PLAN).is_file():
+        return
+    try:
+        there = read_plan(options.out)
+    except JitwebError:
+        return
+    if there["model"] != options.model.stem or not set(there["targets"]) <= set(options.targets):
+        held = f"{there['model']} for {' and '.join(there['targets'])}"
+        click.echo(f"note: {options.out} holds {held}; this bundle takes its place", err=True)
+
+
 def _tell(report: Report) -> None:
     told = report.to_json()
     for name, part in told["targets"].items():
@@ -240,7 +265,15 @@ def _tell(report: Report) -> None:
         for row in part["kernels"]:
             click.echo(_kernel_line(row))
     size = told["bundle_bytes"] / 1e6
-    click.echo(f"tuned in {told['tuning_s']:.1f} s, imported in {told['import_s']:.1f} s")
+    parts = told["targets"].values()
+    measured = sum(part["measured"] for part in parts)
+    how = f"{measured} measured" if measured else "nothing measured"
+    if any(part["device"] for part in parts):
+        if not measured:
+            how += ", all was known (--retune measures anew)"
+        elif all(part["complete"] for part in parts):
+            how += ", nothing more seems worth it"
+    click.echo(f"tuned in {told['tuning_s']:.1f} s ({how}), imported in {told['import_s']:.1f} s")
     click.echo(f"{report.options.out}: {size:.1f} MB. Next: jitweb verify {report.options.out}")
 
 
@@ -301,7 +334,7 @@ def _shape(shape: Any) -> str:
 
 @cli.command()
 @bundle_folder
-@target_option
+@click.option("--target", type=click.Choice(TARGET_NAMES), help="One target alone. [all it holds]")
 @as_json
 def verify(folder: Path, target: str | None, json_output: bool) -> None:
     """Check a bundle's files, and its results against the reference that tuning kept.
@@ -340,8 +373,9 @@ def run_bundle(folder: Path, inputs: Path, output: Path, target: str | None, thr
             arrays = {name: archive[name] for name in archive.files}
     # NumPy says by each of these that it is another kind of file, or a damaged one.
     except (OSError, ValueError, TypeError, AttributeError, EOFError, BadZipFile) as error:
+        reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
         raise JitwebError(
-            f"{inputs} can't be read as .npz ({error}); write it with numpy.savez"
+            f"{inputs} can't be read as .npz{reason}; write it with numpy.savez"
         ) from None
     plan = read_plan(folder)
     with open_host(folder, plan, target, threads) as host:
@@ -368,6 +402,9 @@ def bench(
     """Measure a bundle end to end: first result, warm latency, and each kernel's part."""
     from jitweb.bench import bench_bundle
 
+    processors = os.cpu_count() or 1
+    if threads > processors:
+        click.echo(f"note: {threads} threads share {processors} processors", err=True)
     told = bench_bundle(folder, target, threads, seconds)
     if json_output:
         print_json(told)

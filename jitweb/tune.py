@@ -254,10 +254,13 @@ class Tuner:
 
     def _search(self, states: Mapping[str, TaskState]) -> bool:
         """Whether it ended by itself: nothing is left to try, or nothing worth its time."""
-        first = [state for state in states.values() if state.time is None]
+        first = sorted(
+            (state for state in states.values() if state.time is None),
+            key=lambda each: -each.task.flops * each.task.sites,
+        )
         if any(state.left for state in states.values()):
             self._speed = self._measure_speed()
-        for state in sorted(first, key=lambda each: -each.task.flops * each.task.sites):
+        for state in first:
             while state.time is None and state.left:
                 if not self._has_time() and state is not first[0]:
                     return False

@@ -308,7 +308,10 @@ def _highlighted(text: str) -> str:
 @click.argument("identity", metavar="ID")
 @click.option("-o", "--output", type=Place(path_type=Path), help="A file, else the output.")
 def repro(directory: Path, identity: str, output: Path | None) -> None:
-    """Write a script that shows a finding and needs only tvm and numpy."""
+    """Write a script that shows a finding and needs only tvm and numpy.
+
+    Where a device has to show it, as of a web target, the script needs tzer as well.
+    """
     from corpus.store import Store
     from tzer.apart import Died, apart
 

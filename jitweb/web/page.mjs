@@ -152,7 +152,7 @@ function showModel() {
   );
   $("tensors-part").hidden = false;
   $("progress").hidden = true;
-  $("status").textContent = "ready";
+  $("status").textContent = "ready: Run measures it on example inputs";
   $("run").disabled = false;
 }
 
@@ -180,5 +180,6 @@ try {
   tell("ready", { inputs: model.inputs, outputs: model.outputs, target: model.target });
   if (options.get("run")) await measure();
 } catch (error) {
-  fail(error);
+  const others = $("target").options.length > 1 && options.get("target");
+  fail(others ? new Error(`${error.message}; choose another target`) : error);
 }
