@@ -22,7 +22,7 @@ def main():
     try:
         return judge()
     except ImportError as error:
-        print(f"this script needs tzer and what it needs ({error}); its README says how to install it")
+        print(f"this script needs tzer ({error}); its README says how to install it")
     except Exception as error:  # of another tzer, or this machine's: it says nothing of the bug
         print(f"the case can't be judged here: {type(error).__name__}: {error}")
     return 2

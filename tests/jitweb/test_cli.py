@@ -201,7 +201,7 @@ def test_tuning_in_whichever_browser_opens_the_page(
         "--target",
         "wasm,webgpu",
         "--budget",
-        "8s",
+        "20s",
         "--json",
     ]
     where = ["--device", "http://127.0.0.1:0", "--records", tmp_path / "r", "-o", tmp_path / "out"]
