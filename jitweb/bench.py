@@ -1,4 +1,4 @@
-"""Measuring a bundle end to end, with its own runtime."""
+"""Measuring a bundle end to end, with the runtime."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from jitweb.plan import Tensor
 from jitweb.workflow import example_inputs
 
 
-def bench_bundle(folder: Path, target: str | None, threads: int, seconds: float) -> dict[str, Any]:
+def bench_bundle(
+    folder: Path, target: str | None, threads: int, seconds: float, device: str = "auto"
+) -> dict[str, Any]:
     """The documented keys of `jitweb bench --json`.
 
     Raises:
@@ -20,7 +22,7 @@ def bench_bundle(folder: Path, target: str | None, threads: int, seconds: float)
     """
     plan = read_plan(folder)
     inputs = example_inputs([Tensor.from_json(entry) for entry in plan["inputs"]])
-    with open_host(folder, plan, target, threads) as host:
+    with open_host(folder, plan, target, threads, device) as host:
         facts = host.facts
         measured = host.bench(inputs, seconds)
         calls = host.profile(inputs)
@@ -36,31 +38,39 @@ def bench_bundle(folder: Path, target: str | None, threads: int, seconds: float)
         "first_result_ms": facts["load_ms"] + measured["first_run_ms"],
         "load_ms": facts["load_ms"],
         "timings": measured["timings"],
-        "kernels": _kernels(plan, calls),
+        "tuning_s": plan["targets"][facts["target"]]["tuning"]["seconds"],
+        "kernels": _kernels(plan, facts["target"], calls),
     }
 
 
-def _kernels(plan: dict[str, Any], calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The calls' times by task, those that take most first; None where no clock saw them."""
-    rows: dict[str, dict[str, Any]] = {}
+def _kernels(
+    plan: dict[str, Any], target: str, calls: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """A row for each task as `jitweb tune` gives it, with the times that this run took.
+
+    Those that take most come first; times are None where no clock saw them.
+    """
+    tuned = plan["targets"][target]["tuning"]["kernels"]
+    spent: dict[str, float | None] = {}
     for call in calls:
-        task = plan["tasks"][call["task"]]
-        row = rows.setdefault(
-            call["task"],
+        before = spent.setdefault(call["task"], None)
+        if call["ms"] is not None:
+            spent[call["task"]] = (before or 0.0) + call["ms"]
+    total = sum(ms or 0.0 for ms in spent.values())
+    rows = []
+    for key, whole in sorted(spent.items(), key=lambda each: -(each[1] or 0.0)):
+        task = plan["tasks"][key]
+        rows.append(
             {
-                "task": call["task"],
+                "task": key,
                 "name": task["name"],
                 "kind": task["kind"],
-                "sites": 0,
-                "ms": None,
-            },
+                "sites": task["sites"],
+                "tried": tuned[key]["tried"],
+                "candidate": tuned[key]["candidate"],
+                "ms": whole / task["sites"] if whole is not None else None,
+                "share": whole / total if whole and total else None,
+                "gflops": task["flops"] * task["sites"] / whole / 1e6 if whole else None,
+            }
         )
-        row["sites"] += 1
-        if call["ms"] is not None:
-            row["ms"] = (row["ms"] or 0.0) + call["ms"]
-    total = sum(row["ms"] or 0.0 for row in rows.values())
-    for row in rows.values():
-        row["share"] = row["ms"] / total if row["ms"] and total else None
-        flops = plan["tasks"][row["task"]]["flops"] * row["sites"]
-        row["gflops"] = flops / row["ms"] / 1e6 if row["ms"] else None
-    return sorted(rows.values(), key=lambda row: -(row["ms"] or 0.0))
+    return rows

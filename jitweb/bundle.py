@@ -29,7 +29,7 @@ from jitweb.errors import JitwebError
 from jitweb.model import ImportedModel
 from jitweb.plan import Call, Plan, Tensor, Weight
 from jitweb.targets import Built, WebTarget
-from jitweb.tune import TaskState
+from jitweb.tune import Outcome
 
 FORMAT = 1
 PLAN = "plan.json"
@@ -58,16 +58,21 @@ class Check:
     source: str  # who computed the outputs, e.g. "onnx.reference 1.19"
 
 
-def section(
-    name: str, target: WebTarget, model: ImportedModel, states: Mapping[str, TaskState]
-) -> Section:
-    """One target's part of the bundle, of the best candidate of each task."""
-    built = {}
-    for key, state in states.items():
-        built[key] = state.built or target.build(state.best.build())
-    chosen = {key: state.best.text for key, state in states.items()}
+def section(name: str, target: WebTarget, model: ImportedModel, outcome: Outcome) -> Section:
+    """One target's part of the bundle: the best candidate of each task, and how it was found."""
+    built = {
+        key: state.built or target.build(state.best.build())
+        for key, state in outcome.states.items()
+    }
+    tuning = {
+        "seconds": round(outcome.seconds, 3),
+        "kernels": {
+            key: {"candidate": state.best.text, "tried": state.tried}
+            for key, state in outcome.states.items()
+        },
+    }
     part = SECTIONS[name](model, built)
-    return Section(part.plan | {"candidates": chosen}, part.files, part.weights)
+    return Section(part.plan | {"tuning": tuning}, part.files, part.weights)
 
 
 def wasm_section(model: ImportedModel, built: Mapping[str, Built]) -> Section:
@@ -329,13 +334,15 @@ PLAN_FIELDS = {
 
 
 TASK_FIELDS = {"kind": str, "name": str, "flops": int | float, "sites": int}
+TUNING_FIELDS = {"seconds": int | float, "kernels": dict}
+CHOICE_FIELDS = {"candidate": str, "tried": int}
 
 
 def _check_plan(plan: Any) -> None:
     if not isinstance(plan, dict):
         raise ValueError("it is no plan")
     for name, kind in PLAN_FIELDS.items():
-        if not isinstance(plan.get(name), kind):
+        if not _has(plan, {name: kind}):
             raise ValueError(f"its {name} is missing or of another type")
     for tensor in (*plan["inputs"], *plan["outputs"]):
         Tensor.from_json(tensor)
@@ -343,12 +350,23 @@ def _check_plan(plan: Any) -> None:
         if "/" in name or "\\" in name or not isinstance(facts, dict) or "sha256" not in facts:
             raise ValueError(f"{name!r} is no file of a bundle")
     for task in plan["tasks"].values():
-        if not isinstance(task, dict) or not all(
-            isinstance(task.get(name), kind) for name, kind in TASK_FIELDS.items()
-        ):
+        if not _has(task, TASK_FIELDS) or task["sites"] < 1:
             raise ValueError("a task is none")
     if not plan["targets"]:
         raise ValueError("it has no target")
+    for name, part in plan["targets"].items():
+        tuning = part["tuning"] if _has(part, {"tuning": dict}) else {}
+        if not _has(tuning, TUNING_FIELDS) or not all(
+            _has(tuning["kernels"].get(key), CHOICE_FIELDS) for key in plan["tasks"]
+        ):
+            raise ValueError(f"it does not say how it was tuned for {name}; tune the model again")
+
+
+def _has(value: Any, fields: Mapping[str, Any]) -> bool:
+    """Whether it is a JSON object with these fields, each of its type."""
+    return isinstance(value, dict) and all(
+        isinstance(value.get(name), kind) for name, kind in fields.items()
+    )
 
 
 def changed_files(folder: Path, plan: Mapping[str, Any]) -> list[str]:

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
 TARGET_NAMES = ("wasm", "webgpu")
 DEVICES = ("auto", "node", "browser", "wgpu", "none")
-# The device that tunes a target where none is named.
-USUAL_DEVICE = {"wasm": "node", "webgpu": "browser"}
+HOSTS = ("auto", "node", "browser")
 USUAL_BUDGET_S = 30.0
 FAILED_CHECK = 1
 TOLERANCE = 1e-4
@@ -44,6 +43,13 @@ target_option = click.option(
     type=click.Choice(TARGET_NAMES),
     help="Which of the bundle's targets. [the first it was tuned for]",
 )
+host_option = click.option(
+    "--device",
+    type=click.Choice(HOSTS),
+    default="auto",
+    help="Where to run it. [node for wasm, browser for webgpu]",
+)
+threads_option = click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True)
 
 
 class Shape(click.ParamType):
@@ -165,26 +171,12 @@ def tune(
     _tell(report)
 
 
-def _device_of(target: str, wanted: str) -> str:
-    """The device that measures a target.
-
-    Raises:
-        JitwebError: it can't run the target.
-    """
-    kind = USUAL_DEVICE[target] if wanted == "auto" else wanted
-    if target == "webgpu" and kind == "node":
-        raise JitwebError("Node has no WebGPU; use --device browser, wgpu or none")
-    if target == "wasm" and kind == "wgpu":
-        raise JitwebError("wgpu runs no WebAssembly; use --device node, browser or none")
-    return kind
-
-
 @contextmanager
 def _devices(targets: Sequence[str], wanted: str) -> Iterator[dict[str, Device | None]]:
     """The device that measures each of the targets, None where nothing is measured."""
-    from jitweb.devices import open_device
+    from jitweb.devices import device_of, open_device
 
-    kinds = {target: _device_of(target, wanted) for target in targets}
+    kinds = {target: device_of(target, wanted) for target in targets}
     with ExitStack() as closing:
         opened: dict[str, Device | None] = {"none": None}
         for kind in kinds.values():
@@ -263,7 +255,7 @@ def _tell(report: Report) -> None:
         else:
             click.echo(f"{name}: {part['latency_ms']['min']:.2f} ms in kernels")
         for row in part["kernels"]:
-            click.echo(_kernel_line(row))
+            click.echo(_kernel_line(row, row["candidate"]))
     size = told["bundle_bytes"] / 1e6
     parts = told["targets"].values()
     measured = sum(part["measured"] for part in parts)
@@ -277,15 +269,12 @@ def _tell(report: Report) -> None:
     click.echo(f"{report.options.out}: {size:.1f} MB. Next: jitweb verify {report.options.out}")
 
 
-def _kernel_line(row: dict[str, Any]) -> str:
+def _kernel_line(row: dict[str, Any], text: str) -> str:
     if row["ms"] is None:
-        return f"  {row['sites']:4}x {'':>10}  {row['kind']:15} {row['candidate']}"
-    rate = f"{row['gflops']:6.1f} GFLOP/s" if row["gflops"] >= 0.05 else " " * 14
+        return f"  {row['sites']:4}x {'':>10}  {row['kind']:15} {text}"
+    rate = f"{row['gflops']:6.1f} GFLOP/s" if (row["gflops"] or 0) >= 0.05 else " " * 14
     share = " " * 4 if row["share"] is None else f"{row['share']:4.0%}"
-    return (
-        f"  {row['sites']:4}x {row['ms']:8.4f} ms {share}  {rate}  "
-        f"{row['kind']:15} {row['candidate']}"
-    )
+    return f"  {row['sites']:4}x {row['ms']:8.4f} ms {share}  {rate}  {row['kind']:15} {text}"
 
 
 @cli.command()
@@ -335,15 +324,16 @@ def _shape(shape: Any) -> str:
 @cli.command()
 @bundle_folder
 @click.option("--target", type=click.Choice(TARGET_NAMES), help="One target alone. [all it holds]")
+@host_option
 @as_json
-def verify(folder: Path, target: str | None, json_output: bool) -> None:
+def verify(folder: Path, target: str | None, device: str, json_output: bool) -> None:
     """Check a bundle's files, and its results against the reference that tuning kept.
 
     Exits 1 where a file was changed or a result is wrong.
     """
     from jitweb.verify import verify_bundle
 
-    found = verify_bundle(folder, target, TOLERANCE)
+    found = verify_bundle(folder, target, TOLERANCE, device)
     if json_output:
         print_json(found.to_json())
     else:
@@ -357,8 +347,11 @@ def verify(folder: Path, target: str | None, json_output: bool) -> None:
 @click.option("--input", "inputs", type=Place(path_type=Path), required=True, help="An .npz file.")
 @click.option("-o", "--output", type=Place(path_type=Path), required=True, help="An .npz file.")
 @target_option
-@click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True)
-def run_bundle(folder: Path, inputs: Path, output: Path, target: str | None, threads: int) -> None:
+@host_option
+@threads_option
+def run_bundle(
+    folder: Path, inputs: Path, output: Path, target: str | None, device: str, threads: int
+) -> None:
     """Run a bundle on inputs from an .npz file, one array for each input."""
     import io
     from zipfile import BadZipFile
@@ -378,7 +371,7 @@ def run_bundle(folder: Path, inputs: Path, output: Path, target: str | None, thr
             f"{inputs} can't be read as .npz{reason}; write it with numpy.savez"
         ) from None
     plan = read_plan(folder)
-    with open_host(folder, plan, target, threads) as host:
+    with open_host(folder, plan, target, threads, device) as host:
         results = host.run(arrays)
     content = io.BytesIO()
     np.savez(content, **results)  # type: ignore[arg-type]
@@ -393,11 +386,17 @@ def run_bundle(folder: Path, inputs: Path, output: Path, target: str | None, thr
 @cli.command()
 @bundle_folder
 @target_option
-@click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True)
+@host_option
+@threads_option
 @click.option("--time", "seconds", type=Duration(), default=5.0, help="How long. [5s]")
 @as_json
 def bench(
-    folder: Path, target: str | None, threads: int, seconds: float, json_output: bool
+    folder: Path,
+    target: str | None,
+    device: str,
+    threads: int,
+    seconds: float,
+    json_output: bool,
 ) -> None:
     """Measure a bundle end to end: first result, warm latency, and each kernel's part."""
     from jitweb.bench import bench_bundle
@@ -405,7 +404,7 @@ def bench(
     processors = os.cpu_count() or 1
     if threads > processors:
         click.echo(f"note: {threads} threads share {processors} processors", err=True)
-    told = bench_bundle(folder, target, threads, seconds)
+    told = bench_bundle(folder, target, threads, seconds, device)
     if json_output:
         print_json(told)
         return
@@ -413,9 +412,8 @@ def bench(
     click.echo(f"{told['target']} on {_device_text(told['device'])}, {told['threads']} thread(s)")
     click.echo(f"latency       {latency['min']:.2f} ms (median {latency['median']:.2f})")
     click.echo(f"first result  {told['first_result_ms']:.0f} ms")
-    for row in told["kernels"][:20]:
-        taken = " " * 17 if row["share"] is None else f"{row['ms']:9.3f} ms {row['share']:4.0%}"
-        click.echo(f"  {taken}  {row['sites']:3}x {row['kind']:15} {row['name'][:50]}")
+    for row in told["kernels"]:
+        click.echo(_kernel_line(row, row["name"][:50]))
 
 
 def _device_text(device: Any) -> str:

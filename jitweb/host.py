@@ -1,8 +1,8 @@
 """A bundle at work for the command line: by the runtime, in Node or in a browser.
 
-WebAssembly runs in Node, WebGPU in a headless browser; both are fed and measured from here. The
-runtime is our own and not the bundle's, which may come from anybody: no code of it runs outside of
-WebAssembly and WGSL.
+WebAssembly runs in Node or a headless browser, WebGPU in the latter; both are fed and measured
+from here. The runtime is our own and not the bundle's, which may come from anybody: no code of it
+runs outside of WebAssembly and WGSL.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from harness.devices.base import Closing
 from harness.devices.channel import Program, ProgramEnded
 from harness.devices.node import find_node
 from harness.devices.remote import Asked
+from jitweb.devices import device_of
 from jitweb.errors import JitwebError
 
 WEB = Path(__file__).parent / "web"
@@ -102,12 +103,12 @@ def _describe(tensor: Mapping[str, Any]) -> str:
 
 
 def open_host(
-    folder: Path, plan: Mapping[str, Any], target: str | None, threads: int
+    folder: Path, plan: Mapping[str, Any], target: str | None, threads: int, device: str = "auto"
 ) -> BundleHost:
-    """A bundle loaded where it can run: WebAssembly in Node, WebGPU in a browser.
+    """A bundle loaded in Node or in a browser: on `device` "auto", where its target usually runs.
 
     Raises:
-        JitwebError: the bundle lacks the target, or can't be loaded.
+        JitwebError: the bundle lacks the target, the device can't run it, or loading fails.
         DeviceError: what it needs to run is not installed.
     """
     names = list(plan["targets"])
@@ -115,7 +116,7 @@ def open_host(
     if chosen not in names:
         raise JitwebError(f"{folder} holds {', '.join(names)} and no {chosen}; tune it for that")
     request = {"target": chosen, "threads": threads}
-    if chosen == "webgpu":
+    if device_of(chosen, device) == "browser":
         from harness.devices.browser import open_page
 
         folders = {"web": WEB, "bundle": folder.resolve()}

@@ -70,6 +70,7 @@ class TaskState:
     tried: int = 0
     attempts_for_nothing: int = 0
     from_records: bool = False
+    is_settled: bool = False  # what the records say is enough
     built: Built | None = None
     wrong: list[Candidate] = field(default_factory=list)
     complaint: str = ""
@@ -77,6 +78,8 @@ class TaskState:
     @property
     def left(self) -> list[Candidate]:
         """What may still be tried; the plain kernel only where nothing else is right."""
+        if self.is_settled:
+            return []
         return [
             candidate
             for candidate in self.candidates[self.tried :]
@@ -233,11 +236,9 @@ class Tuner:
             state.from_records = True
         searched = self.records.searched(*where) or math.inf
         goes_on = self.goes_on and searched * LONGER < self._seconds
-        if state.time is not None and not goes_on:
-            state.tried = len(candidates)
-        else:
-            state.candidates = tried + [each for each in candidates if each.text not in known]
-            state.tried = len(tried)
+        state.is_settled = state.time is not None and not goes_on
+        state.candidates = tried + [each for each in candidates if each.text not in known]
+        state.tried = len(tried)
         return state
 
     def _take_first(self, state: TaskState) -> None:

@@ -73,7 +73,9 @@ class Verification:
             )
 
 
-def verify_bundle(folder: Path, target: str | None, tolerance: float) -> Verification:
+def verify_bundle(
+    folder: Path, target: str | None, tolerance: float, device: str = "auto"
+) -> Verification:
     """Check a bundle on one of its targets, or on all.
 
     Raises:
@@ -91,7 +93,7 @@ def verify_bundle(folder: Path, target: str | None, tolerance: float) -> Verific
     }
     agreements: list[Agreement] = []
     for name in [target] if target else list(plan["targets"]):
-        with open_host(folder, plan, name, 1) as host:
+        with open_host(folder, plan, name, 1, device) as host:
             results = host.run(inputs)
         try:
             agreements += [

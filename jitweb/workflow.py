@@ -163,9 +163,9 @@ def tune_model(
             on_progress=lambda progress, name=name: on_progress(name, progress),  # type: ignore[misc]
             on_wrong=on_wrong,
         )
-        outcomes[name] = tuner.run(task_inputs(model))
+        outcome = outcomes[name] = tuner.run(task_inputs(model))
         devices[name] = device.fingerprint() if device else None
-        sections[name] = bundle.section(name, target, model, outcomes[name].states)
+        sections[name] = bundle.section(name, target, model, outcome)
     sizes = bundle.write_bundle(options.out, model.plan, sections, check)
     finished = time.monotonic()
     return Report(options, outcomes, devices, finished - imported, imported - started, sizes)

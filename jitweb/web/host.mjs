@@ -76,11 +76,6 @@ export class Host {
 
   async #profile(inputs) {
     await this.#model.run(inputs);
-    let best = null;
-    for (let round = 0; round < 5; round++) {
-      const calls = await this.#model.profile(inputs);
-      best = best ? best.map((call, i) => (calls[i].ms < call.ms ? calls[i] : call)) : calls;
-    }
-    return { calls: best };
+    return { calls: await this.#model.profile(inputs) };
   }
 }

@@ -6,7 +6,7 @@
 
 import { load } from "./runtime.mjs";
 
-const ROUNDS = 20, MOST_MS = 8000, PROFILES = 5;
+const ROUNDS = 20, MOST_MS = 8000;
 const TYPES = {
   float32: Float32Array, float64: Float64Array, int64: BigInt64Array, int32: Int32Array,
   int16: Int16Array, int8: Int8Array, uint8: Uint8Array, bool: Uint8Array,
@@ -74,7 +74,7 @@ async function measure() {
     $("status").textContent = `running, ${samples.length} of ${ROUNDS}`;
     await new Promise((resolve) => setTimeout(resolve)); // let the page paint
   }
-  const calls = await profile(inputs);
+  const calls = await model.profile(inputs);
   const sorted = samples.toSorted((a, b) => a - b);
   const result = {
     target: model.target, device: model.device, threads: model.threads, notes: model.notes,
@@ -89,17 +89,6 @@ async function measure() {
   $("status").textContent = `${samples.length} runs; example inputs`;
   $("run").disabled = false;
   tell("done", { result });
-}
-
-// The best time of each call in some profiles: one alone shows what else the machine was at.
-async function profile(inputs) {
-  let best = await model.profile(inputs);
-  const start = performance.now();
-  for (let i = 1; i < PROFILES && performance.now() - start < MOST_MS; i++) {
-    const calls = await model.profile(inputs);
-    best = best.map((call, place) => (calls[place].ms < call.ms ? calls[place] : call));
-  }
-  return best;
 }
 
 // The calls by task, those that take most time first.
@@ -118,7 +107,7 @@ function showKernels(rows) {
   const total = rows.reduce((sum, { ms }) => sum + (ms ?? 0), 0);
   $("kernels-part").hidden = false;
   $("kernels-note").textContent = total
-    ? `${ms(total)} together, each call at its best; ${rows.reduce((sum, { sites }) => sum + sites, 0)} calls`
+    ? `${ms(total)} together, each call's median; ${rows.reduce((sum, { sites }) => sum + sites, 0)} calls`
     : "This GPU has no clock to ask.";
   const most = Math.max(...rows.map(({ ms }) => ms ?? 0), 1e-9);
   $("kernels").replaceChildren(

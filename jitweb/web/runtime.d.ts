@@ -93,7 +93,7 @@ export interface Model {
    * failed, the GPU device was lost, or the model was disposed of.
    */
   run(inputs: Readonly<Record<string, Input>>): Promise<Record<string, Output>>;
-  /** Run the model and time each call of a kernel, in their order. Slower than `run`. */
+  /** Run the model some times, for about half a second, and time each call of a kernel, in their order. */
   profile(inputs: Readonly<Record<string, Input>>): Promise<CallTime[]>;
   /** Give back memory, threads and GPU buffers; the model can't be used after it. */
   dispose(): void;

@@ -80,6 +80,21 @@ def test_a_bundle_is_verified_on_all_of_its_targets(bundle: Path, browser: None)
     assert found.source.startswith("onnx.reference")
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_wasm_runs_in_the_browser_where_that_is_asked_for(
+    bundle: Path, browser: None, threads: int
+) -> None:
+    assert verify_bundle(bundle, "wasm", TOLERANCE, "browser").is_right
+    told = bench_bundle(bundle, "wasm", threads, 0.3, "browser")
+    assert told["threads"] == threads
+    assert "Chrom" in told["device"] and "Node" not in told["device"]
+
+
+def test_node_runs_no_webgpu(bundle: Path) -> None:
+    with pytest.raises(JitwebError, match="Node has no WebGPU; name another --device"):
+        open_host(bundle, read_plan(bundle), "webgpu", 1, "node")
+
+
 def test_the_page_runs_both_targets_and_they_agree(bundle: Path, browser: None) -> None:
     results = {}
     with serve(bundle) as address:
@@ -186,9 +201,13 @@ def test_the_runtime_names_wrong_inputs(bundle: Path, browser: None) -> None:
 
 def test_bench_tells_the_documented_keys(bundle: Path) -> None:
     told = bench_bundle(bundle, "wasm", 1, 0.3)
-    assert told.keys() >= {"latency_ms", "device", "kernels", "first_result_ms", "target"}
+    assert told.keys() >= {"latency_ms", "device", "kernels", "first_result_ms", "tuning_s"}
     assert 0 < told["latency_ms"]["min"] <= told["latency_ms"]["median"]
     assert sum(row["share"] for row in told["kernels"]) == pytest.approx(1)
+    whole = sum(row["ms"] * row["sites"] for row in told["kernels"])
+    for row in told["kernels"]:
+        assert row["share"] == pytest.approx(row["ms"] * row["sites"] / whole)
+        assert row["tried"] == 0 and row["candidate"]  # chosen by the static order
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(

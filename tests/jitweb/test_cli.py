@@ -48,13 +48,17 @@ def test_tune_verify_run_and_bench(small_models: dict[str, Path], tmp_path: Path
 
     again = jitweb("tune", small_models["bert"], "--records", records, "-o", out, "--json")
     assert json.loads(again.stdout)["measured"] == 0
+    tried = {row["task"]: row["tried"] for row in told["kernels"]}
+    assert {row["task"]: row["tried"] for row in json.loads(again.stdout)["kernels"]} == tried
 
     verified = jitweb("verify", out)
     assert verified.returncode == 0, verified.stderr
     assert "ok" in verified.stdout and "onnx.reference" in verified.stdout
 
     benched = json.loads(jitweb("bench", out, "--time", "1s", "--json").stdout)
-    assert benched.keys() >= {"latency_ms", "device", "kernels", "first_result_ms"}
+    assert benched.keys() >= {"latency_ms", "device", "kernels", "tuning_s", "first_result_ms"}
+    assert {row["task"]: row["tried"] for row in benched["kernels"]} == tried
+    assert 0 < benched["tuning_s"] <= json.loads(again.stdout)["tuning_s"]
 
     ids = np.ones((1, 16), np.int64)
     np.savez(tmp_path / "x.npz", input_ids=ids, attention_mask=ids, token_type_ids=ids * 0)
