@@ -221,10 +221,12 @@ def _plain_progress() -> Any:
 
 def _line(target: str, progress: Progress) -> str:
     best = "…" if progress.latency_ms is None else f"{progress.latency_ms:.2f} ms"
-    budget = f" of {progress.budget_s:.0f}" if progress.budget_s else ""
+    left = ""
+    if progress.budget_s is not None:
+        left = f", at most {max(0.0, progress.budget_s - progress.elapsed_s):.0f} more"
     return (
-        f"{target}  {progress.elapsed_s:.0f}{budget} s  best {best}  "
-        f"{progress.tried} tried, {progress.left} left  {progress.task[:40]}"
+        f"{target}  {progress.elapsed_s:.0f} s{left}  best {best}  "
+        f"tried {progress.tried} of {progress.tried + progress.left}  {progress.task[:40]}"
     )
 
 

@@ -136,6 +136,7 @@ def fuzz(
                 f"the campaign in {out} is of TVM {store.settings()['tvm']}, this is {release}; "
                 "give another --out"
             )
+        tell_of_changes(out, store.settings(), settings)
         with progress_view(options, store) as show_progress:
 
             def on_progress(stats: dict[str, Any]) -> None:
@@ -147,6 +148,18 @@ def fuzz(
             print_json(stats)
         else:
             _print_end(out, store, stats)
+
+
+def tell_of_changes(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Say where a resumed campaign goes on otherwise than it began."""
+    for name, option in (("targets", "--target"), ("scope", "--scope"), ("strategy", "--strategy")):
+        old, new = (
+            ",".join([value] if isinstance(value, str) else value)
+            for value in (before.get(name, now[name]), now[name])
+        )
+        if old != new:
+            note = f"note: {out} began with {option} {old}, and goes on with {new}"
+            click.echo(note, err=True)
 
 
 def _campaign(
@@ -189,18 +202,16 @@ def _print_end(out: Path, store: Store, stats: dict[str, Any]) -> None:
 def stats(directory: Path, json_output: bool) -> None:
     """What a campaign has done so far."""
     from corpus.store import Store
+    from tzer.progress import hours, told
 
     with Store.open(directory) as store:
         values = store.stats()
     if json_output:
         print_json(values)
         return
-    findings = values.pop("findings")
-    for name, value in values.items():
-        shown = f"{value:.3f}" if isinstance(value, float) else f"{value}"
-        click.echo(f"{name:22} {shown}")
-    told = ", ".join(f"{count} {kind}" for kind, count in findings.items()) or "none"
-    click.echo(f"{'findings':22} {told}")
+    click.echo(f"{'time':10} {hours(values['elapsed_s'])}")
+    for name, text in told(values, f"{values['native_blocks_seeds']} by the seeds alone"):
+        click.echo(f"{name:10} {text}")
 
 
 @cli.command()
@@ -247,7 +258,8 @@ def _width() -> int:
 @cli.command()
 @folder
 @click.argument("identity", metavar="ID")
-def show(directory: Path, identity: str) -> None:
+@as_json
+def show(directory: Path, identity: str, json_output: bool) -> None:
     """One finding whole: what happened, the passes and the program."""
     from corpus.store import Store
     from harness.case import full_script
@@ -255,12 +267,26 @@ def show(directory: Path, identity: str) -> None:
 
     with Store.open(directory) as store:
         finding = store.finding(identity)
+    script, reason = None, ""
+    try:
+        script = apart(lambda: full_script(finding.case.load()))
+    except Died as death:
+        reason = f"the program can't be shown: {death} as it prints it"
+    if json_output:
+        print_json(_whole(finding) | {"script": script})
+        return
     for line in _told(finding):
         click.echo(_printable(line))
-    try:
-        click.echo(_highlighted(apart(lambda: full_script(finding.case.load()))))
-    except Died as death:
-        click.echo(f"the program can't be shown: {death} as it prints it")
+    click.echo(_highlighted(script) if script is not None else reason)
+
+
+def _whole(finding: Finding) -> dict[str, Any]:
+    """All that the store says of a finding; its case is what `harness.case.Case` reads."""
+    import json
+
+    verdict = finding.verdict
+    told = {"stage": verdict.stage, "detail": verdict.detail}
+    return finding.summary() | told | {"case": json.loads(finding.case.to_json())}
 
 
 def _told(finding: Finding) -> Iterator[str]:

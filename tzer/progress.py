@@ -47,9 +47,9 @@ class Budget:
 
     def spent(self, stats: Stats) -> str:
         """Time and tests so far, of those that this run has."""
-        told = _hours(max(0.0, stats["elapsed_s"] - self._before["elapsed_s"]))
+        told = hours(max(0.0, stats["elapsed_s"] - self._before["elapsed_s"]))
         if self._options.time_s:
-            told += f" of {_hours(self._options.time_s)}"
+            told += f" of {hours(self._options.time_s)}"
         if self._options.tests:
             told += f", test {stats['tests'] - self._before['tests']} of {self._options.tests}"
         return told
@@ -95,9 +95,7 @@ def _plain(budget: Budget) -> Callable[[Stats], None]:
     return show
 
 
-def _table(
-    options: CampaignOptions, store: Store, stats: Stats, grown: int, budget: Budget
-) -> Any:
+def _table(options: CampaignOptions, store: Store, stats: Stats, grown: int, budget: Budget) -> Any:
     from rich.panel import Panel
     from rich.table import Table
     from rich.text import Text
@@ -105,21 +103,29 @@ def _table(
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
-    rate = f"{stats['tests_per_second']:.1f} a second, {stats['valid_rate']:.0%} valid"
     table.add_row("time", budget.spent(stats))
-    table.add_row("tests", f"{stats['tests']}, {rate}")
-    table.add_row("coverage", f"{stats['native_blocks']} blocks (+{grown} in the last minute)")
-    table.add_row("", f"{stats['native_files']} source files, {stats['python_lines']} Python lines")
-    table.add_row("corpus", str(stats["corpus"]))
-    kinds = ", ".join(f"{count} {kind}" for kind, count in stats["findings"].items())
-    table.add_row("findings", Text(kinds or "none yet", style="bold" if kinds else ""))
+    for name, text in told(stats, f"+{grown} in the last minute"):
+        table.add_row(name, Text(text, "bold" if name == "findings" and stats["findings"] else ""))
     latest = store.latest_finding()
     if latest is not None:
         table.add_row("the last", Text("  ".join(latest), overflow="ellipsis", no_wrap=True))
     return Panel(table, title=f"tzer  {options.out}", title_align="left", expand=False)
 
 
-def _hours(seconds: float) -> str:
+def told(stats: Stats, growth: str) -> Iterator[tuple[str, str]]:
+    """What a campaign has done, for people: names and texts. `growth` is said beside the blocks."""
+    rate = f"{stats['tests_per_second']:.1f} a second"
+    yield "tests", f"{stats['tests']}, {rate}, {stats['valid_rate']:.0%} valid"
+    yield "", f"{stats['tvm_time_share']:.0%} of the workers' time inside TVM"
+    yield "coverage", f"{stats['native_blocks']} blocks ({growth})"
+    yield "", f"{stats['native_files']} source files, {stats['python_lines']} Python lines"
+    yield "corpus", f"{stats['corpus']}"
+    kinds = ", ".join(f"{count} {kind}" for kind, count in stats["findings"].items())
+    yield "findings", kinds or "none yet"
+
+
+def hours(seconds: float) -> str:
+    """Seconds as 1:02:03."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"

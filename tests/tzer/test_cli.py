@@ -15,6 +15,7 @@ from corpus.store import Store
 from harness.case import Case, PassCall, module_text
 from harness.verdict import Kind, Verdict
 from tests import programs
+from tzer.cli import tell_of_changes
 
 ROOT = Path(__file__).resolve().parents[2]
 STATS = {"tests", "tests_per_second", "valid_rate", "tvm_time_share", "native_blocks"} | {
@@ -75,7 +76,9 @@ def test_findings_come_legal_first_with_the_documented_keys(folder: Path) -> Non
 
 
 def test_the_same_for_people(folder: Path) -> None:
-    assert "wrong-result" in tzer("stats", folder).stdout
+    told = tzer("stats", folder).stdout.splitlines()
+    assert "tests      7, 0.0 a second, 0% valid" in told
+    assert "findings   1 wrong-result, 1 crash" in told
     lines = tzer("findings", folder).stdout.splitlines()
     assert len(lines) == 2
     assert "wrong-result" in lines[0] and "legal" in lines[0]
@@ -86,6 +89,15 @@ def test_show_tells_the_whole_finding(folder: Path) -> None:
     shown = tzer("show", folder, identity[:4]).stdout
     for part in ("expected", "s_tir.CanonicalizeLoop()   <- here", "def main(", "first in test 2"):
         assert part in shown
+
+
+def test_show_as_json_holds_the_case_itself(folder: Path) -> None:
+    summary = json.loads(tzer("findings", folder, "--json").stdout)[0]
+    told = json.loads(tzer("show", folder, summary["id"], "--json").stdout)
+    assert told.items() >= summary.items()
+    assert told["detail"] == {"expected": "4", "actual": "3"} and "def main(" in told["script"]
+    case = Case.from_json(json.dumps(told["case"]))
+    assert case.passes == (PassCall("s_tir.CanonicalizeLoop"),) and case.load() is not None
 
 
 def test_a_reproducer_is_written_whole_and_shows_the_bug(folder: Path, tmp_path: Path) -> None:
@@ -205,6 +217,16 @@ def test_a_campaign_of_another_tvm_is_not_mixed_with_this_one(tmp_path: Path) ->
     done = tzer("fuzz", "--tests", "1", "--out", tmp_path)
     assert done.returncode == 2
     assert "is of TVM 0.25.0" in done.stderr.splitlines()[-1]
+
+
+def test_a_campaign_that_goes_on_otherwise_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    began = {"targets": ["llvm"], "scope": ["tirx", "arith"], "strategy": "joint"}
+    tell_of_changes(Path("out"), began, {**began, "targets": ("llvm",)})
+    assert capsys.readouterr().err == ""
+    tell_of_changes(Path("out"), began, {**began, "targets": ("wasm", "c")})
+    assert (
+        capsys.readouterr().err == "note: out began with --target llvm, and goes on with wasm,c\n"
+    )
 
 
 def test_a_reader_that_goes_away_is_no_error(folder: Path) -> None:
