@@ -12,6 +12,7 @@ import onnx
 import pytest
 
 from jitweb.workflow import Options, tune_model
+from tests.jitweb.tiny import Tiny
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,6 +45,12 @@ def bundle(small_models: dict[str, Path], tmp_path_factory: pytest.TempPathFacto
     out = tmp_path_factory.mktemp("bundle") / "bert"
     tune_model(Options(small_models["bert"], out, ("wasm", "webgpu")), lambda name: None, None)
     return out
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose kernels are written by hand."""
+    return Tiny().write(tmp_path_factory.mktemp("tiny") / "bundle")
 
 
 @pytest.fixture(scope="session")
