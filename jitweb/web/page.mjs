@@ -33,8 +33,9 @@ function fail(error) {
   tell("error", { message: `${error.message ?? error}` });
 }
 
-// Milliseconds with as many digits as they deserve.
-const ms = (value) => `${value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : value >= 1 ? 2 : 3)} ms`;
+// Milliseconds with as many digits as they deserve, as microseconds where they are few.
+const digits = (value) => value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2);
+const ms = (value) => (value >= 0.1 || value === 0 ? `${digits(value)} ms` : `${digits(1000 * value)} µs`);
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
 function showProgress({ file, loaded, total }) {
