@@ -62,6 +62,13 @@ class Place(click.Path):
         return super().convert(value, param, ctx)
 
 
+def printable(text: str) -> str:
+    """The text on one line, with nothing in it that a terminal would obey."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, sort_keys=True))
 
@@ -122,5 +129,5 @@ def _open_closed_streams() -> None:
 
 
 def _fail(name: str, message: str) -> None:
-    click.echo(f"{name}: {' '.join(message.splitlines())}", err=True)
+    click.echo(f"{name}: {printable(' '.join(message.splitlines()))}", err=True)
     raise SystemExit(WRONG_USE)

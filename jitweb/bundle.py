@@ -336,6 +336,7 @@ PLAN_FIELDS = {
 TASK_FIELDS = {"kind": str, "name": str, "flops": int | float, "sites": int}
 TUNING_FIELDS = {"seconds": int | float, "kernels": dict}
 CHOICE_FIELDS = {"candidate": str, "tried": int}
+MOST = 1e30  # operations or call sites; greater ones are no count of anything
 
 
 def _check_plan(plan: Any) -> None:
@@ -350,11 +351,14 @@ def _check_plan(plan: Any) -> None:
         if "/" in name or "\\" in name or not isinstance(facts, dict) or "sha256" not in facts:
             raise ValueError(f"{name!r} is no file of a bundle")
     for task in plan["tasks"].values():
-        if not _has(task, TASK_FIELDS) or task["sites"] < 1:
+        is_sane = _has(task, TASK_FIELDS) and 0 <= task["flops"] < MOST and 0 < task["sites"] < MOST
+        if not is_sane:
             raise ValueError("a task is none")
     if not plan["targets"]:
         raise ValueError("it has no target")
     for name, part in plan["targets"].items():
+        if name not in SECTIONS:
+            raise ValueError(f"{name!r} is no target")
         tuning = part["tuning"] if _has(part, {"tuning": dict}) else {}
         if not _has(tuning, TUNING_FIELDS) or not all(
             _has(tuning["kernels"].get(key), CHOICE_FIELDS) for key in plan["tasks"]

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.command_line import Duration, Names, Place, as_json, print_json, run, write_whole
+from harness.command_line import (
+    Duration,
+    Names,
+    Place,
+    as_json,
+    print_json,
+    printable,
+    run,
+    write_whole,
+)
 from jitweb.errors import JitwebError
 
 if TYPE_CHECKING:
@@ -246,7 +255,8 @@ def _tell_of_replaced(options: Options) -> None:
         return
     if there["model"] != options.model.stem or not set(there["targets"]) <= set(options.targets):
         held = f"{there['model']} for {' and '.join(there['targets'])}"
-        click.echo(f"note: {options.out} holds {held}; this bundle takes its place", err=True)
+        note = f"note: {options.out} holds {held}; this bundle takes its place"
+        click.echo(printable(note), err=True)
 
 
 def _tell(report: Report) -> None:
@@ -273,10 +283,11 @@ def _tell(report: Report) -> None:
 
 def _kernel_line(row: dict[str, Any], text: str) -> str:
     if row["ms"] is None:
-        return f"  {row['sites']:4}x {'':>10}  {row['kind']:15} {text}"
+        return printable(f"  {row['sites']:4}x {'':>10}  {row['kind']:15} {text}")
     rate = f"{row['gflops']:6.1f} GFLOP/s" if (row["gflops"] or 0) >= 0.05 else " " * 14
     share = " " * 4 if row["share"] is None else f"{row['share']:4.0%}"
-    return f"  {row['sites']:4}x {row['ms']:8.4f} ms {share}  {rate}  {row['kind']:15} {text}"
+    taken = f"{row['ms']:8.4f} ms {share}  {rate}"
+    return printable(f"  {row['sites']:4}x {taken}  {row['kind']:15} {text}")
 
 
 @cli.command()
@@ -309,7 +320,7 @@ def inspect(
         return
     for tensor in (*plan.inputs, *plan.outputs):
         role = "input " if tensor in plan.inputs else "output"
-        click.echo(f"{role} {tensor.name}  {tensor.dtype} {_shape(tensor.shape)}")
+        click.echo(printable(f"{role} {tensor.name}  {tensor.dtype} {_shape(tensor.shape)}"))
     click.echo(f"{len(plan.calls)} calls of {len(rows)} kernels, {total / 1e9:.2f} GFLOP")
     for row in rows:
         shapes_text = " ".join(_shape(shape) for shape in row["shapes"])
@@ -340,7 +351,7 @@ def verify(folder: Path, target: str | None, device: str, json_output: bool) -> 
         print_json(found.to_json())
     else:
         for line in found.lines():
-            click.echo(line)
+            click.echo(printable(line))
     raise SystemExit(0 if found.is_right else FAILED_CHECK)
 
 
@@ -382,7 +393,7 @@ def run_bundle(
     except OSError as error:
         raise JitwebError(f"{output} can't be written: {error.strerror}") from None
     for name, array in results.items():
-        click.echo(f"{name}  {array.dtype} {_shape(array.shape)}", err=True)
+        click.echo(printable(f"{name}  {array.dtype} {_shape(array.shape)}"), err=True)
 
 
 @cli.command()
@@ -465,7 +476,7 @@ def list_records(records_path: Path | None, json_output: bool) -> None:
         return
     for record in found:
         taken = f"{record.min_ms:10.4f} ms" if record.min_ms is not None else f"{record.status:>13}"
-        click.echo(f"{record.target:6} {record.task} {taken}  {record.candidate}")
+        click.echo(printable(f"{record.target:6} {record.task} {taken}  {record.candidate}"))
     tasks = len({(record.task, record.target, record.device) for record in found})
     click.echo(f"{len(found)} records of {tasks} kernels", err=True)
 

@@ -21,6 +21,7 @@ from harness.command_line import (
     Place,
     as_json,
     print_json,
+    printable,
     run,
     write_whole,
 )
@@ -236,16 +237,9 @@ def findings(directory: Path, unconfirmed: bool, json_output: bool) -> None:
 
 def _finding_line(finding: Finding, width: int) -> str:
     order = "legal  " if finding.legal else "illegal"
-    message = _printable(finding.verdict.message)
+    message = printable(finding.verdict.message)
     line = f"{finding.id}  {finding.kind:15} {order} {finding.count:5}x  {message}"
     return line if len(line) <= width else line[: width - 1] + "…"
-
-
-def _printable(text: str) -> str:
-    """The text on one line, with nothing in it that a terminal would obey."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _width() -> int:
@@ -276,7 +270,7 @@ def show(directory: Path, identity: str, json_output: bool) -> None:
         print_json(_whole(finding) | {"script": script})
         return
     for line in _told(finding):
-        click.echo(_printable(line))
+        click.echo(printable(line))
     click.echo(_highlighted(script) if script is not None else reason)
 
 

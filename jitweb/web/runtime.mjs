@@ -272,7 +272,10 @@ class Model {
   /** Run the model some times and time each call of a kernel. */
   profile(inputs) {
     return this.#inTurn(inputs, async (stored) => {
-      const times = await timesOf(this.#backend, stored);
+      const times = await timesOf(this.#backend, stored, async () => {
+        await new Promise((resolve) => setTimeout(resolve)); // let a page paint
+        this.#refuseDisposed();
+      });
       return this.#plan.targets[this.target].calls.map(({ task, kernel }, i) => ({
         task, kernel, kind: this.#plan.tasks[task].kind, name: this.#plan.tasks[task].name,
         ms: times[i],
@@ -283,11 +286,15 @@ class Model {
   async #inTurn(inputs, work) {
     const stored = this.#stored(inputs); // copied now: the caller may change them after this
     const turn = this.#queue.then(() => {
-      if (!this.#backend) throw new Error("the model was disposed of; load it again");
+      this.#refuseDisposed();
       return work(stored);
     });
     this.#queue = turn.catch(() => {});
     return turn;
+  }
+
+  #refuseDisposed() {
+    if (!this.#backend) throw new Error("the model was disposed of; load it again");
   }
 
   #stored(inputs) {
@@ -309,7 +316,7 @@ class Model {
 
 // The time of each call: the median of means over runs that take a while together. A clock's step, of
 // 0.1 ms in some browsers, is far longer than a small kernel takes, but not than many together.
-async function timesOf(backend, stored) {
+async function timesOf(backend, stored, pause) {
   const means = [], begin = performance.now();
   do {
     const sums = [], start = performance.now();
@@ -321,7 +328,7 @@ async function timesOf(backend, stored) {
       if (times.includes(null)) return times;
     } while (performance.now() - start < PROFILED_MS);
     means.push(sums.map((sum) => sum / runs));
-    await new Promise((resolve) => setTimeout(resolve)); // let a page paint
+    await pause();
   } while (means.length < PROFILES && performance.now() - begin < 2 * PROFILES * PROFILED_MS);
   return means[0].map((_, i) => means.map((each) => each[i]).sort((a, b) => a - b)[(means.length - 1) >> 1]);
 }

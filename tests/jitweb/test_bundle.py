@@ -260,6 +260,11 @@ def test_a_bundle_of_another_format_is_told_as_such(tmp_path: Path) -> None:
         ("outputs", "name", 3),
         ("tasks", "kind", None),
         ("tasks", "flops", "many"),
+        ("tasks", "flops", float("nan")),
+        ("tasks", "sites", 0),
+        ("tasks", "sites", 10**400),
+        ("targets", "tuning", None),
+        ("targets", "tuning", {"seconds": 1.0, "kernels": {}}),
     ],
 )
 def test_a_plan_of_wrong_types_is_refused(
@@ -270,6 +275,14 @@ def test_a_plan_of_wrong_types_is_refused(
     entries[0][name] = value
     (tmp_path / "plan.json").write_text(json.dumps(plan))
     with pytest.raises(JitwebError, match=r"plan\.json can't be read"):
+        read_plan(tmp_path)
+
+
+def test_a_plan_for_an_unknown_target_is_refused(bundle: Path, tmp_path: Path) -> None:
+    plan = read_plan(bundle)
+    plan["targets"]["metal"] = plan["targets"]["wasm"]
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(JitwebError, match="'metal' is no target"):
         read_plan(tmp_path)
 
 

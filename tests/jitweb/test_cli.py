@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,6 +75,18 @@ def test_tune_verify_run_and_bench(small_models: dict[str, Path], tmp_path: Path
     other = tmp_path / "other.sqlite3"
     assert jitweb("records", "import", moved, "--records", other).returncode == 0
     assert json.loads(jitweb("records", "ls", "--records", other, "--json").stdout) == listed
+
+
+def test_what_a_bundle_says_is_not_obeyed_by_the_terminal(bundle: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle, copy)
+    plan = json.loads((copy / "plan.json").read_text())
+    for task in plan["tasks"].values():
+        task["name"] = "\x1b[2Jgone"
+    (copy / "plan.json").write_text(json.dumps(plan))
+    done = jitweb("bench", copy, "--time", "1s")
+    assert done.returncode == 0, done.stderr
+    assert "gone" in done.stdout and "\x1b" not in done.stdout
 
 
 def test_a_changed_bundle_is_status_one(bundle: Path, tmp_path: Path) -> None:

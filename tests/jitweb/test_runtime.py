@@ -192,6 +192,15 @@ def test_a_model_that_was_disposed_of_says_so(threads: int, tiny: Path) -> None:
     assert all("Error: the model was disposed of" in message for message in told)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_model_may_be_disposed_of_while_it_is_profiled(threads: int, tiny: Path) -> None:
+    told = in_node(f"""
+        const model = await load("{tiny}", {{ threads: {threads} }});
+        setTimeout(() => model.dispose(), 70);
+        return words(() => model.profile(right()));""")
+    assert "Error: the model was disposed of" in told
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_profile_has_a_time_for_every_call(threads: int, tiny: Path) -> None:
     calls = in_node(f"""
