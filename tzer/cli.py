@@ -257,7 +257,7 @@ def show(directory: Path, identity: str, json_output: bool) -> None:
     """One finding whole: what happened, the passes and the program."""
     from corpus.store import Store
     from harness.case import full_script
-    from tzer.apart import Died, apart
+    from tzer.apart import Died, Refused, apart
 
     with Store.open(directory) as store:
         finding = store.finding(identity)
@@ -266,12 +266,14 @@ def show(directory: Path, identity: str, json_output: bool) -> None:
         script = apart(lambda: full_script(finding.case.load()))
     except Died as death:
         reason = f"the program can't be shown: {death} as it prints it"
+    except Refused as error:  # as by another TVM: the rest can be shown all the same
+        reason = f"the program can't be shown: {error}"
     if json_output:
         print_json(_whole(finding) | {"script": script})
         return
     for line in _told(finding):
         click.echo(printable(line))
-    click.echo(_highlighted(script) if script is not None else reason)
+    click.echo(_highlighted(script) if script is not None else printable(reason))
 
 
 def _whole(finding: Finding) -> dict[str, Any]:

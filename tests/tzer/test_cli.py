@@ -100,6 +100,17 @@ def test_show_as_json_holds_the_case_itself(folder: Path) -> None:
     assert case.passes == (PassCall("s_tir.CanonicalizeLoop"),) and case.load() is not None
 
 
+def test_a_program_that_this_tvm_cannot_load_leaves_the_rest_to_be_shown(tmp_path: Path) -> None:
+    case = Case('{"root_index": 1, "nodes": [{"type": "tirx.Unheard"}]}')
+    with Store.create_or_resume(tmp_path) as store:
+        store.add_finding(case, Verdict(Kind.CRASH, True, "it died", "crash|a"), 1, True)
+        identity = next(iter(store.findings())).id
+    shown = tzer("show", tmp_path, identity)
+    assert shown.returncode == 0, shown.stderr
+    assert "it died" in shown.stdout and "the program can't be shown" in shown.stdout
+    assert json.loads(tzer("show", tmp_path, identity, "--json").stdout)["script"] is None
+
+
 def test_a_reproducer_is_written_whole_and_shows_the_bug(folder: Path, tmp_path: Path) -> None:
     identity = json.loads(tzer("findings", folder, "--json").stdout)[0]["id"]
     script = tmp_path / "finding.py"
