@@ -60,7 +60,6 @@ SILENCE_SECONDS = 600.0  # without a word from the measurement, it is taken for 
 INSTALL_SECONDS = 300.0
 OTHER_IDS = 100  # integers that no Gather bounds are below this
 PASS_ON = ("Cast", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Flatten")
-NOT_A_USERS = "--js-flags"  # of the browser device's flags: it changes when V8 compiles what
 
 
 @dataclass(frozen=True)
@@ -316,7 +315,6 @@ def run_in_chromium(site: Path, adapter: str) -> dict[str, Any]:
     """
     software = adapter == "software" or not may_have_gpu()
     command = browser_command(find_browser(), site / "profile", software=software)
-    command = [flag for flag in command if not flag.startswith(NOT_A_USERS)]
     keeper = [sys.executable, "-I", str(KEEPER), str(site / "profile")]
     with PageServer(site) as server:
         process = subprocess.Popen(

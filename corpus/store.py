@@ -254,9 +254,16 @@ class Store:
         self._database.set_meta("stats", stats)
 
     def stats(self) -> dict[str, Any]:
-        """The statistics of the campaign; the documented keys of `tzer stats`."""
-        recorded = self._database.meta("stats")
-        return {**EMPTY_STATS, **recorded, "findings": self.findings_by_kind()}
+        """The statistics of the campaign; the documented keys of `tzer stats`.
+
+        Raises:
+            StoreError: one is no number.
+        """
+        recorded = {**EMPTY_STATS, **self._database.meta("stats")}
+        for name in EMPTY_STATS:
+            if not isinstance(recorded[name], int | float) or not 0 <= recorded[name] < MOST:
+                raise StoreError(damaged(self.folder, f"its {name} is no number"))
+        return {**recorded, "findings": self.findings_by_kind()}
 
     def add_timeline(self, stats: dict[str, Any]) -> None:
         """Add a point to the timeline."""
@@ -281,6 +288,7 @@ class Store:
 
 TIMELINE = ("elapsed_s", "tests", "native_blocks", "python_lines", "corpus", "findings")
 
+MOST = 1e30  # greater numbers are no count of anything
 EMPTY_STATS: dict[str, Any] = {
     "tests": 0,
     "tests_per_second": 0.0,

@@ -243,6 +243,8 @@ def _write_files(
             (folder / name).write_bytes(content)
     if check is not None:
         save_file(_sample(check), folder / CHECK, {"source": check.source})
+    for path in folder.glob("*.safetensors"):
+        path.chmod(0o666 & ~_umask())  # it makes them the owner's alone, which no server can read
     for entry in resources.files("jitweb.web").iterdir():
         if entry.is_file() and not entry.name.startswith(NOT_SHIPPED):
             (folder / entry.name).write_bytes(entry.read_bytes())
@@ -267,6 +269,12 @@ def _write_files(
         "targets": {name: part.plan for name, part in sections.items()},
     }
     (folder / PLAN).write_text(json.dumps(whole, separators=(",", ":")) + "\n")
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def _sample(check: Check) -> dict[str, np.ndarray]:
@@ -336,7 +344,7 @@ PLAN_FIELDS = {
 TASK_FIELDS = {"kind": str, "name": str, "flops": int | float, "sites": int}
 TUNING_FIELDS = {"seconds": int | float, "kernels": dict}
 CHOICE_FIELDS = {"candidate": str, "tried": int}
-MOST = 1e30  # operations or call sites; greater ones are no count of anything
+MOST = 1e30  # greater numbers are no count of anything
 
 
 def _check_plan(plan: Any) -> None:
@@ -351,9 +359,8 @@ def _check_plan(plan: Any) -> None:
         if "/" in name or "\\" in name or not isinstance(facts, dict) or "sha256" not in facts:
             raise ValueError(f"{name!r} is no file of a bundle")
     for task in plan["tasks"].values():
-        is_sane = _has(task, TASK_FIELDS) and 0 <= task["flops"] < MOST and 0 < task["sites"] < MOST
-        if not is_sane:
-            raise ValueError("a task is none")
+        if not _has(task, TASK_FIELDS) or task["sites"] < 1:
+            raise ValueError("a task lacks its kind, name, operations or call sites")
     if not plan["targets"]:
         raise ValueError("it has no target")
     for name, part in plan["targets"].items():
@@ -364,13 +371,22 @@ def _check_plan(plan: Any) -> None:
             _has(tuning["kernels"].get(key), CHOICE_FIELDS) for key in plan["tasks"]
         ):
             raise ValueError(f"it does not say how it was tuned for {name}; tune the model again")
+        if not _has(part, {"calls": list}) or not all(
+            _has(call, {"task": str}) and call["task"] in plan["tasks"] for call in part["calls"]
+        ):
+            raise ValueError(f"a call for {name} is of no task")
 
 
 def _has(value: Any, fields: Mapping[str, Any]) -> bool:
-    """Whether it is a JSON object with these fields, each of its type."""
+    """Whether it is a JSON object with these fields, each of its type; numbers are counts."""
     return isinstance(value, dict) and all(
-        isinstance(value.get(name), kind) for name, kind in fields.items()
+        isinstance(value.get(name), kind) and _is_sane(value[name]) for name, kind in fields.items()
     )
+
+
+def _is_sane(value: Any) -> bool:
+    is_number = isinstance(value, int | float)
+    return not is_number or (not isinstance(value, bool) and 0 <= value < MOST)
 
 
 def changed_files(folder: Path, plan: Mapping[str, Any]) -> list[str]:

@@ -6,9 +6,14 @@ knows nothing of TVM.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
+
+# What runtime.mjs has typed arrays for.
+DTYPES = {"float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool"}
+MOST_ELEMENTS = 2**30  # of four bytes, what WebAssembly's memory has room for
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Tensor:
             or not all(type(extent) is int and extent >= 0 for extent in shape)
             or not all(isinstance(entry.get(name), str) for name in ("name", "dtype", "stored"))
             or type(entry.get("slot")) is not int
+            or not {entry["dtype"], entry["stored"]} <= DTYPES
+            or math.prod(shape) > MOST_ELEMENTS
         ):
             raise ValueError("an input or output is no tensor")
         texts = (entry["name"], entry["dtype"], entry["stored"])

@@ -11,6 +11,7 @@ import numpy as np
 
 from jitweb.bundle import CHECK, changed_files, read_plan
 from jitweb.compare import errors
+from jitweb.devices import device_of
 from jitweb.errors import JitwebError
 from jitweb.host import WEB, open_host
 
@@ -92,7 +93,10 @@ def verify_bundle(
         if name.startswith("input.")
     }
     agreements: list[Agreement] = []
-    for name in [target] if target else list(plan["targets"]):
+    names = [target] if target else list(plan["targets"])
+    for name in names:  # before the first is run, which takes its time
+        device_of(name, device)
+    for name in names:
         with open_host(folder, plan, name, 1, device) as host:
             results = host.run(inputs)
         try:

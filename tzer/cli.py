@@ -160,7 +160,7 @@ def tell_of_changes(out: Path, before: dict[str, Any], now: dict[str, Any]) -> N
         )
         if old != new:
             note = f"note: {out} began with {option} {old}, and goes on with {new}"
-            click.echo(note, err=True)
+            click.echo(printable(note), err=True)
 
 
 def _campaign(
@@ -212,7 +212,7 @@ def stats(directory: Path, json_output: bool) -> None:
         return
     click.echo(f"{'time':10} {hours(values['elapsed_s'])}")
     for name, text in told(values, f"{values['native_blocks_seeds']} by the seeds alone"):
-        click.echo(f"{name:10} {text}")
+        click.echo(printable(f"{name:10} {text}"))
 
 
 @cli.command()
@@ -264,9 +264,7 @@ def show(directory: Path, identity: str, json_output: bool) -> None:
     script, reason = None, ""
     try:
         script = apart(lambda: full_script(finding.case.load()))
-    except Died as death:
-        reason = f"the program can't be shown: {death} as it prints it"
-    except Refused as error:  # as by another TVM: the rest can be shown all the same
+    except (Died, Refused) as error:  # the rest can be shown all the same
         reason = f"the program can't be shown: {error}"
     if json_output:
         print_json(_whole(finding) | {"script": script})

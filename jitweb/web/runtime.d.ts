@@ -93,7 +93,10 @@ export interface Model {
    * failed, the GPU device was lost, or the model was disposed of.
    */
   run(inputs: Readonly<Record<string, Input>>): Promise<Record<string, Output>>;
-  /** Run the model some times, for about half a second, and time each call of a kernel, in their order. */
+  /**
+   * Run the model some times and time each call of a kernel, in their order. Takes a quarter to half
+   * a second, or one run where that takes longer; a time is the median of means.
+   */
   profile(inputs: Readonly<Record<string, Input>>): Promise<CallTime[]>;
   /** Give back memory, threads and GPU buffers; the model can't be used after it. */
   dispose(): void;

@@ -8,6 +8,7 @@ const PAGE = 65536;
 const ALIGNMENT = 64;
 const STACK_BYTES = 65536; // of a thread
 const PROFILES = 5, PROFILED_MS = 50;
+const DISPOSED = "the model was disposed of; load it again";
 const SHARED_WITH_MAXIMUM = 0x03;
 const TYPES = {
   float32: Float32Array, float64: Float64Array, int64: BigInt64Array, int32: Int32Array,
@@ -272,10 +273,7 @@ class Model {
   /** Run the model some times and time each call of a kernel. */
   profile(inputs) {
     return this.#inTurn(inputs, async (stored) => {
-      const times = await timesOf(this.#backend, stored, async () => {
-        await new Promise((resolve) => setTimeout(resolve)); // let a page paint
-        this.#refuseDisposed();
-      });
+      const times = await timesOf(this.#backend, stored);
       return this.#plan.targets[this.target].calls.map(({ task, kernel }, i) => ({
         task, kernel, kind: this.#plan.tasks[task].kind, name: this.#plan.tasks[task].name,
         ms: times[i],
@@ -286,15 +284,11 @@ class Model {
   async #inTurn(inputs, work) {
     const stored = this.#stored(inputs); // copied now: the caller may change them after this
     const turn = this.#queue.then(() => {
-      this.#refuseDisposed();
+      if (!this.#backend) throw new Error(DISPOSED);
       return work(stored);
     });
     this.#queue = turn.catch(() => {});
     return turn;
-  }
-
-  #refuseDisposed() {
-    if (!this.#backend) throw new Error("the model was disposed of; load it again");
   }
 
   #stored(inputs) {
@@ -316,7 +310,7 @@ class Model {
 
 // The time of each call: the median of means over runs that take a while together. A clock's step, of
 // 0.1 ms in some browsers, is far longer than a small kernel takes, but not than many together.
-async function timesOf(backend, stored, pause) {
+async function timesOf(backend, stored) {
   const means = [], begin = performance.now();
   do {
     const sums = [], start = performance.now();
@@ -328,7 +322,7 @@ async function timesOf(backend, stored, pause) {
       if (times.includes(null)) return times;
     } while (performance.now() - start < PROFILED_MS);
     means.push(sums.map((sum) => sum / runs));
-    await pause();
+    await new Promise((resolve) => setTimeout(resolve)); // let a page paint
   } while (means.length < PROFILES && performance.now() - begin < 2 * PROFILES * PROFILED_MS);
   return means[0].map((_, i) => means.map((each) => each[i]).sort((a, b) => a - b)[(means.length - 1) >> 1]);
 }
@@ -504,6 +498,7 @@ class WasmBackend {
   }
 
   #compute(inputs, timed) {
+    if (this.isClosed) throw new Error(DISPOSED); // its threads are gone: nobody would come to meet us
     this.plan.inputs.forEach(({ slot }, i) => {
       new inputs[i].constructor(this.memory.buffer, this.slots[slot], inputs[i].length).set(inputs[i]);
     });
@@ -533,6 +528,7 @@ class WasmBackend {
   }
 
   dispose() {
+    this.isClosed = true;
     this.team?.close();
   }
 }
@@ -845,7 +841,7 @@ class WebgpuBackend {
   }
 
   dispose() {
-    this.lost = "the model was disposed of; load it again";
+    this.lost = DISPOSED;
     if (this.isOurs) this.gpu.destroy();
     else for (const buffer of this.buffers) buffer.destroy();
   }

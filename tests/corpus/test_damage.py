@@ -84,6 +84,8 @@ def test_a_file_cut_short_is_read_or_refused(template: Path, share: float) -> No
         ("update findings set rest = '{}'", Store.findings),
         ("update meta set value = '{' where name = 'progress'", Store.progress),
         ("update meta set value = '7' where name = 'stats'", Store.stats),
+        ("update meta set value = '{\"valid_rate\": null}' where name = 'stats'", Store.stats),
+        ("update meta set value = '{\"elapsed_s\": 1e999}' where name = 'stats'", Store.stats),
         ("update entries set rest = 'null'", lambda store: store.case(1)),
         ("update entries set blocks = x'789c'", lambda store: list(store.entries())),
         ("update coverage set blocks = 'text'", Store.coverage),

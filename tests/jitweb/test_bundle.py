@@ -257,6 +257,9 @@ def test_a_bundle_of_another_format_is_told_as_such(tmp_path: Path) -> None:
     [
         ("inputs", "shape", [1.5]),
         ("inputs", "slot", None),
+        ("inputs", "shape", [10**30]),
+        ("inputs", "dtype", "nope"),
+        ("outputs", "stored", "constructor"),
         ("outputs", "name", 3),
         ("tasks", "kind", None),
         ("tasks", "flops", "many"),
@@ -265,6 +268,9 @@ def test_a_bundle_of_another_format_is_told_as_such(tmp_path: Path) -> None:
         ("tasks", "sites", 10**400),
         ("targets", "tuning", None),
         ("targets", "tuning", {"seconds": 1.0, "kernels": {}}),
+        ("targets", "tuning", {"seconds": float("inf"), "kernels": {}}),
+        ("targets", "calls", [{"task": "__proto__"}]),
+        ("tasks", "sites", True),
     ],
 )
 def test_a_plan_of_wrong_types_is_refused(
@@ -276,6 +282,10 @@ def test_a_plan_of_wrong_types_is_refused(
     (tmp_path / "plan.json").write_text(json.dumps(plan))
     with pytest.raises(JitwebError, match=r"plan\.json can't be read"):
         read_plan(tmp_path)
+
+
+def test_every_file_of_a_bundle_can_be_read_by_a_server(bundle: Path) -> None:
+    assert len({path.stat().st_mode for path in bundle.iterdir()}) == 1
 
 
 def test_a_plan_for_an_unknown_target_is_refused(bundle: Path, tmp_path: Path) -> None:
