@@ -12,7 +12,8 @@ sixteen successive seeds show every combination:
 * min or max with a NaN operand;
 * a product of NaN and zero, or a difference of NaNs, which TVM folds to zero;
 * the rounding of a tie by tirx.round, and the sign of a zero where something depends on it
-  (division by it, copysign, atan2), as TVM folds x + 0.0 to x; the sign of a NaN in copysign.
+  (division by it, copysign, atan2, rsqrt, pow), as TVM folds x + 0.0 to x and x * 0.0 to 0.0; the
+  sign of a NaN in copysign.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from itertools import cycle
 import numpy as np
 
 from harness.semantics.arithmetic import divide_floats
-from harness.semantics.intrinsics import round_half_away
+from harness.semantics.intrinsics import INTRINSICS, round_half_away
 
 TABLE = 1021  # a prime, so that no loop nest keeps step with the table
 OPERATION_ERROR = 2.0
@@ -99,6 +100,7 @@ class Noise:
     def choices(self) -> dict[str, Callable[..., float]]:
         """The other answers of min, max, round and what may fold to zero, by name."""
         table: dict[str, Callable[..., float]] = {}
+        reciprocal_root, power = (INTRINSICS[name].function for name in ("rsqrt", "pow"))
         if self._turns_extremes:
             table |= {
                 "minimum": lambda a, b: a if a < b or a != a or b != b else b,
@@ -112,6 +114,8 @@ class Noise:
                 "fdiv": lambda a, b: divide_floats(a, b if b != 0.0 else -b),
                 "m_copysign": lambda a, b: math.copysign(a, b if b and b == b else -b),
                 "m_atan2": lambda a, b: math.atan2(a if a else -a, b if b else -b),
+                "m_rsqrt": lambda a: reciprocal_root(a if a else -a),
+                "m_pow": lambda a, b: power(a if a else -a, b),
             }
         return table
 

@@ -118,6 +118,8 @@ def test_zeros_of_either_sign_are_equal() -> None:
         # pi or an exact zero, by a zero's sign, which decides between 0 and infinity * 0
         "T.float32(6) / T.atan2(ZERO, T.float32(-1) * ZERO) * ZERO",
         "T.copysign(T.float32(1), T.sqrt(A[i]))",  # of a NaN's sign
+        "T.rsqrt(ZERO * A[i])",  # of infinity's sign, by a zero's
+        "T.pow(ZERO * A[i], T.float32(-3))",
         "T.log(T.float32('inf')) * (ZERO / T.float32(3))",  # infinity * 0, which folds to 0
     ],
 )
