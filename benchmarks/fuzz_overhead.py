@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import psutil
 
 from harness.coverage.scope import DEFAULT_SCOPE
-from harness.sandbox import Settings, Worker
+from harness.worker.sandbox import Settings, Worker
 
 HANDLER = "tzer.job:handle"
 START_SECONDS = 300.0

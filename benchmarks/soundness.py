@@ -24,9 +24,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from harness.case import Case
-from harness.post_mortem import verdict_of
-from harness.sandbox import Settings, Worker
 from harness.verdict import Kind, Verdict
+from harness.worker.post_mortem import verdict_of
+from harness.worker.sandbox import Settings, Worker
 
 START_SECONDS = 300.0
 JOB_SECONDS = 20.0

@@ -40,7 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from harness.devices.base import DeviceError
 from harness.devices.browser import browser_command, find_browser, may_have_gpu
 from harness.devices.node import find_node, processor_name
-from harness.devices.page import KEEPER
+from harness.devices.page import BROWSER_SUPERVISOR
 from jitweb.bundle import read_plan
 from jitweb.errors import JitwebError
 from jitweb.onnx_file import fix_shapes, graph_inputs
@@ -254,11 +254,11 @@ def run_in_node(site: Path) -> dict[str, Any]:
     return answer
 
 
-class Handler(SimpleHTTPRequestHandler):
+class BenchmarkHandler(SimpleHTTPRequestHandler):
     """Serves the page and what it measures, and takes its result; all for the page alone."""
 
     protocol_version = "HTTP/1.1"
-    server: PageServer
+    server: BenchmarkServer
 
     def send_head(self) -> Any:
         if self.headers["Host"] == self.server.host:
@@ -283,13 +283,13 @@ class Handler(SimpleHTTPRequestHandler):
         pass
 
 
-class PageServer(ThreadingHTTPServer):
+class BenchmarkServer(ThreadingHTTPServer):
     """The page's server, on a free port of 127.0.0.1."""
 
     daemon_threads = True
 
     def __init__(self, site: Path) -> None:
-        super().__init__(("127.0.0.1", 0), partial(Handler, directory=str(site)))
+        super().__init__(("127.0.0.1", 0), partial(BenchmarkHandler, directory=str(site)))
         self.host = f"127.0.0.1:{self.server_port}"
         self.heard = time.monotonic()
         self.result: dict[str, Any] | None = None
@@ -315,15 +315,15 @@ def run_in_chromium(site: Path, adapter: str) -> dict[str, Any]:
     """
     software = adapter == "software" or not may_have_gpu()
     command = browser_command(find_browser(), site / "profile", software=software)
-    keeper = [sys.executable, "-I", str(KEEPER), str(site / "profile")]
-    with PageServer(site) as server:
+    supervisor = [sys.executable, "-I", str(BROWSER_SUPERVISOR), str(site / "profile")]
+    with BenchmarkServer(site) as server:
         process = subprocess.Popen(
-            [*keeper, *command, f"http://{server.host}/"],
+            [*supervisor, *command, f"http://{server.host}/"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        with process:  # which closes its standard input, whereupon the keeper ends the browser
+        with process:  # which closes its standard input, whereupon the supervisor ends the browser
             while server.result is None:
                 time.sleep(0.2)
                 if process.poll() is not None:

@@ -27,7 +27,7 @@ from jitweb.devices import open_device
 from jitweb.model import ImportedModel, import_model
 from jitweb.records import Records
 from jitweb.targets import WebTarget, open_target
-from jitweb.tune import Outcome, TaskState, Tuner, make_arguments
+from jitweb.tune import TaskState, Tuner, TuningResult, make_arguments
 from jitweb.workflow import Options, task_inputs, tune_model
 
 DEVICES = {"wasm": "node", "webgpu": "browser"}
@@ -107,7 +107,7 @@ def measure(arguments: argparse.Namespace, model: ImportedModel, folder: Path) -
         print(f"tuned in {report.tuning_s:.1f} s", file=sys.stderr)
         limited = report.outcomes[arguments.target]
         with Records(folder / "unlimited.sqlite3") as records:
-            unlimited: Outcome = Tuner(target, device, records).run(task_inputs(model))
+            unlimited: TuningResult = Tuner(target, device, records).run(task_inputs(model))
         print(f"without a limit in {unlimited.seconds:.1f} s", file=sys.stderr)
         pairs = {key: (unlimited.states[key], limited.states[key]) for key in unlimited.states}
         best, within = race(pairs, target, device)

@@ -28,13 +28,13 @@ from harness.verdict import Verdict
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Entry", "Finding", "Store", "StoreError"]
+__all__ = ["CorpusEntry", "Finding", "Store", "StoreError"]
 
 Line = tuple[str, int]
 
 
 @dataclass(frozen=True)
-class Entry:
+class CorpusEntry:
     """A corpus entry without its case, which `Store.case` loads. `blocks` are uint32 ids."""
 
     id: int
@@ -148,11 +148,11 @@ class Store:
                 (module, pack_rest(case), parent, pack_blocks(blocks), born),
             )
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[CorpusEntry]:
         """All entries in the order of their birth, without their cases."""
         columns = "id, parent, blocks, born, chosen, ir_failures, pass_failures"
         for row in self._database.rows(f"select {columns} from entries order by id"):
-            yield Entry(row[0], row[1], self._blocks(row[2]), *row[3:])
+            yield CorpusEntry(row[0], row[1], self._blocks(row[2]), *row[3:])
 
     def case(self, identity: int) -> Case:
         """The case of an entry.

@@ -29,7 +29,7 @@ from jitweb.errors import JitwebError
 from jitweb.model import ImportedModel
 from jitweb.plan import Call, Plan, Tensor, Weight
 from jitweb.targets import Built, WebTarget
-from jitweb.tune import Outcome
+from jitweb.tune import TuningResult
 
 FORMAT = 1
 PLAN = "plan.json"
@@ -41,7 +41,7 @@ WASM_VARIANTS = {"relaxed": True, "simd128": False}
 
 
 @dataclass(frozen=True)
-class Section:
+class TargetSection:
     """One target's part of a bundle: its place in the plan, its files, and the weights it reads."""
 
     plan: dict[str, Any]
@@ -50,7 +50,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Check:
+class ExpectedOutputs:
     """Inputs of a model and what it should give for them, from a run elsewhere."""
 
     inputs: Mapping[str, np.ndarray]
@@ -58,7 +58,9 @@ class Check:
     source: str  # who computed the outputs, e.g. "onnx.reference 1.19"
 
 
-def section(name: str, target: WebTarget, model: ImportedModel, outcome: Outcome) -> Section:
+def section(
+    name: str, target: WebTarget, model: ImportedModel, outcome: TuningResult
+) -> TargetSection:
     """One target's part of the bundle: the best candidate of each task, and how it was found."""
     built = {
         key: state.built or target.build(state.best.build())
@@ -72,10 +74,10 @@ def section(name: str, target: WebTarget, model: ImportedModel, outcome: Outcome
         },
     }
     part = SECTIONS[name](model, built)
-    return Section(part.plan | {"tuning": tuning}, part.files, part.weights)
+    return TargetSection(part.plan | {"tuning": tuning}, part.files, part.weights)
 
 
-def wasm_section(model: ImportedModel, built: Mapping[str, Built]) -> Section:
+def wasm_section(model: ImportedModel, built: Mapping[str, Built]) -> TargetSection:
     """The WebAssembly part: a module with relaxed and one with plain SIMD, of the same kernels."""
     names = {key: f"k{number}" for number, key in enumerate(built)}
     modules, flags, files = {}, {}, {}
@@ -106,10 +108,10 @@ def wasm_section(model: ImportedModel, built: Mapping[str, Built]) -> Section:
         "max_pages": MAX_PAGES,
         "calls": calls,
     }
-    return Section(plan, files, used)
+    return TargetSection(plan, files, used)
 
 
-def webgpu_section(model: ImportedModel, built: Mapping[str, Built]) -> Section:
+def webgpu_section(model: ImportedModel, built: Mapping[str, Built]) -> TargetSection:
     """The WebGPU part: the shaders' code is in the plan itself.
 
     A task of several grids becomes several calls, one after another.
@@ -147,10 +149,10 @@ def webgpu_section(model: ImportedModel, built: Mapping[str, Built]) -> Section:
         "limits": {"maxStorageBufferBindingSize": largest, "maxBufferSize": largest},
         "calls": calls,
     }
-    return Section(plan, {}, used)
+    return TargetSection(plan, {}, used)
 
 
-SECTIONS: dict[str, Callable[[ImportedModel, Mapping[str, Built]], Section]] = {
+SECTIONS: dict[str, Callable[[ImportedModel, Mapping[str, Built]], TargetSection]] = {
     "wasm": wasm_section,
     "webgpu": webgpu_section,
 }
@@ -177,7 +179,7 @@ def _arguments(
 
 
 def write_bundle(
-    out: Path, plan: Plan, sections: Mapping[str, Section], check: Check | None
+    out: Path, plan: Plan, sections: Mapping[str, TargetSection], check: ExpectedOutputs | None
 ) -> dict[str, int]:
     """Write the bundle; gives the bytes of each of its files.
 
@@ -230,7 +232,7 @@ def refuse_foreign(out: Path) -> None:
 
 
 def _write_files(
-    folder: Path, plan: Plan, sections: Mapping[str, Section], check: Check | None
+    folder: Path, plan: Plan, sections: Mapping[str, TargetSection], check: ExpectedOutputs | None
 ) -> None:
     from safetensors.numpy import save_file
 
@@ -277,7 +279,7 @@ def _umask() -> int:
     return mask
 
 
-def _sample(check: Check) -> dict[str, np.ndarray]:
+def _sample(check: ExpectedOutputs) -> dict[str, np.ndarray]:
     """Inputs whole; of each output some elements, spread evenly, and their places."""
     arrays = {  # with their shapes, that of a scalar too
         f"input.{name}": np.ascontiguousarray(array).reshape(array.shape)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.command_line import (
+from harness.console.command_line import (
     Duration,
     Names,
     Place,
@@ -138,8 +138,8 @@ def tune(
     if unknown or not targets:
         raise click.BadParameter("the targets are wasm and webgpu", param_hint="--target")
     from jitweb.records import Records, default_path
+    from jitweb.rejected_kernels import keep_wrong
     from jitweb.workflow import Options, tune_model
-    from jitweb.wrong import keep_wrong
 
     options = Options(
         model,
@@ -518,8 +518,8 @@ def doctor(json_output: bool) -> None:
 
     Exits 0 where everything needed works, 1 where something needed is missing.
     """
-    from harness.doctor import JITWEB_CHECKS
-    from harness.doctor import doctor as examine
+    from harness.console.doctor import JITWEB_CHECKS
+    from harness.console.doctor import doctor as examine
 
     raise SystemExit(examine(JITWEB_CHECKS, json_output=json_output))
 

@@ -15,7 +15,7 @@ import numpy as np
 
 import harness.devices
 from harness.devices.base import Closing
-from harness.devices.channel import Program, ProgramEnded
+from harness.devices.channel import DeviceProcess, ProgramEnded
 from harness.devices.node import find_node
 from harness.devices.remote import Asked
 from jitweb.devices import device_of
@@ -124,6 +124,6 @@ def open_host(
     place = folder.resolve()
     channel = Path(harness.devices.__file__).resolve().with_name("channel.mjs").as_uri()
     return BundleHost(
-        Program([find_node(), str(WEB / "host_node.mjs"), channel]),
+        DeviceProcess([find_node(), str(WEB / "host_node.mjs"), channel]),
         request | {"url": f"{place.as_uri()}/"},
     )

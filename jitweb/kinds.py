@@ -8,14 +8,14 @@ from typing import Any
 
 from harness import compat
 from jitweb.space import emit
+from jitweb.space.equations import Equations, NotStages, Stage, inline, loads, read_stages
 from jitweb.space.matmul import read_matmul
-from jitweb.space.stages import Equations, NotStages, Stage, inline, loads, read_stages
 
 ARITHMETIC = frozenset("Add Sub Mul Div Min Max FloorDiv FloorMod Call".split())
 
 
 @dataclass(frozen=True)
-class Work:
+class KernelCost:
     """A kernel's kind, its arithmetic operations on floats, and the bytes that it must move."""
 
     kind: str
@@ -23,7 +23,7 @@ class Work:
     bytes: float
 
 
-def describe(function: Any, sizes: Sequence[int]) -> Work:
+def describe(function: Any, sizes: Sequence[int]) -> KernelCost:
     """The work of a function whose parameters have these sizes in bytes."""
     total = float(sum(sizes))
     try:
@@ -33,20 +33,20 @@ def describe(function: Any, sizes: Sequence[int]) -> Work:
     else:
         work = 2.0 * matmul.rows * matmul.columns * matmul.depth * emit.product(matmul.batch)
         kind = "batched-matmul" if emit.product(matmul.batch) > 1 else "matmul"
-        return Work(kind, work, total)
+        return KernelCost(kind, work, total)
     try:
         equations = inline(read_stages(function), lambda stage: False)
     except NotStages:
-        return Work("other", 0.0, total)
+        return KernelCost("other", 0.0, total)
     flops = float(sum(_operations(stage) for stage in equations.stages))
     if any(stage.is_reduction for stage in equations.stages):
-        return Work("reduction", flops, total)
+        return KernelCost("reduction", flops, total)
     if _gathers(equations):
         written = sum(size for size, is_output in _outputs(equations, sizes) if is_output)
-        return Work("gather", flops, 2.0 * written)
+        return KernelCost("gather", flops, 2.0 * written)
     if flops == 0:
-        return Work("layout", 0.0, total)
-    return Work("elementwise", flops, total)
+        return KernelCost("layout", 0.0, total)
+    return KernelCost("elementwise", flops, total)
 
 
 def _operations(stage: Stage) -> int:

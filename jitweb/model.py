@@ -20,13 +20,13 @@ import onnx
 
 from harness import compat
 from jitweb.errors import JitwebError
+from jitweb.kernel_reference import run_function
 from jitweb.kinds import describe
 from jitweb.onnx_file import graph_inputs, read_onnx
 from jitweb.plan import Call, Operand, Plan, Slot, Task, Tensor, Weight
-from jitweb.reference import run_function
-from jitweb.relax_graph import Graph, KernelCall, Value, import_graph
+from jitweb.relax_graph import Graph, GraphValue, KernelCall, import_graph
 from jitweb.space.emit import shape_of
-from jitweb.space.stages import NotStages, inline, read_stages
+from jitweb.space.equations import NotStages, inline, read_stages
 
 ALIGNMENT = 256  # what WebGPU asks of the offset of a binding, and enough for any vector
 ONNX_DTYPES = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64"}
@@ -67,7 +67,7 @@ class _Boundary:
     shape: tuple[int, ...]
 
 
-def _boundary(infos: Sequence[Any], values: tuple[Value, ...]) -> list[_Boundary]:
+def _boundary(infos: Sequence[Any], values: tuple[GraphValue, ...]) -> list[_Boundary]:
     return [
         _Boundary(info.name, info.type.tensor_type.elem_type, value.shape)
         for info, value in zip(infos, values, strict=True)
@@ -76,7 +76,7 @@ def _boundary(infos: Sequence[Any], values: tuple[Value, ...]) -> list[_Boundary
 
 def _folded(graph: Graph) -> Graph:
     """The graph with the results of calls on constants alone as constants."""
-    known: dict[Value, Value] = {}
+    known: dict[GraphValue, GraphValue] = {}
     calls = []
     for call in graph.calls:
         inputs = tuple(known.get(value, value) for value in call.inputs)
@@ -97,8 +97,8 @@ def _without_reshapes(graph: Graph) -> Graph:
     A reshape stays where an output of the model would become an input, a constant, or the same
     memory as another output.
     """
-    same: dict[Value, Value] = {}
-    taken: set[Value] = set(graph.inputs)
+    same: dict[GraphValue, GraphValue] = {}
+    taken: set[GraphValue] = set(graph.inputs)
     calls = []
     for call in graph.calls:
         call = replace(call, inputs=_replaced(call.inputs, same))
@@ -114,7 +114,9 @@ def _without_reshapes(graph: Graph) -> Graph:
     return replace(graph, calls=tuple(calls), outputs=_replaced(graph.outputs, same))
 
 
-def _replaced(values: tuple[Value, ...], table: Mapping[Value, Value]) -> tuple[Value, ...]:
+def _replaced(
+    values: tuple[GraphValue, ...], table: Mapping[GraphValue, GraphValue]
+) -> tuple[GraphValue, ...]:
     return tuple(table.get(value, value) for value in values)
 
 
@@ -145,8 +147,8 @@ class _Planner:
         self.name, self.graph = name, graph
         self.inputs, self.outputs = inputs, outputs
         self.slots: list[int] = []
-        self.places: dict[Value, int] = {}
-        self.names: dict[Value, str] = {}
+        self.places: dict[GraphValue, int] = {}
+        self.names: dict[GraphValue, str] = {}
         self.weights: dict[str, np.ndarray] = {}
         self._by_content: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self.functions: dict[str, Any] = {}
@@ -170,7 +172,9 @@ class _Planner:
         )
         return ImportedModel(plan, self.functions, self.weights)
 
-    def _tensors(self, boundary: list[_Boundary], values: tuple[Value, ...]) -> tuple[Tensor, ...]:
+    def _tensors(
+        self, boundary: list[_Boundary], values: tuple[GraphValue, ...]
+    ) -> tuple[Tensor, ...]:
         tensors = []
         for seen, value in zip(boundary, values, strict=True):
             dtype = ONNX_DTYPES.get(seen.kind)
@@ -192,7 +196,7 @@ class _Planner:
 
     def _place_calls(self, keys: list[str]) -> tuple[Call, ...]:
         """The calls with every operand in its place; a slot is free once nothing reads it."""
-        last_read: dict[Value, int] = {}
+        last_read: dict[GraphValue, int] = {}
         for number, call in enumerate(self.graph.calls):
             for value in call.inputs:
                 last_read[value] = number
@@ -225,7 +229,7 @@ class _Planner:
         free.remove(slot)
         return slot
 
-    def _operand(self, value: Value) -> Operand:
+    def _operand(self, value: GraphValue) -> Operand:
         if value.array is None:
             return Slot(self.places[value])
         if value not in self.names:

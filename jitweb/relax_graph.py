@@ -20,7 +20,7 @@ from tvm import relax
 from tvm.relax.frontend.onnx import from_onnx, onnx_frontend
 
 from harness import compat
-from harness.quiet import without_warnings
+from harness.console.suppress_warnings import without_warnings
 from jitweb.errors import JitwebError
 from jitweb.narrow import NotNarrowable, narrow_array, narrow_function, stored_dtype
 from jitweb.onnx_file import graph_inputs, unsupported
@@ -30,7 +30,7 @@ FROM = {"relax.call_pure_packed": ("nonzero", "range", "unique", "nonmaxsuppress
 
 
 @dataclass(frozen=True)
-class Value:
+class GraphValue:
     """A value of the graph: an input, a constant, or an output of a call. Compared by identity."""
 
     dtype: str
@@ -54,16 +54,16 @@ class KernelCall:
 
     name: str
     function: Any
-    inputs: tuple[Value, ...]
-    outputs: tuple[Value, ...]
+    inputs: tuple[GraphValue, ...]
+    outputs: tuple[GraphValue, ...]
 
 
 @dataclass(frozen=True)
 class Graph:
     """A model as calls in order. `inputs` and `outputs` are in the model's own order."""
 
-    inputs: tuple[Value, ...]
-    outputs: tuple[Value, ...]
+    inputs: tuple[GraphValue, ...]
+    outputs: tuple[GraphValue, ...]
     calls: tuple[KernelCall, ...]
 
 
@@ -79,7 +79,7 @@ def import_graph(model: onnx.ModelProto) -> Graph:
     module = _converted(model, _passes())
     if isinstance(module, str):
         raise JitwebError(f"TVM can't import {_culprit(model)}: {module}")
-    return _Reader(module, model).graph()
+    return _GraphReader(module, model).graph()
 
 
 def _converted(model: onnx.ModelProto, passes: list[Any]) -> Any:
@@ -135,10 +135,10 @@ def _passes() -> list[Any]:
     ]
 
 
-class _Reader:
+class _GraphReader:
     def __init__(self, module: Any, model: onnx.ModelProto) -> None:
         self.module, self.main = module, module["main"]
-        self.values: dict[Any, Any] = {}  # a Value, or a tuple of them
+        self.values: dict[Any, Any] = {}  # a GraphValue, or a tuple of them
         self.functions: dict[str, Any] = {}
         self.model, self.inputs = model, len(graph_inputs(model))
 
@@ -195,7 +195,7 @@ class _Reader:
             if node not in self.values:
                 data = node.value if kind == "GenericConst" else node.data
                 array = narrow_array(data.numpy())
-                self.values[node] = Value(str(array.dtype), array.shape, array)
+                self.values[node] = GraphValue(str(array.dtype), array.shape, array)
             return self.values[node]
         raise JitwebError(f"the model has a part that is not static: {kind} remains after import")
 
@@ -221,10 +221,10 @@ def _is_call(node: Any) -> bool:
     return compat.type_key(node) == "Call"
 
 
-def _value(kind: Any, name: str) -> Value:
+def _value(kind: Any, name: str) -> GraphValue:
     shape = getattr(kind, "shape", None)
     extents: Sequence[Any] = getattr(shape, "values", None) or []
     if shape is None or not all(isinstance(extent, compat.IntImm) for extent in extents):
         raise JitwebError(f"{name} has a shape that is not static; fix every input with --shape")
     dtype = stored_dtype(str(getattr(kind.dtype, "dtype", kind.dtype)))
-    return Value(dtype, tuple(int(extent) for extent in extents))
+    return GraphValue(dtype, tuple(int(extent) for extent in extents))

@@ -37,7 +37,7 @@ TYPES = {
 }
 
 
-class Handler(SimpleHTTPRequestHandler):
+class BundleHandler(SimpleHTTPRequestHandler):
     """Files of one folder, for pages of this machine alone."""
 
     extensions_map = SimpleHTTPRequestHandler.extensions_map | TYPES
@@ -89,7 +89,7 @@ class SixServer(ThreadingHTTPServer):
 def _server(folder: Path, port: int, host: str) -> ThreadingHTTPServer:
     kind = SixServer if ":" in host else ThreadingHTTPServer
     try:
-        server = kind((host, port), partial(Handler, directory=str(folder)))
+        server = kind((host, port), partial(BundleHandler, directory=str(folder)))
     except OSError as error:
         raise JitwebError(
             f"can't listen on {host}:{port} ({error.strerror}); choose another --port"

@@ -25,10 +25,10 @@ from harness.devices.base import Device, KernelFailed, KernelRefused, Timing
 from jitweb import records as recorded
 from jitweb.compare import errors, scale_of
 from jitweb.errors import JitwebError
+from jitweb.kernel_reference import NotEvaluable, evaluate, run_plainly
 from jitweb.records import DeviceSpeed, Record, Records
-from jitweb.reference import NotEvaluable, evaluate, run_plainly
 from jitweb.space.candidate import Candidate
-from jitweb.space.stages import NotStages, index_bounds
+from jitweb.space.equations import NotStages, index_bounds
 from jitweb.targets import Built, WebTarget
 
 BATCH = 3  # candidates timed at once, against the best so far
@@ -100,7 +100,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TuningResult:
     """The best candidate of each task, by its key."""
 
     states: Mapping[str, TaskState]
@@ -185,7 +185,7 @@ class Tuner:
             for handle in handles:
                 self.device.release(handle)
 
-    def run(self, tasks: Sequence[TaskInput]) -> Outcome:
+    def run(self, tasks: Sequence[TaskInput]) -> TuningResult:
         """Tune; ends when the budget is spent, nothing is left to gain, or on KeyboardInterrupt.
 
         Raises:
@@ -206,7 +206,7 @@ class Tuner:
         if self.records is not None and self.device is not None:
             where = (self.target.name, self._device_key, self._compiler)
             self.records.set_searched(wanting, *where, math.inf if complete else seconds)
-        return Outcome(states, time.monotonic() - self.started, self.measured, complete)
+        return TuningResult(states, time.monotonic() - self.started, self.measured, complete)
 
     @property
     def _seconds(self) -> float:

@@ -22,7 +22,7 @@ from jitweb.onnx_file import read_onnx
 from jitweb.records import Records
 from jitweb.space.candidate import Candidate
 from jitweb.targets import open_target
-from jitweb.tune import Outcome, Progress, TaskInput, Tuner
+from jitweb.tune import Progress, TaskInput, Tuner, TuningResult
 
 INPUT_SEED = 0
 # What is left to do when the search ends: both variants of the kernels, weights, files.
@@ -47,7 +47,7 @@ class Report:
     """What came of it; `to_json` gives the documented keys."""
 
     options: Options
-    outcomes: Mapping[str, Outcome]
+    outcomes: Mapping[str, TuningResult]
     devices: Mapping[str, Mapping[str, str] | None]
     tuning_s: float
     import_s: float
@@ -78,13 +78,13 @@ class Report:
         }
 
 
-def _median(outcome: Outcome) -> float:
+def _median(outcome: TuningResult) -> float:
     return sum(
         state.task.sites * state.time.median_ms for state in outcome.states.values() if state.time
     )
 
 
-def kernel_rows(outcome: Outcome) -> list[dict[str, Any]]:
+def kernel_rows(outcome: TuningResult) -> list[dict[str, Any]]:
     """A row for each task, those that take most time first."""
     total = outcome.latency_ms
     rows = []
@@ -205,7 +205,7 @@ def vocabulary_of(model: onnx.ModelProto) -> int:
     return int(min(tables, default=2))
 
 
-def reference_check(path: Path, shapes: Mapping[str, Sequence[int]]) -> bundle.Check:
+def reference_check(path: Path, shapes: Mapping[str, Sequence[int]]) -> bundle.ExpectedOutputs:
     """Example inputs and what the ONNX package's own reference gives for them.
 
     Raises:
@@ -233,4 +233,4 @@ def reference_check(path: Path, shapes: Mapping[str, Sequence[int]]) -> bundle.C
         value.name: np.asarray(result)
         for value, result in zip(model.graph.output, results, strict=True)
     }
-    return bundle.Check(inputs, outputs, f"onnx.reference {onnx.__version__}")
+    return bundle.ExpectedOutputs(inputs, outputs, f"onnx.reference {onnx.__version__}")

@@ -3,6 +3,6 @@
 `all_seeds()` gives the programs that a campaign starts from, `generator.generate(rng)` fresh ones.
 """
 
-from seeds.store import Seed, all_seeds, families, missing
+from seeds.library import Seed, all_seeds, families, missing
 
 __all__ = ["Seed", "all_seeds", "families", "missing"]

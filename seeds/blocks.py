@@ -13,9 +13,10 @@ from typing import Any
 
 from tvm import tirx
 
-from harness import compat, rewrite
-from harness.intervals import is_float
-from harness.scope import PARALLEL, SERIAL, Memory, Scope, Variable
+from harness import compat
+from harness.ir import rewrite
+from harness.ir.intervals import is_float
+from harness.ir.sites import PARALLEL, SERIAL, Memory, Scope, Variable
 from seeds.statements import StatementGenerator
 from seeds.values import constant
 

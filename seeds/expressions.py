@@ -14,11 +14,11 @@ from typing import Any
 from tvm import tirx
 
 from harness import compat
-from harness.intervals import Interval, base_dtype, fits, lanes_of
-from harness.scope import Memory, Scope, Variable
-from seeds.makers import RARELY, makers_of
+from harness.ir.intervals import Interval, base_dtype, fits, lanes_of
+from harness.ir.sites import Memory, Scope, Variable
+from seeds.expression_rules import RARELY, rules_of
 from seeds.values import (
-    Value,
+    RangedExpr,
     clamped,
     constant,
     draw_constant,
@@ -42,10 +42,10 @@ class ExpressionGenerator:
         self.scope = scope
         self.loads = loads
         self.wild = wild
-        self.planted: Value | None = None
+        self.planted: RangedExpr | None = None
         self._let_count = 0
 
-    def around(self, value: Value, depth: int = 2) -> Value | None:
+    def around(self, value: RangedExpr, depth: int = 2) -> RangedExpr | None:
         """An expression of the value's dtype that has the value somewhere in it, once."""
         for _ in range(4):
             self.planted = value
@@ -55,19 +55,19 @@ class ExpressionGenerator:
                 return drawn
         return None
 
-    def draw(self, dtype: str, depth: int = 3) -> Value:
+    def draw(self, dtype: str, depth: int = 3) -> RangedExpr:
         """A value of this dtype, of at most about this depth."""
         if depth <= 0 or self.rng.random() < 0.12:
             return self.leaf(dtype)
-        makers = makers_of(dtype)
+        rules = rules_of(dtype)
         for _ in range(4):
-            maker = self.rng.choice(makers)
-            value = maker(self, dtype, depth - 1)
+            rule = self.rng.choice(rules)
+            value = rule(self, dtype, depth - 1)
             if value is not None:
                 return value
         return self.leaf(dtype)
 
-    def within(self, dtype: str, target: Interval, depth: int = 3) -> Value:
+    def within(self, dtype: str, target: Interval, depth: int = 3) -> RangedExpr:
         """An integer value inside an interval."""
         value = self.draw(dtype, depth)
         low, high = value.range
@@ -77,13 +77,13 @@ class ExpressionGenerator:
             return self._folded_into(value, target)
         return clamped(value, target)
 
-    def _folded_into(self, value: Value, target: Interval) -> Value:
+    def _folded_into(self, value: RangedExpr, target: Interval) -> RangedExpr:
         size = target[1] - target[0] + 1
         modulus = constant(value.dtype, size)
         expr = tirx.FloorMod(value.expr, modulus.expr)
         if target[0]:
             expr = tirx.Add(expr, constant(value.dtype, target[0]).expr)
-        return Value(expr, value.dtype, target)
+        return RangedExpr(expr, value.dtype, target)
 
     def index(self, extent: int, dtype: str = "int32", depth: int = 2) -> Any:
         """An index expression inside [0, extent)."""
@@ -108,7 +108,7 @@ class ExpressionGenerator:
         """A scalar condition."""
         return self.draw("bool", depth).expr
 
-    def leaf(self, dtype: str) -> Value:
+    def leaf(self, dtype: str) -> RangedExpr:
         """A constant, a variable, or a load."""
         lanes = lanes_of(dtype)
         base = base_dtype(dtype)
@@ -121,14 +121,14 @@ class ExpressionGenerator:
         chance = self.rng.random()
         if variables and chance < 0.4:
             chosen = self.rng.choice(variables)
-            return Value(chosen.var, base, chosen.interval or whole(base))
+            return RangedExpr(chosen.var, base, chosen.interval or whole(base))
         if chance < 0.75:
             loaded = self.load(base)
             if loaded is not None:
                 return loaded
         return draw_constant(self.rng, base)
 
-    def _vector_leaf(self, base: str, lanes: int) -> Value:
+    def _vector_leaf(self, base: str, lanes: int) -> RangedExpr:
         dtype = vector(base, lanes)
         if self.rng.random() < 0.4:
             loaded = self.load_vector(base, lanes)
@@ -139,11 +139,11 @@ class ExpressionGenerator:
             stride = self.rng.choice([1, 1, 2, 3, -1, 0])
             ends = [end + stride * lane for end in first.range for lane in (0, lanes - 1)]
             ramp = tirx.Ramp(first.expr, constant(base, stride).expr, lanes)
-            return Value(ramp, dtype, (min(ends), max(ends)))
+            return RangedExpr(ramp, dtype, (min(ends), max(ends)))
         value = self.leaf(base)
-        return Value(tirx.Broadcast(value.expr, lanes), dtype, value.interval, value.bound)
+        return RangedExpr(tirx.Broadcast(value.expr, lanes), dtype, value.interval, value.bound)
 
-    def load(self, dtype: str, memory: Memory | None = None) -> Value | None:
+    def load(self, dtype: str, memory: Memory | None = None) -> RangedExpr | None:
         """A load of an element of this dtype from a buffer in scope."""
         if not self.loads:
             return None
@@ -154,9 +154,9 @@ class ExpressionGenerator:
             memory = self.rng.choice(usable)
         expr = tirx.BufferLoad(memory.buffer, self.indices(memory))
         bound = 4.0 if memory.finite else None
-        return Value(expr, memory.dtype, memory.interval or whole(memory.dtype), bound)
+        return RangedExpr(expr, memory.dtype, memory.interval or whole(memory.dtype), bound)
 
-    def load_vector(self, base: str, lanes: int) -> Value | None:
+    def load_vector(self, base: str, lanes: int) -> RangedExpr | None:
         """A load of neighbouring elements along the last dimension, or of any in it (a gather)."""
         if self.scope.in_block and self.rng.random() > RARELY:
             return None
@@ -180,7 +180,7 @@ class ExpressionGenerator:
             self.loads = saved
         expr = tirx.BufferLoad(memory.buffer, [*indices, along])
         bound = 4.0 if memory.finite else None
-        return Value(expr, vector(base, lanes), memory.interval or whole(base), bound)
+        return RangedExpr(expr, vector(base, lanes), memory.interval or whole(base), bound)
 
     def indices(self, memory: Memory) -> list[Any]:
         """Indexes in bounds of the buffer, with the dimensions that are fixed indexed so."""

@@ -14,8 +14,8 @@ import tvm
 from tvm import tirx
 
 from harness import compat
-from harness.intervals import input_interval, is_float
-from harness.scope import Memory, Scope, Variable
+from harness.ir.intervals import input_interval, is_float
+from harness.ir.sites import Memory, Scope, Variable
 from seeds.blocks import BlockGenerator
 from seeds.statements import StatementGenerator
 

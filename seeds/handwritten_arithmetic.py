@@ -48,7 +48,9 @@ def casts_from(dtype: str) -> str:
         targets = [other for other in targets if not other.startswith("uint")]
     parameters = ", ".join(f'{other}_out: T.Buffer((6,), "{other}")' for other in targets)
     stores = "\n".join(f'        {other}_out[i] = T.Cast("{other}", A[i])' for other in targets)
-    return f'def main(A: T.Buffer((6,), "{dtype}"), {parameters}):\n    for i in range(6):\n{stores}'
+    return (
+        f'def main(A: T.Buffer((6,), "{dtype}"), {parameters}):\n    for i in range(6):\n{stores}'
+    )
 
 
 DIVISIONS = """

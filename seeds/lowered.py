@@ -8,7 +8,7 @@ from functools import partial
 from tvm import IRModule
 
 from harness import passes
-from harness.lowering import lower
+from harness.passes.build import lower
 from seeds.recipe import Recipe
 
 FAMILY = "lowered"

@@ -1,7 +1,7 @@
 """Recipe: a seed before it is built, and the two ways in which one is usually written.
 
 Each family of seeds is a file that offers a list of recipes. Nothing is built until the catalogue
-(`seeds.store`) asks, because legalising and parsing all of them takes many seconds.
+(`seeds.library`) asks, because legalising and parsing all of them takes many seconds.
 """
 
 from __future__ import annotations

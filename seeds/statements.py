@@ -15,9 +15,9 @@ from typing import Any
 from tvm import tirx
 
 from harness import compat
-from harness.intervals import is_float, limits
-from harness.rewrite import refresh, sequence
-from harness.scope import (
+from harness.ir.intervals import is_float, limits
+from harness.ir.rewrite import refresh, sequence
+from harness.ir.sites import (
     CONCURRENT,
     PARALLEL,
     SERIAL,
@@ -27,16 +27,16 @@ from harness.scope import (
     Scope,
     Variable,
 )
+from seeds.expression_rules import RARELY
 from seeds.expressions import ExpressionGenerator
-from seeds.makers import RARELY
-from seeds.values import Value, clamped, constant, intrinsic, vector, whole
+from seeds.values import RangedExpr, clamped, constant, intrinsic, vector, whole
 
 CONTENT_INTERVALS = ((-100, 100), (-8, 8), (0, 50), (0, 1))
 PRAGMAS = ("pragma_unroll_explicit", "pragma_auto_unroll_max_step")
 MAX_NEST = 5
 MAX_ITERATIONS = 4096
 
-Maker = Callable[["StatementGenerator", Scope, int], list[Any] | None]
+Rule = Callable[["StatementGenerator", Scope, int], list[Any] | None]
 
 
 class StatementGenerator:
@@ -76,9 +76,9 @@ class StatementGenerator:
             defined = definer(scope)
             if defined is not None:
                 return defined
-        makers = COMPOUND + SIMPLE if depth > 0 and self.budget > 0 else SIMPLE
+        rules = COMPOUND + SIMPLE if depth > 0 and self.budget > 0 else SIMPLE
         for _ in range(5):
-            made = self.rng.choice(makers)(self, scope, depth - 1)
+            made = self.rng.choice(rules)(self, scope, depth - 1)
             if made is not None:
                 return made, scope
         return [tirx.Evaluate(constant("int32", 0).expr)], scope
@@ -158,7 +158,9 @@ class StatementGenerator:
             body = tirx.For(var, zero, size, SERIAL, body)
         return [body]
 
-    def stored_value(self, scope: Scope, memory: Memory, depth: int = 4, lanes: int = 1) -> Value:
+    def stored_value(
+        self, scope: Scope, memory: Memory, depth: int = 4, lanes: int = 1
+    ) -> RangedExpr:
         """A value that may be stored to the buffer."""
         generator = self.expressions(scope)
         dtype = vector(memory.dtype, lanes)
@@ -208,7 +210,7 @@ class StatementGenerator:
         memory = self.rng.choice(memories)
         generator = self.expressions(scope)
         indices = generator.indices(memory)
-        old = Value(tirx.BufferLoad(memory.buffer, indices), memory.dtype, memory.interval)
+        old = RangedExpr(tirx.BufferLoad(memory.buffer, indices), memory.dtype, memory.interval)
         indices = [refresh(index) for index in indices]
         fresh = generator.draw(memory.dtype, 2)
         if is_float(memory.dtype):
@@ -376,12 +378,12 @@ def _pointer_type(buffer: Any) -> Any:
     return PointerType(PrimType(str(buffer.ty.dtype)), str(buffer.ty.storage_scope) or "global")
 
 
-SIMPLE: tuple[Maker, ...] = (
+SIMPLE: tuple[Rule, ...] = (
     *(StatementGenerator.make_store,) * 4,
     StatementGenerator.make_update,
     StatementGenerator.make_assert,
 )
-COMPOUND: tuple[Maker, ...] = (
+COMPOUND: tuple[Rule, ...] = (
     *(StatementGenerator.make_loop,) * 4,
     *(StatementGenerator.make_concurrent,) * 3,
     *(StatementGenerator.make_if,) * 2,

@@ -14,7 +14,7 @@ from typing import Any
 from tvm import ir, tirx
 
 from harness import compat
-from harness.intervals import Interval, base_dtype, fits, is_float, is_integer, lanes_of, limits
+from harness.ir.intervals import Interval, base_dtype, fits, is_float, is_integer, lanes_of, limits
 
 INTEGERS = ("int32", "int64", "int8", "int16", "uint8", "uint16", "uint32", "uint64")
 FLOATS = ("float32", "float64", "float16", "bfloat16")
@@ -24,7 +24,7 @@ _OPERATORS: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
-class Value:
+class RangedExpr:
     """An expression with its dtype and range.
 
     `interval` is set for integers and bool; `bound` is set for floats that are surely finite and
@@ -74,7 +74,7 @@ def scalar_constant(dtype: str, number: int | float | bool) -> Any:
     return tirx.IntImm(dtype, int(number))
 
 
-def constant(dtype: str, number: int | float | bool) -> Value:
+def constant(dtype: str, number: int | float | bool) -> RangedExpr:
     """A constant of a scalar or vector dtype (all lanes the same)."""
     lanes = lanes_of(dtype)
     expr = scalar_constant(base_dtype(dtype), number)
@@ -82,8 +82,8 @@ def constant(dtype: str, number: int | float | bool) -> Value:
         expr = tirx.Broadcast(expr, lanes)
     if is_float(dtype):
         finite = math.isfinite(number)
-        return Value(expr, dtype, None, abs(float(number)) if finite else None)
-    return Value(expr, dtype, (int(number), int(number)))
+        return RangedExpr(expr, dtype, None, abs(float(number)) if finite else None)
+    return RangedExpr(expr, dtype, (int(number), int(number)))
 
 
 FINITE_SPECIALS = (0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -2.5, 1e-3, 3.0, 255.0, 100.25)
@@ -91,7 +91,7 @@ WIDE_SPECIALS = (1e30, 1e-40, 16777217.0, 2.0**-149, -1e300, 65504.0, 2.0**63)
 NOT_FINITE = (math.inf, -math.inf, math.nan)
 
 
-def draw_constant(rng: random.Random, dtype: str, within: Interval | None = None) -> Value:
+def draw_constant(rng: random.Random, dtype: str, within: Interval | None = None) -> RangedExpr:
     """A constant that simplifiers, folders and code generators tend to treat apart."""
     base = base_dtype(dtype)
     if base == "bool":
@@ -130,7 +130,7 @@ def draw_integer(rng: random.Random, within: Interval, dtype_limits: Interval) -
     return rng.choice(inside) if inside else rng.randint(low, min(high, low + (1 << 20)))
 
 
-def narrowed(rng: random.Random, value: Value, magnitude: int) -> Value:
+def narrowed(rng: random.Random, value: RangedExpr, magnitude: int) -> RangedExpr:
     """The integer value, brought into [-magnitude, magnitude] where it isn't."""
     low, high = value.range
     if -magnitude <= low and high <= magnitude:
@@ -142,19 +142,21 @@ def narrowed(rng: random.Random, value: Value, magnitude: int) -> Value:
     choice = rng.randrange(4)
     if choice == 0 and magnitude > 1:
         modulus = rng.choice([magnitude, min(magnitude, 7), min(magnitude, 16)])
-        return Value(
+        return RangedExpr(
             tirx.FloorMod(value.expr, constant(dtype, modulus).expr), dtype, (0, modulus - 1)
         )
     if choice == 1 and magnitude > 1:
         found = (0 if low >= 0 else 1 - magnitude, magnitude - 1)
-        return Value(tirx.Mod(value.expr, constant(dtype, magnitude).expr), dtype, found)
+        return RangedExpr(tirx.Mod(value.expr, constant(dtype, magnitude).expr), dtype, found)
     if choice == 2:
         mask = (1 << (magnitude + 1).bit_length() - 1) - 1
-        return Value(binary("BitwiseAnd", value.expr, constant(dtype, mask).expr), dtype, (0, mask))
+        return RangedExpr(
+            binary("BitwiseAnd", value.expr, constant(dtype, mask).expr), dtype, (0, mask)
+        )
     return clamped(value, (max(-magnitude, limits(dtype)[0]), magnitude))
 
 
-def clamped(value: Value, target: Interval) -> Value:
+def clamped(value: RangedExpr, target: Interval) -> RangedExpr:
     """The integer value between the ends of an interval, by min and max where needed."""
     low, high = value.range
     expr = value.expr
@@ -163,24 +165,24 @@ def clamped(value: Value, target: Interval) -> Value:
     if high > target[1]:
         expr = tirx.Min(expr, constant(value.dtype, target[1]).expr)
     clip = lambda number: min(max(number, target[0]), target[1])  # noqa: E731
-    return Value(expr, value.dtype, (clip(low), clip(high)))
+    return RangedExpr(expr, value.dtype, (clip(low), clip(high)))
 
 
-def cast(value: Value, dtype: str) -> Value:
+def cast(value: RangedExpr, dtype: str) -> RangedExpr:
     """The value converted to another dtype with as many lanes; must be in range of it."""
     expr = tirx.Cast(dtype, value.expr)
     base = base_dtype(dtype)
     if is_float(base):
         if value.interval is not None:
-            return Value(expr, dtype, None, float(max(map(abs, value.interval))))
-        return Value(expr, dtype, None, value.bound)
+            return RangedExpr(expr, dtype, None, float(max(map(abs, value.interval))))
+        return RangedExpr(expr, dtype, None, value.bound)
     if base == "bool":
-        return Value(expr, dtype, (0, 1))
+        return RangedExpr(expr, dtype, (0, 1))
     if value.interval is not None:
         kept = value.interval if fits(value.interval, dtype) else limits(dtype)
-        return Value(expr, dtype, kept)
+        return RangedExpr(expr, dtype, kept)
     bound = math.ceil(value.bound or 0.0)
-    return Value(expr, dtype, (-bound if not base.startswith("u") else 0, bound))
+    return RangedExpr(expr, dtype, (-bound if not base.startswith("u") else 0, bound))
 
 
 def whole(dtype: str) -> Interval | None:

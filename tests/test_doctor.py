@@ -13,25 +13,25 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import doctor, probes
-from harness.doctor import Check
-from harness.probes import Outcome
+from harness.console import doctor, probes
+from harness.console.doctor import DoctorCheck
+from harness.console.probes import ProbeResult
 from jitweb.cli import cli as jitweb
 
 HOUSE = Path(__file__).resolve().parent.parent
 
 
-def well() -> Outcome:
+def well() -> ProbeResult:
     """A probe that finds all in order."""
-    return Outcome(True, "works", "nothing")
+    return ProbeResult(True, "works", "nothing")
 
 
-def ill() -> Outcome:
+def ill() -> ProbeResult:
     """A probe that finds a fault."""
-    return Outcome(False, "broken", "mend it so")
+    return ProbeResult(False, "broken", "mend it so")
 
 
-def fainting() -> Outcome:
+def fainting() -> ProbeResult:
     """A probe that breaks."""
     raise RuntimeError("no strength")
 
@@ -41,23 +41,25 @@ def fainting() -> Outcome:
     [(well, True, 0), (ill, False, 0), (ill, True, 1), (fainting, False, 0), (fainting, True, 1)],
 )
 def test_only_a_missing_need_makes_the_exit_status_1(
-    probe: Callable[[], Outcome],
+    probe: Callable[[], ProbeResult],
     needed: bool,
     status: int,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert doctor.doctor([Check("it", needed, probe)], json_output=False) == status
+    assert doctor.doctor([DoctorCheck("it", needed, probe)], json_output=False) == status
     assert "it" in capsys.readouterr().out
 
 
 def test_a_failed_check_says_how_to_mend_it_and_a_good_one_does_not() -> None:
-    text = doctor.as_text(doctor.examine([Check("a", True, well), Check("b", True, ill)]))
+    text = doctor.as_text(
+        doctor.examine([DoctorCheck("a", True, well), DoctorCheck("b", True, ill)])
+    )
     assert "mend: mend it so" in text
     assert "nothing" not in text
 
 
 def test_a_probe_that_breaks_is_a_failed_check() -> None:
-    (result,) = doctor.examine([Check("it", True, fainting)])
+    (result,) = doctor.examine([DoctorCheck("it", True, fainting)])
     assert not result.ok
     assert "no strength" in result.detail
 
@@ -89,8 +91,10 @@ def test_probed_programs_do_not_import_from_the_current_folder(
     (tmp_path / "harness").mkdir()
     (tmp_path / "harness" / "__init__.py").write_text("raise SystemExit('the wrong harness')")
     monkeypatch.chdir(tmp_path)
-    outcome = probes.run_python("import harness.doctor; print(harness.doctor.__file__)")
-    assert outcome == Outcome(True, str(Path(doctor.__file__)))
+    outcome = probes.run_python(
+        "import harness.console.doctor; print(harness.console.doctor.__file__)"
+    )
+    assert outcome == ProbeResult(True, str(Path(doctor.__file__)))
 
 
 def test_a_compiler_that_does_not_run_is_reported_with_its_name(
@@ -116,7 +120,7 @@ def test_a_narrow_address_space_is_reported_with_the_command_that_widens_it() ->
 
 @pytest.mark.parametrize("probe", [probes.probe_python, probes.probe_tvm, probes.probe_tvm_ffi])
 def test_what_the_suite_itself_runs_on_is_found_healthy(
-    probe: Callable[[], Outcome],
+    probe: Callable[[], ProbeResult],
 ) -> None:
     assert probe().ok, probe().detail
 
@@ -148,7 +152,7 @@ def test_jitweb_help_names_every_command() -> None:
     assert all(name in told.output for name in jitweb.commands)
 
 
-@pytest.mark.parametrize("program", ["import harness.doctor", "import jitweb.cli"])
+@pytest.mark.parametrize("program", ["import harness.console.doctor", "import jitweb.cli"])
 def test_the_doctor_can_be_asked_where_tvm_is_broken(program: str) -> None:
     outcome = probes.run_python(f"{program}\nimport sys; print('tvm' in sys.modules)")
-    assert outcome == Outcome(True, "False")
+    assert outcome == ProbeResult(True, "False")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import tzer
-from harness import probes
+from harness.console import probes
 
 HOUSE = Path(__file__).resolve().parent.parent
 PACKAGES = ("tzer", "jitweb", "corpus", "seeds", "harness")

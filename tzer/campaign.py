@@ -19,11 +19,11 @@ from typing import Any
 from corpus.store import Store
 from harness.case import Case, PassCall
 from harness.coverage import native
-from harness.sandbox import SandboxError, Settings, Worker
 from harness.verdict import Kind, Verdict
+from harness.worker.sandbox import SandboxError, Settings, Worker
+from tzer.coverage_map import CoverageMap
 from tzer.interrupt import ended_by_signals
-from tzer.joint import Entry, Plan, Scheduler, Strategy
-from tzer.ledger import Ledger
+from tzer.joint import MutationPlan, ScheduledEntry, Scheduler, Strategy
 from tzer.options import CampaignOptions
 from tzer.trial import Examiner, Stopped, Trial, persistently
 
@@ -48,11 +48,11 @@ class CampaignError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Work:
+class NextTest:
     """The next test: a seed as it is, or a plan with what it needs."""
 
     seed: dict[str, str] | None = None
-    plan: Plan | None = None
+    plan: MutationPlan | None = None
     parent: Case | None = None
     partner: tuple[PassCall, ...] = ()
 
@@ -66,7 +66,7 @@ class Campaign:
         self.on_progress = on_progress
         self.lock = threading.RLock()
         self.stopping = threading.Event()
-        self.ledger = Ledger()
+        self.coverage_map = CoverageMap()
         self.workers: list[Worker] = []
         self.examiners: list[Examiner] = []
         self.failure: Exception | None = None
@@ -142,7 +142,7 @@ class Campaign:
         worker = self._new_worker(PREPARE_SECONDS)
         about = self._ask(worker, {"do": "about"})
         if worker.native:
-            self.ledger.file_of_block = native.load_block_map().block_file
+            self.coverage_map.file_of_block = native.load_block_map().block_file
         self._restore(about)
         if not self.seeds_finished:
             seeds = self._ask(worker, {"do": "seeds", "targets": self.options.targets})["seeds"]
@@ -183,11 +183,11 @@ class Campaign:
         )
         self.scheduler.restore(self.before.get("scheduler", {}))
         blocks, lines = self.store.coverage()
-        self.ledger.settle(blocks)
-        self.ledger.add_lines(lines)
+        self.coverage_map.settle(blocks)
+        self.coverage_map.add_lines(lines)
         for entry in self.store.entries():
-            counters = Entry(entry.id, entry.chosen, entry.ir_failures, entry.pass_failures)
-            self.scheduler.add(counters, entry.blocks)
+            counts = (entry.chosen, entry.ir_failures, entry.pass_failures)
+            self.scheduler.add(ScheduledEntry(entry.id, *counts), entry.blocks)
 
     # What each worker's thread does.
 
@@ -199,7 +199,11 @@ class Campaign:
                 worker = persistently(self._new_worker, self.stopping)
             self._count_start(worker)
             examiner = Examiner(
-                worker, self.ledger, self.stopping, self._wants_confirmation, self.options.targets
+                worker,
+                self.coverage_map,
+                self.stopping,
+                self._wants_confirmation,
+                self.options.targets,
             )
             with self.lock:
                 self.examiners.append(examiner)
@@ -218,11 +222,11 @@ class Campaign:
     def _count_start(self, worker: Worker) -> None:
         """What the worker reached when it started, no child of it will report again."""
         with self.lock, self.store.transaction():
-            new = self.ledger.settle(worker.start_blocks)
+            new = self.coverage_map.settle(worker.start_blocks)
             self.counts["seed_blocks"] += int(new.size)
             self.store.add_coverage(new, ())
 
-    def _carry_out(self, examiner: Examiner, work: Work) -> Trial:
+    def _carry_out(self, examiner: Examiner, work: NextTest) -> Trial:
         if work.seed is not None:
             case = Case.from_json(work.seed["case"])
             return examiner.test(case, seed=True)
@@ -230,7 +234,7 @@ class Campaign:
         keep_all = self.scheduler.wants_everything()
         return examiner.test_plan(work.plan, work.parent, work.partner, keep_all)
 
-    def _next_work(self) -> Work | None:
+    def _next_work(self) -> NextTest | None:
         """The next test, or None when the budget is spent."""
         with self.lock:
             spent = self._spent()
@@ -238,11 +242,11 @@ class Campaign:
                 return None
             self._turn += 1
             if self.seeds and (spent < SEED_SHARE or self._turn % SEED_EVERY == 0):
-                return Work(seed=self.seeds.pop())
+                return NextTest(seed=self.seeds.pop())
             plan = self.scheduler.next()
             parent = self._case(plan.entry) if plan.entry is not None else None
             partner = self._case(plan.partner).passes if plan.partner is not None else ()
-            return Work(None, plan, parent, partner)
+            return NextTest(None, plan, parent, partner)
 
     def _spent(self) -> float:
         """The share of the budget that is spent: of the time or the tests, whichever is more."""
@@ -264,7 +268,7 @@ class Campaign:
 
     # What is written down.
 
-    def _absorb(self, work: Work, trial: Trial) -> None:
+    def _absorb(self, work: NextTest, trial: Trial) -> None:
         """Take in what a test brought, in one transaction."""
         with self.lock, self.store.transaction():
             if work.plan is not None:
@@ -299,11 +303,13 @@ class Campaign:
         with self.lock:
             return self.attempts[signature] < CONFIRMATIONS
 
-    def _keep(self, case: Case, trial: Trial, work: Work) -> None:
+    def _keep(self, case: Case, trial: Trial, work: NextTest) -> None:
         """Take the case into the corpus and the pool."""
         parent = work.plan.entry if work.plan is not None else None
         identity = self.store.add_entry(case, trial.reached, parent, self.counts["tests"])
-        self.scheduler.add(Entry(identity, seconds=max(0.01, trial.seconds)), trial.reached)
+        self.scheduler.add(
+            ScheduledEntry(identity, seconds=max(0.01, trial.seconds)), trial.reached
+        )
 
     def _write_progress(self) -> None:
         self.store.update_counters(self.scheduler.take_changed())
@@ -369,10 +375,10 @@ class Campaign:
             "tests_per_second": counts["tests"] / max(times["elapsed"], 1e-9),
             "valid_rate": counts[f"valid_{mutants}"] / max(counts[mutants], 1),
             "tvm_time_share": times["tvm"] / max(times["worker"], 1e-9),
-            "native_blocks": self.ledger.stable_count,
+            "native_blocks": self.coverage_map.stable_count,
             "native_blocks_seeds": counts["seed_blocks"],
-            "native_files": self.ledger.files_reached(),
-            "python_lines": len(self.ledger.lines),
+            "native_files": self.coverage_map.files_reached(),
+            "python_lines": len(self.coverage_map.lines),
             "corpus": len(self.scheduler.entries),
             "findings": self.store.findings_by_kind(),
             "elapsed_s": times["elapsed"],

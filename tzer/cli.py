@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.command_line import (
+from harness.console.command_line import (
     Duration,
     Names,
     Place,
@@ -257,7 +257,7 @@ def show(directory: Path, identity: str, json_output: bool) -> None:
     """One finding whole: what happened, the passes and the program."""
     from corpus.store import Store
     from harness.case import full_script
-    from tzer.apart import Died, Refused, apart
+    from tzer.in_subprocess import Died, Refused, apart
 
     with Store.open(directory) as store:
         finding = store.finding(identity)
@@ -333,7 +333,7 @@ def repro(directory: Path, identity: str, output: Path | None) -> None:
     Where a device has to show it, as of a web target, the script needs tzer as well.
     """
     from corpus.store import Store
-    from tzer.apart import Died, apart
+    from tzer.in_subprocess import Died, apart
 
     with Store.open(directory) as store:
         finding = store.finding(identity)
@@ -357,7 +357,7 @@ def repro(directory: Path, identity: str, output: Path | None) -> None:
 
 
 def _reproducer(finding: Finding, *, printable: bool) -> str:
-    from tzer.reproducer import write_reproducer
+    from tzer.triage.reproducer import write_reproducer
 
     return write_reproducer(finding.case, finding.verdict, printable=printable)
 
@@ -366,8 +366,8 @@ def _reproducer(finding: Finding, *, printable: bool) -> str:
 @as_json
 def doctor(json_output: bool) -> None:
     """What works on this machine, and what to install for the rest."""
-    from harness.doctor import TZER_CHECKS
-    from harness.doctor import doctor as examine
+    from harness.console.doctor import TZER_CHECKS
+    from harness.console.doctor import doctor as examine
 
     raise SystemExit(examine(TZER_CHECKS, json_output=json_output))
 

@@ -3,7 +3,7 @@
 A test is two jobs, "mutate" and then "run": the campaign then holds the case before anything can go
 wrong with it, and blocks of the compiler that only the mutator reached are told apart from those
 that the case reaches. Modules and what is known of them are kept between jobs, here for the
-mutators and in `harness.reference` for the oracles.
+mutators and in `harness.semantics.reference` for the oracles.
 
 Requests and replies are JSON objects; "do" names the job:
 
@@ -24,12 +24,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from harness import passes as catalogue
-from harness import reference
 from harness.case import Case, PassCall, load_module, module_text
-from harness.lowering import finish, lower
-from harness.stages import STAGES
+from harness.oracles.verify import sequences, verify
+from harness.passes.build import finish, lower
+from harness.semantics import reference
 from harness.targets import get_target
-from harness.verify import sequences, verify
+from harness.worker.progress_page import STAGES
 from seeds import all_seeds
 from seeds.generator import generate
 from tzer.joint import Action

@@ -8,7 +8,7 @@ from the typed generator, entries chosen by the rarity of their coverage (`rarit
 by what they paid (`bandit.py`).
 
 Pure and deterministic from its random generator: it runs nothing and knows nothing of TVM. The
-campaign asks it for a `Plan`, has a worker carry it out, and tells it what came of it.
+campaign asks it for a `MutationPlan`, has a worker carry it out, and tells it what came of it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True)
-class Plan:
+class MutationPlan:
     """One test to make: mutate `entry` by the first of `mutators` that can, `count` times over.
 
     `partner` is the entry whose passes a crossover takes from. `seed` makes the worker's choices.
@@ -79,7 +79,7 @@ class Plan:
 
 
 @dataclass
-class Entry:
+class ScheduledEntry:
     """The counters of one corpus entry."""
 
     identity: int
@@ -115,7 +115,7 @@ class Scheduler:
         self.pass_bandit = Bandit(pass_mutators)
         self.general = frozenset(general)
         self.rarity = Rarity()
-        self.entries: dict[int, Entry] = {}
+        self.entries: dict[int, ScheduledEntry] = {}
         self._changed: set[int] = set()
         self._order: list[int] = []
         self._rarities = np.empty(0)
@@ -128,7 +128,7 @@ class Scheduler:
 
     # What comes in.
 
-    def add(self, entry: Entry, blocks: np.ndarray) -> int | None:
+    def add(self, entry: ScheduledEntry, blocks: np.ndarray) -> int | None:
         """Take an entry into the pool; `blocks` (ids) may be empty where they aren't known.
 
         Returns the entry that had to leave a full pool, if any.
@@ -148,7 +148,7 @@ class Scheduler:
         """Whether a valid mutant is kept without new coverage."""
         return not self.guided and len(self.entries) < UNGUIDED_CAPACITY
 
-    def learn(self, plan: Plan, mutator: str, found: bool, seconds: float) -> None:
+    def learn(self, plan: MutationPlan, mutator: str, found: bool, seconds: float) -> None:
         """What came of a plan: the mutator that was used ("" if none could), new coverage, time."""
         found = found and self.guided
         bandit = self.pass_bandit if plan.action is Action.PASSES else self.ir_bandit
@@ -160,7 +160,7 @@ class Scheduler:
         self._count(entry, plan.action, found)
         self._changed.add(entry.identity)
 
-    def _count(self, entry: Entry, action: Action, found: bool) -> None:
+    def _count(self, entry: ScheduledEntry, action: Action, found: bool) -> None:
         if found:
             entry.ir_failures = entry.pass_failures = 0
         elif action is Action.IR:
@@ -170,7 +170,7 @@ class Scheduler:
         if entry.ir_failures >= self.tolerance and entry.pass_failures >= PASS_TOLERANCE:
             entry.ir_failures = entry.pass_failures = 0
 
-    def take_changed(self) -> list[Entry]:
+    def take_changed(self) -> list[ScheduledEntry]:
         """The entries whose counters changed since the last call, to be written down."""
         changed = [self.entries[name] for name in sorted(self._changed) if name in self.entries]
         self._changed.clear()
@@ -178,19 +178,19 @@ class Scheduler:
 
     # What goes out.
 
-    def next(self) -> Plan:
+    def next(self) -> MutationPlan:
         """The next test. With an empty pool it is a fresh program."""
         rng = self.rng
         legal = rng.random() < LEGAL_SHARE
         fresh = self.strategy is not Strategy.RANDOM_PASS and rng.random() < GENERATE_SHARE
         if fresh or not self.entries:
             count = 0 if self.strategy is Strategy.IR_ONLY else rng.randint(0, LONGEST_SEQUENCE)
-            return Plan(Action.GENERATE, count=count, legal=legal, seed=self._seed())
+            return MutationPlan(Action.GENERATE, count=count, legal=legal, seed=self._seed())
         entry = self.entries[self._choose()]
         entry.chosen += 1
         self._changed.add(entry.identity)
         action = self._action(entry)
-        return Plan(
+        return MutationPlan(
             action,
             entry=entry.identity,
             partner=self._partner(),
@@ -200,7 +200,7 @@ class Scheduler:
             seed=self._seed(),
         )
 
-    def _action(self, entry: Entry) -> Action:
+    def _action(self, entry: ScheduledEntry) -> Action:
         if self.strategy is Strategy.RANDOM_PASS:
             return Action.DRAW_PASSES
         if self.strategy is Strategy.IR_ONLY or entry.ir_failures < self.tolerance:

@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from harness.case import Case, PassCall
-from harness.post_mortem import verdict_of
-from harness.sandbox import Outcome, SandboxError, Worker
 from harness.verdict import Kind, Verdict
-from tzer.joint import Plan, passes_that_matter
-from tzer.ledger import NO_BLOCKS, Ledger, Line
+from harness.worker.post_mortem import verdict_of
+from harness.worker.sandbox import JobResult, SandboxError, Worker
+from tzer.coverage_map import NO_BLOCKS, CoverageMap, Line
+from tzer.joint import MutationPlan, passes_that_matter
 
 # One test in so many records the Python lines of TVM, which takes it twice as long.
 PYTHON_EVERY = 50
@@ -73,13 +73,13 @@ class Examiner:
     def __init__(
         self,
         worker: Worker,
-        ledger: Ledger,
+        coverage_map: CoverageMap,
         stopping: threading.Event,
         wants_confirmation: Callable[[str], bool],
         targets: Sequence[str],
     ) -> None:
         self.worker = worker
-        self.ledger = ledger
+        self.coverage_map = coverage_map
         self.stopping = stopping
         self.wants_confirmation = wants_confirmation
         self.targets = list(targets)
@@ -97,7 +97,7 @@ class Examiner:
         return (self.ended or time.monotonic()) - self._started
 
     def test_plan(
-        self, plan: Plan, parent: Case | None, partner: tuple[PassCall, ...], keep_all: bool
+        self, plan: MutationPlan, parent: Case | None, partner: tuple[PassCall, ...], keep_all: bool
     ) -> Trial:
         """Make the mutant that the plan asks for and test it."""
         started = time.perf_counter()
@@ -139,7 +139,7 @@ class Examiner:
         started = time.perf_counter()
         self._tests += 1
         # The mutator has used up these blocks' breakpoints; the case may reach them as well.
-        rearm = self.ledger.unknown(reached_by_mutator)
+        rearm = self.coverage_map.unknown(reached_by_mutator)
         every = SEED_PYTHON_EVERY if seed else PYTHON_EVERY
         python = not self.worker.native or self._tests % every == 0
         outcome = self._judge(case, rearm=rearm, python=python)
@@ -149,12 +149,12 @@ class Examiner:
             return Trial(
                 case,
                 verdict,
-                lines=self.ledger.add_lines(outcome.lines),
+                lines=self.coverage_map.add_lines(outcome.lines),
                 confirmed=confirmed,
                 seconds=time.perf_counter() - started,
             )
         new, needing = self._calibrate(case, outcome)
-        lines = self.ledger.add_lines(outcome.lines)
+        lines = self.coverage_map.add_lines(outcome.lines)
         kept, reached = None, NO_BLOCKS
         if verdict.kind is Kind.OK and (new.size or lines or keep_all or seed):
             kept = self._with_passes_that_matter(case, needing) if new.size else case
@@ -170,14 +170,14 @@ class Examiner:
             return False  # kept as it is; the next of its kind is confirmed
         return again.is_finding and again.signature == verdict.signature
 
-    def _calibrate(self, case: Case, outcome: Outcome) -> tuple[np.ndarray, np.ndarray]:
+    def _calibrate(self, case: Case, outcome: JobResult) -> tuple[np.ndarray, np.ndarray]:
         """Settle the blocks that are new to the campaign.
 
         Returns those that are stable, and those of them that need the case's passes. The program is
         run again without its passes first, and what it reaches so needs none of them; what is left
         must come again with them.
         """
-        new = self.ledger.unknown(outcome.blocks)
+        new = self.coverage_map.unknown(outcome.blocks)
         if not new.size:
             return NO_BLOCKS, NO_BLOCKS
         bare = self._judge(replace(case, passes=()), rearm=new, forget=True)
@@ -187,7 +187,7 @@ class Examiner:
             return NO_BLOCKS, NO_BLOCKS
         needing = left[np.isin(left, again.blocks)] if again is not None else NO_BLOCKS
         comes_again = ~np.isin(new, left) | np.isin(new, needing)
-        stable = self.ledger.settle(new[comes_again], new[~comes_again])
+        stable = self.coverage_map.settle(new[comes_again], new[~comes_again])
         return stable, needing[np.isin(needing, stable)]
 
     def _with_passes_that_matter(self, case: Case, needing: np.ndarray) -> Case:
@@ -208,7 +208,7 @@ class Examiner:
             return new
         outcome = self._reach(case, trace=True)
         self._trace_seconds += outcome.seconds
-        return self.ledger.stable(outcome.blocks) if outcome.status == "done" else new
+        return self.coverage_map.stable(outcome.blocks) if outcome.status == "done" else new
 
     def _judge(
         self,
@@ -218,7 +218,7 @@ class Examiner:
         forget: bool = False,
         python: bool = False,
         fresh: bool = False,
-    ) -> Outcome:
+    ) -> JobResult:
         request: dict[str, Any] = {"do": "run", "case": case.to_json(), "forget": forget}
         if rearm.size:
             request["rearm"] = rearm.tolist()
@@ -230,14 +230,16 @@ class Examiner:
             outcome = self._run(request, fresh=fresh)
         return outcome
 
-    def _reach(self, case: Case, *, rearm: np.ndarray = NO_BLOCKS, trace: bool = False) -> Outcome:
+    def _reach(
+        self, case: Case, *, rearm: np.ndarray = NO_BLOCKS, trace: bool = False
+    ) -> JobResult:
         which = {"trace": True} if trace else {"rearm": rearm.tolist()}
         return self._run({"do": "reach", "case": case.to_json(), **which})
 
-    def _run(self, request: dict[str, Any], *, fresh: bool = False) -> Outcome:
+    def _run(self, request: dict[str, Any], *, fresh: bool = False) -> JobResult:
         if self.stopping.is_set():
             raise Stopped
-        settled, self._mark = self.ledger.settled_since(self._mark)
+        settled, self._mark = self.coverage_map.settled_since(self._mark)
         if settled.size:
             self.worker.forget_known(settled)
         outcome = persistently(lambda: self.worker.run(request, fresh=fresh), self.stopping)
@@ -267,7 +269,7 @@ def persistently(start: Callable[[], Result], stopping: threading.Event) -> Resu
     raise AssertionError("unreachable")
 
 
-def _verdict(outcome: Outcome) -> Verdict:
+def _verdict(outcome: JobResult) -> Verdict:
     if outcome.status == "done":
         return Verdict.from_json(outcome.reply["verdict"])
     return verdict_of(outcome)

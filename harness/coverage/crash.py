@@ -15,7 +15,7 @@ LIBRARY = "libtvm_compiler.so"
 
 
 @dataclass(frozen=True)
-class Frame:
+class NativeFrame:
     """A native frame: library, TVM source file ("" if not TVM's), offset of the function's start.
 
     In other libraries than TVM's compiler, whose functions are not known, the offset is that of the
@@ -33,7 +33,7 @@ class CrashReport:
 
     signal: int
     stack_overflow: bool
-    frames: tuple[Frame, ...]
+    frames: tuple[NativeFrame, ...]
 
 
 def install_crash_handler(descriptor: int) -> None:
@@ -54,7 +54,7 @@ def install_crash_handler(descriptor: int) -> None:
 def parse_backtrace(report: bytes, block_map: BlockMap) -> CrashReport:
     """The report that a dying process wrote; a cut-off one gives the frames that are whole."""
     number, overflow = 0, False
-    frames: list[Frame] = []
+    frames: list[NativeFrame] = []
     for line in report.decode(errors="replace").splitlines():
         words = line.split()
         try:
@@ -69,7 +69,7 @@ def parse_backtrace(report: bytes, block_map: BlockMap) -> CrashReport:
     return CrashReport(number, overflow, tuple(frames))
 
 
-def _frame(library: str, offset: int, block_map: BlockMap) -> Frame:
+def _frame(library: str, offset: int, block_map: BlockMap) -> NativeFrame:
     if library != LIBRARY:
-        return Frame(library, "", offset)
-    return Frame(library, *block_map.locate(offset))
+        return NativeFrame(library, "", offset)
+    return NativeFrame(library, *block_map.locate(offset))

@@ -49,7 +49,7 @@ class ElfError(ValueError):
 
 
 @dataclass(frozen=True)
-class Section:
+class ElfSection:
     """A section: its address in the library, its offset in the file and its size, in bytes."""
 
     address: int
@@ -75,7 +75,7 @@ class Library:
             if name not in self.sections:
                 raise ElfError(f"{path} has no section {name}")
 
-    def _read_sections(self) -> dict[str, Section]:
+    def _read_sections(self) -> dict[str, ElfSection]:
         (start,) = struct.unpack_from("<Q", self.data, 40)
         count, names_index = struct.unpack_from("<HH", self.data, 60)
         table = np.frombuffer(self.data, SECTION, count, start)
@@ -84,7 +84,7 @@ class Library:
         for row in table:
             at = int(names["offset"]) + int(row["name"])
             name = self.data[at : self.data.find(b"\0", at)].decode(errors="replace")
-            sections[name] = Section(int(row["address"]), int(row["offset"]), int(row["size"]))
+            sections[name] = ElfSection(int(row["address"]), int(row["offset"]), int(row["size"]))
         return sections
 
     def bytes_of(self, name: str) -> np.ndarray:

@@ -26,7 +26,7 @@ class ProgramEnded(Exception):
     """The program ended, or was ended as it did not answer in time; the message says which."""
 
 
-class Program(Closing):
+class DeviceProcess(Closing):
     """A command that takes requests. Not to be used by two threads at a time."""
 
     def __init__(self, command: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 from harness.devices.base import DeviceError
-from harness.devices.channel import Program
+from harness.devices.channel import DeviceProcess
 from harness.devices.remote import RemoteDevice
 
 SCRIPT = Path(__file__).with_name("node_device.mjs")
@@ -66,7 +66,7 @@ class NodeDevice(RemoteDevice):
     kind = "node"
 
     def __init__(self) -> None:
-        super().__init__(Program([find_node(), *V8_FLAGS, str(SCRIPT)]))
+        super().__init__(DeviceProcess([find_node(), *V8_FLAGS, str(SCRIPT)]))
 
     def fingerprint(self) -> dict[str, str]:
         found = self._identify()

@@ -1,4 +1,4 @@
-"""A page in a headless browser that answers requests: what channel.py's Program is for Node.
+"""A page in a headless browser that answers requests: what channel.py's DeviceProcess is for Node.
 
 The browser is started when it is first asked, and ended when it doesn't answer in time; the next
 request starts another.
@@ -22,7 +22,7 @@ from harness.devices.base import Closing, DeviceError
 from harness.devices.channel import ProgramEnded
 from harness.devices.page_server import HERE, PageServer
 
-KEEPER = HERE / "keeper.py"
+BROWSER_SUPERVISOR = HERE / "browser_supervisor.py"
 START_SECONDS = 60.0
 END_SECONDS = 10.0
 
@@ -103,7 +103,7 @@ class _Browser:
         try:
             address = f"{self._server.address}devices/page.html?module=../{module}"
             self._process = subprocess.Popen(
-                [sys.executable, "-I", str(KEEPER), str(self._profile)]
+                [sys.executable, "-I", str(BROWSER_SUPERVISOR), str(self._profile)]
                 + [*command(self._profile), address],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,

@@ -25,7 +25,7 @@ ATTEMPTS = 3
 
 
 class Asked(Protocol):
-    """A program that answers requests: channel.Program, page.Page, opened.OpenedPage."""
+    """A program that answers requests: channel.DeviceProcess, page.Page, opened.OpenedPage."""
 
     def ask(
         self, request: dict[str, Any], arrays: Sequence[np.ndarray], timeout_s: float

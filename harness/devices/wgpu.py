@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from harness.devices.base import DeviceError
-from harness.devices.channel import Program
+from harness.devices.channel import DeviceProcess
 from harness.devices.node import processor_name
 from harness.devices.remote import RemoteDevice
 
@@ -29,7 +29,7 @@ class WgpuDevice(RemoteDevice):
         if importlib.util.find_spec("wgpu") is None:
             raise DeviceError("the package wgpu is not installed: pip install wgpu")
         # -P: the script's folder has a wgpu.py of its own, this one.
-        super().__init__(Program([sys.executable, "-P", str(SCRIPT)]))
+        super().__init__(DeviceProcess([sys.executable, "-P", str(SCRIPT)]))
 
     def fingerprint(self) -> dict[str, str]:
         found = self._identify()

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import tvm
 
-from harness.passes.entry import ArgRange, PassInfo
-from harness.passes.on_blocks import ON_BLOCKS
-from harness.passes.to_code_generation import NEVER_LEGAL, TO_CODE_GENERATION
-from harness.passes.without_blocks import WITHOUT_BLOCKS
+from harness.passes.codegen import NEVER_LEGAL, TO_CODE_GENERATION
+from harness.passes.lowered import WITHOUT_BLOCKS
+from harness.passes.pass_info import ArgRange, PassInfo
+from harness.passes.schedulable import ON_BLOCKS
 
 __all__ = ["CATALOGUE", "ArgRange", "PassInfo"]
 

@@ -6,8 +6,8 @@ import random
 
 from harness.case import PassCall
 from harness.passes.catalogue import CATALOGUE
-from harness.passes.entry import PassInfo, States
 from harness.passes.legality import default_order, repair, states_after
+from harness.passes.pass_info import PassInfo, States
 
 _OPTIONAL = tuple(info for info in CATALOGUE.values() if info.optional)
 _DRAWABLE = tuple(info for info in CATALOGUE.values() if info.name != "tirx.BindTarget")

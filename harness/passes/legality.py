@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from harness.case import PassCall
 from harness.passes.catalogue import CATALOGUE
-from harness.passes.entry import States
 from harness.passes.make import check_call
+from harness.passes.pass_info import States
 from harness.passes.state import State
 from harness.targets import get_target
 

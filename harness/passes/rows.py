@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness import compat
-from harness.passes.entry import ArgRange, PassInfo
+from harness.passes.pass_info import ArgRange, PassInfo
 from harness.passes.state import State as S
 
 # Nothing comes before CanonicalizeLoop in the default pipeline: later passes may take loops to

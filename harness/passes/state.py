@@ -81,13 +81,13 @@ def initial_states(module: Any) -> frozenset[State]:
             tvm_ffi.structural_walk(function.body, (_DEFINITIONS, definitions.append))
             tvm_ffi.structural_walk(function.body, (tirx.IntImm, constants.append))
     wide = any(str(constant.ty.dtype) in ("int64", "uint64") for constant in constants)
-    return _Reader(json.loads(module_text(module))["nodes"], definitions, wide).states()
+    return _StateReader(json.loads(module_text(module))["nodes"], definitions, wide).states()
 
 
 _DEFINITIONS = (tirx.For, tirx.Bind, tirx.Let, tirx.AllocBuffer, tirx.DeclBuffer)
 
 
-class _Reader:
+class _StateReader:
     """Reads states off the nodes of a module's JSON, where nodes refer to others by index."""
 
     def __init__(self, nodes: list[dict[str, Any]], definitions: list[Any], wide: bool) -> None:

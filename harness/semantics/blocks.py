@@ -13,7 +13,7 @@ from harness import compat
 from harness.semantics import ranges
 from harness.semantics.emitter import label
 from harness.semantics.errors import Unsupported
-from harness.semantics.memory import Frame, MemoryCompiler, Region, Storage, View
+from harness.semantics.memory import EnclosingBlock, MemoryCompiler, Region, Storage, View
 from harness.semantics.ranges import Operand, constant
 from harness.semantics.survey import REDUCTION, Survey, region_buffer
 
@@ -88,11 +88,11 @@ class BlockCompiler(MemoryCompiler):
         self.variables[hash(iter_var.var)] = value
         return value, minimum
 
-    def _frame(self, block: Any, name: str) -> Frame | None:
+    def _frame(self, block: Any, name: str) -> EnclosingBlock | None:
         """The block's declared regions; None for a block (the root) that declares nothing."""
         if not (block.iter_vars or block.reads or block.writes):
             return None
-        frame = Frame(name, {})
+        frame = EnclosingBlock(name, {})
         for written, regions in ((False, block.reads), (True, block.writes)):
             for region in regions:
                 view = self.views.get(hash(region_buffer(region)))

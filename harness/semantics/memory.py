@@ -65,7 +65,7 @@ class Region:
 
 
 @dataclass
-class Frame:
+class EnclosingBlock:
     """The declared regions of an enclosing block, by buffer, and the buffers made inside it."""
 
     label: str
@@ -79,7 +79,7 @@ class MemoryCompiler(CallCompiler):
     def __init__(self, noisy: bool) -> None:
         super().__init__(noisy)
         self.views: dict[int, View] = {}
-        self.frames: list[Frame] = []
+        self.frames: list[EnclosingBlock] = []
         self.contexts: list[str] = ["0"]  # names of the current concurrency contexts
         self.stored: set[str] = set()  # names of the storages that the function writes
         self.decoded: set[str] = set()

@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 import numpy as np
 
 from harness import compat
-from harness.inputs import numpy_dtype
 from harness.semantics import arithmetic, intrinsics
 from harness.semantics.concurrency import Concurrency, Tags, distinct
 from harness.semantics.dtypes import parse
@@ -25,6 +24,7 @@ from harness.semantics.errors import (
     Unsupported,
     undefined,
 )
+from harness.semantics.inputs import numpy_dtype
 from harness.semantics.memory import Storage
 from harness.semantics.noise import Noise
 from harness.semantics.statements import StatementCompiler

@@ -1,7 +1,7 @@
 """Targets: how lowered TIR becomes something that runs. One small file a code generator.
 
 `TARGETS` is the registry, by the name that a Case carries. Lowering, the same for all of them, is
-in `harness/lowering.py`.
+in `harness/passes/build.py`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ from typing import Any
 
 from tvm import ir, tirx
 
-from harness import compat, rewrite
+from harness import compat
+from harness.ir import rewrite
 
 MOST_INVOCATIONS = 256
 

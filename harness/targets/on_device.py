@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.devices.base import Device, DeviceError, KernelFailed, Launch
-from harness.stages import DEVICE_STAGE, STAGES
+from harness.worker.progress_page import DEVICE_STAGE, STAGES
 
 RUN_SECONDS = 3.0
 KEPT_CODES = 16

@@ -13,9 +13,9 @@ from typing import Any
 
 from tvm import tirx
 
-from harness import rewrite
 from harness.devices.base import DeviceError
 from harness.devices.shader import Shader
+from harness.ir import rewrite
 from harness.targets import wasm, webgpu
 from harness.targets.executable import NotExpressible
 from harness.targets.expressible import (

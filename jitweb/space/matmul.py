@@ -18,10 +18,10 @@ import tvm_ffi
 from tvm import tirx
 
 from harness import compat
-from harness.rewrite import substitute
+from harness.ir.rewrite import substitute
 from jitweb.space import emit
 from jitweb.space.approximate import FUNCTIONS, approximate
-from jitweb.space.stages import (
+from jitweb.space.equations import (
     Equations,
     NotStages,
     Stage,

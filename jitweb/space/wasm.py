@@ -15,9 +15,9 @@ from typing import Any
 
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
+from jitweb.space.equations import NotStages
 from jitweb.space.matmul import Matmul, Tiling, build_matmul, fitting, read_matmul
 from jitweb.space.rows import Rows, build_rows, read_rows
-from jitweb.space.stages import NotStages
 
 VECTOR = 4  # float32
 REGISTERS = 16

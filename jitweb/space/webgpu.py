@@ -21,6 +21,7 @@ from harness.targets.invocations import as_kernel
 from jitweb.space import emit
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
+from jitweb.space.equations import NotStages, Stage, loads
 from jitweb.space.matmul import (
     Matmul,
     MatmulBuilder,
@@ -30,7 +31,6 @@ from jitweb.space.matmul import (
     read_matmul,
 )
 from jitweb.space.rows import Rows, RowsBuilder, read_rows
-from jitweb.space.stages import NotStages, Stage, loads
 
 LANES = 4  # float32 in a vec4
 THREADS = 256  # maxComputeInvocationsPerWorkgroup that every device has

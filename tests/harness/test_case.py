@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness import compat
 from harness.case import Case, CaseError, PassCall, load_module, module_text, script
-from harness.inputs import make_inputs
+from harness.semantics.inputs import make_inputs
 from tests import programs
 
 SCALARS = st.one_of(st.booleans(), st.integers(-(2**40), 2**40), st.text(max_size=8))

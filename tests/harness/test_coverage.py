@@ -21,7 +21,7 @@ from harness.coverage.blockmap import BlockMap
 from harness.coverage.elf import Library
 from harness.coverage.python_lines import PythonCoverage
 from harness.coverage.scope import DEFAULT_SCOPE, GROUPS, resolve_scope
-from harness.lowering import plain_build
+from harness.passes.build import plain_build
 from harness.targets.llvm import LLVM
 from tests import programs
 

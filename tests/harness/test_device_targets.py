@@ -14,13 +14,13 @@ from tvm import tirx
 from harness import passes
 from harness.case import Case, PassCall, module_text
 from harness.devices.base import KernelFailed
-from harness.lowering import lower
-from harness.reference import reference_of
-from harness.sandbox import Settings, Worker
+from harness.oracles.verify import Found, Sequence, of_exception, verify
+from harness.passes.build import lower
+from harness.semantics.reference import reference_of
 from harness.targets import get_target
 from harness.targets.web import DEVICE_TARGETS
 from harness.verdict import Kind, Verdict
-from harness.verify import Found, Sequence, of_exception, verify
+from harness.worker.sandbox import Settings, Worker
 from tests import programs
 
 DEVICES = [target.name for target in DEVICE_TARGETS]

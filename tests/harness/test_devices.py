@@ -24,7 +24,7 @@ from harness.devices.browser import (
     may_have_gpu,
     open_page,
 )
-from harness.devices.channel import Program, ProgramEnded
+from harness.devices.channel import DeviceProcess, ProgramEnded
 from harness.devices.node import NodeDevice
 from harness.devices.remote import RemoteDevice
 from harness.devices.shader import Shader
@@ -129,8 +129,8 @@ def processes_below(process: psutil.Process) -> list[psutil.Process]:
 def processes_of(browser: BrowserDevice) -> list[psutil.Process]:
     """The process that keeps the browser, and all of the browser's."""
     started = browser._program._browser  # type: ignore[attr-defined]
-    keeper = psutil.Process(started._process.pid)
-    return [keeper, *processes_below(keeper)]
+    supervisor = psutil.Process(started._process.pid)
+    return [supervisor, *processes_below(supervisor)]
 
 
 def test_a_browser_that_was_ended_from_outside_is_started_again(browser: BrowserDevice) -> None:
@@ -177,11 +177,11 @@ def test_two_kernels_are_not_mixed_up_after_a_new_start(device: RemoteDevice) ->
     assert len(device.time([launch_of(each) for each in (first, third)], 0.01)) == 2
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the keeper alone ends it")
-def test_the_browser_ends_with_its_keeper(browser: BrowserDevice) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the supervisor alone ends it")
+def test_the_browser_ends_with_its_supervisor(browser: BrowserDevice) -> None:
     browser.fingerprint()
-    keeper, main, *_ = processes_of(browser)
-    keeper.kill()
+    supervisor, main, *_ = processes_of(browser)
+    supervisor.kill()
     _, alive = psutil.wait_procs([main], 20)
     assert all(process.status() == "zombie" for process in alive)
 
@@ -329,7 +329,7 @@ def test_wgpu_refuses_webassembly() -> None:
 def test_what_ended_with_nothing_to_do_harms_no_kernel(device: RemoteDevice) -> None:
     first, second = device.load(FINE), device.load(FINE)
     program = device._program
-    if isinstance(program, Program):
+    if isinstance(program, DeviceProcess):
         assert program._process is not None
         program._process.kill()
         program._process.wait()
@@ -356,6 +356,6 @@ def test_node_may_be_chosen_and_must_do(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_a_program_that_reads_nothing_is_given_up_in_time() -> None:
-    with Program([sys.executable, "-c", "import time; time.sleep(600)"]) as program:
+    with DeviceProcess([sys.executable, "-c", "import time; time.sleep(600)"]) as program:
         with pytest.raises(ProgramEnded, match="not done after 0.5 s"):
             program.ask({}, [np.zeros(1 << 22, np.uint8)], 0.5)

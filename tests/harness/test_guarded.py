@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.guarded import ALIGNMENT, GuardedArray
+from harness.oracles.guarded import ALIGNMENT, GuardedArray
 
 
 @given(st.integers(0, 5000), st.sampled_from(["int8", "float32", "int64"]))

@@ -14,8 +14,8 @@ from tvm.ir.instrument import pass_instrument
 
 from harness import compat, passes
 from harness.case import PassCall
-from harness.lowering import lower
 from harness.passes import CATALOGUE, State
+from harness.passes.build import lower
 from harness.targets import TARGETS, get_target
 from tests.programs import matmul, scaled_sum, store_at
 

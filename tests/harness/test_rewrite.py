@@ -10,8 +10,9 @@ import tvm_ffi
 from tvm import tirx
 from tvm.script import from_source
 
-from harness import compat, rewrite
-from harness.scope import sites
+from harness import compat
+from harness.ir import rewrite
+from harness.ir.sites import sites
 from seeds.generator import generate
 
 COPY = """

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.sandbox import SandboxError, Settings, Worker
+from harness.worker.sandbox import SandboxError, Settings, Worker
 
 HANDLER = "tests.harness.handlers:handle"
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from harness import signature
-from harness.verdict import Kind
+from harness.verdict import (
+    Kind,
+    crash_signature,
+    error_signature,
+    normalise,
+)
 
 
 def test_numbers_names_and_addresses_do_not_matter() -> None:
     left = "Check failed: (a == b) is false: buffer A_12 at 0x7f3a has 3 dims in 'x'"
     right = "Check failed: (a == b) is false: buffer B_7 at 0x8800 has 40 dims in 'yy'"
-    assert signature.normalise(left) == signature.normalise(right)
+    assert normalise(left) == normalise(right)
 
 
 def test_another_check_is_another_signature() -> None:
-    assert signature.normalise("Check failed: (a) is false") != signature.normalise(
-        "Check failed: (b) is false"
-    )
+    assert normalise("Check failed: (a) is false") != normalise("Check failed: (b) is false")
 
 
 def test_an_error_is_told_by_its_innermost_tvm_source() -> None:
@@ -23,9 +25,7 @@ def test_an_error_is_told_by_its_innermost_tvm_source() -> None:
         '  File "/project/src/ir/transform.cc", line 3, in Run\n'
         '  File "/project/src/tirx/transform/unroll_loop.cc", line 9, in Visit\n'
     )
-    found = signature.of_error(
-        Kind.INTERNAL_ERROR, "tirx.UnrollLoop", "InternalError", "x", backtrace
-    )
+    found = error_signature(Kind.INTERNAL_ERROR, "tirx.UnrollLoop", "InternalError", "x", backtrace)
     assert "src/tirx/transform/unroll_loop.cc" in found
 
 
@@ -35,5 +35,5 @@ def test_a_crash_is_told_by_its_frames_inside_tvm() -> None:
         ("libtvm_compiler.so", "src/s_tir/a.cc", 0x20),
         ("libtvm_compiler.so", "src/s_tir/b.cc", 0x30),
     ]
-    found = signature.of_crash("SIGSEGV", "s_tir.A", frames, "")
+    found = crash_signature("SIGSEGV", "s_tir.A", frames, "")
     assert found == "crash|SIGSEGV|s_tir.A|src/s_tir/a.cc+0x20"

@@ -11,9 +11,9 @@ from tvm import tirx
 
 from harness import passes
 from harness.case import PassCall
-from harness.guarded import GuardedArray
-from harness.inputs import make_inputs, numpy_dtype
-from harness.lowering import finish, lower, plain_build
+from harness.oracles.guarded import GuardedArray
+from harness.passes.build import finish, lower, plain_build
+from harness.semantics.inputs import make_inputs, numpy_dtype
 from harness.targets import TARGETS, get_target
 from harness.targets.c import CompilerRejected, compile_library
 from harness.targets.executable import aligned_copy

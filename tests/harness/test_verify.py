@@ -10,11 +10,12 @@ import pytest
 import tvm
 from tvm import tirx
 
-from harness import compat, passes, verify
+from harness import compat, passes
 from harness.case import Case, PassCall, module_text
-from harness.post_mortem import verdict_of
-from harness.sandbox import Outcome, Settings, Worker
+from harness.oracles import verify
 from harness.verdict import Kind, Verdict
+from harness.worker.post_mortem import verdict_of
+from harness.worker.sandbox import JobResult, Settings, Worker
 from tests import programs
 
 
@@ -133,19 +134,19 @@ def deep_sum() -> Any:
 @pytest.mark.parametrize(
     ("outcome", "kind"),
     [
-        (Outcome("hung", stage="legal:pass:3:tirx.UnrollLoop"), Kind.HANG),
-        (Outcome("hung", stage="illegal:pass:3:tirx.UnrollLoop"), Kind.INVALID),
-        (Outcome("hung", stage="reference"), Kind.INVALID),
-        (Outcome("died", signal=signal.SIGSEGV, stage="illegal:build"), Kind.CRASH),
-        (Outcome("died", signal=signal.SIGSEGV, stage="legal:run"), Kind.OUT_OF_BOUNDS),
-        (Outcome("died", signal=signal.SIGFPE, stage="legal:run"), Kind.CRASH),
-        (Outcome("died", signal=signal.SIGSEGV, stage="reference"), Kind.INVALID),
-        (Outcome("died", signal=signal.SIGKILL, stage="legal:build"), Kind.INVALID),
+        (JobResult("hung", stage="legal:pass:3:tirx.UnrollLoop"), Kind.HANG),
+        (JobResult("hung", stage="illegal:pass:3:tirx.UnrollLoop"), Kind.INVALID),
+        (JobResult("hung", stage="reference"), Kind.INVALID),
+        (JobResult("died", signal=signal.SIGSEGV, stage="illegal:build"), Kind.CRASH),
+        (JobResult("died", signal=signal.SIGSEGV, stage="legal:run"), Kind.OUT_OF_BOUNDS),
+        (JobResult("died", signal=signal.SIGFPE, stage="legal:run"), Kind.CRASH),
+        (JobResult("died", signal=signal.SIGSEGV, stage="reference"), Kind.INVALID),
+        (JobResult("died", signal=signal.SIGKILL, stage="legal:build"), Kind.INVALID),
         (
-            Outcome("died", signal=signal.SIGABRT, stage="plain:build", stderr="std::bad_alloc"),
+            JobResult("died", signal=signal.SIGABRT, stage="plain:build", stderr="std::bad_alloc"),
             Kind.OUT_OF_MEMORY,
         ),
     ],
 )
-def test_a_death_is_judged_by_where_it_happened(outcome: Outcome, kind: Kind) -> None:
+def test_a_death_is_judged_by_where_it_happened(outcome: JobResult, kind: Kind) -> None:
     assert verdict_of(outcome).kind is kind

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from tvm import te, tirx, topi
 
+from jitweb.kernel_reference import run_plainly
 from jitweb.kinds import describe
-from jitweb.reference import run_plainly
 from jitweb.space import emit
 from jitweb.tune import TaskInput
 

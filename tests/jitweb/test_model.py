@@ -17,11 +17,11 @@ from onnx.reference import ReferenceEvaluator
 
 from harness import compat
 from jitweb.errors import JitwebError
+from jitweb.kernel_reference import run_function
 from jitweb.model import Evaluator, ImportedModel, _folded, import_model, run_plan
 from jitweb.narrow import ENDLESS, NotNarrowable, narrow_array
 from jitweb.plan import Slot, Weight
-from jitweb.reference import run_function
-from jitweb.relax_graph import Graph, KernelCall, Value
+from jitweb.relax_graph import Graph, GraphValue, KernelCall
 from tests.jitweb.test_examples import KINDS
 from tests.jitweb.test_examples import make_model as example
 
@@ -158,8 +158,8 @@ def test_slots_are_reused_but_never_while_they_are_needed(kind: str, imported: I
 def test_what_constants_alone_give_is_computed_at_import(imported: Import) -> None:
     # By hand, as TVM's own folding leaves nothing of the kind in the models here.
     (function,) = imported(dense()).functions.values()
-    result, shapes = Value("float32", (3, 5)), [(3, 4), (4, 5)]
-    inputs = tuple(Value("float32", shape, np.ones(shape, np.float32)) for shape in shapes)
+    result, shapes = GraphValue("float32", (3, 5)), [(3, 4), (4, 5)]
+    inputs = tuple(GraphValue("float32", shape, np.ones(shape, np.float32)) for shape in shapes)
     folded = _folded(Graph((), (result,), (KernelCall("matmul", function, inputs, (result,)),)))
     assert not folded.calls and folded.outputs[0].array is not None
     assert np.array_equal(folded.outputs[0].array, np.full((3, 5), 4))

@@ -14,12 +14,12 @@ from tvm import te, tirx, topi
 from harness.devices.base import Device
 from harness.devices.node import NodeDevice
 from harness.semantics import compile_program
-from jitweb.reference import evaluate
+from jitweb.kernel_reference import evaluate
 from jitweb.space import emit
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel
+from jitweb.space.equations import NotStages, inline, read_stages
 from jitweb.space.matmul import read_matmul
-from jitweb.space.stages import NotStages, inline, read_stages
 from jitweb.space.wasm import REGISTERS, TILES, registers
 from jitweb.targets import WasmTarget, WebgpuTarget, WebTarget
 from jitweb.tune import PLAIN, make_arguments

@@ -17,11 +17,11 @@ from harness.devices.base import KernelFailed
 from harness.devices.node import NodeDevice
 from jitweb import records as recorded
 from jitweb.records import DeviceSpeed, Records
+from jitweb.rejected_kernels import keep_wrong
 from jitweb.space import emit
 from jitweb.space.candidate import Candidate, Kernel
 from jitweb.targets import WasmTarget
 from jitweb.tune import Progress, TaskInput, Tuner
-from jitweb.wrong import keep_wrong
 from tests.jitweb.kernels import task
 
 TASKS = [task("dense-wide", sites=3), task("softmax-wide"), task("transpose", sites=2)]

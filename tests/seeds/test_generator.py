@@ -13,10 +13,10 @@ from tvm import tirx
 
 from harness import compat
 from harness.case import load_module, module_text
-from harness.inputs import make_inputs
-from harness.intervals import limits
-from harness.scope import Memory, Scope, Variable, sites
+from harness.ir.intervals import limits
+from harness.ir.sites import Memory, Scope, Variable, sites
 from harness.semantics import StepLimit, UndefinedBehaviour, Unsupported, compile_program
+from harness.semantics.inputs import make_inputs
 from seeds.expressions import ExpressionGenerator
 from seeds.generator import generate
 from seeds.values import FLOATS, INTEGERS, vector

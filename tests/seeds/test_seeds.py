@@ -10,10 +10,10 @@ import pytest
 
 from harness import compat, passes
 from harness.case import Case, load_module
-from harness.reference import reference_of
+from harness.oracles.verify import verify
+from harness.semantics.reference import reference_of
 from harness.verdict import Kind
-from harness.verify import verify
-from seeds import Seed, all_seeds, families, missing, store
+from seeds import Seed, all_seeds, families, library, missing
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,18 +79,18 @@ def test_two_processes_build_the_same_seeds(tmp_path: Path) -> None:
 
 
 def test_a_damaged_cache_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = store.Catalogue((Seed("a/b", "a", "{}"),), {})
-    monkeypatch.setattr(store, "cache_folder", lambda: tmp_path)
-    monkeypatch.setattr(store, "build", lambda: made)
-    store.catalogue.cache_clear()
+    made = library.Catalogue((Seed("a/b", "a", "{}"),), {})
+    monkeypatch.setattr(library, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(library, "build", lambda: made)
+    library.catalogue.cache_clear()
     try:
-        assert store.catalogue() == made
+        assert library.catalogue() == made
         (kept,) = tmp_path.glob("seeds-*.json")
         kept.write_text("{cut off")
-        store.catalogue.cache_clear()
-        assert store.catalogue() == made
+        library.catalogue.cache_clear()
+        assert library.catalogue() == made
     finally:
-        store.catalogue.cache_clear()
+        library.catalogue.cache_clear()
 
 
 def test_a_seed_loads_without_executing_anything() -> None:

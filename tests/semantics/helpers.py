@@ -12,8 +12,8 @@ import tvm
 from tvm import tirx
 from tvm.script import from_source
 
-from harness.inputs import numpy_dtype
 from harness.semantics import UndefinedBehaviour, compile_program
+from harness.semantics.inputs import numpy_dtype
 
 __all__ = ["array", "evaluate", "ml_dtypes", "module", "run", "undefined"]
 

@@ -10,11 +10,11 @@ import tvm
 from tvm import s_tir, te, tirx, topi
 
 from harness import compat, passes
-from harness.inputs import make_inputs
-from harness.lowering import plain_build
-from harness.reference import copy_arguments
+from harness.passes.build import plain_build
 from harness.semantics import compile_program
-from harness.semantics.compare import expect
+from harness.semantics.expectation import expect
+from harness.semantics.inputs import make_inputs
+from harness.semantics.reference import copy_arguments
 from harness.targets import get_target
 
 Tensor: TypeAlias = Any  # te.Tensor, which the type checker can't see

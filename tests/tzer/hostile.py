@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from harness.case import Case
-from harness.stages import STAGES
 from harness.verdict import Kind, Verdict
+from harness.worker.progress_page import STAGES
 
 
 def handle(request: dict[str, Any], tell: Any) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from harness.case import Case
-from harness.sandbox import Settings, Worker
 from harness.verdict import Kind
-from tzer.ledger import Ledger
+from harness.worker.sandbox import Settings, Worker
+from tzer.coverage_map import CoverageMap
 from tzer.trial import Examiner, Stopped
 
 
@@ -25,7 +25,7 @@ def worker() -> Iterator[Worker]:
 
 @pytest.fixture
 def examiner(worker: Worker) -> Examiner:
-    return Examiner(worker, Ledger(), threading.Event(), lambda signature: True, ["llvm"])
+    return Examiner(worker, CoverageMap(), threading.Event(), lambda signature: True, ["llvm"])
 
 
 def case_that(does: str) -> Case:

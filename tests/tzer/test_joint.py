@@ -15,8 +15,8 @@ from tzer.bandit import Bandit
 from tzer.joint import (
     GENERATE_SHARE,
     Action,
-    Entry,
-    Plan,
+    MutationPlan,
+    ScheduledEntry,
     Scheduler,
     Strategy,
     passes_that_matter,
@@ -36,13 +36,13 @@ def scheduler(
 ) -> Scheduler:
     made = Scheduler(random.Random(7), IR, PASSES, general=IR[:2], strategy=strategy, **options)
     for name in range(entries):
-        made.add(Entry(name), blocks(name, 100))
+        made.add(ScheduledEntry(name), blocks(name, 100))
     return made
 
 
-def mutations(made: Scheduler, number: int, found: bool = False) -> list[Plan]:
+def mutations(made: Scheduler, number: int, found: bool = False) -> list[MutationPlan]:
     """The next plans that mutate an entry, each answered with the same result."""
-    plans: list[Plan] = []
+    plans: list[MutationPlan] = []
     while len(plans) < number:
         plan = made.next()
         made.learn(plan, plan.mutators[0] if plan.mutators else "", found, 0.1)
@@ -119,8 +119,8 @@ def test_an_empty_pool_gives_fresh_programs() -> None:
 def test_rare_coverage_is_chosen_more_often() -> None:
     made = Scheduler(random.Random(1), IR, PASSES)
     for name in range(20):
-        made.add(Entry(name), blocks(1, 2, 3))
-    made.add(Entry(20), blocks(1, 2, 3, *range(1000, 1020)))
+        made.add(ScheduledEntry(name), blocks(1, 2, 3))
+    made.add(ScheduledEntry(20), blocks(1, 2, 3, *range(1000, 1020)))
     chosen = [plan.entry for plan in mutations(made, 200)]
     assert chosen.count(20) > 3 * max(chosen.count(name) for name in range(20))
 
@@ -140,7 +140,7 @@ def test_slow_entries_are_chosen_less_often() -> None:
 def test_a_full_pool_loses_its_least_promising_entry() -> None:
     made = scheduler(entries=3, capacity=3)
     made.entries[1].chosen = 50
-    assert made.add(Entry(3), blocks(7)) == 1
+    assert made.add(ScheduledEntry(3), blocks(7)) == 1
     assert set(made.entries) == {0, 2, 3}
     assert all(plan.entry != 1 for plan in mutations(made, 50))
 
@@ -148,10 +148,10 @@ def test_a_full_pool_loses_its_least_promising_entry() -> None:
 @given(st.integers(0, 2**32), st.sampled_from(list(Strategy)))
 @settings(max_examples=30, deadline=None)
 def test_the_same_seed_gives_the_same_plans(seed: int, strategy: Strategy) -> None:
-    def plans() -> list[Plan]:
+    def plans() -> list[MutationPlan]:
         made = Scheduler(random.Random(seed), IR, PASSES, general=IR[:1], strategy=strategy)
-        made.add(Entry(1), blocks(1, 2))
-        made.add(Entry(2), blocks(2, 3))
+        made.add(ScheduledEntry(1), blocks(1, 2))
+        made.add(ScheduledEntry(2), blocks(2, 3))
         result = []
         for number in range(40):
             plan = made.next()

@@ -13,7 +13,6 @@ from tvm.script import from_source
 
 from harness import compat
 from harness.case import load_module, module_text
-from harness.inputs import make_inputs
 from harness.semantics import (
     AssertFailed,
     StepLimit,
@@ -21,6 +20,7 @@ from harness.semantics import (
     Unsupported,
     compile_program,
 )
+from harness.semantics.inputs import make_inputs
 from seeds.generator import generate
 from tzer.mutate import IR_MUTATORS
 from tzer.mutate.base import Mutator

@@ -15,13 +15,13 @@ from tvm import tirx
 
 from harness import compat
 from harness.case import Case, PassCall, module_text
-from harness.post_mortem import verdict_of
-from harness.sandbox import Settings, Worker
+from harness.oracles.verify import verify
 from harness.verdict import Kind, Verdict
-from harness.verify import verify
+from harness.worker.post_mortem import verdict_of
+from harness.worker.sandbox import Settings, Worker
 from tests import programs
 from tests.harness.test_verify import dividing_by_zero
-from tzer.reproducer import write_reproducer
+from tzer.triage.reproducer import write_reproducer
 
 ROOT = Path(__file__).resolve().parents[2]
 

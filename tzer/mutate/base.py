@@ -13,10 +13,11 @@ from typing import Any, ClassVar
 import tvm_ffi
 from tvm import tirx
 
-from harness import compat, rewrite
-from harness.intervals import base_dtype, interval, is_float, is_integer, lanes_of, limits
-from harness.scope import Site, sites
-from seeds.values import Value, clamped, constant
+from harness import compat
+from harness.ir import rewrite
+from harness.ir.intervals import base_dtype, interval, is_float, is_integer, lanes_of, limits
+from harness.ir.sites import Site, sites
+from seeds.values import RangedExpr, clamped, constant
 
 FREE_ROLES = frozenset({"value", "condition"})
 ATTEMPTS = 6
@@ -139,17 +140,17 @@ def is_free(site: Site) -> bool:
     return guard.extent is not None and not guard.owned
 
 
-def existing(site: Site) -> Value:
+def existing(site: Site) -> RangedExpr:
     """The expression at the site with its range."""
     found = interval(site.node, site.scope)
     bound = None
     if is_float(site.dtype) and site.key == "BufferLoad":
         memory = site.scope.memory_of(compat.load_buffer(site.node))
         bound = 4.0 if memory is not None and memory.finite else None
-    return Value(site.node, site.dtype, found, bound)
+    return RangedExpr(site.node, site.dtype, found, bound)
 
 
-def fitted(site: Site, value: Value, function: Any, rng: random.Random) -> Any | None:
+def fitted(site: Site, value: RangedExpr, function: Any, rng: random.Random) -> Any | None:
     """The value's expression, kept in a range that what is around the site can take.
 
     None where a float could become one that an enclosing conversion to an integer can't take.

@@ -7,9 +7,10 @@ from typing import Any
 
 from tvm import tirx
 
-from harness import compat, rewrite
-from harness.intervals import interval
-from harness.scope import Site
+from harness import compat
+from harness.ir import rewrite
+from harness.ir.intervals import interval
+from harness.ir.sites import Site
 from seeds.values import constant
 from tzer.mutate.base import SiteMutator
 from tzer.mutate.statements import leaves_unwritten

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from harness.intervals import is_float, limits
-from harness.scope import Site
-from seeds.values import Value, constant, draw_constant, scalar_constant
+from harness.ir.intervals import is_float, limits
+from harness.ir.sites import Site
+from seeds.values import RangedExpr, constant, draw_constant, scalar_constant
 from tzer.mutate.base import SiteMutator, fitted, is_free
 
 
@@ -35,5 +35,5 @@ class ChangeConstant(SiteMutator):
         return fitted(site, value, function, rng)
 
 
-def _constant(dtype: str, number: Any) -> Value:
+def _constant(dtype: str, number: Any) -> RangedExpr:
     return constant(dtype, max(min(number, 6e4), -6e4) if is_float(dtype) else number)

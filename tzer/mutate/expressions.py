@@ -11,9 +11,10 @@ from typing import Any
 
 from tvm import tirx
 
-from harness import compat, rewrite
-from harness.intervals import base_dtype, fits, is_float, is_integer, lanes_of, limits
-from harness.scope import Site
+from harness import compat
+from harness.ir import rewrite
+from harness.ir.intervals import base_dtype, fits, is_float, is_integer, lanes_of, limits
+from harness.ir.sites import Site
 from seeds.expressions import ExpressionGenerator
 from seeds.values import binary, constant, intrinsic, vector
 from tzer.mutate.base import SiteMutator, existing, fitted, is_free

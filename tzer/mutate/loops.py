@@ -7,8 +7,9 @@ from typing import Any
 
 from tvm import tirx
 
-from harness import compat, rewrite
-from harness.scope import PARALLEL, SERIAL, THREAD, UNROLLED, VECTORIZED, Site
+from harness import compat
+from harness.ir import rewrite
+from harness.ir.sites import PARALLEL, SERIAL, THREAD, UNROLLED, VECTORIZED, Site
 from seeds.values import constant, intrinsic
 from tzer.mutate.base import SiteMutator
 from tzer.mutate.statements import between_blocks, leaves_unwritten

@@ -14,8 +14,9 @@ from typing import Any
 import tvm_ffi
 from tvm import tirx
 
-from harness import compat, rewrite
-from harness.intervals import is_integer, lanes_of
+from harness import compat
+from harness.ir import rewrite
+from harness.ir.intervals import is_integer, lanes_of
 from tzer.mutate.base import FunctionMutator
 
 WIDER = {

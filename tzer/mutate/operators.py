@@ -7,10 +7,10 @@ from typing import Any
 
 from tvm import tirx
 
-from harness.intervals import OPERATOR_INTERVALS, call_name, fits, interval, is_integer, limits
-from harness.scope import Site
-from seeds.makers import COMPARISONS, PORTABLE, ROUNDING
-from seeds.values import Value, binary, clamped, intrinsic, whole
+from harness.ir.intervals import OPERATOR_INTERVALS, call_name, fits, interval, is_integer, limits
+from harness.ir.sites import Site
+from seeds.expression_rules import COMPARISONS, PORTABLE, ROUNDING
+from seeds.values import RangedExpr, binary, clamped, intrinsic, whole
 from tzer.mutate.base import SiteMutator, existing, fitted, is_free
 
 CLASSES: tuple[tuple[str, ...], ...] = (
@@ -45,7 +45,7 @@ class ChangeOperator(SiteMutator):
     def change(self, site: Site, function: Any, rng: random.Random) -> Any | None:
         if site.key == "Call":
             name = rng.choice(_functions_like(site))
-            value = Value(intrinsic(site.dtype, name, site.node.args[0]), site.dtype)
+            value = RangedExpr(intrinsic(site.dtype, name, site.node.args[0]), site.dtype)
             return fitted(site, value, function, rng)
         key = rng.choice(_class_of(site.key))
         if key in ("Div", "FloorDiv") and not is_integer(site.dtype) and key != site.key:
@@ -53,7 +53,7 @@ class ChangeOperator(SiteMutator):
         a, b = site.node.a, site.node.b
         if is_integer(site.dtype) and key in OPERATOR_INTERVALS:
             return self._integer(site, function, key, rng)
-        value = Value(binary(key, a, b), site.dtype, whole(site.dtype))
+        value = RangedExpr(binary(key, a, b), site.dtype, whole(site.dtype))
         return fitted(site, value, function, rng)
 
     def _integer(self, site: Site, function: Any, key: str, rng: random.Random) -> Any | None:
@@ -64,10 +64,12 @@ class ChangeOperator(SiteMutator):
             found = whole(site.dtype)
         elif not fits(found, site.dtype):
             top = 100
-            a = clamped(Value(a, site.dtype, left), (max(-top, limits(site.dtype)[0]), top)).expr
-            b = clamped(Value(b, site.dtype, right), (1, top // 10)).expr
+            a = clamped(
+                RangedExpr(a, site.dtype, left), (max(-top, limits(site.dtype)[0]), top)
+            ).expr
+            b = clamped(RangedExpr(b, site.dtype, right), (1, top // 10)).expr
             found = (max(-top * top, limits(site.dtype)[0]), min(top * top, limits(site.dtype)[1]))
-        return fitted(site, Value(binary(key, a, b), site.dtype, found), function, rng)
+        return fitted(site, RangedExpr(binary(key, a, b), site.dtype, found), function, rng)
 
 
 class SwapOperands(SiteMutator):
@@ -86,11 +88,11 @@ class SwapOperands(SiteMutator):
         if site.key in COMMUTATIVE:
             return swapped
         if not is_integer(site.dtype):
-            return fitted(site, Value(swapped, site.dtype, whole(site.dtype)), function, rng)
+            return fitted(site, RangedExpr(swapped, site.dtype, whole(site.dtype)), function, rng)
         low, high = existing(site).range
         if site.key != "Sub" or not fits((-high, -low), site.dtype):
             return None
-        return fitted(site, Value(swapped, site.dtype, (-high, -low)), function, rng)
+        return fitted(site, RangedExpr(swapped, site.dtype, (-high, -low)), function, rng)
 
 
 class NegateSelect(SiteMutator):

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import tvm_ffi
 from tvm import s_tir
 
-from harness import compat, rewrite
+from harness import compat
+from harness.ir import rewrite
 from tzer.mutate.base import Mutator, prim_funcs, sites_of
 
 ATTEMPTS = 4

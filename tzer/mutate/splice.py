@@ -7,10 +7,11 @@ from typing import Any
 
 from tvm import tirx
 
-from harness import compat, rewrite
-from harness.scope import Scope, Site
+from harness import compat
+from harness.ir import rewrite
+from harness.ir.sites import Scope, Site
 from seeds.expressions import ExpressionGenerator
-from seeds.values import Value, whole
+from seeds.values import RangedExpr, whole
 from tzer.mutate.base import SiteMutator, existing, fitted, is_free, sites_of
 
 
@@ -56,7 +57,7 @@ class ReplaceVariable(SiteMutator):
 
     def change(self, site: Site, function: Any, rng: random.Random) -> Any | None:
         chosen = rng.choice(_others(site))
-        value = Value(chosen.var, chosen.dtype, chosen.interval or whole(chosen.dtype))
+        value = RangedExpr(chosen.var, chosen.dtype, chosen.interval or whole(chosen.dtype))
         return fitted(site, value, function, rng)
 
 
@@ -82,7 +83,7 @@ class ReplaceLoad(SiteMutator):
         old = list(site.node.indices)
         same_shape = compat.static_shape(compat.load_buffer(site.node)) == memory.shape
         if same_shape and rng.random() < 0.7:
-            value = Value(
+            value = RangedExpr(
                 tirx.BufferLoad(memory.buffer, old), value.dtype, value.interval, value.bound
             )
         return fitted(site, value, function, rng)

@@ -6,8 +6,9 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from harness import compat, rewrite
-from harness.scope import Site
+from harness import compat
+from harness.ir import rewrite
+from harness.ir.sites import Site
 from seeds.statements import StatementGenerator
 from tzer.mutate.base import SiteMutator, feeds_others
 

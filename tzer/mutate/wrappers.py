@@ -7,8 +7,9 @@ from typing import Any
 
 from tvm import tirx
 
-from harness import compat, rewrite
-from harness.scope import SERIAL, UNROLLED, VECTORIZED, Site, Variable
+from harness import compat
+from harness.ir import rewrite
+from harness.ir.sites import SERIAL, UNROLLED, VECTORIZED, Site, Variable
 from seeds.expressions import ExpressionGenerator
 from seeds.statements import PRAGMAS, has_pragma
 from seeds.values import constant, intrinsic

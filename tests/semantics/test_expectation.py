@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.semantics import UndefinedBehaviour, compile_program
-from harness.semantics.compare import Expectation, expect
+from harness.semantics.expectation import Expectation, expect
 from tests.semantics.helpers import array, module
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tvm import IRModule
 
 from harness.case import Case, module_text
-from harness.command_line import write_whole
+from harness.console.command_line import write_whole
 from jitweb.errors import JitwebError
 from jitweb.space.candidate import Candidate
 from jitweb.tune import TaskInput

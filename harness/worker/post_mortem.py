@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import signal as signals
 
-from harness import signature
-from harness.sandbox import Outcome
-from harness.stages import DEVICE_STAGE
-from harness.verdict import Kind, Verdict
+from harness.verdict import Kind, Verdict, crash_signature
+from harness.worker.progress_page import DEVICE_STAGE
+from harness.worker.sandbox import JobResult
 
 FAULTS = (signals.SIGSEGV, signals.SIGABRT, signals.SIGBUS, signals.SIGFPE, signals.SIGILL)
 MEMORY_WORDS = ("bad_alloc", "out of memory", "Cannot allocate memory", "MemoryError")
 
 
-def verdict_of(outcome: Outcome) -> Verdict:
+def verdict_of(outcome: JobResult) -> Verdict:
     """The verdict of a case whose job did not come back ("died" or "hung")."""
     sequence, _, rest = outcome.stage.partition(":")
     step, _, place = rest.partition(":")
@@ -48,7 +47,7 @@ def verdict_of(outcome: Outcome) -> Verdict:
     return _crash(outcome, legal, culprit)
 
 
-def _crash(outcome: Outcome, legal: bool, culprit: str) -> Verdict:
+def _crash(outcome: JobResult, legal: bool, culprit: str) -> Verdict:
     name = signals.Signals(outcome.signal).name
     frames, overflow = frames_of(outcome.crash)
     said = _last_words(outcome.stderr)
@@ -58,7 +57,7 @@ def _crash(outcome: Outcome, legal: bool, culprit: str) -> Verdict:
     else:
         frames_that_tell = frames
     message = f"{name} in {culprit}" + (f": {said}" if said else "")
-    mark = signature.of_crash(name, culprit, frames_that_tell, "" if overflow else said)
+    mark = crash_signature(name, culprit, frames_that_tell, "" if overflow else said)
     detail = {"frames": [list(frame) for frame in frames], "stderr": outcome.stderr[-1000:]}
     return Verdict(Kind.CRASH, legal, message, mark, culprit, outcome.stage, detail)
 
@@ -75,7 +74,7 @@ def frames_of(report: bytes) -> tuple[list[tuple[str, str, int]], bool]:
 
 
 def _finding(
-    kind: Kind, legal: bool, message: str, mark: str, culprit: str, outcome: Outcome
+    kind: Kind, legal: bool, message: str, mark: str, culprit: str, outcome: JobResult
 ) -> Verdict:
     detail = {"stderr": outcome.stderr[-1000:]}
     return Verdict(kind, legal, message, mark, culprit, outcome.stage, detail)

@@ -19,13 +19,13 @@ import numpy as np
 
 from harness import compat
 from harness.case import Case, PassCall, script
+from harness.oracles.verify import Sequence, sequences
 from harness.passes import CATALOGUE
-from harness.reference import Invalid, Reference, reference_of
+from harness.semantics.reference import Invalid, Reference, reference_of
 from harness.targets import get_target
 from harness.verdict import Kind, Verdict
-from harness.verify import Sequence, sequences
-from tzer import reproducer_parts as parts
-from tzer.device_reproducer import device_script
+from tzer.triage import reproducer_parts as parts
+from tzer.triage.device_reproducer import device_script
 
 LONGEST_LIST = 64
 # Kinds that are shown by running the compiled code, and so need inputs.

@@ -77,7 +77,7 @@ def build() -> Catalogue:
     """Build every seed; two seeds with the same program are one, and invalid ones are none."""
     from harness import compat
     from harness.case import Case, module_text
-    from harness.reference import Invalid, reference_of
+    from harness.semantics.reference import Invalid, reference_of
     from seeds.families import all_recipes
 
     seeds: list[Seed] = []

@@ -1,9 +1,10 @@
 """Zygote: the process that loads TVM once and forks the sandbox's children.
 
-Started by `harness.sandbox` as `python -m harness.zygote`. It loads TVM and the handler, arms the
-native coverage and compiles one small program, so that a child costs a fork of a few milliseconds,
-not a start of a second. It runs no case itself. Over its control socket the parent asks for a child
-(and sends along the sockets that the child is to use), for a kill, or for blocks to be disarmed.
+Started by `harness.worker.sandbox` as `python -m harness.worker.zygote`. It loads TVM and the
+handler, arms the native coverage and compiles one small program, so that a child costs a fork of a
+few milliseconds, not a start of a second. It runs no case itself. Over its control socket the
+parent asks for a child (and sends along the sockets that the child is to use), for a kill, or for
+blocks to be disarmed.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from harness import wire
-from harness.stages import STAGES
+from harness.worker import wire
+from harness.worker.progress_page import STAGES
 
 FORK, KILL, DISARM = b"F", b"K", b"D"
 BLOCKS_A_MESSAGE = 8192

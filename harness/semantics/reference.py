@@ -14,7 +14,6 @@ import numpy as np
 
 from harness import compat
 from harness.case import Case, CaseError, load_module
-from harness.inputs import Argument, InputError, make_inputs
 from harness.semantics import (
     AssertFailed,
     Program,
@@ -23,8 +22,9 @@ from harness.semantics import (
     Unsupported,
     compile_program,
 )
-from harness.semantics.compare import Expectation, Mismatch, expect
-from harness.stages import STAGES
+from harness.semantics.expectation import Expectation, Mismatch, expect
+from harness.semantics.inputs import Argument, InputError, make_inputs
+from harness.worker.progress_page import STAGES
 
 KEPT = 8
 STEP_LIMIT = 2_000_000

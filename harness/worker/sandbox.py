@@ -1,8 +1,9 @@
 """Sandbox: jobs in worker processes that may crash, hang or eat memory.
 
-A `Worker` owns one zygote (see `harness.zygote`), which has TVM loaded, and through it one child
-that takes job after job. When the child dies, the worker says how (signal, native backtrace, what
-it printed, which stage it was in) and forks the next. Nothing that a job does can harm the caller.
+A `Worker` owns one zygote (see `harness.worker.zygote`), which has TVM loaded, and through it one
+child that takes job after job. When the child dies, the worker says how (signal, native backtrace,
+what it printed, which stage it was in) and forks the next. Nothing that a job does can harm the
+caller.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness import wire
-from harness.stages import PAGE, read_stage
-from harness.zygote import BLOCKS_A_MESSAGE, DISARM, FORK, KILL
+from harness.worker import wire
+from harness.worker.progress_page import PAGE, read_stage
+from harness.worker.zygote import BLOCKS_A_MESSAGE, DISARM, FORK, KILL
 
 START_SECONDS = 120.0  # the first start on a machine decodes the compiler library
 STDERR_TAIL = 4096
@@ -43,7 +45,7 @@ class Settings:
     once it holds `resident_bytes`, whichever is first.
     """
 
-    handler: str = "harness.verify:handle"
+    handler: str = "harness.oracles.verify:handle"
     scope: tuple[str, ...] = ()
     seconds: float = 20.0
     memory_bytes: int = 4 << 30
@@ -52,7 +54,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobResult:
     """How a job went: "done", "died", "hung" or "interrupted".
 
     `blocks` are the ids (uint32) of native blocks first hit in this child since its last job, and
@@ -135,7 +137,7 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def run(self, request: dict[str, Any], *, fresh: bool = False) -> Outcome:
+    def run(self, request: dict[str, Any], *, fresh: bool = False) -> JobResult:
         """Run one job and say how it went; `fresh` asks for a child that has run nothing yet.
 
         Raises:
@@ -221,13 +223,13 @@ class Worker:
             "TVM_BIND_THREADS": "0",
             "PYTHONHASHSEED": "0",
         }
-        # Our own folder first, so that `-m harness.zygote` finds this very code anywhere.
-        root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        # Our own folder first, so that `-m harness.worker.zygote` finds this very code anywhere.
+        root = str(Path(__file__).resolve().parents[2])
         environment["PYTHONPATH"] = os.pathsep.join(
             part for part in (root, os.environ.get("PYTHONPATH", "")) if part
         )
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "harness.zygote", str(far_end.fileno()), asked],
+            [sys.executable, "-m", "harness.worker.zygote", str(far_end.fileno()), asked],
             pass_fds=[far_end.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -293,7 +295,7 @@ class Worker:
 
     # How a job runs.
 
-    def _run(self, child: _Child, request: dict[str, Any], started: float) -> Outcome:
+    def _run(self, child: _Child, request: dict[str, Any], started: float) -> JobResult:
         self._interrupted = False
         reader, blocks = wire.FrameReader(), NO_BLOCKS
         told: list[dict[str, Any]] = []
@@ -328,10 +330,10 @@ class Worker:
         told: list[dict[str, Any]],
         blocks: np.ndarray,
         started: float,
-    ) -> Outcome:
+    ) -> JobResult:
         child.jobs += 1
         child.rss = reply["rss"]
-        return Outcome(
+        return JobResult(
             "done",
             reply=reply["reply"],
             told=tuple(told),
@@ -342,14 +344,14 @@ class Worker:
             rss=reply["rss"],
         )
 
-    def _hung(self, child: _Child, told: list[dict[str, Any]], started: float) -> Outcome:
+    def _hung(self, child: _Child, told: list[dict[str, Any]], started: float) -> JobResult:
         stage = read_stage(child.stage)
         try:
             self._control.send(KILL)
             self._await_exit()
         except (OSError, EOFError, TimeoutError):
             self._kill_zygote()
-        return Outcome(
+        return JobResult(
             "hung",
             told=tuple(told),
             stage=stage,
@@ -363,7 +365,7 @@ class Worker:
         reader: wire.FrameReader,
         told: list[dict[str, Any]],
         started: float,
-    ) -> Outcome:
+    ) -> JobResult:
         try:
             status = self._await_exit()
         except (OSError, EOFError, TimeoutError):  # the zygote itself was killed, and the child too
@@ -373,7 +375,7 @@ class Worker:
         while select.select([child.channel], [], [], 0)[0] and reader.feed(child.channel):
             pass
         told += [json.loads(payload) for tag, payload in reader.frames() if tag == wire.TELL]
-        return Outcome(
+        return JobResult(
             "interrupted" if self._interrupted else "died",
             told=tuple(told),
             signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,

@@ -1,7 +1,7 @@
 """Dtypes and intervals: which values a dtype holds, and which an integer expression can have.
 
 Plain interval arithmetic that errs on the wide side. It serves the fuzzer's own code generation
-(`harness.scope`, the seeds' generator, the mutators); nothing here asks TVM's analyzer, which is
+(`harness.ir.sites`, the seeds' generator, the mutators); nothing here asks TVM's analyzer, which is
 under test.
 """
 
@@ -65,7 +65,7 @@ def fits(interval: Interval, dtype: str) -> bool:
 
 
 def input_interval(dtype: str) -> Interval:
-    """The range of generated inputs (harness.inputs)."""
+    """The range of generated inputs (harness.semantics.inputs)."""
     if dtype == "bool":
         return 0, 1
     return (0, 8) if dtype.startswith("u") else (-8, 8)

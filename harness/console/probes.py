@@ -32,7 +32,7 @@ PROBE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ProbeResult:
     """What a probe found; `remedy` says how to mend it where `ok` is false."""
 
     ok: bool
@@ -43,30 +43,30 @@ class Outcome:
 # ------------------------------------------------------------------ the floor both tools stand on
 
 
-def probe_python() -> Outcome:
+def probe_python() -> ProbeResult:
     """Python itself, against the oldest release that the dependencies support."""
     found = f"{platform.python_implementation()} {platform.python_version()}"
     wanted = ".".join(map(str, OLDEST_PYTHON))
-    return Outcome(
+    return ProbeResult(
         sys.version_info[:2] >= OLDEST_PYTHON,
         f"{found} ({sys.executable})",
         f"install Python {wanted} or later and make the virtual environment anew with it",
     )
 
 
-def probe_tvm() -> Outcome:
+def probe_tvm() -> ProbeResult:
     """Whether apache-tvm is installed, of a supported release, and can be imported."""
     installed = _installed_version("apache-tvm")
     if installed is None:
-        return Outcome(False, "apache-tvm is not installed", PIN_TVM)
+        return ProbeResult(False, "apache-tvm is not installed", PIN_TVM)
     oldest, beyond = TVM_RANGE
     if not oldest <= release_of(installed) < beyond:
         wanted = f"{_dotted(oldest)} or later, below {_dotted(beyond)}"
-        return Outcome(False, f"apache-tvm {installed}; supported is {wanted}", PIN_TVM)
+        return ProbeResult(False, f"apache-tvm {installed}; supported is {wanted}", PIN_TVM)
     imported = run_python("import tvm; print(tvm.__version__)")
     if not imported.ok:
-        return Outcome(False, f"apache-tvm {installed}: {imported.detail}", PIN_TVM)
-    return Outcome(True, f"apache-tvm {installed}")
+        return ProbeResult(False, f"apache-tvm {installed}: {imported.detail}", PIN_TVM)
+    return ProbeResult(True, f"apache-tvm {installed}")
 
 
 _JSON_ROUND_TRIP = """
@@ -80,32 +80,32 @@ tvm.ir.assert_structural_equal(module, again)
 """
 
 
-def probe_tvm_ffi() -> Outcome:
+def probe_tvm_ffi() -> ProbeResult:
     """Whether a module survives TVM's JSON: every stored case rests on that."""
     installed = _installed_version("apache-tvm-ffi")
     if installed is None:
-        return Outcome(False, "apache-tvm-ffi is not installed", PIN_TVM)
+        return ProbeResult(False, "apache-tvm-ffi is not installed", PIN_TVM)
     if release_of(installed) >= TVM_FFI_BELOW:
         detail = f"apache-tvm-ffi {installed} crashes when it saves a module as JSON"
-        return Outcome(False, detail, PIN_TVM)
+        return ProbeResult(False, detail, PIN_TVM)
     trip = run_python(_JSON_ROUND_TRIP)
     if not trip.ok:
-        return Outcome(False, f"apache-tvm-ffi {installed}: JSON fails: {trip.detail}", PIN_TVM)
-    return Outcome(True, f"apache-tvm-ffi {installed}, modules survive JSON")
+        return ProbeResult(False, f"apache-tvm-ffi {installed}: JSON fails: {trip.detail}", PIN_TVM)
+    return ProbeResult(True, f"apache-tvm-ffi {installed}, modules survive JSON")
 
 
 # --------------------------------------------------------------------------------- the fuzzer
 
 
-def probe_native_coverage() -> Outcome:
+def probe_native_coverage() -> ProbeResult:
     """Whether blocks of the compiler library can be counted; Python lines are counted anyway."""
     system, machine = platform.system(), platform.machine()
     lost = "the fuzzer goes on with Python coverage alone"
     if (system, machine) != ("Linux", "x86_64"):
         detail = f"{system} on {machine}: native coverage needs Linux on x86-64; {lost}"
-        return Outcome(False, detail, "none: use a Linux x86-64 machine for native coverage")
+        return ProbeResult(False, detail, "none: use a Linux x86-64 machine for native coverage")
     if not run_python("import harness.coverage._native").ok:
-        return Outcome(False, f"the C extension is not built; {lost}", _extension_remedy())
+        return ProbeResult(False, f"the C extension is not built; {lost}", _extension_remedy())
     found = run_python(
         "from harness.coverage.native import available\n"
         "ok, reason = available()\n"
@@ -113,44 +113,48 @@ def probe_native_coverage() -> Outcome:
         "raise SystemExit(0 if ok else 3)"
     )
     if found.ok:
-        return Outcome(True, "extension built, compiler library found")
-    return Outcome(False, f"{found.detail}; {lost}", "what the line above says")
+        return ProbeResult(True, "extension built, compiler library found")
+    return ProbeResult(False, f"{found.detail}; {lost}", "what the line above says")
 
 
-def probe_c_compiler() -> Outcome:
+def probe_c_compiler() -> ProbeResult:
     """A compiler for what the `c` target generates."""
     wanted = os.environ.get("CC")
     for name in [wanted] if wanted else ["gcc", "clang", "cc"]:
         path = shutil.which(name)
         if path and _run([path, "--version"]).ok:
-            return Outcome(True, path)
+            return ProbeResult(True, path)
     detail = f"CC={wanted} does not run" if wanted else "no C compiler: the c target can't run"
-    return Outcome(False, detail, "apt-get install gcc (macOS: xcode-select --install), or set CC")
+    return ProbeResult(
+        False, detail, "apt-get install gcc (macOS: xcode-select --install), or set CC"
+    )
 
 
-def probe_disk() -> Outcome:
+def probe_disk() -> ProbeResult:
     """Room for a campaign in the current folder."""
     here = Path.cwd()
     free = shutil.disk_usage(here).free
     detail = f"{_gigabytes(free)} free in {here}"
     if not os.access(here, os.W_OK):
-        return Outcome(False, f"{here} is not writable", "give --out a folder that you may write")
-    return Outcome(free >= DISK_BYTES, detail, "free some space, or give --out another disk")
+        return ProbeResult(
+            False, f"{here} is not writable", "give --out a folder that you may write"
+        )
+    return ProbeResult(free >= DISK_BYTES, detail, "free some space, or give --out another disk")
 
 
-def probe_memory() -> Outcome:
+def probe_memory() -> ProbeResult:
     """Memory for at least one worker beside the campaign."""
     try:
         pages = os.sysconf("SC_AVPHYS_PAGES")
         free = pages * os.sysconf("SC_PAGE_SIZE")
         free = max(free, _meminfo_available())
     except (ValueError, OSError):
-        return Outcome(True, "not known on this system")
+        return ProbeResult(True, "not known on this system")
     detail = f"{_gigabytes(free)} available, {os.cpu_count()} processors"
-    return Outcome(free >= 2 * WORKER_BYTES, detail, "close other programs, or use --jobs 1")
+    return ProbeResult(free >= 2 * WORKER_BYTES, detail, "close other programs, or use --jobs 1")
 
 
-def probe_limits() -> Outcome:
+def probe_limits() -> ProbeResult:
     """Resource limits of this shell that workers would inherit and could not raise."""
     import resource
 
@@ -166,15 +170,17 @@ def probe_limits() -> Outcome:
     if hard(resource.RLIMIT_NPROC) < 64:
         tight.append(("fewer than 64 processes", "ulimit -u 256"))
     if not tight:
-        return Outcome(True, "address space, open files and processes are wide enough")
+        return ProbeResult(True, "address space, open files and processes are wide enough")
     faults, remedies = zip(*tight, strict=True)
-    return Outcome(False, ", ".join(faults), f"{'; '.join(remedies)}, in a shell that may raise it")
+    return ProbeResult(
+        False, ", ".join(faults), f"{'; '.join(remedies)}, in a shell that may raise it"
+    )
 
 
 # ----------------------------------------------------------------------------------- the tuner
 
 
-def probe_node() -> Outcome:
+def probe_node() -> ProbeResult:
     """Node, which runs and times WebAssembly."""
     from harness.devices.base import DeviceError
     from harness.devices.node import REMEDY, find_node
@@ -182,11 +188,11 @@ def probe_node() -> Outcome:
     try:
         path = find_node()
     except DeviceError as error:
-        return Outcome(False, str(error), REMEDY)
-    return Outcome(True, f"{path} {_run([path, '--version']).detail}")
+        return ProbeResult(False, str(error), REMEDY)
+    return ProbeResult(True, f"{path} {_run([path, '--version']).detail}")
 
 
-def probe_chromium() -> Outcome:
+def probe_chromium() -> ProbeResult:
     """A Chromium that can be driven headless, for pages and for WebGPU."""
     from harness.devices.base import DeviceError
     from harness.devices.browser import find_browser
@@ -195,28 +201,30 @@ def probe_chromium() -> Outcome:
     try:
         path = find_browser()
     except DeviceError as error:
-        return Outcome(False, str(error), remedy)
+        return ProbeResult(False, str(error), remedy)
     asked = _run([path, "--version"])
-    return Outcome(asked.ok, f"{path}: {asked.detail}", remedy)
+    return ProbeResult(asked.ok, f"{path}: {asked.detail}", remedy)
 
 
-def probe_wgpu() -> Outcome:
+def probe_wgpu() -> ProbeResult:
     """A WebGPU adapter outside any browser."""
     if _installed_version("wgpu") is None:
-        return Outcome(False, "the wgpu package is not installed", 'pip install "tzer[web]"')
+        return ProbeResult(False, "the wgpu package is not installed", 'pip install "tzer[web]"')
     asked = run_python(
         "import wgpu\n"
         "info = wgpu.gpu.request_adapter_sync().info\n"
         "print(info['device'], info['adapter_type'], info['backend_type'], sep=', ')"
     )
     remedy = "apt-get install mesa-vulkan-drivers for a software adapter, or a driver of your GPU"
-    return Outcome(asked.ok, asked.detail if asked.ok else f"no adapter: {asked.detail}", remedy)
+    return ProbeResult(
+        asked.ok, asked.detail if asked.ok else f"no adapter: {asked.detail}", remedy
+    )
 
 
 # ------------------------------------------------------------------------------------- helpers
 
 
-def _run(command: list[str], environment: dict[str, str] | None = None) -> Outcome:
+def _run(command: list[str], environment: dict[str, str] | None = None) -> ProbeResult:
     """Run a command; the detail is its last line of output, or how it failed."""
     try:
         done = subprocess.run(
@@ -229,21 +237,21 @@ def _run(command: list[str], environment: dict[str, str] | None = None) -> Outco
             env=environment,
         )
     except subprocess.TimeoutExpired:
-        return Outcome(False, f"no answer within {PROBE_SECONDS:.0f} s")
+        return ProbeResult(False, f"no answer within {PROBE_SECONDS:.0f} s")
     except OSError as error:
-        return Outcome(False, error.strerror or str(error))
+        return ProbeResult(False, error.strerror or str(error))
     if done.returncode < 0:
-        return Outcome(False, f"killed by signal {-done.returncode}")
+        return ProbeResult(False, f"killed by signal {-done.returncode}")
     said = _last_line(done.stdout) or _last_line(done.stderr)
     if done.returncode:
         said = _last_line(done.stderr) or said or f"exit status {done.returncode}"
-    return Outcome(done.returncode == 0, said)
+    return ProbeResult(done.returncode == 0, said)
 
 
-def run_python(program: str) -> Outcome:
+def run_python(program: str) -> ProbeResult:
     """Run a program with this Python and these packages, whatever lies in the current folder."""
-    house = str(Path(__file__).resolve().parent.parent)
-    path = os.pathsep.join(filter(None, [house, os.environ.get("PYTHONPATH")]))
+    root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     return _run([sys.executable, "-P", "-c", program], {**os.environ, "PYTHONPATH": path})
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness import compat, rewrite
-from harness.intervals import (
+from harness import compat
+from harness.ir import rewrite
+from harness.ir.intervals import (
     Interval,
     input_interval,
     interval,
@@ -21,7 +22,7 @@ from harness.intervals import (
     lanes_of,
     limits,
 )
-from harness.rewrite import Path
+from harness.ir.rewrite import Path
 
 SERIAL, PARALLEL, VECTORIZED, UNROLLED, THREAD = 0, 1, 2, 3, 4
 CONCURRENT = frozenset({PARALLEL, VECTORIZED, THREAD})

@@ -1,7 +1,7 @@
-"""Makers: how an expression of each kind of dtype is put together from drawn operands.
+"""Rules: how an expression of each kind of dtype is put together from drawn operands.
 
-Each maker takes the source of operands, a dtype and the depth left, and gives a Value of that
-dtype, or None where it doesn't apply. The tables at the end say which makers serve which dtypes.
+Each rule takes the source of operands, a dtype and the depth left, and gives a RangedExpr of that
+dtype, or None where it doesn't apply. The tables at the end say which rules serve which dtypes.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any, Protocol
 from tvm import tirx
 
 from harness import compat
-from harness.intervals import Interval, base_dtype, fits, is_float, is_integer, lanes_of, limits
-from harness.scope import VECTORIZED, Scope, Variable
+from harness.ir.intervals import Interval, base_dtype, fits, is_float, is_integer, lanes_of, limits
+from harness.ir.sites import VECTORIZED, Scope, Variable
 from seeds.values import (
     FLOATS,
     INTEGERS,
-    Value,
+    RangedExpr,
     binary,
     cast,
     clamped,
@@ -50,27 +50,27 @@ RARELY = 0.1
 COMPARISONS = ("EQ", "NE", "LT", "LE", "GT", "GE")
 
 
-class Source(Protocol):
-    """What makers need of the generator of expressions."""
+class OperandSource(Protocol):
+    """What rules need of the generator of expressions."""
 
     rng: random.Random
     scope: Scope
     wild: float
 
-    def draw(self, dtype: str, depth: int = 3) -> Value: ...
+    def draw(self, dtype: str, depth: int = 3) -> RangedExpr: ...
 
     def condition(self, depth: int = 2) -> Any: ...
 
     def fresh_name(self) -> str: ...
 
 
-Maker = Callable[[Source, str, int], Value | None]
+Rule = Callable[[OperandSource, str, int], RangedExpr | None]
 
 
-# Makers of every dtype.
+# Rules of every dtype.
 
 
-def make_select(source: Source, dtype: str, depth: int) -> Value:
+def make_select(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
     """Select or if_then_else, the condition at times a constant."""
     a, b = source.draw(dtype, depth), source.draw(dtype, depth)
     lanes = lanes_of(dtype)
@@ -82,7 +82,7 @@ def make_select(source: Source, dtype: str, depth: int) -> Value:
     return _joined(node, dtype, a, b)
 
 
-def make_let(source: Source, dtype: str, depth: int) -> Value | None:
+def make_let(source: OperandSource, dtype: str, depth: int) -> RangedExpr | None:
     """A Let whose variable is in scope of its body."""
     if source.rng.random() > source.wild:
         return None
@@ -95,10 +95,10 @@ def make_let(source: Source, dtype: str, depth: int) -> Value | None:
     )
     body = source.draw(dtype, depth)
     source.scope = outer
-    return Value(tirx.Let(var, bound.expr, body.expr), dtype, body.interval, body.bound)
+    return RangedExpr(tirx.Let(var, bound.expr, body.expr), dtype, body.interval, body.bound)
 
 
-def make_cast(source: Source, dtype: str, depth: int) -> Value | None:
+def make_cast(source: OperandSource, dtype: str, depth: int) -> RangedExpr | None:
     """A conversion from another dtype, of a value that is in range of this one."""
     base, lanes = base_dtype(dtype), lanes_of(dtype)
     if base == "bool" and source.rng.random() > source.wild:
@@ -118,14 +118,14 @@ def make_cast(source: Source, dtype: str, depth: int) -> Value | None:
     return cast(value, dtype)
 
 
-def _representable(value: Value, base: str) -> bool:
+def _representable(value: RangedExpr, base: str) -> bool:
     if value.interval is not None:
         return fits(value.interval, base)
     low, high = limits(base)
     return value.bound is not None and max(low, -1e9) <= -value.bound and value.bound <= high
 
 
-def make_shuffle(source: Source, dtype: str, depth: int) -> Value | None:
+def make_shuffle(source: OperandSource, dtype: str, depth: int) -> RangedExpr | None:
     """A lane taken from a vector, or lanes of a vector in another order."""
     if source.rng.random() > source.wild or dtype.startswith("bool"):
         return None
@@ -135,22 +135,22 @@ def make_shuffle(source: Source, dtype: str, depth: int) -> Value | None:
     whole_vector = source.draw(vector(base, max(lanes, 4)), depth)
     picks = [source.rng.randrange(max(lanes, 4)) for _ in range(lanes)]
     indices = [tirx.IntImm("int32", pick) for pick in picks]
-    return Value(
+    return RangedExpr(
         tirx.Shuffle([whole_vector.expr], indices), dtype, whole_vector.interval, whole_vector.bound
     )
 
 
-# Makers of integers.
+# Rules of integers.
 
 
-def make_arithmetic(source: Source, dtype: str, depth: int) -> Value:
+def make_arithmetic(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
     """Add, Sub, Mul, Min, Max of operands narrow enough for the result to fit."""
     key = source.rng.choice(["Add", "Add", "Sub", "Mul", "Min", "Max"])
     a, b = source.draw(dtype, depth), source.draw(dtype, depth)
     if key in ("Min", "Max"):
         pick = min if key == "Min" else max
         found = (pick(a.range[0], b.range[0]), pick(a.range[1], b.range[1]))
-        return Value(binary(key, a.expr, b.expr), dtype, found)
+        return RangedExpr(binary(key, a.expr, b.expr), dtype, found)
     found = _arithmetic_interval(key, a.range, b.range)
     if not fits(found, dtype):
         top = limits(dtype)[1]
@@ -160,10 +160,10 @@ def make_arithmetic(source: Source, dtype: str, depth: int) -> Value:
         found = _arithmetic_interval(key, a.range, b.range)
     if not fits(found, dtype):  # an unsigned difference below zero
         key, found = "Max", (max(a.range[0], b.range[0]), max(a.range[1], b.range[1]))
-    return Value(binary(key, a.expr, b.expr), dtype, found)
+    return RangedExpr(binary(key, a.expr, b.expr), dtype, found)
 
 
-def make_division(source: Source, dtype: str, depth: int) -> Value:
+def make_division(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
     """One of the four divisions and moduli, by a divisor that can't be zero."""
     key = source.rng.choice(["FloorDiv", "FloorMod", "Div", "Mod"])
     a, b = source.draw(dtype, depth), _divisor(source, dtype, depth)
@@ -172,10 +172,10 @@ def make_division(source: Source, dtype: str, depth: int) -> Value:
         a = clamped(a, (low + 1, high))
     least, most = _division_interval(key, a.range, b.range)
     found = (max(least, low), min(most, high))
-    return Value(binary(key, a.expr, b.expr), dtype, found)
+    return RangedExpr(binary(key, a.expr, b.expr), dtype, found)
 
 
-def _divisor(source: Source, dtype: str, depth: int) -> Value:
+def _divisor(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
     low, high = limits(dtype)
     if source.rng.random() < 0.6:
         value = draw_constant(source.rng, dtype)
@@ -188,16 +188,16 @@ def _divisor(source: Source, dtype: str, depth: int) -> Value:
     if source.rng.random() < 0.5 and low < 0:
         return clamped(value, (low, -1))
     odd = binary("BitwiseOr", value.expr, constant(dtype, 1).expr)
-    return Value(odd, dtype, (1, high) if value.range[0] >= 0 else (low, high))
+    return RangedExpr(odd, dtype, (1, high) if value.range[0] >= 0 else (low, high))
 
 
-def make_bits(source: Source, dtype: str, depth: int) -> Value:
+def make_bits(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
     """And, or, xor, not."""
     key = source.rng.choice(["BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot"])
     a = source.draw(dtype, depth)
     if key == "BitwiseNot":
         node = tirx.bitwise_not(a.expr)
-        return Value(
+        return RangedExpr(
             node,
             dtype,
             (~a.range[1], ~a.range[0]) if not dtype.startswith("u") else whole(dtype),
@@ -210,10 +210,10 @@ def make_bits(source: Source, dtype: str, depth: int) -> Value:
         signed = min(a.range[0], b.range[0]) < 0
         found = (-(1 << bits) if signed else 0, (1 << bits) - 1)
         found = found if fits(found, dtype) else limits(dtype)
-    return Value(binary(key, a.expr, b.expr), dtype, found)
+    return RangedExpr(binary(key, a.expr, b.expr), dtype, found)
 
 
-def make_shift(source: Source, dtype: str, depth: int) -> Value:
+def make_shift(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
     """A shift by less than the width; to the left only what stays in range."""
     bits = int(base_dtype(dtype).removeprefix("u").removeprefix("int"))
     amount = source.rng.choice([0, 1, 2, 3, bits // 2, bits - 1])
@@ -221,25 +221,25 @@ def make_shift(source: Source, dtype: str, depth: int) -> Value:
     if source.rng.random() < 0.5:
         by = constant(dtype, amount)
         found = (a.range[0] >> amount, a.range[1] >> amount)
-        return Value(binary("RShift", a.expr, by.expr), dtype, found)
+        return RangedExpr(binary("RShift", a.expr, by.expr), dtype, found)
     amount = min(amount, bits - 2)
     a = narrowed(source.rng, a, max(limits(dtype)[1] >> amount, 1))
     a = clamped(a, (0, limits(dtype)[1] >> amount))
     found = (a.range[0] << amount, a.range[1] << amount)
-    return Value(binary("LShift", a.expr, constant(dtype, amount).expr), dtype, found)
+    return RangedExpr(binary("LShift", a.expr, constant(dtype, amount).expr), dtype, found)
 
 
-def make_popcount(source: Source, dtype: str, depth: int) -> Value | None:
+def make_popcount(source: OperandSource, dtype: str, depth: int) -> RangedExpr | None:
     """popcount, which code generators expand in their own ways."""
     if base_dtype(dtype) not in ("int32", "int64", "uint32", "uint64") or lanes_of(dtype) != 1:
         return None
-    return Value(intrinsic(dtype, "popcount", source.draw(dtype, depth).expr), dtype, (0, 64))
+    return RangedExpr(intrinsic(dtype, "popcount", source.draw(dtype, depth).expr), dtype, (0, 64))
 
 
-# Makers of floats.
+# Rules of floats.
 
 
-def make_float(source: Source, dtype: str, depth: int) -> Value:
+def make_float(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
     """Add, Sub, Mul, Div, Min, Max of floats."""
     key = source.rng.choice(["Add", "Sub", "Mul", "Mul", "Div", "Min", "Max"])
     a, b = source.draw(dtype, depth), source.draw(dtype, depth)
@@ -250,7 +250,7 @@ def make_float(source: Source, dtype: str, depth: int) -> Value:
     return _bounded(binary(key, a.expr, b.expr), dtype, bound)
 
 
-def make_math(source: Source, dtype: str, depth: int) -> Value:
+def make_math(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
     """A call of a mathematical function."""
     chance = source.rng.random()
     a = source.draw(dtype, depth)
@@ -262,17 +262,17 @@ def make_math(source: Source, dtype: str, depth: int) -> Value:
     library = dtype in ("float32", "float64") and VECTORIZED not in source.scope.loops
     if chance < 0.4 and library:
         b = source.draw(dtype, depth)
-        return Value(intrinsic(dtype, source.rng.choice(BINARY_CALLS), a.expr, b.expr), dtype)
+        return RangedExpr(intrinsic(dtype, source.rng.choice(BINARY_CALLS), a.expr, b.expr), dtype)
     name, bound = source.rng.choice(PORTABLE + LIBRARY if library else PORTABLE)
-    return Value(
+    return RangedExpr(
         intrinsic(dtype, name, a.expr), dtype, None, bound if a.bound is not None else None
     )
 
 
-# Makers of bool.
+# Rules of bool.
 
 
-def make_comparison(source: Source, dtype: str, depth: int) -> Value:
+def make_comparison(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
     """A comparison of integers, floats or bools."""
     lanes = lanes_of(dtype)
     base = source.rng.choices(
@@ -282,38 +282,38 @@ def make_comparison(source: Source, dtype: str, depth: int) -> Value:
     operand = vector(base, lanes)
     a, b = source.draw(operand, depth), source.draw(operand, depth)
     key = source.rng.choice(COMPARISONS[:2] if base == "bool" else COMPARISONS)
-    return Value(binary(key, a.expr, b.expr), dtype, (0, 1))
+    return RangedExpr(binary(key, a.expr, b.expr), dtype, (0, 1))
 
 
-def make_logic(source: Source, dtype: str, depth: int) -> Value:
+def make_logic(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
     """And, Or, Not."""
     key = source.rng.choice(["And", "Or", "Not"])
     a = source.draw(dtype, depth)
     if key == "Not":
-        return Value(tirx.Not(a.expr), dtype, (0, 1))
-    return Value(binary(key, a.expr, source.draw(dtype, depth).expr), dtype, (0, 1))
+        return RangedExpr(tirx.Not(a.expr), dtype, (0, 1))
+    return RangedExpr(binary(key, a.expr, source.draw(dtype, depth).expr), dtype, (0, 1))
 
 
-def make_test(source: Source, dtype: str, depth: int) -> Value | None:
+def make_test(source: OperandSource, dtype: str, depth: int) -> RangedExpr | None:
     """isnan, isfinite, isinf, likely."""
     if lanes_of(dtype) != 1:
         return None
     name = source.rng.choice(["isnan", "isfinite", "isinf", "likely"])
     if name == "likely":
-        return Value(intrinsic(dtype, name, source.draw("bool", depth).expr), dtype, (0, 1))
+        return RangedExpr(intrinsic(dtype, name, source.draw("bool", depth).expr), dtype, (0, 1))
     # TVM's own functions expand to several uses of the operand: give it a name.
     operand = source.rng.choice(["float32", "float64"])
     var = compat.Var(source.fresh_name(), operand)
     body = getattr(tirx, name)(var)
-    return Value(tirx.Let(var, source.draw(operand, depth).expr, body), dtype, (0, 1))
+    return RangedExpr(tirx.Let(var, source.draw(operand, depth).expr, body), dtype, (0, 1))
 
 
-_EVERY: tuple[Maker, ...] = (
+_EVERY: tuple[Rule, ...] = (
     make_select,
     make_cast,
     make_shuffle,
 )
-_INTEGER: tuple[Maker, ...] = (
+_INTEGER: tuple[Rule, ...] = (
     *_EVERY,
     make_let,
     *(make_arithmetic,) * 4,
@@ -322,13 +322,13 @@ _INTEGER: tuple[Maker, ...] = (
     *(make_shift,) * 2,
     make_popcount,
 )
-_FLOAT: tuple[Maker, ...] = (
+_FLOAT: tuple[Rule, ...] = (
     *_EVERY,
     make_let,
     *(make_float,) * 4,
     *(make_math,) * 2,
 )
-_BOOL: tuple[Maker, ...] = (
+_BOOL: tuple[Rule, ...] = (
     *_EVERY[:2],
     *(make_comparison,) * 4,
     *(make_logic,) * 2,
@@ -336,24 +336,24 @@ _BOOL: tuple[Maker, ...] = (
 )
 
 
-def makers_of(dtype: str) -> tuple[Maker, ...]:
+def rules_of(dtype: str) -> tuple[Rule, ...]:
     if is_float(dtype):
         return _FLOAT
     return _BOOL if base_dtype(dtype) == "bool" else _INTEGER
 
 
-def _joined(node: Any, dtype: str, a: Value, b: Value) -> Value:
+def _joined(node: Any, dtype: str, a: RangedExpr, b: RangedExpr) -> RangedExpr:
     if a.interval is not None and b.interval is not None:
         found = (min(a.interval[0], b.interval[0]), max(a.interval[1], b.interval[1]))
-        return Value(node, dtype, found)
+        return RangedExpr(node, dtype, found)
     if a.bound is not None and b.bound is not None:
-        return Value(node, dtype, None, max(a.bound, b.bound))
-    return Value(node, dtype, whole(dtype))
+        return RangedExpr(node, dtype, None, max(a.bound, b.bound))
+    return RangedExpr(node, dtype, whole(dtype))
 
 
-def _bounded(node: Any, dtype: str, bound: float | None) -> Value:
+def _bounded(node: Any, dtype: str, bound: float | None) -> RangedExpr:
     top = FLOAT_MAX[base_dtype(dtype)]
-    return Value(node, dtype, None, bound if bound is not None and bound < top else None)
+    return RangedExpr(node, dtype, None, bound if bound is not None and bound < top else None)
 
 
 def _arithmetic_interval(key: str, a: Interval, b: Interval) -> Interval:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.passes.entry import ArgRange
+from harness.passes.pass_info import ArgRange
 from harness.passes.rows import (
     CODE,
     ORDER,

@@ -11,10 +11,10 @@ import json
 import textwrap
 
 from harness.case import Case, script
-from harness.lowering import lower
+from harness.oracles.verify import Sequence
+from harness.passes.build import lower
 from harness.targets import get_target
 from harness.verdict import Kind
-from harness.verify import Sequence
 
 PROGRAM = """
 
@@ -30,8 +30,8 @@ def main():
 
 def judge():
     from harness.case import Case
-    from harness.post_mortem import verdict_of
-    from harness.sandbox import Settings, Worker
+    from harness.worker.post_mortem import verdict_of
+    from harness.worker.sandbox import Settings, Worker
     from harness.targets import get_target
     from harness.verdict import Kind, Verdict
 

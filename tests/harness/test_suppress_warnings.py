@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CODE = """
 import os, sys
-from harness.quiet import without_warnings
+from harness.console.suppress_warnings import without_warnings
 try:
     with without_warnings():
         os.write(2, b"[12:00:00] /src/transform.h:1: Warning: mind the gap\\n")
@@ -27,8 +27,13 @@ def test_only_warnings_are_left_out() -> None:
 
 
 def test_a_closed_standard_error_is_no_error() -> None:
-    code = "from harness.quiet import without_warnings\nwith without_warnings(): print(1)"
+    module = "harness.console.suppress_warnings"
+    code = f"from {module} import without_warnings\nwith without_warnings(): print(1)"
     done = subprocess.run(
-        f"'{sys.executable}' -c '{code}' 2>&-", shell=True, cwd=ROOT, capture_output=True, text=True
+        f"'{sys.executable}' -c '{code}' 2>&-",
+        shell=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, done.stdout) == (0, "1\n")

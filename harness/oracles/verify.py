@@ -17,17 +17,25 @@ from typing import Any
 
 import numpy as np
 
-from harness import compat, signature
+from harness import compat
 from harness import passes as catalogue
 from harness.case import Case, PassCall, load_module, module_text, parsed_back
-from harness.guarded import GuardedArray
-from harness.inputs import Argument
-from harness.limits import known_limit, tolerated
-from harness.lowering import finish, lower
-from harness.reference import Invalid, Reference, interpret, reference_of
-from harness.stages import STAGES
+from harness.oracles.guarded import GuardedArray
+from harness.oracles.known_errors import known_limit, tolerated
+from harness.passes.build import finish, lower
+from harness.semantics.inputs import Argument
+from harness.semantics.reference import Invalid, Reference, interpret, reference_of
 from harness.targets import get_target
-from harness.verdict import Kind, Verdict
+from harness.verdict import (
+    Kind,
+    Verdict,
+    error_signature,
+    normalise,
+    refusal_signature,
+    result_signature,
+    validator_diagnostic,
+)
+from harness.worker.progress_page import STAGES
 
 # Costly oracles run on one case in so many, picked by the case's own digest: the same ones in every
 # run, so that a finding is confirmed by running the case again.
@@ -218,7 +226,7 @@ class _AfterPass:
                 kind,
                 True,
                 message,
-                signature.of_result(kind, place, signature.normalise(message)),
+                result_signature(kind, place, normalise(message)),
                 call.name,
                 self.sequence.stage,
             )
@@ -236,10 +244,8 @@ def of_exception(error: Exception, sequence: Sequence, place: str) -> Found | In
     elif type(error).__name__ == "CompilerRejected":
         kind = Kind.INVALID_CODEGEN  # the system's C compiler refuses what TVM generated
     elif type(error).__name__ == "KernelRefused":  # so do V8, naga or tint
-        kind, message = Kind.INVALID_CODEGEN, signature.complaint(message)
-        return Found(
-            Verdict(kind, True, message, signature.of_refusal(message), "", sequence.stage)
-        )
+        kind, message = Kind.INVALID_CODEGEN, validator_diagnostic(message)
+        return Found(Verdict(kind, True, message, refusal_signature(message), "", sequence.stage))
     elif type(error).__name__ in ("NotExpressible", "DeviceError"):
         return Invalid(message)
     elif type(error).__name__ == "KernelFailed":
@@ -250,7 +256,7 @@ def of_exception(error: Exception, sequence: Sequence, place: str) -> Found | In
         kind = Kind.INTERNAL_ERROR
     else:
         kind = Kind.REJECTED_VALID
-    mark = signature.of_error(kind, place, type(error).__name__, message, backtrace)
+    mark = error_signature(kind, place, type(error).__name__, message, backtrace)
     detail = {"error": type(error).__name__, "backtrace": backtrace[-4000:]}
     return Found(Verdict(kind, True, message, mark, place, sequence.stage, detail))
 
@@ -265,7 +271,7 @@ def _of_kernel(message: str, sequence: Sequence) -> Found | Invalid:
         kind = Kind.CRASH
     else:  # such as a memory that can't be had
         return Invalid(message)
-    mark = signature.of_result(kind, "run", signature.normalise(message))
+    mark = result_signature(kind, "run", normalise(message))
     return Found(Verdict(kind, True, message, mark, "run", sequence.stage))
 
 
@@ -297,13 +303,13 @@ def _check_result(reference: Reference, sequence: Sequence, target: Any, executa
             reference.be_certain()
             message = f"parameter {index} was written {damage}"
             where = _culprit(reference, sequence, target)
-            mark = signature.of_result(Kind.OUT_OF_BOUNDS, where, "write")
+            mark = result_signature(Kind.OUT_OF_BOUNDS, where, "write")
             raise Found(Verdict(Kind.OUT_OF_BOUNDS, True, message, mark, where, sequence.stage))
     mismatch = reference.mismatch(arguments, strict=target.is_strict)
     if mismatch is not None:
         where = _culprit(reference, sequence, target)
         buffer = reference.module["main"].params[mismatch.buffer]
-        mark = signature.of_result(Kind.WRONG_RESULT, where, str(buffer.ty.dtype))
+        mark = result_signature(Kind.WRONG_RESULT, where, str(buffer.ty.dtype))
         detail = {"expected": repr(mismatch.expected), "actual": repr(mismatch.actual)}
         raise Found(
             Verdict(Kind.WRONG_RESULT, True, str(mismatch), mark, where, sequence.stage, detail)
@@ -356,7 +362,7 @@ def _check_determinism(reference: Reference, sequence: Sequence, target: Any, lo
     if not same:
         kind = Kind.NONDETERMINISM
         message = "the same passes on the same module gave two different modules"
-        mark = signature.of_result(kind, sequence.calls[-1].name, "lowering")
+        mark = result_signature(kind, sequence.calls[-1].name, "lowering")
         raise Found(Verdict(kind, True, message, mark, "", sequence.stage))
 
 
@@ -371,7 +377,7 @@ def _check_speed(case: Case, reference: Reference, executable: Any) -> None:
         base = min(base, _seconds(reference, plain))
     if slow > SLOW_CODE_SECONDS and slow > SLOW_CODE_RATIO * base:
         message = f"{slow / base:.0f} times slower than the plain build"
-        mark = signature.of_result(Kind.SLOW_CODE, case.passes[-1].name if case.passes else "", "")
+        mark = result_signature(Kind.SLOW_CODE, case.passes[-1].name if case.passes else "", "")
         raise Found(Verdict(Kind.SLOW_CODE, True, message, mark, "", "legal"))
 
 

@@ -1,7 +1,8 @@
-"""Runs a browser for as long as the program that started this lives: `keeper.py FOLDER COMMAND...`.
+"""Runs a browser for as long as the program that started this lives.
 
-A program of its own, so that however that program ends, the browser and all its processes end with
-it and FOLDER, its profile, is removed. page.py starts it.
+Usage: `browser_supervisor.py FOLDER COMMAND...`. A program of its own, so that however the program
+that started it ends, the browser and all its processes end with it, and FOLDER, its profile, is
+removed. page.py starts it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 `tzer doctor` and `jitweb doctor` are this module with another list of checks. A check is data: a
 name, whether the tool is of any use without it, and a probe from `probes.py`. To add one, write a
-probe that returns an `Outcome`, and add one line to `TZER_CHECKS` or `JITWEB_CHECKS`.
+probe that returns an `ProbeResult`, and add one line to `TZER_CHECKS` or `JITWEB_CHECKS`.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
-from harness import probes
-from harness.probes import Outcome
+from harness.console import probes
+from harness.console.probes import ProbeResult
 
 
 @dataclass(frozen=True)
-class Check:
+class DoctorCheck:
     """One thing to look at. `needed`: without it the tool can't do its work at all."""
 
     name: str
     needed: bool
-    probe: Callable[[], Outcome]
+    probe: Callable[[], ProbeResult]
 
 
 @dataclass(frozen=True)
@@ -35,43 +35,43 @@ class Result:
     remedy: str
 
 
-TZER_CHECKS: tuple[Check, ...] = (
-    Check("python", True, probes.probe_python),
-    Check("tvm", True, probes.probe_tvm),
-    Check("tvm-ffi", True, probes.probe_tvm_ffi),
-    Check("native coverage", False, probes.probe_native_coverage),
-    Check("C compiler", False, probes.probe_c_compiler),
-    Check("node", False, probes.probe_node),
-    Check("wgpu", False, probes.probe_wgpu),
-    Check("chromium", False, probes.probe_chromium),
-    Check("disk", True, probes.probe_disk),
-    Check("memory", False, probes.probe_memory),
-    Check("limits", True, probes.probe_limits),
+TZER_CHECKS: tuple[DoctorCheck, ...] = (
+    DoctorCheck("python", True, probes.probe_python),
+    DoctorCheck("tvm", True, probes.probe_tvm),
+    DoctorCheck("tvm-ffi", True, probes.probe_tvm_ffi),
+    DoctorCheck("native coverage", False, probes.probe_native_coverage),
+    DoctorCheck("C compiler", False, probes.probe_c_compiler),
+    DoctorCheck("node", False, probes.probe_node),
+    DoctorCheck("wgpu", False, probes.probe_wgpu),
+    DoctorCheck("chromium", False, probes.probe_chromium),
+    DoctorCheck("disk", True, probes.probe_disk),
+    DoctorCheck("memory", False, probes.probe_memory),
+    DoctorCheck("limits", True, probes.probe_limits),
 )
 
-JITWEB_CHECKS: tuple[Check, ...] = (
-    Check("python", True, probes.probe_python),
-    Check("tvm", True, probes.probe_tvm),
-    Check("tvm-ffi", True, probes.probe_tvm_ffi),
-    Check("node", False, probes.probe_node),
-    Check("chromium", False, probes.probe_chromium),
-    Check("wgpu", False, probes.probe_wgpu),
+JITWEB_CHECKS: tuple[DoctorCheck, ...] = (
+    DoctorCheck("python", True, probes.probe_python),
+    DoctorCheck("tvm", True, probes.probe_tvm),
+    DoctorCheck("tvm-ffi", True, probes.probe_tvm_ffi),
+    DoctorCheck("node", False, probes.probe_node),
+    DoctorCheck("chromium", False, probes.probe_chromium),
+    DoctorCheck("wgpu", False, probes.probe_wgpu),
 )
 
 
 # --------------------------------------------------------------------------- running and telling
 
 
-def examine(checks: Iterable[Check]) -> list[Result]:
+def examine(checks: Iterable[DoctorCheck]) -> list[Result]:
     """Run the probes in order. A probe that breaks is a failed check, never a traceback."""
     return [_examine_one(check) for check in checks]
 
 
-def _examine_one(check: Check) -> Result:
+def _examine_one(check: DoctorCheck) -> Result:
     try:
         outcome = check.probe()
     except Exception as error:  # a doctor who faints helps nobody
-        outcome = Outcome(False, f"the check itself failed: {error!r}")
+        outcome = ProbeResult(False, f"the check itself failed: {error!r}")
     remedy = "" if outcome.ok else outcome.remedy
     return Result(check.name, outcome.ok, check.needed, outcome.detail, remedy)
 
@@ -100,7 +100,7 @@ def as_text(results: Iterable[Result]) -> str:
     return "\n".join(lines)
 
 
-def doctor(checks: Iterable[Check], *, json_output: bool) -> int:
+def doctor(checks: Iterable[DoctorCheck], *, json_output: bool) -> int:
     """Examine, print, and return the exit status: 0 where all that is needed works, else 1."""
     results = examine(checks)
     print(as_json(results) if json_output else as_text(results))

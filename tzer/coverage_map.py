@@ -1,8 +1,8 @@
-"""Ledger: what of the compiler the campaign has reached already.
+"""Coverage map: what of the compiler the campaign has reached already.
 
-Every worker reports blocks that are new to its own child; the ledger says which of them are new to
-the campaign, and remembers what calibration said: stable blocks are coverage, unstable ones (that
-come and go when a case is repeated) are ignored for ever. Shared by all workers' threads.
+Every worker reports blocks that are new to its own child; the coverage map says which of them are
+new to the campaign, and remembers what calibration said: stable blocks are coverage, unstable ones
+(that come and go when a case is repeated) are ignored for ever. Shared by all workers' threads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NO_BLOCKS = np.empty(0, np.uint32)
 Line = tuple[str, int]
 
 
-class Ledger:
+class CoverageMap:
     """The state of each native block by its id (uint32), and the Python lines reached."""
 
     def __init__(self) -> None:

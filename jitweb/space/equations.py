@@ -16,7 +16,7 @@ import tvm_ffi
 from tvm import tirx
 
 from harness import compat
-from harness.rewrite import substitute
+from harness.ir.rewrite import substitute
 
 REDUCTION = 2  # tirx.IterVar.CommReduce
 

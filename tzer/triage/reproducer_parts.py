@@ -168,7 +168,7 @@ def deed():
             sys.exit(3)
 '''
 
-_RAISED = '''
+_RAISED = """
 def check():
     try:
         module = build(passes())
@@ -178,9 +178,9 @@ def check():
         lines = [line for line in str(error).strip().splitlines() if line.strip()]
         return f"{type(error).__name__}: " + (lines[-1] if lines else "")
     return None
-'''
+"""
 
-_ILL_FORMED = '''
+_ILL_FORMED = """
 def check():
     complaints = []
     found = s_tir.analysis if hasattr(s_tir.analysis, "verify_well_formed") else tirx.analysis
@@ -196,9 +196,9 @@ def check():
     except Exception:
         pass  # what follows an ill-formed module may fail as well
     return complaints[0] if complaints else None
-'''
+"""
 
-_ROUND_TRIP = '''
+_ROUND_TRIP = """
 def check():
     from tvm.script import from_source
 
@@ -231,9 +231,9 @@ def check():
     except Exception:
         pass
     return complaints[0] if complaints else None
-'''
+"""
 
-_WRONG = '''
+_WRONG = """
 def check():
     actual, _ = run(build(passes()))
     for number, (want, got, allowed) in enumerate(zip(EXPECTED, actual, TOLERANCES)):
@@ -252,18 +252,18 @@ def check():
                 f"came {got[place]!r} ({int(wrong.sum())} of {wrong.size} elements are wrong)"
             )
     return None
-'''
+"""
 
-_NONDETERMINISM = '''
+_NONDETERMINISM = """
 def check():
     first = lower(load(), passes())
     for _ in range(20):
         if not tvm_ffi.structural_equal(first, lower(load(), passes()), map_free_vars=True):
             return "the same passes on the same module gave two different modules"
     return None
-'''
+"""
 
-_SLOW = '''
+_SLOW = """
 def check():
     import time
 
@@ -281,7 +281,7 @@ def check():
     if slow > 10 * base:
         return f"{slow / base:.0f} times slower than the plain build"
     return None
-'''
+"""
 
 CHECKS: dict[Kind, str] = {
     Kind.CRASH: _DIED,
@@ -310,7 +310,7 @@ def expressible():
 
 MAIN = (
     _EXPRESSIBLE
-    + '''
+    + """
 
 def main():
     if not expressible():
@@ -327,12 +327,12 @@ def main():
 
 if __name__ == "__main__":
     sys.exit(main())
-'''
+"""
 )
 
 MAIN_IN_CHILD = (
     _EXPRESSIBLE
-    + '''
+    + """
 
 def main():
     if sys.argv[1:] == ["--child"]:
@@ -365,5 +365,5 @@ def main():
 
 if __name__ == "__main__":
     sys.exit(main())
-'''
+"""
 )

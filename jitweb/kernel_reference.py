@@ -17,9 +17,9 @@ import numpy as np
 import tvm
 
 from harness import compat
-from harness.lowering import plain_build
+from harness.passes.build import plain_build
 from harness.targets import get_target
-from jitweb.space.stages import NotStages, Stage, read_stages
+from jitweb.space.equations import NotStages, Stage, read_stages
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 

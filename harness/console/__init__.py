@@ -1,0 +1,1 @@
+"""What the two command lines share: options, errors, output, the doctor."""
