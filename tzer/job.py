@@ -50,9 +50,8 @@ _ir_mutators = {mutator.name: mutator for mutator in IR_MUTATORS}
 _pass_mutators = {mutator.name: mutator for mutator in PASS_MUTATORS}
 
 
-def handle(request: Json, tell: Callable[[Json], None]) -> Json:
+def handle(request: Json) -> Json:
     """Do the job that the request names."""
-    del tell
     return _JOBS[request["do"]](request)
 
 

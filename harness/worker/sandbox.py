@@ -39,7 +39,7 @@ class SandboxError(RuntimeError):
 class Settings:
     """What a worker runs and its limits.
 
-    `handler` is a dotted path to `(request, tell) -> reply`. `scope` holds path prefixes of the
+    `handler` is a dotted path to `request -> reply`. `scope` holds path prefixes of the
     native coverage, () for none. `seconds` is the wall time that a job may take; `memory_bytes` the
     address space that it may add to the warm process. A child is replaced after `jobs` jobs, or
     once it holds `resident_bytes`, whichever is first.
@@ -64,7 +64,6 @@ class JobResult:
 
     status: str
     reply: dict[str, Any] = field(default_factory=dict)
-    told: tuple[dict[str, Any], ...] = ()
     blocks: np.ndarray = field(default_factory=lambda: NO_BLOCKS)
     lines: frozenset[tuple[str, int]] = frozenset()
     signal: int = 0
@@ -298,45 +297,36 @@ class Worker:
     def _run(self, child: _Child, request: dict[str, Any], started: float) -> JobResult:
         self._interrupted = False
         reader, blocks = wire.FrameReader(), NO_BLOCKS
-        told: list[dict[str, Any]] = []
         deadline = time.monotonic() + self.settings.seconds
         child.channel.setblocking(True)
         try:
             wire.send_json(child.channel, wire.REQUEST, request)
         except OSError:
-            return self._died(child, reader, told, started)
+            return self._died(child, started)
         child.channel.setblocking(False)
         while True:
             left = deadline - time.monotonic()
             waiting = [child.channel, self._control]
             ready = select.select(waiting, [], [], left)[0] if left > 0 else []
             if not ready:
-                return self._hung(child, told, started)
+                return self._hung(child, started)
             alive = reader.feed(child.channel) if child.channel in ready else True
             for tag, payload in reader.frames():
-                if tag == wire.TELL:
-                    told.append(json.loads(payload))
-                elif tag == wire.BLOCKS:
+                if tag == wire.BLOCKS:
                     blocks = np.frombuffer(payload, np.uint32)
                 elif tag == wire.REPLY:
-                    return self._done(child, json.loads(payload), told, blocks, started)
+                    return self._done(child, json.loads(payload), blocks, started)
             if not alive or child.channel not in ready:
-                return self._died(child, reader, told, started)
+                return self._died(child, started)
 
     def _done(
-        self,
-        child: _Child,
-        reply: dict[str, Any],
-        told: list[dict[str, Any]],
-        blocks: np.ndarray,
-        started: float,
+        self, child: _Child, reply: dict[str, Any], blocks: np.ndarray, started: float
     ) -> JobResult:
         child.jobs += 1
         child.rss = reply["rss"]
         return JobResult(
             "done",
             reply=reply["reply"],
-            told=tuple(told),
             blocks=blocks,
             lines=frozenset((file, line) for file, line in reply["lines"]),
             seconds=time.perf_counter() - started,
@@ -344,7 +334,7 @@ class Worker:
             rss=reply["rss"],
         )
 
-    def _hung(self, child: _Child, told: list[dict[str, Any]], started: float) -> JobResult:
+    def _hung(self, child: _Child, started: float) -> JobResult:
         stage = read_stage(child.stage)
         try:
             self._control.send(KILL)
@@ -353,31 +343,19 @@ class Worker:
             self._kill_zygote()
         return JobResult(
             "hung",
-            told=tuple(told),
             stage=stage,
             stderr=child.stderr(),
             seconds=time.perf_counter() - started,
         )
 
-    def _died(
-        self,
-        child: _Child,
-        reader: wire.FrameReader,
-        told: list[dict[str, Any]],
-        started: float,
-    ) -> JobResult:
+    def _died(self, child: _Child, started: float) -> JobResult:
         try:
             status = self._await_exit()
         except (OSError, EOFError, TimeoutError):  # the zygote itself was killed, and the child too
             self._kill_zygote()
             status = signal.SIGKILL
-        # Frames that were sent before the death say which case it was.
-        while select.select([child.channel], [], [], 0)[0] and reader.feed(child.channel):
-            pass
-        told += [json.loads(payload) for tag, payload in reader.frames() if tag == wire.TELL]
         return JobResult(
             "interrupted" if self._interrupted else "died",
-            told=tuple(told),
             signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
             exit_status=os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0,
             stage=read_stage(child.stage),

@@ -12,7 +12,7 @@ import struct
 from typing import Any
 
 HEADER = struct.Struct("<cI")
-REQUEST, TELL, REPLY, BLOCKS = b"Q", b"T", b"R", b"B"
+REQUEST, REPLY, BLOCKS = b"Q", b"R", b"B"
 
 
 def send_frame(channel: socket.socket, tag: bytes, payload: bytes) -> None:

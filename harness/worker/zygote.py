@@ -32,7 +32,7 @@ BLOCKS_A_MESSAGE = 8192
 PR_SET_PDEATHSIG = 1
 HANDLER_FAILED = 70  # EX_SOFTWARE of sysexits.h
 
-Handler = Callable[[dict[str, Any], Callable[[dict[str, Any]], None]], dict[str, Any]]
+Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Zygote:
@@ -143,22 +143,19 @@ def child_main(
         STAGES.reset()
         if native is not None:
             _rearm(native, request)
-        reply = _run(handler, channel, request)
+        reply = _run(handler, request)
         blocks = native.drain() if native is not None else np.empty(0, np.uint32)
         wire.send_frame(channel, wire.BLOCKS, blocks.astype(np.uint32).tobytes())
         wire.send_json(channel, wire.REPLY, reply)
 
 
-def _run(handler: Handler, channel: socket.socket, request: dict[str, Any]) -> dict[str, Any]:
-    def tell(message: dict[str, Any]) -> None:
-        wire.send_json(channel, wire.TELL, message)
-
+def _run(handler: Handler, request: dict[str, Any]) -> dict[str, Any]:
     recorder = _python_coverage() if request.get("python_coverage") else None
     if recorder is not None:
         recorder.start()
     lines: list[Any] = []
     try:
-        reply = handler(request, tell)
+        reply = handler(request)
     finally:
         if recorder is not None:
             lines = sorted(recorder.stop())

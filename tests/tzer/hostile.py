@@ -9,7 +9,7 @@ from harness.verdict import Kind, Verdict
 from harness.worker.progress_page import STAGES
 
 
-def handle(request: dict[str, Any], tell: Any) -> dict[str, Any]:
+def handle(request: dict[str, Any]) -> dict[str, Any]:
     STAGES.enter("legal:build")
     origin = Case.from_json(request["case"]).origin
     if origin in _DEEDS:
