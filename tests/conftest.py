@@ -1,10 +1,11 @@
-"""What all tests share: the `native` marker, Hypothesis without a clock, no core dumps."""
+"""What all tests share: the markers, Hypothesis without a clock, no core dumps."""
 
 from __future__ import annotations
 
 import os
 import resource
 import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -20,8 +21,38 @@ resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_
 os.environ.setdefault("XDG_CACHE_HOME", os.path.join(tempfile.gettempdir(), "tzer-tests-cache"))
 
 
+TESTS = Path(__file__).parent
+# What these test is the same on every release of TVM: processes, files, pages, command lines.
+ONCE = (
+    "corpus",
+    "harness/test_devices.py",
+    "harness/test_guarded.py",
+    "harness/test_opened.py",
+    "harness/test_sandbox.py",
+    "harness/test_signature.py",
+    "harness/test_suppress_warnings.py",
+    "jitweb/test_bundle.py",
+    "jitweb/test_cli.py",
+    "jitweb/test_compare.py",
+    "jitweb/test_examples.py",
+    "jitweb/test_records.py",
+    "jitweb/test_runtime.py",
+    "jitweb/test_runtime_page.py",
+    "test_doctor.py",
+    "test_packaging.py",
+    "tzer/test_campaign_coverage_map.py",
+    "tzer/test_campaign_faults.py",
+    "tzer/test_campaign_kills.py",
+    "tzer/test_cli.py",
+    "tzer/test_joint.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is marked `native` where native coverage can't work, with the reason."""
+    """Mark the tests of `ONCE`; skip what is marked `native` where native coverage can't work."""
+    for item in items:
+        if any(item.path.is_relative_to(TESTS / place) for place in ONCE):
+            item.add_marker("once")
     native = [item for item in items if item.get_closest_marker("native")]
     if not native:
         return

@@ -17,7 +17,7 @@ HANDLER = "tests.harness.handlers:handle"
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[Worker]:
-    with Worker(Settings(handler=HANDLER, seconds=10.0, memory_bytes=1 << 30)) as one:
+    with Worker(Settings(handler=HANDLER, seconds=4.0, memory_bytes=1 << 30)) as one:
         yield one
 
 

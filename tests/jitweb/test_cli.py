@@ -212,15 +212,8 @@ def test_help_and_records_import_nothing_heavy(arguments: list[str], tmp_path: P
 def test_tuning_in_whichever_browser_opens_the_page(
     small_models: dict[str, Path], tmp_path: Path, browser: None
 ) -> None:
-    arguments = [
-        "tune",
-        small_models["bert"],
-        "--target",
-        "wasm,webgpu",
-        "--budget",
-        "20s",
-        "--json",
-    ]
+    arguments = ["tune", small_models["bert"], "--target", "wasm,webgpu", "--json"]
+    arguments += ["--budget", "8s"]
     where = ["--device", "http://127.0.0.1:0", "--records", tmp_path / "r", "-o", tmp_path / "out"]
     with subprocess.Popen(
         [*COMMAND, *map(str, arguments + where)],

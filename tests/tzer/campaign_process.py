@@ -13,12 +13,20 @@ from corpus.store import Store
 from tzer.campaign import run_campaign
 from tzer.options import CampaignOptions
 
+Stats = dict[str, Any]
+
 
 def options_for(
     out: Path, seconds: float | None, jobs: int = 1, tests: int | None = None, **more: Any
 ) -> CampaignOptions:
     """Options of a short campaign."""
     return CampaignOptions(time_s=seconds, tests=tests, jobs=jobs, out=out, seed=1, **more)
+
+
+def run(out: Path, tests: int, jobs: int = 1) -> Stats:
+    """The statistics of a campaign of so many tests in this folder."""
+    with Store.create_or_resume(out) as store:
+        return run_campaign(options_for(out, None, jobs, tests), store)
 
 
 def main() -> None:

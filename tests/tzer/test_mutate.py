@@ -25,7 +25,7 @@ from seeds.generator import generate
 from tzer.mutate import IR_MUTATORS
 from tzer.mutate.base import Mutator
 
-RNG_SEEDS = 20
+RNG_SEEDS = 12
 GENERATED = 16
 
 MATMUL = """
@@ -86,6 +86,7 @@ def programs() -> tuple[Any, ...]:
     return (*written, *(generate(random.Random(seed)) for seed in range(GENERATED)))
 
 
+@cache
 def mutants(mutator: Mutator) -> list[tuple[Any, int, Any]]:
     """(program, seed, mutant) wherever the mutator finds something to do."""
     found = []
