@@ -14,12 +14,14 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
+from harness import UserError
+
 JSONScalar = bool | int | float | str | None
 FORMAT = 1
 
 
-class CaseError(ValueError):
-    """The text is not a Case, or the TVM at hand can't load its module. One line, for users."""
+class CaseError(UserError):
+    """The text is not a Case, the TVM at hand can't load its module, or a pass isn't one."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,6 @@ class Case:
             calls = tuple(PassCall(call["name"], tuple(call["args"])) for call in data["passes"])
             case = cls(**{**data, "passes": calls})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, CaseError):
-                raise
             raise CaseError(f"not a case: {error}") from None
         case._check_types()
         return case

@@ -525,13 +525,8 @@ def doctor(json_output: bool) -> None:
 
 
 def main() -> None:
-    """Run a command; what the user can mend is one line and exit status 2."""
-    run(cli, "jitweb", _is_users)
-
-
-def _is_users(error: Exception) -> bool:
-    """Whether the error says in one line what the user can mend."""
-    return isinstance(error, JitwebError) or type(error).__name__ == "DeviceError"
+    """Run a command; what the user can fix is one line and exit status 2."""
+    run(cli, "jitweb")
 
 
 if __name__ == "__main__":

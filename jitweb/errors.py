@@ -1,7 +1,9 @@
-"""JitwebError: what the user can mend. The command line prints it as one line and exits with 2."""
+"""JitwebError: an error that the user can fix."""
 
 from __future__ import annotations
 
+from harness import UserError
 
-class JitwebError(ValueError):
-    """Bad input or a lacking part of the system; the message says how to mend it, in one line."""
+
+class JitwebError(UserError):
+    """Bad input, or a part of the system that is missing."""

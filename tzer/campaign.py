@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from corpus.store import Store
+from harness import UserError
 from harness.case import Case, PassCall
 from harness.coverage import native
 from harness.verdict import Kind, Verdict
@@ -43,8 +44,8 @@ CONFIRMATIONS = 3
 Progress = Callable[[dict[str, Any]], None]
 
 
-class CampaignError(RuntimeError):
-    """The campaign can't go on. One line, for users."""
+class CampaignError(UserError):
+    """The campaign can't go on."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness import UserError
 from harness.console.command_line import (
     Duration,
     Names,
@@ -133,7 +134,7 @@ def fuzz(
     with Store.create_or_resume(out, settings) as store:
         if store.settings()["tvm"] != release:
             # Its coverage is of another library, whose blocks have other numbers.
-            raise ValueError(
+            raise UserError(
                 f"the campaign in {out} is of TVM {store.settings()['tvm']}, this is {release}; "
                 "give another --out"
             )
@@ -181,11 +182,11 @@ def _check_targets(targets: tuple[str, ...]) -> None:
     from harness.targets import get_target
 
     if not targets:
-        raise ValueError("--target names no target; try --target llvm")
+        raise UserError("--target names no target; try --target llvm")
     for name in targets:
         reason = get_target(name).available()
         if reason is not None:
-            raise ValueError(f"target {name}: {reason}")
+            raise UserError(f"target {name}: {reason}")
 
 
 def _print_end(out: Path, store: Store, stats: dict[str, Any]) -> None:
@@ -350,7 +351,7 @@ def repro(directory: Path, identity: str, output: Path | None) -> None:
     try:
         write_whole(output, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
-        raise ValueError(
+        raise UserError(
             f"{output} can't be written: {error.strerror}; give another file with -o"
         ) from None
     click.echo(f"{output}: exits 1 where the bug shows", err=True)
@@ -373,14 +374,5 @@ def doctor(json_output: bool) -> None:
 
 
 def main() -> None:
-    """Run a command; what the user can mend is one line and exit status 2."""
-    run(cli, "tzer", _is_users)
-
-
-def _is_users(error: Exception) -> bool:
-    """Whether the error says in one line what the user can mend."""
-    from corpus.errors import StoreError
-
-    names = ("CaseError", "CampaignError", "SandboxError", "ElfError", "Refused")
-    users = isinstance(error, (StoreError, OSError)) or type(error).__name__ in names
-    return users or (type(error) is ValueError and "\n" not in str(error))
+    """Run a command; what the user can fix is one line and exit status 2."""
+    run(cli, "tzer")

@@ -12,13 +12,15 @@ import signal as signals
 import sys
 from collections.abc import Callable
 
+from harness import UserError
+
 
 class Died(Exception):
     """The child ended without an answer; the message says of what."""
 
 
-class Refused(ValueError):
-    """The work can't be done; one line, for users."""
+class Refused(UserError):
+    """The work can't be done."""
 
 
 def apart(work: Callable[[], str]) -> str:

@@ -1,25 +1,31 @@
 """What the commands of both tools share: types of options, output, and how a command ends.
 
 A command ends with 0, with 1 where what was looked for was found, and with 2 and one line on
-standard error where the user can mend what is wrong: never with a traceback for that.
+standard error where the user can fix what is wrong. Anything else that is raised is a bug of ours:
+a traceback, a line that asks for a report, and 70.
 """
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import math
 import os
 import re
 import sys
-from collections.abc import Callable
+import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
+from harness import UserError
+
 WRONG_USE = 2
+OUR_BUG = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED = 130
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
 as_json = click.option("--json", "json_output", is_flag=True, help="Print one JSON value.")
@@ -102,8 +108,8 @@ def write_whole(output: Path, content: bytes) -> None:
         raise
 
 
-def run(command: click.Command, name: str, is_users: Callable[[Exception], bool]) -> None:
-    """Run a tool's command, named `name`. `is_users` tells errors that the user can mend."""
+def run(command: click.Command, name: str) -> None:
+    """Run the command of the tool of this name, and end the process with its exit status."""
     _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a result may hold what no terminal can show
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -119,12 +125,19 @@ def run(command: click.Command, name: str, is_users: Callable[[Exception], bool]
     except (click.Abort, KeyboardInterrupt):
         raise SystemExit(INTERRUPTED) from None
     except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _discard_output()
         raise SystemExit(0) from None
-    except Exception as error:
-        if not is_users(error):
-            raise
+    except UserError as error:
         _fail(name, str(error))
+    except OSError as error:
+        named = isinstance(error.filename, str | bytes)
+        if not named and error.errno not in FULL:
+            _report_bug(name)
+        _discard_output()  # or Python would try it again at the end, and fail in its own words
+        place = os.fsdecode(error.filename) if named else "the output"
+        _fail(name, f"{place} can't be read or written: {error.strerror}")
+    except Exception:
+        _report_bug(name)
 
 
 def _open_closed_streams() -> None:
@@ -138,6 +151,22 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(descriptor, "w" if descriptor else "r", closefd=False))
 
 
-def _fail(name: str, message: str) -> None:
+def _discard_output() -> None:
+    """Let what is still to be written to standard output lead nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _report_bug(name: str) -> NoReturn:
+    """Print the exception in flight as what it is: a bug of the tool, for its developers."""
+    lines = [printable(line) for line in traceback.format_exc().splitlines()]
+    lines.append(
+        f"{name}: this is a bug in {name}; please report it in the issue tracker of the project, "
+        "with the traceback above"
+    )
+    click.echo("\n".join(lines), err=True)
+    raise SystemExit(OUR_BUG)
+
+
+def _fail(name: str, message: str) -> NoReturn:
     click.echo(f"{name}: {printable(' '.join(message.splitlines()))}", err=True)
     raise SystemExit(WRONG_USE)

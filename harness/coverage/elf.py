@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from harness import UserError
+
 SECTION = np.dtype(
     [
         ("name", "<u4"),
@@ -44,8 +46,8 @@ NEEDED = (
 )
 
 
-class ElfError(ValueError):
-    """Not an ELF library of the kind that native coverage understands. One line, for users."""
+class ElfError(UserError):
+    """Not an ELF library of the kind that native coverage understands."""
 
 
 @dataclass(frozen=True)

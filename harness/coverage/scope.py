@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from harness import UserError
+
 # TVM 0.27 calls the analyzer `sym`, 0.26 `arith`.
 GROUPS: dict[str, tuple[str, ...]] = {
     "tirx": ("src/tirx/transform/", "src/tirx/analysis/", "src/tirx/ir/", "src/tirx/op/"),
@@ -23,7 +25,7 @@ def resolve_scope(names: Iterable[str]) -> tuple[str, ...]:
     """The path patterns of these groups; a name that begins with "src/" is a pattern itself.
 
     Raises:
-        ValueError: no group has this name; the message lists them.
+        UserError: no group has this name; the message lists them.
     """
     patterns: list[str] = []
     for name in names:
@@ -33,7 +35,7 @@ def resolve_scope(names: Iterable[str]) -> tuple[str, ...]:
             patterns.extend(GROUPS[name])
         else:
             known = ", ".join(GROUPS)
-            raise ValueError(f"unknown scope {name!r}; the scopes are {known}, or a path src/…")
+            raise UserError(f"unknown scope {name!r}; the scopes are {known}, or a path src/…")
     return tuple(dict.fromkeys(patterns))
 
 

@@ -14,9 +14,11 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+from harness import UserError
 
-class DeviceError(RuntimeError):
-    """The device can't be had or died; the message says how to mend it, in one line."""
+
+class DeviceError(UserError):
+    """The device can't be started, or died."""
 
 
 class KernelRefused(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
-from harness.case import PassCall
+from harness.case import CaseError, PassCall
 from harness.passes.catalogue import CATALOGUE
 from harness.passes.make import check_call
 from harness.passes.pass_info import States
@@ -156,7 +156,7 @@ def first_illegal(states: States, calls: Calls) -> int | None:
     for position, call in enumerate(calls):
         try:
             info = check_call(call)
-        except ValueError:
+        except CaseError:
             return position
         if info.missing(states):
             return position
@@ -200,7 +200,7 @@ def repair(states: States, calls: Calls, rng: random.Random) -> tuple[PassCall, 
     for call in calls:
         try:
             check_call(call)
-        except ValueError:
+        except CaseError:
             continue
         before = _bridge(states, call)
         if before is None or (before and rng.random() < 0.25):

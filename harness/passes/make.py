@@ -8,7 +8,7 @@ from typing import Any
 import tvm
 from tvm import s_tir, tirx
 
-from harness.case import JSONScalar, PassCall
+from harness.case import CaseError, JSONScalar, PassCall
 from harness.passes.catalogue import CATALOGUE, PassInfo
 from harness.targets import get_target
 
@@ -19,23 +19,23 @@ def check_call(call: PassCall) -> PassInfo:
     """The catalogue's row of the call's pass.
 
     Raises:
-        ValueError: no such pass, or arguments that it doesn't take.
+        CaseError: no such pass, or arguments that it doesn't take.
     """
     info = CATALOGUE.get(call.name)
     if info is None:
-        raise ValueError(
+        raise CaseError(
             f"unknown pass {call.name!r}; TVM {tvm.__version__} and the catalogue share "
             f"{len(CATALOGUE)} passes, such as tirx.StmtSimplify"
         )
     if len(call.args) > len(info.args):
-        raise ValueError(f"{call.name} takes at most {len(info.args)} arguments: {call}")
+        raise CaseError(f"{call.name} takes at most {len(info.args)} arguments: {call}")
     for argument, value in zip(info.args, call.args, strict=False):
         complaint = argument.complaint(value)
         if complaint is not None:
-            raise ValueError(f"{call.name}: {complaint}, not {value!r}")
+            raise CaseError(f"{call.name}: {complaint}, not {value!r}")
     if any(argument.required for argument in info.args[len(call.args) :]):
         missing = info.args[len(call.args)].name
-        raise ValueError(f"{call.name} needs its argument {missing}")
+        raise CaseError(f"{call.name} needs its argument {missing}")
     return info
 
 
@@ -43,7 +43,7 @@ def make_pass(call: PassCall) -> Any:
     """TVM's pass for the call: a function of a module, within the current PassContext.
 
     Raises:
-        ValueError: no such pass, or arguments that it doesn't take.
+        CaseError: no such pass, or arguments that it doesn't take.
     """
     info = check_call(call)
     dialect, name = call.name.split(".")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from harness import UserError
 from harness.targets.c import C
 from harness.targets.executable import Executable, NotExpressible
 from harness.targets.llvm import LLVM_TARGETS
@@ -68,10 +69,10 @@ def get_target(name: str) -> Target:
     """The target of this name.
 
     Raises:
-        ValueError: there is none; the message lists the names.
+        UserError: there is none; the message lists the names.
     """
     try:
         return TARGETS[name]
     except KeyError:
         known = ", ".join(TARGETS)
-        raise ValueError(f"unknown target {name!r}; the targets are {known}") from None
+        raise UserError(f"unknown target {name!r}; the targets are {known}") from None

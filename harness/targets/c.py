@@ -12,6 +12,7 @@ from typing import Any
 import tvm
 import tvm_ffi.libinfo
 
+from harness import UserError
 from harness.targets.executable import Executable
 from harness.targets.on_host import OnHost
 
@@ -47,7 +48,7 @@ class C(OnHost):
 
         Raises:
             CompilerRejected: the compiler refuses the source; the message has its first complaint.
-            RuntimeError: there is no compiler.
+            UserError: there is no compiler.
         """
         build = tvm.get_global_func("target.build.c")
         source = build(lowered, tvm.target.Target(self.description()))
@@ -66,7 +67,7 @@ def compile_library(source: str, directory: Path) -> Path:
     """Compile C source to a shared library in `directory`; see `C.build` for what it raises."""
     found = compiler()
     if found is None:
-        raise RuntimeError("no C compiler found; install gcc or clang, or name one in $CC")
+        raise UserError("no C compiler found; install gcc or clang, or name one in $CC")
     text, library = directory / "module.c", directory / "module.so"
     text.write_text(source)
     command = [found, *FLAGS, HALF, *_include_flags(), str(text), "-o", str(library), "-lm"]

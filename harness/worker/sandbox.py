@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from harness import UserError
 from harness.worker import wire
 from harness.worker.progress_page import PAGE, read_stage
 from harness.worker.zygote import BLOCKS_A_MESSAGE, DISARM, FORK, KILL
@@ -31,8 +32,8 @@ STDERR_TAIL = 4096
 NO_BLOCKS = np.empty(0, np.uint32)
 
 
-class SandboxError(RuntimeError):
-    """The worker's process can't be started at all. One line, for users."""
+class SandboxError(UserError):
+    """The worker's process can't be started at all."""
 
 
 @dataclass(frozen=True)

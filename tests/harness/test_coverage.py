@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tvm
 
-from harness import compat
+from harness import UserError, compat
 from harness.coverage import blockmap, native
 from harness.coverage.blockmap import BlockMap
 from harness.coverage.elf import Library
@@ -129,7 +129,7 @@ def test_every_group_of_the_default_scope_has_files(block_map: BlockMap) -> None
 
 
 def test_an_unknown_scope_is_told_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="unknown scope 'analyser'.*analyzer"):
+    with pytest.raises(UserError, match="unknown scope 'analyser'.*analyzer"):
         resolve_scope(["analyser"])
 
 

@@ -13,7 +13,7 @@ from tvm import te, tirx
 from tvm.ir.instrument import pass_instrument
 
 from harness import compat, passes
-from harness.case import PassCall
+from harness.case import CaseError, PassCall
 from harness.passes import CATALOGUE, State
 from harness.passes.build import lower
 from harness.targets import TARGETS, get_target
@@ -70,7 +70,7 @@ def test_every_pass_says_where_its_states_come_from(info: passes.PassInfo) -> No
     ids=str,
 )
 def test_a_wrong_call_is_one_clear_line(call: PassCall, complaint: str) -> None:
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(CaseError) as caught:
         passes.make_pass(call)
     assert complaint in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -9,8 +9,8 @@ import pytest
 import tvm
 from tvm import tirx
 
-from harness import passes
-from harness.case import PassCall
+from harness import UserError, passes
+from harness.case import CaseError, PassCall
 from harness.oracles.guarded import GuardedArray
 from harness.passes.build import finish, lower, plain_build
 from harness.semantics.inputs import make_inputs, numpy_dtype
@@ -37,7 +37,7 @@ def _copy(dtype: str) -> Any:
 
 def test_an_unknown_target_is_one_line_with_the_known_ones() -> None:
     known = r"^unknown target 'cuda'; the targets are llvm, .*, c, wasm, webgpu, webgpu-tint$"
-    with pytest.raises(ValueError, match=known):
+    with pytest.raises(UserError, match=known):
         get_target("cuda")
 
 
@@ -129,7 +129,7 @@ def test_lowering_reports_every_pass_and_the_module_after_it() -> None:
 
 def test_lowering_refuses_an_unknown_pass_before_it_runs_any() -> None:
     ran: list[str] = []
-    with pytest.raises(ValueError, match="unknown pass"):
+    with pytest.raises(CaseError, match="unknown pass"):
         lower(
             scaled_sum(),
             [PassCall("s_tir.CanonicalizeLoop"), PassCall("tirx.Nonsense")],
