@@ -237,41 +237,18 @@ INDEXING: list[tuple[str, Compute, *tuple[str, ...]]] = [
     ("one_hot", lambda i: topi.one_hot(i, 1.0, 0.0, 6, -1, "float32"), "7-i32"),
     ("one_hot_first", lambda i: topi.one_hot(i, 5, -1, 4, 0, "int8"), "7-i64"),
     ("adv_index", lambda x, i: topi.adv_index(x, [index(i, 7)]), "7x5-f32", "4-i32"),
-    (
-        "unravel_index",
-        lambda i, s: topi.unravel_index(index(i, 9), nonzero(positive_shape(s))),
-        "6-i32",
-        "2-i32",
-    ),
-    (
-        "scatter_add",
-        lambda x, i, u: topi.scatter_elements(x, index(i, 7), u, 0, "add"),
-        "7x5-f32",
-        "3x5-i32",
-        "3x5-f32",
-    ),
-    (
-        "scatter_max",
-        lambda x, i, u: topi.scatter_elements(x, index(i, 5), u, 1, "max"),
-        "7x5-i32",
-        "7x3-i64",
-        "7x3-i32",
-    ),
-    (
-        "scatter_nd_add",
-        lambda x, i, u: topi.scatter_nd(x, index(i, 5), u, "add"),
-        "7x5-f32",
-        "2x6-i32",
-        "6-f32",
-    ),
+    ("unravel_index", lambda i, s: topi.unravel_index(index(i, 9), nonzero(positive_shape(s))),
+     "6-i32", "2-i32"),
+    ("scatter_add", lambda x, i, u: topi.scatter_elements(x, index(i, 7), u, 0, "add"),
+     "7x5-f32", "3x5-i32", "3x5-f32"),
+    ("scatter_max", lambda x, i, u: topi.scatter_elements(x, index(i, 5), u, 1, "max"),
+     "7x5-i32", "7x3-i64", "7x3-i32"),
+    ("scatter_nd_add", lambda x, i, u: topi.scatter_nd(x, index(i, 5), u, "add"),
+     "7x5-f32", "2x6-i32", "6-f32"),
     ("slice_scatter", lambda x, u: topi.slice_scatter(x, u, 0, 7, 1, 1), "4x7-f32", "4x7-f32"),
     ("sparse_to_dense", lambda i, v: topi.sparse_to_dense(index(i, 9), [9], v), "4-i32", "4-f32"),
-    (
-        "searchsorted",
-        lambda x, v: topi.searchsorted(topi.cumsum(topi.abs(x), 0), v),
-        "9-i32",
-        "5-i32",
-    ),
+    ("searchsorted", lambda x, v: topi.searchsorted(topi.cumsum(topi.abs(x), 0), v),
+     "9-i32", "5-i32"),
 ]
 
 
@@ -300,19 +277,10 @@ PRODUCTS: list[tuple[str, Compute, str, str]] = [
 ]
 
 CHAINS: list[tuple[str, Compute, *tuple[str, ...]]] = [
-    (
-        "matmul_bias_relu",
-        lambda x, w, b: topi.nn.relu(topi.add(topi.matmul(x, w), b)),
-        "7x5-f32",
-        "5x6-f32",
-        "6-f32",
-    ),
+    ("matmul_bias_relu", lambda x, w, b: topi.nn.relu(topi.add(topi.matmul(x, w), b)),
+     "7x5-f32", "5x6-f32", "6-f32"),
     ("mean_square", lambda x: topi.divide(topi.sum(topi.multiply(x, x), 1), 5.0), "7x5-f32"),
     ("sum_of_max", lambda x: topi.sum(topi.max(x, axis=2), axis=0), "3x4x5-f32"),
-    (
-        "cast_add_cast",
-        lambda x, y: topi.cast(topi.add(topi.cast(x, "int32"), y), "int8"),
-        "7x5-i8",
-        "7x5-i32",
-    ),
+    ("cast_add_cast", lambda x, y: topi.cast(topi.add(topi.cast(x, "int32"), y), "int8"),
+     "7x5-i8", "7x5-i32"),
 ]

@@ -24,10 +24,8 @@ def recipes() -> list[Recipe]:
     """The kernels in tensor expressions, then those in TVMScript."""
     return [
         *(from_operator(FAMILY, *kernel) for kernel in KERNELS),
-        *(
-            Recipe(f"{FAMILY}/{name}", FAMILY, partial(from_script, text))
-            for name, text in PROGRAMS.items()
-        ),
+        *(Recipe(f"{FAMILY}/{name}", FAMILY, partial(from_script, text))
+          for name, text in PROGRAMS.items()),
     ]
 
 
@@ -89,9 +87,7 @@ def gelu_erf(x: te.Tensor) -> te.Tensor:
     """The exact Gaussian error unit."""
     half, root = constant(0.5, x.dtype), constant(math.sqrt(0.5), x.dtype)
     one = constant(1.0, x.dtype)
-    return te.compute(
-        x.shape, lambda *i: x(*i) * half * (one + tirx.erf(x(*i) * root)), name="gelu"
-    )
+    return te.compute(x.shape, lambda *i: x(*i) * half * (one + tirx.erf(x(*i) * root)), name="gelu")
 
 
 def gelu_tanh(x: te.Tensor) -> te.Tensor:
@@ -190,14 +186,8 @@ KERNELS: list[tuple[str, Callable[..., Any], *tuple[str, ...]]] = [
     ("causal_attention", causal_attention, "1x4x4-f16", "1x4x4-f16", "1x4x4-f16"),
     ("padding_mask", lambda s, m: topi.where(m, s, topi.full_like(s, -1e4)), "4x6-f32", "6-bool"),
     ("layer_norm", lambda x, g, b: nn.layer_norm(x, g, b, [2]), "2x3x8-f32", "8-f32", "8-f32"),
-    (
-        "residual_layer_norm",
-        lambda x, y, g, b: nn.layer_norm(topi.add(x, y), g, b, [1]),
-        "5x8-f32",
-        "5x8-f32",
-        "8-f32",
-        "8-f32",
-    ),
+    ("residual_layer_norm", lambda x, y, g, b: nn.layer_norm(topi.add(x, y), g, b, [1]),
+     "5x8-f32", "5x8-f32", "8-f32", "8-f32"),
     ("rms_norm", lambda x, w: nn.rms_norm(x, w, [2]), "2x3x8-f32", "8-f32"),
     ("gelu_erf", gelu_erf, "3x11-f32"),
     ("gelu_tanh", gelu_tanh, "3x11-f32"),
@@ -207,38 +197,20 @@ KERNELS: list[tuple[str, Callable[..., Any], *tuple[str, ...]]] = [
     ("quantised_matmul", quantised_matmul, "5x12-i8", "4x12-i8"),
     ("quantised_requantised", lambda x, w: requantise(quantised_matmul(x, w)), "5x9-i8", "4x9-i8"),
     ("four_bit_matmul", four_bit_matmul, "3x8-f32", "5x4-u8"),
-    (
-        "dequantise_rows",
-        lambda x, s: te.compute(x.shape, lambda i, j: x[i, j].astype("float32") * s[i]),
-        "5x8-i8",
-        "5-f32",
-    ),
+    ("dequantise_rows",
+     lambda x, s: te.compute(x.shape, lambda i, j: x[i, j].astype("float32") * s[i]),
+     "5x8-i8", "5-f32"),
     ("swiglu", swiglu, "3x5-f32", "5x7-f32", "5x7-f32"),
-    (
-        "feed_forward",
-        lambda x, w, b, v: topi.matmul(gelu_erf(topi.add(topi.matmul(x, w), b)), v),
-        "3x5-f32",
-        "5x7-f32",
-        "7-f32",
-        "7x5-f32",
-    ),
-    (
-        "projection_with_bias",
-        lambda x, w, b: topi.add(nn.dense(x, w), b),
-        "4x6-f32",
-        "9x6-f32",
-        "9-f32",
-    ),
+    ("feed_forward", lambda x, w, b, v: topi.matmul(gelu_erf(topi.add(topi.matmul(x, w), b)), v),
+     "3x5-f32", "5x7-f32", "7-f32", "7x5-f32"),
+    ("projection_with_bias", lambda x, w, b: topi.add(nn.dense(x, w), b),
+     "4x6-f32", "9x6-f32", "9-f32"),
     ("split_heads", lambda x: topi.transpose(topi.reshape(x, (5, 2, 4)), [1, 0, 2]), "5x8-f32"),
     ("merge_heads", lambda x: topi.reshape(topi.transpose(x, [1, 0, 2]), (5, 8)), "2x5x4-f32"),
     ("embedding", lambda t, w: topi.take(w, t, 0, mode="clip"), "6-i32", "9x5-f32"),
-    (
-        "embedding_with_positions",
-        lambda t, w, p: topi.add(topi.take(w, index(t, 9), 0, mode="clip"), p),
-        "2x4-i64",
-        "9x5-f32",
-        "4x5-f32",
-    ),
+    ("embedding_with_positions",
+     lambda t, w, p: topi.add(topi.take(w, index(t, 9), 0, mode="clip"), p),
+     "2x4-i64", "9x5-f32", "4x5-f32"),
     ("cross_entropy", cross_entropy, "4x7-f32", "4-i32"),
     ("greedy_token", lambda x: topi.argmax(x, axis=1), "3x17-f32"),
     ("mean_pool", lambda x: topi.divide(topi.sum(x, 1), 5.0), "3x5x4-f32"),
