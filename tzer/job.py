@@ -81,7 +81,7 @@ def _able(module: Any, targets: Sequence[str]) -> list[str]:
 
 def _run(request: Json) -> Json:
     if request.get("forget"):
-        reference.forget()
+        reference.clear_cache()
     return {"verdict": verify(Case.from_json(request["case"])).to_json()}
 
 

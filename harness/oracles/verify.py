@@ -87,8 +87,8 @@ def verify(case: Case) -> Verdict:
         return Verdict(Kind.INVALID, message=f"not for {case.target}: {refusal}", stage="reference")
     plain, mutated = sequences(case, reference)
     try:
-        if _plain_key(case) not in reference.kept:
-            reference.kept[_plain_key(case)] = _check(reference, plain, target, case)
+        if _plain_key(case) not in reference.cache:
+            reference.cache[_plain_key(case)] = _check(reference, plain, target, case)
         executable = _check(reference, mutated, target, case)
         if mutated.legal and target.has_runtime:
             _check_speed(case, reference, executable)
@@ -105,11 +105,11 @@ def _plain_key(case: Case) -> str:
 
 def sequences(case: Case, reference: Reference) -> tuple[Sequence, Sequence]:
     """The plain sequence and the case's own, both completed up to code generation."""
-    states = reference.kept.get("states")
+    states = reference.cache.get("states")
     if states is None:
         with STAGES.inside_tvm():
             states = catalogue.initial_states(reference.module)
-        reference.kept["states"] = states
+        reference.cache["states"] = states
     plain = Sequence("plain", catalogue.complete(states, (), case.target), 0)
     legal = catalogue.is_legal(states, case.passes)
     rest = catalogue.complete(states, case.passes, case.target)
@@ -298,7 +298,7 @@ def _check_result(reference: Reference, sequence: Sequence, target: Any, executa
     for index, guard in enumerate(guarded):
         damage = guard.damage() if guard is not None else None
         if damage is not None:
-            reference.be_certain()
+            reference.refine_expectation()
             message = f"parameter {index} was written {damage}"
             where = _culprit(reference, sequence, target)
             mark = result_signature(Kind.OUT_OF_BOUNDS, where, "write")
@@ -366,7 +366,7 @@ def _check_determinism(reference: Reference, sequence: Sequence, target: Any, lo
 
 def _check_speed(case: Case, reference: Reference, executable: Any) -> None:
     """Code that is many times slower than the plain build of the same program."""
-    plain = reference.kept[_plain_key(case)]
+    plain = reference.cache[_plain_key(case)]
     if not _sampled(case, SLOW_CODE_EVERY) or plain is None:
         return
     slow, base = np.inf, np.inf

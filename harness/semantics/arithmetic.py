@@ -18,13 +18,13 @@ _F32 = memoryview(bytearray(4)).cast("f")
 
 
 def round_float32(value: float) -> float:
-    """To the nearest float32, ties to even; too large becomes infinite."""
+    """The nearest float32, ties to even; a value too large becomes infinite."""
     _F32[0] = value
     return _F32[0]
 
 
 def rounder(dtype: DType) -> Callable[[float], float]:
-    """The function that rounds a binary64 to the dtype (nearest, ties to even)."""
+    """A function that rounds a binary64 value to the dtype (nearest, ties to even)."""
     if dtype.scalar == "float64":
         return float
     if dtype.scalar == "float32":
@@ -86,7 +86,7 @@ def wrap(value: int, bits: int, signed: bool) -> int:
 
 
 def float_to_int(value: float, low: int, high: int) -> int:
-    """Cast towards zero. Undefined (LLVM's poison, C's undefined) where the result doesn't fit."""
+    """Cast towards zero. Undefined (as in C; poison in LLVM) where the result doesn't fit."""
     if value != value or value in (math.inf, -math.inf):
         undefined("bad-cast", f"{value} cast to an integer")
     result = int(value)
@@ -96,7 +96,7 @@ def float_to_int(value: float, low: int, high: int) -> int:
 
 
 def int_to_float(value: int, round_to: Callable[[float], float], precision: int) -> float:
-    """The nearest float, ties to even, by one rounding even for integers beyond 2 ** 53."""
+    """The nearest float, ties to even, rounded once even for integers beyond 2 ** 53."""
     magnitude = abs(value)
     excess = magnitude.bit_length() - precision
     if excess > 0:
@@ -107,7 +107,7 @@ def int_to_float(value: int, round_to: Callable[[float], float], precision: int)
 
 
 def check_shift(value: int, amount: int, bits: int) -> int:
-    """The amount, if one may shift by it."""
+    """The shift amount, after a check that it is in range."""
     if not 0 <= amount < bits:
         undefined("bad-shift", f"{value} shifted by {amount} in {bits} bits")
     return amount
@@ -123,7 +123,7 @@ _CODES = {("int", 8): "b", ("uint", 8): "B", ("int", 16): "h", ("uint", 16): "H"
 
 
 def to_bits(value: float | int, dtype: DType) -> int:
-    """The bits of a value as an unsigned integer."""
+    """The bit pattern of a value as an unsigned integer."""
     if dtype.scalar == "bfloat16":
         return int(struct.unpack("<I", struct.pack("<f", value))[0]) >> 16
     if not dtype.is_float:
@@ -135,7 +135,7 @@ def to_bits(value: float | int, dtype: DType) -> int:
 
 
 def from_bits(bits: int, dtype: DType) -> float | int | bool:
-    """The value whose bits are these."""
+    """The value with this bit pattern."""
     if dtype.scalar == "bfloat16":
         return float(struct.unpack("<f", struct.pack("<I", bits << 16))[0])
     if dtype.kind == "bool":
@@ -149,6 +149,6 @@ def from_bits(bits: int, dtype: DType) -> float | int | bool:
 
 
 def reinterpreter(source: str, target: str) -> Callable[[float | int], float | int | bool]:
-    """The function that reads the bits of one dtype as another of the same width."""
+    """A function that reinterprets the bits of one dtype as another of the same width."""
     source_dtype, target_dtype = parse(source), parse(target)
     return lambda value: from_bits(to_bits(value, source_dtype), target_dtype)

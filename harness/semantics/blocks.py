@@ -1,7 +1,7 @@
 """Blocks: axes, init, declared regions, allocations and matched buffers of schedulable TIR.
 
-A block's axes are names for their bindings. Its init runs when all its reduction axes are at their
-minimum, as LowerInitBlock has it.
+A block's axes are bound to the values of the realize. Its init runs when all its reduction axes are
+at their minimum, as LowerInitBlock defines it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from harness.semantics.survey import REDUCTION, Survey, region_buffer
 
 
 class BlockCompiler(MemoryCompiler):
-    """Compiles SBlockRealize; what is inside goes to `statement`, which a subclass has."""
+    """Compiles SBlockRealize; a subclass implements `statement` for the block's body."""
 
-    def __init__(self, survey: Survey, noisy: bool) -> None:
-        super().__init__(noisy)
+    def __init__(self, survey: Survey, perturbed: bool) -> None:
+        super().__init__(perturbed)
         self.survey = survey
         self.storages: dict[int, Storage] = {}
-        # Allocations that wait for the concurrent loop to whose iterations they are private.
+        # Allocations to emit inside the concurrent loop to whose iterations they are private.
         self.private: dict[int, list[Any]] = {}
 
     def statement(self, node: Any) -> None:
@@ -34,8 +34,8 @@ class BlockCompiler(MemoryCompiler):
 
     def _allocate(self, buffer: Any) -> None:
         key = hash(buffer)
-        tagged = key in self.survey.written_concurrently
-        self.storages[key] = self.allocate(buffer, self.survey.mixed(key), tagged)
+        tracks_accesses = key in self.survey.written_concurrently
+        self.storages[key] = self.allocate(buffer, self.survey.mixed(key), tracks_accesses)
 
     def _statement_SBlockRealize(self, node: Any) -> None:
         block = node.block
@@ -54,7 +54,7 @@ class BlockCompiler(MemoryCompiler):
             if int(iter_var.iter_type) == REDUCTION:
                 at_start.append(f"{bound.code} == {minimum.code}")
         frame = self._frame(block, name)
-        if frame is not None and not self.noisy:
+        if frame is not None and not self.perturbed:
             self.frames.append(frame)
         for buffer in block.alloc_buffers:
             loop = self.survey.private_loop(hash(buffer))
@@ -68,7 +68,7 @@ class BlockCompiler(MemoryCompiler):
             with self.indented(f"if {' and '.join(at_start) or 'True'}:"):
                 self.statement(block.init)
         self.statement(block.body)
-        if frame is not None and not self.noisy:
+        if frame is not None and not self.perturbed:
             self.frames.pop()
 
     def _bind_axis(self, iter_var: Any, value: Operand, block: str) -> tuple[Operand, Operand]:
@@ -136,5 +136,5 @@ class BlockCompiler(MemoryCompiler):
 
 
 def paired(given: Any, actual: Sequence[Any]) -> list[tuple[Any, Any]]:
-    """A buffer's declared strides, of which there may be none, with the actual ones."""
+    """Pairs of a buffer's declared and actual strides; empty if it declares none."""
     return list(zip(given, actual, strict=True)) if given else []

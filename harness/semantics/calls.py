@@ -1,7 +1,7 @@
-"""Calls: intrinsics, casts, bitwise operators and the few builtins that have a meaning here.
+"""Calls: intrinsics, casts, bitwise operators and the few builtins that are modelled.
 
-A builtin that is not listed (extern calls, pointers, synchronisation, tensor cores) is refused by
-its name, as `Unsupported`.
+Any other builtin (extern calls, pointers, synchronisation, tensor cores) raises `Unsupported` with
+its name.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class CallCompiler(ExpressionCompiler):
         return result
 
     def private_call(self, node: Any) -> Operand:
-        """A call of another function of the module; overridden where statements are known."""
+        """A call of another function of the module; the subclass for statements overrides it."""
         raise Unsupported("call of a function in an expression")
 
     def _intrinsic(self, name: str, node: Any) -> Operand:
@@ -60,13 +60,13 @@ class CallCompiler(ExpressionCompiler):
             return Operand(self.temporary(code))
         self.float_operations += 1
         result = self.rounded(code, dtype)
-        if not self.noisy:
+        if not self.perturbed:
             return Operand(result)
         relative = str(intrinsic.relative)
         if intrinsic.growth is not None:
-            relative += f" + g_{name}({', '.join([repr(dtype.epsilon), *arguments])})"
+            relative += f" + growth_{name}({', '.join([repr(dtype.epsilon), *arguments])})"
         return Operand(
-            self.temporary(f"shake_{dtype.scalar}({result}, {relative}, {intrinsic.absolute})")
+            self.temporary(f"perturb_{dtype.scalar}({result}, {relative}, {intrinsic.absolute})")
         )
 
     # Casts
@@ -104,7 +104,7 @@ class CallCompiler(ExpressionCompiler):
         code = f"int_to_float({value.code}, round_{target.scalar}, {target.precision})"
         return Operand(self.temporary(code))
 
-    # Bitwise operators: nodes in TVM 0.27, calls before
+    # Bitwise operators: nodes in TVM 0.27, calls in 0.26
 
     def _bitwise(self, node: Any, symbol: str) -> Operand:
         a, b = self._operands(node)

@@ -1,8 +1,9 @@
-"""Data races: which iterations of concurrent loops touched an element.
+"""Data races: which iterations of concurrent loops accessed an element.
 
-Programs run one iteration after another, so a race shows as two accesses, one of them a write, from
-different iterations of the same execution of a parallel, vectorized or thread loop. Every such
-iteration is a context; an element remembers the context that wrote it and those that read it since.
+Programs run one iteration after another, so a race is two accesses, one of them a write, from
+different iterations of the same execution of a parallel, vectorized or thread loop. Each such
+iteration is a context; the access history holds, for each element, the context that wrote it last
+and those that have read it since.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ class Concurrency:
         self._entered = 0
 
     def enter(self) -> int:
-        """A concurrent loop starts: the number of this execution of it."""
+        """Start an execution of a concurrent loop; returns its number."""
         self._entered += 1
         return self._entered
 
     def iterate(self, parent: int, execution: int) -> int:
-        """An iteration starts: its context, inside the parent context."""
+        """Start an iteration; returns its context, a child of the parent context."""
         self._parents.append(parent)
         self._executions.append(execution)
         return len(self._parents) - 1
 
     def concurrent(self, one: int, other: int) -> bool:
-        """Whether two contexts are, or lie in, different iterations of one loop execution."""
+        """Whether two contexts are (or are nested in) different iterations of one execution."""
         iterations = {}
         while one:
             iterations[self._executions[one]] = one
@@ -46,11 +47,11 @@ class Concurrency:
         return False
 
 
-class Tags:
-    """The last writer and the readers since, of every element of one buffer.
+class AccessHistory:
+    """The last writer of each element of one buffer, and the readers since.
 
-    Generated code calls `read` and `write` only when `reader[i]` or `writer[i]` is another context
-    than the current one, which keeps the common case to one comparison.
+    Generated code calls `read` and `write` only when `reader[i]` or `writer[i]` is not the current
+    context, so that the common case costs one comparison.
     """
 
     def __init__(self, concurrency: Concurrency, size: int, name: str) -> None:
@@ -84,6 +85,6 @@ class Tags:
 
 
 def distinct(positions: list[Any], name: str) -> None:
-    """Check that the lanes of a vector store go to different elements."""
+    """Check that the lanes of a vector store write different elements."""
     if len(set(positions)) != len(positions):
         undefined("data-race", f"two lanes of a vector store write one element of {name}")

@@ -1,4 +1,4 @@
-"""DType: what the interpreter needs to know of a TVM dtype, parsed once from its name."""
+"""DType: the properties of a TVM dtype that the interpreter needs, parsed once from its name."""
 
 from __future__ import annotations
 
@@ -71,16 +71,16 @@ class DType:
 
     @property
     def memory_format(self) -> str:
-        """The format under which a memoryview reads the element's bits."""
+        """The memoryview format of an element."""
         return _MEMORY_FORMATS[self.scalar]
 
 
 @cache
 def parse(name: str) -> DType:
-    """The DType of TVM's name for it, such as "int32" or "float16x4".
+    """The DType of a TVM dtype name such as "int32" or "float16x4".
 
     Raises:
-        Unsupported: a dtype without a model here (float8, handles, scalable vectors).
+        Unsupported: a dtype that is not modelled (float8, handles, scalable vectors).
     """
     match = _NAME.fullmatch(name)
     if match is None:
@@ -88,6 +88,6 @@ def parse(name: str) -> DType:
     kind, bits, lanes = match.group(1), match.group(2), int(match.group(3) or 1)
     scalar = kind + bits if kind != "bool" else "bool"
     if scalar not in _MEMORY_FORMATS:
-        # int1 and the like: no memory layout that all targets agree upon
+        # int1 and similar: the targets disagree about the memory layout
         raise Unsupported(f"dtype {name}")
     return DType("float" if kind == "bfloat" else kind, int(bits or 8), lanes, scalar)

@@ -1,4 +1,4 @@
-"""Emitter: the Python source of one function, line by line, while it is being compiled."""
+"""Emitter: collects the Python source of one function, line by line."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_.]")
 
 
 def label(name: object) -> str:
-    """A name from the IR as it may stand in generated code: hostile ones must not break out."""
+    """A name from the IR, made safe for string literals in generated code."""
     return _UNSAFE.sub("_", str(name))[:60]
 
 
 class Emitter:
-    """Collects lines at the current indentation and hands out fresh names."""
+    """Collects lines at the current indentation and generates fresh names."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -33,20 +33,20 @@ class Emitter:
         return f"{prefix}{self._names}"
 
     def temporary(self, code: str) -> str:
-        """The name of a local variable that now holds the value of the code."""
+        """Assign the value of the code to a new local variable; returns its name."""
         name = self.fresh("t")
         self.emit(f"{name} = {code}")
         return name
 
     def atom(self, operand: Operand) -> Operand:
-        """The same operand under a name or number, so that its code may be repeated."""
+        """The same operand as a name or a number, so that its code may be repeated."""
         if operand.is_atom or operand.is_constant:
             return operand
         return Operand(self.temporary(operand.code), operand.low, operand.high)
 
     @contextmanager
     def indented(self, header: str) -> Iterator[None]:
-        """A compound statement; never left empty."""
+        """A compound statement; gets a `pass` if its body is empty."""
         self.emit(header)
         outer, before = self._indent, len(self.lines)
         self._indent += STEP
@@ -57,7 +57,7 @@ class Emitter:
 
     @contextmanager
     def captured(self, deeper: bool = False) -> Iterator[list[str]]:
-        """Lines emitted inside go to the list given instead, one level deeper if asked."""
+        """Collect the lines emitted inside in the yielded list; `deeper` indents them."""
         outer_lines, outer_indent = self.lines, self._indent
         self.lines = []
         if deeper:

@@ -1,7 +1,7 @@
-"""What running a program under the reference semantics may raise besides a result.
+"""The exceptions that interpreting a program may raise.
 
-`UndefinedBehaviour` makes a case invalid (the program is at fault), `Unsupported` says that the
-interpreter has no opinion, and `AssertFailed` and `StepLimit` are defined ways to end early.
+`UndefinedBehaviour` makes a case invalid (the program is at fault), `Unsupported` means that the
+interpreter doesn't model a construct, and `AssertFailed` and `StepLimit` are defined early ends.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ KINDS = frozenset({
     "out-of-range",  # an index outside the buffer's shape
     "division-by-zero",  # of integers
     "unwritten-read",  # an element of an allocated buffer is read before it is written
-    "data-race",  # two iterations of a concurrent loop touch an element and one writes it
+    "data-race",  # two iterations of a concurrent loop access an element and one writes it
     "bad-cast",  # a float that the integer dtype can't hold, or NaN
     "bad-shift",  # a shift by a negative amount, or by the width or more
     "bad-argument",  # an intrinsic outside its domain, such as clz(0)
@@ -24,11 +24,11 @@ KINDS = frozenset({
 
 
 class Unsupported(Exception):
-    """The program uses a construct whose meaning the interpreter doesn't model; names it."""
+    """The program uses a construct that the interpreter doesn't model; the message names it."""
 
 
 class UndefinedBehaviour(Exception):
-    """The program does on these inputs what TIR gives no meaning to; `kind` is one of KINDS."""
+    """The program has undefined behaviour on these inputs; `kind` is one of KINDS."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -40,7 +40,7 @@ class AssertFailed(Exception):
 
 
 class StepLimit(Exception):
-    """The program ran longer than the caller allowed."""
+    """The program executed more loop iterations than the caller allowed."""
 
 
 def undefined(kind: str, message: str) -> NoReturn:

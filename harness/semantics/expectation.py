@@ -1,16 +1,16 @@
 """Expectation: what a program's outputs must be, and how far a correct compilation may deviate.
 
-The program runs once plainly and a few times in noise mode. Per element:
+The program runs once plainly and a few times perturbed (perturbation.py). For each element:
 
-* an integer (or bool) is exact, unless it differed between the runs: then it hangs on a float
+* an integer (or bool) must be exact, unless it differs between the runs: then it depends on a float
   comparison or conversion near a tie, is *unstable* and not compared;
-* a float may deviate by SAFETY times the largest deviation that a noise run showed for it, or for
-  the median element of its buffer if that is more (three runs may all happen to miss an element's
-  own sensitivity), and by a few units in the last place on top;
+* a float may deviate by SAFETY times the largest deviation that a perturbed run showed for it, or
+  for the median element of its buffer if that is more (few runs may all happen to miss an element's
+  own sensitivity), plus a few units in the last place;
 * an element that is NaN or infinite in some runs and not in others is unstable; else NaN must be
   NaN and an infinity the same infinity;
-* zeros of either sign are equal. Where a zero's sign decides something (division, copysign, atan2),
-  noise mode tries both signs, and what hangs on it is unstable.
+* zeros of either sign are equal. Where the sign of a zero matters (division, copysign, atan2), the
+  perturbed runs try both signs, and what depends on it is unstable.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 @dataclass(frozen=True)
 class Mismatch:
-    """The first element that is wrong. `buffer` counts all parameters, scalars too."""
+    """The first wrong element. `buffer` is the index of the parameter, scalars included."""
 
     buffer: int
     index: tuple[int, ...]
@@ -51,7 +51,7 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class Expectation:
-    """Reference outputs (one a parameter), tolerances, and which elements are not compared."""
+    """Reference outputs (one per parameter), tolerances, and which elements are not compared."""
 
     outputs: tuple[Argument, ...]
     tolerances: tuple[np.ndarray | None, ...]  # None: exact
@@ -59,16 +59,16 @@ class Expectation:
 
     @property
     def unstable_fraction(self) -> float:
-        """The share of the buffers' elements that are not compared."""
+        """The fraction of the buffers' elements that are not compared."""
         total = sum(output.size for output in self.outputs if isinstance(output, np.ndarray))
         skipped = sum(int(mask.sum()) for mask in self.unstable if mask is not None)
         return skipped / total if total else 0.0
 
     def mismatch(self, actual: list[Argument] | tuple[Argument, ...]) -> Mismatch | None:
-        """The first wrong element of outputs in the order of the parameters, or None.
+        """The first wrong element of these outputs (in the order of the parameters), or None.
 
         Raises:
-            ValueError: not the shapes and dtypes of the outputs.
+            ValueError: a shape or dtype is not that of the expected output.
         """
         for number, (expected, got) in enumerate(zip(self.outputs, actual, strict=True)):
             if not isinstance(expected, np.ndarray):
@@ -106,34 +106,36 @@ class Expectation:
 def expect(
     program: Program,
     args: list[Argument],
-    noise_runs: int = 16,
+    perturbed_runs: int = 16,
     *,
-    loose: bool = False,
+    wgsl_accuracy: bool = False,
     step_limit: int = STEP_LIMIT,
 ) -> Expectation:
-    """The expectation of a program on these arguments, which stay as they are.
+    """The expectation of a program on these arguments, which are not changed.
 
-    `loose`: on a device as inexact as WGSL allows, where what is not finite, or moves by more than
-    its own size, is not compared.
+    `wgsl_accuracy`: for a device that is only as accurate as WGSL requires. There, elements that
+    are not finite, or whose tolerance exceeds their own magnitude, are not compared.
 
     Raises:
         UndefinedBehaviour, AssertFailed, StepLimit: the program has no result on these arguments,
-            or rounding decides whether it has.
+            or rounding decides whether it has one.
     """
     outputs = _copies(args)
     program.run(outputs, step_limit=step_limit)
     runs: list[list[Argument]] = []
     if not program.is_exact:
-        for seed in range(1, noise_runs + 1):
+        for seed in range(1, perturbed_runs + 1):
             run = _copies(args)
-            program.run(run, noise_seed=seed, loose=loose, step_limit=step_limit)
+            program.run(
+                run, perturbation_seed=seed, wgsl_accuracy=wgsl_accuracy, step_limit=step_limit
+            )
             runs.append(run)
     tolerances: list[np.ndarray | None] = []
     unstable: list[np.ndarray | None] = []
     for number, output in enumerate(outputs):
-        noisy = [run[number] for run in runs]
-        tolerance, mask = _spread(output, noisy, program.operations)
-        if loose and tolerance is not None:
+        samples = [run[number] for run in runs]
+        tolerance, mask = _spread(output, samples, program.operations)
+        if wgsl_accuracy and tolerance is not None:
             mask = _either(mask, _undecided(_wide(np.asarray(output)), tolerance))
         tolerances.append(tolerance)
         unstable.append(mask)
@@ -157,23 +159,23 @@ def _wide(values: np.ndarray) -> np.ndarray:
 
 
 def _spread(
-    output: Argument, noisy: list[Argument], operations: int
+    output: Argument, samples: list[Argument], operations: int
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """The tolerance and the unstable elements of one output."""
-    if not isinstance(output, np.ndarray) or not noisy:
+    if not isinstance(output, np.ndarray) or not samples:
         return None, None
     if output.dtype.name not in FLOATS:
         changed = np.zeros(output.shape, np.bool_)
-        for run in noisy:
-            changed |= run != output
+        for sample in samples:
+            changed |= sample != output
         return None, changed if changed.any() else None
     reference = _wide(output)
     finite = np.isfinite(reference)
     unstable = np.zeros(output.shape, np.bool_)
     deviation = np.zeros(output.shape)
     with np.errstate(all="ignore"):
-        for run in noisy:
-            wide = _wide(np.asarray(run))
+        for sample in samples:
+            wide = _wide(np.asarray(sample))
             same = (wide == reference) | (np.isnan(wide) & np.isnan(reference))
             unstable |= ~same & ~(finite & np.isfinite(wide))
             difference = np.where(same, 0.0, np.abs(wide - reference))

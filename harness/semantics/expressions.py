@@ -1,12 +1,12 @@
-"""Expressions: from a TIR expression to Python code for its value.
+"""Expressions: compiles a TIR expression to Python code for its value.
 
-An expression becomes an `Operand`, a side-effect free piece of code; whatever must be checked on
-the way (overflow, division by zero, bounds) is emitted before as statements. All operands are
-evaluated, as LLVM's code does: `And`, `Or` and `Select` make no branch (tirx/expr.h on Select: "Do
-not use it to guard against out of bound access, please use if_then_else instead"), so what is
-undefined in any operand is undefined. Only `if_then_else` guards its branches.
+An expression becomes an `Operand`, an expression without side effects; checks (overflow, division
+by zero, bounds) are emitted before it as statements. All operands are evaluated, as in the code
+that TVM makes with LLVM: `And`, `Or` and `Select` don't branch (tirx/expr.h on Select: "Do not use
+it to guard against out of bound access, please use if_then_else instead"), so undefined behaviour
+in any operand is undefined behaviour. Only `if_then_else` guards its branches.
 
-A vector is compiled lane by lane: `self.lane` is the lane in whose value we are interested.
+A vector is compiled lane by lane: `self.lane` is the lane whose value is wanted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from harness.semantics.ranges import Operand, constant, unknown
 COMPARISONS = {"EQ": "eq", "NE": "ne", "LT": "lt", "LE": "le", "GT": "gt", "GE": "ge"}
 SYMBOLS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 MAX_LANES = 1024
-LONGEST = 200  # characters of code before a value gets a name
+MAX_CODE_LENGTH = 200  # in characters; longer code is assigned to a temporary
 ROUNDERS = {name: rounder(parse(name)) for name in ("float16", "bfloat16", "float32", "float64")}
 
 
@@ -41,16 +41,16 @@ def float_code(value: float) -> str:
 
 
 class ExpressionCompiler(Emitter):
-    """Compiles expressions; `noisy` adds noise mode's perturbations."""
+    """Compiles expressions; `perturbed` adds the perturbations of perturbation.py."""
 
-    def __init__(self, noisy: bool) -> None:
+    def __init__(self, perturbed: bool) -> None:
         super().__init__()
-        self.noisy = noisy
+        self.perturbed = perturbed
         self.lane: Operand | None = None
         self.variables: dict[int, Operand] = {}
         self.vectors: dict[int, str] = {}
         self.lane_bound: dict[int, tuple[Operand | None, Operand]] = {}
-        # The number of inexact float operations compiled so far: nothing to perturb if none.
+        # Inexact float operations compiled so far; if 0, there is nothing to perturb.
         self.float_operations = 0
         self._handlers: dict[type, Callable[[Any], Operand]] = {}
 
@@ -61,7 +61,7 @@ class ExpressionCompiler(Emitter):
         """The operand of a scalar expression, or of lane `self.lane` of a vector.
 
         Raises:
-            Unsupported: a construct without a model; names it.
+            Unsupported: a construct that is not modelled; the message names it.
         """
         handler = self._handlers.get(type(expression))
         if handler is None:
@@ -71,7 +71,7 @@ class ExpressionCompiler(Emitter):
                 raise Unsupported(f"expression {key}")
             self._handlers[type(expression)] = handler
         result = handler(expression)
-        if len(result.code) > LONGEST:
+        if len(result.code) > MAX_CODE_LENGTH:
             # Python's parser allows about 200 nested parentheses.
             return Operand(self.temporary(result.code), result.low, result.high)
         return result
@@ -107,7 +107,7 @@ class ExpressionCompiler(Emitter):
         """The result of integer arithmetic in its dtype: signed must fit, narrow unsigned wraps.
 
         Unsigned integers of 32 bits and more must fit as well: TVM's LLVM code generator marks
-        their arithmetic as never wrapping (codegen_llvm.cc: CreateNUWAdd and its like).
+        their arithmetic as never wrapping (codegen_llvm.cc: CreateNUWAdd and similar).
         """
         if result.within(dtype.low, dtype.high):
             return result
@@ -129,12 +129,13 @@ class ExpressionCompiler(Emitter):
         return self.temporary(f"round_{dtype.scalar}({code})")
 
     def inexact(self, code: str, dtype: DType, is_exact: str = "") -> Operand:
-        """The result of a float operation; `is_exact` is code that says when it needed no rounding.
+        """The result of a float operation; `is_exact` is code that tests whether it was exact.
 
-        Without it, float64 and operations that compilers rewrite count as always inexact.
+        Without `is_exact`, the operation (of float64, or one that compilers rewrite) always counts
+        as inexact.
         """
         self.float_operations += 1
-        if not self.noisy:
+        if not self.perturbed:
             return Operand(self.rounded(code, dtype))
         raw = code if code.isidentifier() else self.temporary(code)
         name = self.fresh("t")
@@ -165,7 +166,7 @@ class ExpressionCompiler(Emitter):
             return Operand(float_code(value))
         # TVM keeps constants as float64, and may fold them before they are rounded.
         self.float_operations += 1
-        if not self.noisy or not math.isfinite(value):
+        if not self.perturbed or not math.isfinite(value):
             return Operand(float_code(value))
         scaled = f"{float_code(value)} * factor_{dtype.scalar}()"
         return Operand(self.rounded(scaled, dtype))
@@ -199,18 +200,18 @@ class ExpressionCompiler(Emitter):
         return self._sum("-", a, b, dtype)
 
     def _sum(self, symbol: str, a: Operand, b: Operand, dtype: DType) -> Operand:
-        if not self.noisy:
+        if not self.perturbed:
             return self.inexact(f"{a.code} {symbol} {b.code}", dtype)
         a, b = self.atom(a), self.atom(b)
         code = f"{a.code} {symbol} {b.code}"
-        total = self.temporary(code) if symbol == "+" else self._of_itself(code, a, b)
+        total = self.temporary(code) if symbol == "+" else self._difference(code, a, b)
         # The error of a sum is a float of the same format, so it shows in one of these.
         first = f"{total} - {a.code} == {'' if symbol == '+' else '-'}{b.code}"
         other = "-" if symbol == "+" else "+"
         return self.inexact(total, dtype, f"{first} and {total} {other} {b.code} == {a.code}")
 
-    def _of_itself(self, code: str, a: Operand, b: Operand) -> str:
-        """A difference; of NaNs or of like infinities it may be zero, as x - x folds to it."""
+    def _difference(self, code: str, a: Operand, b: Operand) -> str:
+        """A difference; that of NaNs or of equal infinities may be zero, as x - x folds to zero."""
         alike = f"({a.code} == {b.code} or {a.code} != {a.code} and {b.code} != {b.code})"
         return self._times_zero(code, alike)
 
@@ -226,14 +227,14 @@ class ExpressionCompiler(Emitter):
             return Operand(self._times_zero(code))
         scaled = any(value is not None and is_power_of_two(value) for value in constants)
         exact = "True" if scaled or dtype.bits < 64 else ""
-        if self.noisy:
+        if self.perturbed:
             a, b = self.atom(a), self.atom(b)
             zero = f"({a.code} == 0.0 or {b.code} == 0.0)"
             code = self._times_zero(f"{a.code} * {b.code}", zero)
         return self.inexact(code, dtype, exact)
 
     def _times_zero(self, code: str, zero: str = "True") -> str:
-        """The product; NaN may as well be zero where a factor is, as constants may fold to zero."""
+        """A product; if it is NaN and `zero` holds, it may be zero, as TVM folds 0 * x to zero."""
         name = self.temporary(code)
         self.emit(f"if {name} != {name} and {zero}: {name} = times_zero({name}, 0.0)")
         return name
@@ -250,7 +251,7 @@ class ExpressionCompiler(Emitter):
         code = f"({a.code} / {b.code} if {b.code} else fdiv({a.code}, {b.code}))"
         if constant_of(node.a) == 0.0:
             return Operand(self._times_zero(code))
-        if self.noisy:
+        if self.perturbed:
             a = self.atom(a)
             code = f"({a.code} / {b.code} if {b.code} else fdiv({a.code}, {b.code}))"
             code = self._times_zero(code, f"{a.code} == 0.0")
@@ -283,7 +284,7 @@ class ExpressionCompiler(Emitter):
             b = self.atom(b)
             self.emit(f"if not {b.code}: undefined('division-by-zero', 'integer division by zero')")
         if b.low <= -1 <= b.high and a.low <= dtype.low and dtype.kind == "int":
-            # The quotient overflows, and processors trap on the remainder as well.
+            # The quotient overflows, and the remainder traps as well.
             a, b = self.atom(a), self.atom(b)
             self.emit(f"if {b.code} == -1 and {a.code} == {dtype.low}: ")
             self.lines[-1] += f"overflow({-dtype.low}, {dtype.scalar!r})"
@@ -309,21 +310,21 @@ class ExpressionCompiler(Emitter):
     ) -> Operand:
         a, b = self.value(node.a), self.value(node.b)
         if self.dtype(node).is_float:
-            self.float_operations += 1  # not exact: it may meet NaN
-            if self.noisy:
+            self.float_operations += 1  # unspecified for NaN
+            if self.perturbed:
                 return Operand(self.temporary(f"{name}({a.code}, {b.code})"))
         a, b = self.atom(a), self.atom(b)
         code = f"({a.code} if {a.code} {symbol} {b.code} else {b.code})"
         return interval(code, a, b)
 
-    # Truth values
+    # Booleans
 
     def _comparison(self, node: Any) -> Operand:
         a, b = self.value(node.a), self.value(node.b)
         name = COMPARISONS[compat.type_key(node)]
         if self.dtype(node.a).is_float:
-            self.float_operations += 1  # not exact: it may meet NaN
-            if self.noisy:
+            self.float_operations += 1  # unspecified for NaN
+            if self.perturbed:
                 return Operand(f"{name}({a.code}, {b.code})", 0, 1)
         return Operand(f"({a.code} {SYMBOLS[name]} {b.code})", 0, 1)
 
@@ -383,7 +384,7 @@ class ExpressionCompiler(Emitter):
 
 
 def constant_of(node: Any) -> float | None:
-    """The value of a float constant or of a vector of one, else None."""
+    """The value of a float constant or of a broadcast one, else None."""
     if compat.type_key(node) == "Broadcast":
         node = node.value
     return float(node.value) if isinstance(node, compat.FloatImm) else None

@@ -1,8 +1,8 @@
-"""Inputs: what the parameters of a case's main function are filled with, from the input seed.
+"""Inputs: arguments for the parameters of a case's main function, from the input seed.
 
-Every buffer is filled, outputs too, so that a program which leaves elements untouched has a defined
-result. Values are moderate (so that most programs are free of signed overflow) with a few special
-ones mixed in, because zero, one and minus one are what simplifiers treat apart.
+Every buffer is filled, outputs too, so that a program which leaves elements unwritten has a defined
+result. Values are moderate (so that most programs are free of signed overflow) with zero, one and
+minus one mixed in, because simplifiers have rules for them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ MAX_ELEMENTS = 1 << 20
 
 
 class InputError(ValueError):
-    """A parameter for which no value can be made: symbolic shape, handle or unknown dtype."""
+    """A parameter for which no argument can be made: symbolic shape, handle or unknown dtype."""
 
 
 def numpy_dtype(dtype: str) -> np.dtype[Any]:
-    """NumPy's dtype for TVM's name of it; bfloat16 and the float8 kinds by ml_dtypes."""
+    """The NumPy dtype of a TVM dtype name; bfloat16 and the float8 dtypes are from ml_dtypes."""
     if dtype == "bool":
         return np.dtype(np.bool_)
     try:
@@ -33,12 +33,12 @@ def numpy_dtype(dtype: str) -> np.dtype[Any]:
 
 
 def make_inputs(function: Any, seed: int) -> list[Argument]:
-    """One argument a parameter of the PrimFunc, in order: an array a buffer, else a scalar.
+    """One argument for each parameter of the PrimFunc: an array for a buffer, else a scalar.
 
     The same function and seed give the same values in every process.
 
     Raises:
-        InputError: a parameter's shape or dtype can't be filled.
+        InputError: no argument can be made for a parameter's shape or dtype.
     """
     rng = np.random.default_rng(seed)
     arguments: list[Argument] = []

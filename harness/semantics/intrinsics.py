@@ -1,10 +1,10 @@
-"""The mathematical intrinsics: one table of what each computes and how well a target must do so.
+"""The mathematical intrinsics: one table of what each computes and how accurate a target must be.
 
-A function takes and gives binary64 and never raises: outside its domain it gives NaN or an infinity
-as C's library does. The errors are bounds for what TVM's code generators make of the intrinsic, in
-units of the dtype's epsilon (half an ulp of one), and only feed noise mode: they decide how far an
-output may be from ours before it counts as wrong. Where a lowering loses accuracy near zero (tanh
-as (1 - exp(-2x)) / (1 + exp(-2x)), log1p as log(1 + x)), `absolute` says by how much.
+A function takes and returns binary64 and never raises: outside its domain it returns NaN or an
+infinity, as C's library does. The errors bound those of the code that TVM generates for the
+intrinsic, in units of the dtype's epsilon (half an ulp of one). Only perturbed runs use them: they
+determine how far an output may deviate before it counts as wrong. Where a lowering loses accuracy
+near zero (tanh as (1 - exp(-2x)) / (1 + exp(-2x)), log1p as log(1 + x)), `absolute` bounds that.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Intrinsic:
     function: Callable[..., float]
     relative: float = 0.0
     absolute: float = 0.0
-    # What the arguments add to the relative error, given the dtype's epsilon and the arguments:
-    # exp10 as exp(x * ln 10) magnifies the rounding of its argument.
+    # What the arguments add to the relative error, as a function of the dtype's epsilon and the
+    # arguments: exp10 as exp(x * ln 10) magnifies the rounding of its argument.
     growth: Callable[..., float] | None = None
 
     @property
@@ -35,7 +35,7 @@ class Intrinsic:
 def guarded(
     function: Callable[..., float], at_overflow: Callable[..., float] | float = INFINITY
 ) -> Callable[..., float]:
-    """A function of Python's math module with C's results where Python's raises."""
+    """A function of Python's math module that returns C's result where Python's raises."""
 
     def call(*args: float) -> float:
         try:
@@ -89,8 +89,8 @@ def _sigmoid(x: float) -> float:
     return 1.0 / (1.0 + math.exp(-x))
 
 
-def _whole(function: Callable[[float], int]) -> Callable[[float], float]:
-    """floor and its like on floats: infinities and NaN stay, and so does the sign of zero."""
+def _rounded_to_integer(function: Callable[[float], int]) -> Callable[[float], float]:
+    """floor, ceil or trunc of a float: keeps infinities, NaN and the sign of zero."""
 
     def call(x: float) -> float:
         return math.copysign(float(function(x)), x) if math.isfinite(x) else x
@@ -99,7 +99,7 @@ def _whole(function: Callable[[float], int]) -> Callable[[float], float]:
 
 
 def round_half_away(x: float) -> float:
-    """C's round: what some targets make of tirx.round, where LLVM's takes ties to even."""
+    """C's round, which some targets use for tirx.round, where LLVM's rounds ties to even."""
     if not math.isfinite(x) or abs(x) >= 2.0**52:
         return x
     return math.copysign(math.floor(abs(x) + 0.5), x)
@@ -118,7 +118,7 @@ def _argument(_: float, x: float) -> float:
 
 
 def _argument_of_exp10(epsilon: float, x: float) -> float:
-    """TVM's lowering has ln 10 to ten digits, whatever the dtype."""
+    """TVM's lowering uses ln 10 with ten digits for every dtype."""
     return (4.0 + 1e-11 / epsilon) * abs(x) if math.isfinite(x) else 0.0
 
 
@@ -129,9 +129,9 @@ def _exponent_of_power(_: float, x: float, y: float) -> float:
     return min(1e6, 4.0 * abs(y * math.log2(abs(x))))
 
 
-# By the name under `tirx.`.
+# By the operator's name without `tirx.`.
 INTRINSICS: dict[str, Intrinsic] = {
-    # The code generators call libm or LLVM's intrinsic, some a vector library of 4 ulp.
+    # The code generators call libm or LLVM's intrinsic, some a vector library accurate to 4 ulp.
     "exp": Intrinsic(guarded(math.exp), 16, growth=_argument),
     "exp2": Intrinsic(guarded(math.exp2), 16, growth=_argument),
     # LLVM: exp(x * ln 10).
@@ -158,20 +158,20 @@ INTRINSICS: dict[str, Intrinsic] = {
     # LLVM: (log(1 + x) - log(1 - x)) / 2.
     "atanh": Intrinsic(_atanh, 32, 8),
     "sigmoid": Intrinsic(_sigmoid, 32, growth=_argument),
-    # Metal and WebGPU: a rational approximation, some ulp of one wrong.
+    # Metal and WebGPU: a rational approximation with an error of some ulp of one.
     "erf": Intrinsic(guarded(math.erf), 32, 8),
     "hypot": Intrinsic(_hypot, 8),
     "fma": Intrinsic(_fused, 2),
-    "floor": Intrinsic(_whole(math.floor)),
-    "ceil": Intrinsic(_whole(math.ceil)),
-    "trunc": Intrinsic(_whole(math.trunc)),
-    "nearbyint": Intrinsic(_whole(round)),
-    "round": Intrinsic(_whole(round)),
+    "floor": Intrinsic(_rounded_to_integer(math.floor)),
+    "ceil": Intrinsic(_rounded_to_integer(math.ceil)),
+    "trunc": Intrinsic(_rounded_to_integer(math.trunc)),
+    "nearbyint": Intrinsic(_rounded_to_integer(round)),
+    "round": Intrinsic(_rounded_to_integer(round)),
     "fabs": Intrinsic(abs),
     "copysign": Intrinsic(math.copysign),
     "fmod": Intrinsic(lambda a, b: math.nan if b == 0.0 else guarded(math.fmod)(a, b)),
 }
-# Truth-valued intrinsics of one float.
+# Intrinsics from a float to bool.
 PREDICATES: dict[str, Callable[[float], bool]] = {
     "isnan": math.isnan,
     "isinf": math.isinf,
@@ -180,7 +180,7 @@ PREDICATES: dict[str, Callable[[float], bool]] = {
 
 
 def count_leading_zeros(value: int, bits: int) -> int:
-    """clz of a positive value; the caller has ruled out zero, for which LLVM's is undefined."""
+    """clz of a positive value; the caller must rule out zero, for which LLVM's is undefined."""
     return bits - (value & ((1 << bits) - 1)).bit_length()
 
 
@@ -189,7 +189,7 @@ def population_count(value: int, bits: int) -> int:
 
 
 def multiply_shift(x: int, y: int, left: int, right: int, fraction: int) -> int:
-    """q_multiply_shift: x * 2**left * y / 2**(fraction + right), halves upwards, as int32."""
+    """q_multiply_shift: x * 2**left * y / 2**(fraction + right), halves rounded up, as int32."""
     total = fraction + right
     value = ((x << left) * y + (1 << (total - 1))) >> total
     value &= 0xFFFFFFFF

@@ -1,9 +1,10 @@
-"""Memory: buffers, and the code of loads and stores with their checks.
+"""Memory: compiles buffers, loads and stores, with their checks.
 
-An allocation or buffer parameter is a `Storage`: a flat Python list of scalars, `None` where an
-allocation was never written. Where buffers of several dtypes share it (StorageRewrite and
-FlattenBuffer make such), it is bytes with a typed memoryview for each of them. A buffer is a `View`
-of a storage, with shape, strides and offset; a match_buffer is a `View` through another one.
+An allocation or buffer parameter is a `Storage`: a flat Python list of scalars, with `None` for an
+element of an allocation that was never written. Where buffers of several dtypes share it (as after
+StorageRewrite and FlattenBuffer), it is a bytearray with a typed memoryview for each dtype. A
+buffer is a `View` of a storage, with shape, strides and offset; a match_buffer is a `View` of
+another view.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from harness.semantics.errors import Unsupported
 from harness.semantics.ranges import Operand, constant
 
 MAX_ELEMENTS = 1 << 22
-CODED = ("float16", "bfloat16")  # dtypes that a memoryview of bytes gives as their bits
+CODED = ("float16", "bfloat16")  # dtypes that a memoryview reads as their bit pattern
 
 
 @dataclass
 class Storage:
-    """What buffers live in. `name` is the Python variable that holds it."""
+    """The memory of one or more buffers. `name` is the Python variable that holds it."""
 
     name: str
     label: str
@@ -33,14 +34,14 @@ class Storage:
     size: Operand  # in scalars of its dtype
     is_bytes: bool
     allocated: bool
-    tagged: bool = False
+    tracks_accesses: bool = False
     concurrent_depth: int = 0  # the number of concurrent loops around the allocation
     typed: dict[str, str] = field(default_factory=dict)  # memoryviews of bytes, by dtype
 
 
 @dataclass(frozen=True)
 class View:
-    """A buffer: `strides` are in elements of the buffer, an element is `dtype.lanes` scalars."""
+    """A buffer: `strides` are in elements, an element is `dtype.lanes` scalars."""
 
     key: int
     label: str
@@ -50,15 +51,15 @@ class View:
     offset: Operand
     storage: Storage
     window: tuple[View, tuple[Operand, ...]] | None = None
-    # Whether the bounds of an access are the storage's and not the shape's. So for an alias of one
-    # dimension: FlattenBuffer gives those of strided and offset buffers too small a shape.
-    loose: bool = False
-    checked: bool = False  # whether the shape reaches beyond the storage
+    # Accesses are checked against the storage instead of the shape. True for an alias of one
+    # dimension: FlattenBuffer declares those of strided and offset buffers with too small a shape.
+    bounded_by_storage: bool = False
+    needs_size_check: bool = False  # the shape may reach beyond the storage
 
 
 @dataclass(frozen=True)
 class Region:
-    """A declared read or write region of a block, in terms of a buffer that is no match_buffer."""
+    """A declared read or write region of a block, resolved through match_buffers."""
 
     written: bool
     bounds: tuple[tuple[Operand, Operand], ...]  # minimum and extent of each dimension
@@ -66,7 +67,7 @@ class Region:
 
 @dataclass
 class EnclosingBlock:
-    """The declared regions of an enclosing block, by buffer, and the buffers made inside it."""
+    """The declared regions of an enclosing block, by buffer, and the buffers declared inside it."""
 
     label: str
     regions: dict[int, list[Region]]
@@ -74,10 +75,10 @@ class EnclosingBlock:
 
 
 class MemoryCompiler(CallCompiler):
-    """Compiles loads and stores; keeps what is known of buffers."""
+    """Compiles loads and stores; holds the views of the buffers in scope."""
 
-    def __init__(self, noisy: bool) -> None:
-        super().__init__(noisy)
+    def __init__(self, perturbed: bool) -> None:
+        super().__init__(perturbed)
         self.views: dict[int, View] = {}
         self.frames: list[EnclosingBlock] = []
         self.contexts: list[str] = ["0"]  # names of the current concurrency contexts
@@ -96,7 +97,7 @@ class MemoryCompiler(CallCompiler):
         """The dtype, shape, strides and offset of a buffer.
 
         Raises:
-            Unsupported: a layout object or an allocated address.
+            Unsupported: a layout object that is not row-major.
         """
         ty = buffer.ty
         if getattr(ty, "layout", None) is not None and not _is_trivial(ty.layout):
@@ -111,7 +112,7 @@ class MemoryCompiler(CallCompiler):
         return parse(str(ty.dtype)), shape, strides, self.atom(self.value(ty.elem_offset))
 
     def declare(self, buffer: Any, storage: Storage, alias: bool = False) -> View:
-        """Make the buffer a view of the storage, which another buffer owns if it is an alias."""
+        """Make the buffer a view of the storage; `alias`: another buffer owns the storage."""
         dtype, shape, strides, offset = self.layout(buffer)
         last = offset
         for extent, stride in zip(shape, strides, strict=True):
@@ -120,10 +121,10 @@ class MemoryCompiler(CallCompiler):
         needed = ranges.multiply(ranges.add(last, constant(1)), scalars)
         available = ranges.multiply(storage.size, constant(storage.dtype.bytes))
         fits = last.low >= 0 and needed.high <= available.low
-        loose = alias and len(shape) == 1
+        by_storage = alias and len(shape) == 1
         view = View(
-            hash(buffer), label(buffer.name), dtype, shape, strides, offset, storage, None, loose,
-            loose or not fits,
+            hash(buffer), label(buffer.name), dtype, shape, strides, offset, storage, None,
+            by_storage, by_storage or not fits,
         )  # fmt: skip
         if storage.is_bytes and dtype.scalar not in storage.typed:
             name = self.fresh("m")
@@ -134,8 +135,8 @@ class MemoryCompiler(CallCompiler):
             frame.own.add(view.key)
         return view
 
-    def allocate(self, buffer: Any, is_bytes: bool, tagged: bool) -> Storage:
-        """Emit an allocation, all unwritten, and declare the buffer."""
+    def allocate(self, buffer: Any, is_bytes: bool, tracks_accesses: bool) -> Storage:
+        """Emit an allocation whose elements are all unwritten, and declare the buffer."""
         dtype, shape, strides, offset = self.layout(buffer)
         elements = constant(1)
         for extent in shape:
@@ -146,7 +147,7 @@ class MemoryCompiler(CallCompiler):
         if not 0 <= size.high <= MAX_ELEMENTS:
             raise Unsupported(f"an allocation of up to {size.high} elements")
         storage = Storage(
-            self.fresh("b"), label(buffer.name), dtype, size, is_bytes, True, tagged,
+            self.fresh("b"), label(buffer.name), dtype, size, is_bytes, True, tracks_accesses,
             len(self.contexts) - 1,
         )  # fmt: skip
         if is_bytes:
@@ -155,16 +156,18 @@ class MemoryCompiler(CallCompiler):
             self.emit(f"w{storage.name} = bytearray(len({storage.name}))")
         else:
             self.emit(f"{storage.name} = [None] * {size.code}")
-        self.tag(storage)
+        self.start_history(storage)
         self.declare(buffer, storage)
         return storage
 
-    def tag(self, storage: Storage) -> None:
-        """Emit the tags for race detection, if the storage has them."""
-        if storage.tagged and not self.noisy:
+    def start_history(self, storage: Storage) -> None:
+        """Emit the access history for race detection, if the storage has one."""
+        if storage.tracks_accesses and not self.perturbed:
             name = storage.name
-            self.emit(f"tags_{name} = Tags(K, len({name}), {storage.label!r})")
-            self.emit(f"writer_{name}, reader_{name} = tags_{name}.writer, tags_{name}.reader")
+            self.emit(f"history_{name} = AccessHistory(K, len({name}), {storage.label!r})")
+            self.emit(
+                f"writer_{name}, reader_{name} = history_{name}.writer, history_{name}.reader"
+            )
 
     # Access
 
@@ -199,7 +202,7 @@ class MemoryCompiler(CallCompiler):
         return ranges.unknown(name, dtype)
 
     def store(self, view: View, place: Operand, value: str) -> None:
-        """Emit the store of a scalar at a place that `place` gave."""
+        """Emit the store of a scalar at a position that `place` returned."""
         storage, dtype = view.storage, view.dtype
         self.stored.add(storage.name)
         if not storage.is_bytes:
@@ -213,7 +216,7 @@ class MemoryCompiler(CallCompiler):
             self.emit(f"w{storage.name}[{start}:{start} + {dtype.bytes}] = {b'1' * dtype.bytes!r}")
 
     def place(self, view: View, indices: Any, lanes: int, written: bool) -> Operand:
-        """The position of the accessed scalar in the storage, after all checks of the access."""
+        """Emit the checks of an access; returns the scalar's position in the storage."""
         if lanes % view.dtype.lanes:
             raise Unsupported("an access of part of a vector element")
         inner = constant(0)
@@ -225,18 +228,18 @@ class MemoryCompiler(CallCompiler):
         else:
             values = [self.value(index) for index in indices]
         base, values = self._through_windows(view, values)
-        if not self.noisy:
+        if not self.perturbed:
             self._check_declared(base, values, written)
         place = base.offset
         for index, stride in zip(values, base.strides, strict=True):
             place = ranges.add(place, ranges.multiply(index, stride))
         place = ranges.add(ranges.multiply(place, constant(base.dtype.lanes)), inner)
-        if base.checked:
+        if base.needs_size_check:
             place = self._check_size(base, place)
         return self._check_race(base, place, written)
 
     def _through_windows(self, view: View, indices: list[Operand]) -> tuple[View, list[Operand]]:
-        """The buffer that is no match_buffer, and the indices there, checked at every step."""
+        """The buffer behind all match_buffers and the indices there, checked at every step."""
         if len(indices) != len(view.shape):
             raise Unsupported(f"{len(indices)} indices for {len(view.shape)} dimensions")
         checked = [
@@ -252,7 +255,7 @@ class MemoryCompiler(CallCompiler):
         return self._through_windows(source, inner)
 
     def _check_bounds(self, view: View, dimension: int, index: Operand, extent: Operand) -> Operand:
-        if view.loose or (index.low >= 0 and index.high < extent.low):
+        if view.bounded_by_storage or (index.low >= 0 and index.high < extent.low):
             return index
         index = self.atom(index)
         message = f"f'index {{{index.code}}} in dimension {dimension} of {view.label}'"
@@ -275,13 +278,13 @@ class MemoryCompiler(CallCompiler):
     def _check_race(self, view: View, place: Operand, written: bool) -> Operand:
         storage, context = view.storage, self.contexts[-1]
         depth = len(self.contexts) - 1
-        if self.noisy or not storage.tagged or depth <= storage.concurrent_depth:
+        if self.perturbed or not storage.tracks_accesses or depth <= storage.concurrent_depth:
             return place
         place = self.atom(place)
         kind, name = ("write", "writer") if written else ("read", "reader")
         self.emit(
             f"if {name}_{storage.name}[{place.code}] != {context}: "
-            f"tags_{storage.name}.{kind}({place.code}, {context})"
+            f"history_{storage.name}.{kind}({place.code}, {context})"
         )
         return place
 
@@ -290,8 +293,8 @@ class MemoryCompiler(CallCompiler):
     def _check_declared(self, view: View, indices: list[Operand], written: bool) -> None:
         """Check that every enclosing block declares the access.
 
-        A block that writes a region may also read it: TVM leaves the accumulator of a reduction out
-        of its reads.
+        A block that writes a region may also read it: TVM doesn't list the accumulator of a
+        reduction among the reads.
         """
         for frame in self.frames:
             if view.key in frame.own:
@@ -311,7 +314,7 @@ class MemoryCompiler(CallCompiler):
 
 
 def _outside(region: Region, indices: list[Operand]) -> str:
-    """Code that says whether the indices lie outside of the region; "" if they never do."""
+    """Code that tests whether the indices lie outside of the region; "" if they never do."""
     tests = []
     for index, (start, extent) in zip(indices, region.bounds, strict=True):
         if extent.low >= 1 and index.code == start.code:
@@ -324,5 +327,5 @@ def _outside(region: Region, indices: list[Operand]) -> str:
 
 
 def _is_trivial(layout: Any) -> bool:
-    """Whether a layout object is the compact row-major one that TVMScript gives plain buffers."""
+    """Whether a layout is compact and row-major, as TVMScript's parser sets it on plain buffers."""
     return compat.type_key(layout) == "TileLayout" and bool(layout.is_trivial())

@@ -1,7 +1,8 @@
-"""Program: a module compiled to Python, once, to be run on many inputs.
+"""Program: a module compiled to Python once, to be run on many inputs.
 
-This is the entry to the reference semantics: `compile_program(module)` gives a Program, whose `run`
-changes its arrays as the module's main function would, or raises why it has no meaning.
+This is the entry point of the reference semantics: `compile_program(module)` returns a Program,
+whose `run` changes its arrays as the module's main function would, or raises if the behaviour is
+undefined.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from harness import compat
 from harness.semantics import arithmetic, intrinsics
-from harness.semantics.concurrency import Concurrency, Tags, distinct
+from harness.semantics.concurrency import AccessHistory, Concurrency, distinct
 from harness.semantics.dtypes import parse
 from harness.semantics.errors import (
     AssertFailed,
@@ -26,12 +27,12 @@ from harness.semantics.errors import (
 )
 from harness.semantics.inputs import numpy_dtype
 from harness.semantics.memory import Storage
-from harness.semantics.noise import Noise
+from harness.semantics.perturbation import Perturbation
 from harness.semantics.statements import StatementCompiler
 
 STEP_LIMIT = 5_000_000
 FLOATS = ("float16", "bfloat16", "float32", "float64")
-# What has two answers although nothing is rounded.
+# Functions with two allowed results although nothing is rounded.
 UNSPECIFIED = ("m_round", "m_copysign", "m_atan2", "fdiv", "fmod", "floor_of_quotient")
 Argument = np.ndarray | np.generic
 
@@ -40,7 +41,7 @@ def compile_program(module: Any, entry: str = "main") -> Program:
     """Compile the entry function of an IRModule in any state before MakePackedAPI.
 
     Raises:
-        Unsupported: the function uses a construct that the interpreter has no model of.
+        Unsupported: the function uses a construct that the interpreter doesn't model.
     """
     function = module[entry]
     if not hasattr(function, "params") or not hasattr(function, "body"):
@@ -53,13 +54,13 @@ def compile_program(module: Any, entry: str = "main") -> Program:
 
 
 class Program:
-    """A compiled function. `operations` is an upper estimate of the floating operations on the
-    longest chain; `is_exact` says that there is nothing that rounding could move."""
+    """A compiled function. `operations` is an upper estimate of the float operations on the
+    longest dependence chain; `is_exact` means that rounding can't change a result."""
 
     def __init__(self, function: Any, functions: Mapping[str, Any]) -> None:
         self._function, self._functions = function, functions
         self._is_buffer = [compat.is_buffer(param) for param in function.params]
-        self._plain = StatementCompiler(function, functions, noisy=False)
+        self._plain = StatementCompiler(function, functions, perturbed=False)
         self._code = _compiled(self._plain.source)
         self.operations = self._plain.operations
         unspecified = any(f"{name}(" in self._plain.source for name in UNSPECIFIED)
@@ -67,37 +68,37 @@ class Program:
 
     @property
     def source(self) -> str:
-        """The Python source, for whoever wants to know what is really run."""
+        """The Python source that is executed."""
         return self._plain.source
 
     @cached_property
-    def _noisy(self) -> tuple[StatementCompiler, Any]:
-        compiler = StatementCompiler(self._function, self._functions, noisy=True)
+    def _perturbed(self) -> tuple[StatementCompiler, Any]:
+        compiler = StatementCompiler(self._function, self._functions, perturbed=True)
         return compiler, _compiled(compiler.source)
 
     def run(
         self,
         args: list[Argument],
         *,
-        noise_seed: int | None = None,
-        loose: bool = False,
+        perturbation_seed: int | None = None,
+        wgsl_accuracy: bool = False,
         step_limit: int = STEP_LIMIT,
     ) -> None:
-        """Run on one argument a parameter; arrays are changed in place, and only if it succeeds.
+        """Run on one argument per parameter; arrays are changed in place, if the run succeeds.
 
         Args:
-            noise_seed: run in noise mode (see noise.py) with this seed.
-            loose: noise as large as WGSL allows.
+            perturbation_seed: perturb the run (see perturbation.py) with this seed.
+            wgsl_accuracy: perturbations as large as WGSL allows.
             step_limit: the number of loop iterations allowed.
         Raises:
             UndefinedBehaviour, AssertFailed, StepLimit: see errors.py.
         """
         if len(args) != len(self._is_buffer):
             raise ValueError(f"{len(self._is_buffer)} arguments are expected, not {len(args)}")
-        compiler, code = (self._plain, self._code) if noise_seed is None else self._noisy
+        compiler, code = (self._plain, self._code) if perturbation_seed is None else self._perturbed
         scope = _scope(step_limit)
-        if noise_seed is not None:
-            scope |= _noise_scope(noise_seed, loose, compiler.source)
+        if perturbation_seed is not None:
+            scope |= _perturbation_scope(perturbation_seed, wgsl_accuracy, compiler.source)
         exec(code, scope)
         pairs = list(zip(args, self._is_buffer, strict=True))
         scalars = [_scalar(value) for value, is_buffer in pairs if not is_buffer]
@@ -107,10 +108,10 @@ class Program:
         try:
             scope["main"](*scalars, *memories)
         except (TypeError, IndexError, ValueError) as error:
-            if noise_seed is None:
+            if perturbation_seed is None:
                 raise
-            # Noise led the program astray, to elements that the plain run had left alone.
-            raise UndefinedBehaviour("unwritten-read", f"under noise: {error}") from None
+            # The perturbed run accessed elements that the plain run had not.
+            raise UndefinedBehaviour("unwritten-read", f"if perturbed: {error}") from None
         for array, memory, storage in zip(arrays, memories, storages, strict=True):
             if storage.name in compiler.stored:
                 _save(array, memory, storage)
@@ -120,7 +121,7 @@ def _compiled(source: str) -> Any:
     try:
         return compile(source, "<reference semantics>", "exec")
     except (SyntaxError, RecursionError, MemoryError) as error:
-        # Python nests at most twenty loops.
+        # Python allows at most twenty nested loops.
         raise Unsupported(f"a program too deeply nested: {error}") from None
 
 
@@ -130,10 +131,10 @@ def _scalar(value: Argument) -> Any:
 
 
 def _load(array: Any, storage: Storage) -> Any:
-    """The memory of a buffer argument, as generated code wants it."""
+    """The memory of a buffer argument, in the form that generated code uses."""
     if numpy_dtype(storage.dtype.scalar) != array.dtype or array.size != storage.size.low:
         raise ValueError(
-            f"{storage.label} wants {storage.size.low} elements of {storage.dtype.scalar}, "
+            f"{storage.label} takes {storage.size.low} elements of {storage.dtype.scalar}, "
             f"not {array.size} of {array.dtype}"
         )
     if storage.is_bytes:
@@ -168,12 +169,13 @@ def _nextafter(dtype: Any) -> Callable[[float, float], float]:
 
 
 def _constant_scope() -> dict[str, Any]:
-    """What generated code finds by name, apart from what belongs to one run."""
+    """The names that generated code uses, apart from those of a single run."""
     scope: dict[str, Any] = {
         "inf": math.inf, "nan": math.nan, "undefined": undefined,
         "overflow": arithmetic.overflow, "assert_failed": _assert_failed,
         "step_limit": _step_limit, "distinct": distinct,
-        "Tags": Tags, "tdiv": arithmetic.truncate_divide, "tmod": arithmetic.truncate_modulo,
+        "AccessHistory": AccessHistory,
+        "tdiv": arithmetic.truncate_divide, "tmod": arithmetic.truncate_modulo,
         "fdiv": arithmetic.divide_floats, "fmod": arithmetic.remainder_of_floats,
         "floor_of_quotient": arithmetic.floor_of_quotient, "wrap": arithmetic.wrap,
         "float_to_int": arithmetic.float_to_int, "int_to_float": arithmetic.int_to_float,
@@ -187,7 +189,7 @@ def _constant_scope() -> dict[str, Any]:
     for name, intrinsic in intrinsics.INTRINSICS.items():
         scope[f"m_{name}"] = intrinsic.function
         if intrinsic.growth is not None:
-            scope[f"g_{name}"] = intrinsic.growth
+            scope[f"growth_{name}"] = intrinsic.growth
     for name, predicate in intrinsics.PREDICATES.items():
         scope[f"m_{name}"] = predicate
     for name in FLOATS:
@@ -215,15 +217,16 @@ def _scope(step_limit: int) -> dict[str, Any]:
     return {**_CONSTANT_SCOPE, "S": [step_limit], "K": Concurrency()}
 
 
-def _noise_scope(seed: int, loose: bool, source: str) -> dict[str, Any]:
-    """What noise mode adds to the names, for the dtypes that the source speaks of."""
+def _perturbation_scope(seed: int, wgsl_accuracy: bool, source: str) -> dict[str, Any]:
+    """The names that a perturbed run adds, for the dtypes that the source uses."""
     scope: dict[str, Any] = {}
-    noise = Noise(seed, loose=loose)
+    perturbation = Perturbation(seed, wgsl_accuracy=wgsl_accuracy)
     for name in FLOATS:
         dtype = parse(name)
         if f"factor_{name}(" in source:
-            scope[f"factor_{name}"] = noise.factors(dtype.epsilon)
-            scope[f"flush_{name}"] = noise.flusher(dtype.smallest_normal)
-        if f"shake_{name}(" in source:
-            scope[f"shake_{name}"] = noise.shaker(arithmetic.rounder(dtype), dtype.epsilon)
-    return scope | noise.comparisons() | noise.choices()
+            scope[f"factor_{name}"] = perturbation.factors(dtype.epsilon)
+            scope[f"flush_{name}"] = perturbation.flusher(dtype.smallest_normal)
+        if f"perturb_{name}(" in source:
+            round_to = arithmetic.rounder(dtype)
+            scope[f"perturb_{name}"] = perturbation.function_error(round_to, dtype.epsilon)
+    return scope | perturbation.comparisons() | perturbation.alternatives()

@@ -1,7 +1,7 @@
-"""Operand: a piece of generated code with the interval in which its value lies.
+"""Operand: a piece of generated code with the interval of its value.
 
-The intervals follow from loop extents, constants and dtypes alone. They let the compiler leave out
-checks for overflow and bounds that cannot fail, which is most of them.
+The intervals follow from loop extents, constants and dtypes alone. They let the compiler omit the
+overflow and bounds checks that cannot fail, which is most of them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def constant(value: int) -> Operand:
 
 
 def unknown(code: str, dtype: DType) -> Operand:
-    """An operand of which only the dtype is known."""
+    """An operand whose interval is that of its dtype."""
     if dtype.is_float:
         return Operand(code)
     return Operand(code, dtype.low, dtype.high)
@@ -97,7 +97,7 @@ def floor_modulo(a: Operand, b: Operand) -> Operand:
 
 
 def join(code: str, a: Operand, b: Operand) -> Operand:
-    """Either of the two values."""
+    """An operand that is one of two others; its interval covers both."""
     return Operand(code, min(a.low, b.low), max(a.high, b.high))
 
 
@@ -110,5 +110,5 @@ def maximum(code: str, a: Operand, b: Operand) -> Operand:
 
 
 def clipped(code: str, operand: Operand, dtype: DType) -> Operand:
-    """The operand's interval after a check that it lies in its dtype."""
+    """The operand after a check that its value fits its dtype."""
     return Operand(code, max(operand.low, dtype.low), min(operand.high, dtype.high))

@@ -1,7 +1,7 @@
-"""Reference: what a module means on its inputs, and what its plain build makes of it.
+"""Reference: the expected outputs of a module on its inputs, cached.
 
 Interpreting and plainly building a module is half the work of a verdict and the same for every pass
-sequence, so both are kept for the modules seen last.
+sequence, so both are cached for the most recent modules.
 """
 
 from __future__ import annotations
@@ -26,70 +26,70 @@ from harness.semantics.expectation import Expectation, Mismatch, expect
 from harness.semantics.inputs import Argument, InputError, make_inputs
 from harness.worker.progress_page import STAGES
 
-KEPT = 8
+CACHE_SIZE = 8
 STEP_LIMIT = 2_000_000
-# lavapipe, the GPU of machines that have none, quietly ends all loops after 65,535 rounds.
-LOOSE_STEP_LIMIT = 60_000
-# Noise runs cost time, and most programs agree without: few at first, many before anything is said.
-FIRST_NOISE_RUNS = 1
-NOISE_RUNS = 24
+# lavapipe, Mesa's software Vulkan driver, silently ends all loops after 65,535 iterations.
+WGSL_STEP_LIMIT = 60_000
+# Perturbed runs cost time and most results agree anyway: few at first, many before a report.
+FIRST_PERTURBED_RUNS = 1
+PERTURBED_RUNS = 24
 
 
 class Invalid(Exception):
-    """The case itself is at fault; the message says how."""
+    """The case itself is invalid; the message says why."""
 
 
 @dataclass
 class Reference:
     """A module with its inputs and the expectation of its outputs (None: not interpretable).
 
-    `kept` holds what later steps want to keep beside the module, such as its plain build.
+    `cache` holds what later steps compute from the module alone, such as its plain build.
     """
 
     module: Any
     inputs: list[Argument]
     program: Program | None
     expectation: Expectation | None
-    kept: dict[str, Any] = field(default_factory=dict)
+    cache: dict[str, Any] = field(default_factory=dict)
 
     def mismatch(self, actual: list[Argument], *, strict: bool = True) -> Mismatch | None:
-        """The first element of the outputs that no correct compilation could give, or None.
+        """The first element of the outputs that no correct compilation could compute, or None.
 
-        With `strict=False`, on a device that is as inexact as WGSL allows.
+        `strict=False` is for a device that is only as accurate as WGSL requires.
 
         Raises:
             Invalid: rounding decides whether the program has a meaning at all.
         """
         if not strict:
-            return self._loose_mismatch(actual)
+            return self._wgsl_mismatch(actual)
         if self.expectation is None or self.expectation.mismatch(actual) is None:
             return None
-        self.be_certain()
+        self.refine_expectation()
         return self.expectation.mismatch(actual)
 
-    def _loose_mismatch(self, actual: list[Argument]) -> Mismatch | None:
+    def _wgsl_mismatch(self, actual: list[Argument]) -> Mismatch | None:
         if self.program is None or self.expectation is None:
             return None
         if self.expectation.mismatch(actual) is None:
             return None
-        if "loose" not in self.kept:
-            runs = 0 if self.program.is_exact else NOISE_RUNS
-            self.kept["loose"] = _expectation(
-                self.program, self.inputs, runs, loose=True, step_limit=LOOSE_STEP_LIMIT
+        if "wgsl expectation" not in self.cache:
+            runs = 0 if self.program.is_exact else PERTURBED_RUNS
+            self.cache["wgsl expectation"] = _expectation(
+                self.program, self.inputs, runs, wgsl_accuracy=True, step_limit=WGSL_STEP_LIMIT
             )
-        expectation: Expectation = self.kept["loose"]
+        expectation: Expectation = self.cache["wgsl expectation"]
         return expectation.mismatch(actual)
 
-    def be_certain(self) -> None:
-        """Find out with many noise runs how far rounding may move the outputs.
+    def refine_expectation(self) -> None:
+        """Determine with many perturbed runs how far rounding may move the outputs.
 
         Raises:
-            Invalid: as far as to where the program has no meaning.
+            Invalid: a perturbed run has undefined behaviour.
         """
-        if self.program is None or self.program.is_exact or "certain" in self.kept:
+        if self.program is None or self.program.is_exact or "refined" in self.cache:
             return
-        self.expectation = _expectation(self.program, self.inputs, NOISE_RUNS)
-        self.kept["certain"] = True
+        self.expectation = _expectation(self.program, self.inputs, PERTURBED_RUNS)
+        self.cache["refined"] = True
 
     def fresh_inputs(self) -> list[Argument]:
         return copy_arguments(self.inputs)
@@ -99,12 +99,12 @@ def copy_arguments(arguments: list[Argument]) -> list[Argument]:
     return [item.copy() if isinstance(item, np.ndarray) else item for item in arguments]
 
 
-def forget() -> None:
-    """Forget all modules, so that the next look at one runs everything anew."""
-    _kept.clear()
+def clear_cache() -> None:
+    """Drop all cached modules, so that the next use of one computes everything again."""
+    _cache.clear()
 
 
-_kept: OrderedDict[tuple[str, int], Reference | Invalid] = OrderedDict()
+_cache: OrderedDict[tuple[str, int], Reference | Invalid] = OrderedDict()
 
 
 def reference_of(case: Case) -> Reference:
@@ -115,15 +115,15 @@ def reference_of(case: Case) -> Reference:
             assertion, or runs too long.
     """
     key = (case.module, case.input_seed)
-    found = _kept.pop(key, None)
+    found = _cache.pop(key, None)
     if found is None:
         try:
             found = _make(case)
         except Invalid as invalid:
             found = invalid
-    _kept[key] = found
-    while len(_kept) > KEPT:
-        _kept.popitem(last=False)
+    _cache[key] = found
+    while len(_cache) > CACHE_SIZE:
+        _cache.popitem(last=False)
     if isinstance(found, Invalid):
         raise found
     return found
@@ -135,9 +135,9 @@ def _make(case: Case) -> Reference:
             module = load_module(case.module)
         except CaseError as error:
             raise Invalid(str(error)) from None
-        complaint = compat.is_well_formed(module)
-    if complaint is not None:
-        raise Invalid(f"ill-formed: {complaint}")
+        diagnostic = compat.is_well_formed(module)
+    if diagnostic is not None:
+        raise Invalid(f"ill-formed: {diagnostic}")
     STAGES.enter("reference")
     try:
         function = module["main"]
@@ -158,7 +158,9 @@ def interpret(module: Any, inputs: list[Argument]) -> Reference:
     """
     try:
         program = compile_program(module)
-        return Reference(module, inputs, program, _expectation(program, inputs, FIRST_NOISE_RUNS))
+        return Reference(
+            module, inputs, program, _expectation(program, inputs, FIRST_PERTURBED_RUNS)
+        )
     except Unsupported:
         return Reference(module, inputs, None, None)
 
@@ -166,14 +168,16 @@ def interpret(module: Any, inputs: list[Argument]) -> Reference:
 def _expectation(
     program: Program,
     inputs: list[Argument],
-    noise_runs: int,
+    perturbed_runs: int,
     *,
-    loose: bool = False,
+    wgsl_accuracy: bool = False,
     step_limit: int = STEP_LIMIT,
 ) -> Expectation:
     arguments = copy_arguments(inputs)
     try:
-        return expect(program, arguments, noise_runs, loose=loose, step_limit=step_limit)
+        return expect(
+            program, arguments, perturbed_runs, wgsl_accuracy=wgsl_accuracy, step_limit=step_limit
+        )
     except UndefinedBehaviour as fault:
         raise Invalid(f"{fault.kind}: {fault}") from None
     except AssertFailed as failure:

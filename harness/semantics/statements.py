@@ -1,7 +1,7 @@
-"""Statements: from a PrimFunc to the source of one Python function.
+"""Statements: compiles a PrimFunc to the source of one Python function.
 
-Loops become Python loops, one iteration after another, whatever their kind; concurrent ones
-(parallel, vectorized, thread bindings) get a context for race detection.
+Loops of every kind become sequential Python loops; concurrent ones (parallel, vectorized, thread
+bindings) get a context for race detection.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ IGNORED_CALLS = frozenset({"prefetch", "start_profile_intrinsic", "end_profile_i
 
 
 class StatementCompiler(BlockCompiler):
-    """Compiles one PrimFunc. `source` is the result; `parameters` says how to call it."""
+    """Compiles one PrimFunc. `source` is the result, `parameters` are those of its `main`."""
 
-    def __init__(self, function: Any, functions: Mapping[str, Any], noisy: bool) -> None:
-        super().__init__(survey_function(function, functions), noisy)
+    def __init__(self, function: Any, functions: Mapping[str, Any], perturbed: bool) -> None:
+        super().__init__(survey_function(function, functions), perturbed)
         self._functions = functions
         self.pointers: dict[int, int] = {}
         self.parameters: list[Storage | Operand] = []
@@ -57,7 +57,7 @@ class StatementCompiler(BlockCompiler):
         for param in function.params:
             if compat.is_buffer(param):
                 self.parameters.append(self._buffer_parameter(param))
-        # Scalars first: shapes may speak of them. `Program` sorts arguments the same way.
+        # Scalars first, because shapes may use them. `Program` orders arguments the same way.
         names += [item.name for item in self.parameters if isinstance(item, Storage)]
         return f"def main({', '.join(names)}):"
 
@@ -65,8 +65,7 @@ class StatementCompiler(BlockCompiler):
         shape = compat.static_shape(param)
         if shape is None:
             raise Unsupported(f"buffer {param.name} has a symbolic shape")
-        # Arguments are compact and start at their first element; so variables in the layout are
-        # bound by them.
+        # Arguments are compact and have no offset, which defines the variables in the layout.
         compact = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
         for given, actual in [*paired(param.ty.strides, compact), (param.ty.elem_offset, 0)]:
             if compat.type_key(given) == "Var":
@@ -80,13 +79,13 @@ class StatementCompiler(BlockCompiler):
         for extent in shape:
             size *= extent
         key = hash(param)
-        tagged = key in self.survey.written_concurrently
+        tracks_accesses = key in self.survey.written_concurrently
         storage = Storage(
             self.fresh("b"), label(param.name), dtype, constant(size), self.survey.mixed(key),
-            False, tagged,
+            False, tracks_accesses,
         )  # fmt: skip
         self.storages[key] = storage
-        self.tag(storage)
+        self.start_history(storage)
         self.declare(param, storage)
         return storage
 
@@ -94,7 +93,7 @@ class StatementCompiler(BlockCompiler):
         """Emit a statement.
 
         Raises:
-            Unsupported: a construct without a model; names it.
+            Unsupported: a construct that is not modelled; the message names it.
         """
         key = compat.type_key(node)
         handler = getattr(self, f"_statement_{key}", None)
@@ -127,14 +126,14 @@ class StatementCompiler(BlockCompiler):
         if last.high > dtype.high:
             code = f"{start.code} + {extent.code}"
             self.emit(f"if {code} > {dtype.high + 1}: overflow({code}, {dtype.scalar!r})")
-        self._charge(extent)
+        self._count_steps(extent)
         end = ranges.add(start, extent).code
         bounds = end if start.code == "0" else f"{start.code}, {end}"
         if stride.code != "1":
             bounds = f"{start.code}, {end}, {stride.code}"
         name = self.fresh("i")
         self.variables[hash(variable)] = ranges.clipped(name, last, dtype)
-        concurrent = concurrent and not self.noisy
+        concurrent = concurrent and not self.perturbed
         execution = self.temporary("K.enter()") if concurrent else ""
         outer = self._executions
         self._executions *= max(1, min(extent.high, 1 << 20))
@@ -150,15 +149,15 @@ class StatementCompiler(BlockCompiler):
         self._executions = outer
         del self.variables[hash(variable)]
 
-    def _charge(self, extent: Operand) -> None:
-        """Emit the count of steps, from which `StepLimit` follows."""
+    def _count_steps(self, extent: Operand) -> None:
+        """Emit code that counts steps and raises `StepLimit`."""
         self.emit(f"S[0] -= {extent.code}" if extent.low >= 0 else f"S[0] -= max(0, {extent.code})")
         self.emit("if S[0] < 0: step_limit()")
 
     def _statement_While(self, node: Any) -> None:
         outer, self._executions = self._executions, self._executions * 64
         with self.indented("while True:"):
-            self._charge(constant(1))
+            self._count_steps(constant(1))
             condition = self.value(node.condition)
             self.emit(f"if not {condition.code}: break")
             self.statement(node.body)
@@ -191,7 +190,7 @@ class StatementCompiler(BlockCompiler):
     def _statement_Evaluate(self, node: Any) -> None:
         value = node.value
         if compat.type_key(value) != "Call":
-            self.value(value)  # for what it may emit: the checks of its operands
+            self.value(value)  # emits the checks of its operands
             return
         operator = value.op
         name = base_name(str(operator.name)) if compat.type_key(operator) == "Op" else ""
@@ -203,7 +202,7 @@ class StatementCompiler(BlockCompiler):
             self.emit(self.value(value).code)
 
     def private_call(self, node: Any) -> Operand:
-        """A call of a function of the module: a nested function, compiled anew for each call."""
+        """A call of a function of the module, compiled to a nested function for each call."""
         called = self._functions[str(node.op.name_hint)]
         names, values = [], []
         for param, argument in zip(called.params, node.args, strict=True):
@@ -273,13 +272,13 @@ class StatementCompiler(BlockCompiler):
             self.store(view, place, value)
         else:
             self._store_vector(view, node, lanes)
-        # An upper estimate of the chain of operations that reaches an element.
+        # An upper estimate of the chain of operations that an element's value depends on.
         elements = max(1, view.storage.size.low)
         repeats = max(1, self._executions // elements)
         self.operations += (self.float_operations - before) * repeats
 
     def _store_vector(self, view: View, node: Any, lanes: int) -> None:
-        """All lanes are read before the first is written."""
+        """A vector store, which reads all lanes before it writes the first."""
         index, places, values = self.fresh("l"), self.fresh("p"), self.fresh("v")
         self.emit(f"{places} = []; {values} = []")
         with self.at_lane(self.lane_variable(index, lanes)):
@@ -287,7 +286,7 @@ class StatementCompiler(BlockCompiler):
                 value = self.value(node.value).code
                 place = self.place(view, node.indices, lanes, written=True)
                 self.emit(f"{values}.append({value}); {places}.append({place.code})")
-        if not self.noisy:
+        if not self.perturbed:
             self.emit(f"distinct({places}, {view.label!r})")
         with self.indented(f"for {index}, {values} in zip({places}, {values}):"):
             self.store(view, Operand(index), values)

@@ -1,9 +1,9 @@
-"""Survey: what must be known of a whole function before its first line is compiled.
+"""Survey: an analysis of a whole function before it is compiled.
 
-Which memories are seen under several dtypes, which are written inside concurrent loops, and which
-allocations belong to one iteration of a concurrent loop. The last is a rule of schedulable TIR: an
-allocation of a block that is used in one concurrent loop alone is private to its iterations, as
-PlanAndUpdateBufferAllocationLocation moves it there.
+It finds the storages that are accessed as several dtypes, those written inside concurrent loops,
+and the allocations that belong to one iteration of a concurrent loop. The last is a rule of
+schedulable TIR: an allocation of a block that is used in a single concurrent loop is private to its
+iterations, as PlanAndUpdateBufferAllocationLocation moves it there.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ THREAD_ATTRIBUTES = ("thread_extent", "virtual_thread")
 
 @dataclass
 class Survey:
-    """The findings, by the hash of a buffer variable or loop variable."""
+    """The results, by the hash of a buffer or loop variable."""
 
-    roots: dict[int, int] = field(default_factory=dict)  # alias to the buffer that owns the memory
+    roots: dict[int, int] = field(default_factory=dict)  # from an alias to the owning buffer
     dtypes: dict[int, set[str]] = field(default_factory=dict)
     # The concurrent loops around each owner's accesses, outermost first (those common to all).
     loops: dict[int, tuple[int, ...]] = field(default_factory=dict)
@@ -40,25 +40,25 @@ class Survey:
         return key
 
     def mixed(self, key: int) -> bool:
-        """Whether the memory is seen under more than one dtype."""
+        """Whether the storage is accessed as more than one dtype."""
         return len(self.dtypes.get(self.root(key), ())) > 1
 
     def private_loop(self, key: int) -> int | None:
-        """The concurrent loop to whose iterations the allocation is private."""
+        """The concurrent loop to whose iterations the allocation is private, if any."""
         loops = self.loops.get(self.root(key), ())
         return loops[-1] if loops else None
 
 
 def survey_function(function: Any, functions: Mapping[str, Any]) -> Survey:
-    """Survey a PrimFunc and those of the module's functions that it calls.
+    """Survey a PrimFunc and the functions of the module that it calls.
 
     Raises:
-        Unsupported: a buffer over a pointer of unknown origin, or calls beside concurrent loops.
+        Unsupported: a buffer over a pointer of unknown origin, or both calls and concurrent loops.
     """
     survey = Survey()
     for param in function.params:
         if compat.is_buffer(param):
-            _note_dtype(param, hash(param), survey)
+            _record_dtype(param, hash(param), survey)
     _survey_body(function, {}, survey, functions, ())
     if survey.has_concurrency:
         if survey.has_calls:
@@ -67,7 +67,7 @@ def survey_function(function: Any, functions: Mapping[str, Any]) -> Survey:
     return survey
 
 
-def _note_dtype(buffer: Any, root: int, survey: Survey) -> None:
+def _record_dtype(buffer: Any, root: int, survey: Survey) -> None:
     scalar = parse(str(buffer.ty.dtype)).scalar
     survey.dtypes.setdefault(survey.root(root), set()).add(scalar)
 
@@ -86,7 +86,7 @@ def _survey_body(
         elif key == "AttrStmt":
             survey.has_concurrency |= str(statement.attr_key) in THREAD_ATTRIBUTES
         elif key == "AllocBuffer":
-            _note_dtype(statement.buffer, hash(statement.buffer), survey)
+            _record_dtype(statement.buffer, hash(statement.buffer), survey)
         elif key == "Bind":
             owner = pointed_to(statement.value, pointers)
             if owner is not None:
@@ -97,10 +97,10 @@ def _survey_body(
                 raise Unsupported("a buffer declared over an unknown pointer")
             if owner != hash(statement.buffer):
                 survey.roots[hash(statement.buffer)] = owner
-            _note_dtype(statement.buffer, owner, survey)
+            _record_dtype(statement.buffer, owner, survey)
         elif key == "SBlock":
             for buffer in statement.alloc_buffers:
-                _note_dtype(buffer, hash(buffer), survey)
+                _record_dtype(buffer, hash(buffer), survey)
             for match in statement.match_buffers:
                 survey.roots[hash(match.buffer)] = hash(region_buffer(match.source))
         elif key == "Evaluate" and is_private_call(statement.value):
@@ -126,7 +126,7 @@ def _survey_call(
             inner[hash(param)] = owner
             if compat.is_buffer(param):
                 survey.roots[hash(param)] = survey.root(owner)
-                _note_dtype(param, owner, survey)
+                _record_dtype(param, owner, survey)
     _survey_body(called, inner, survey, functions, (*callers, name))
 
 
@@ -136,7 +136,7 @@ def is_private_call(expression: Any) -> bool:
 
 
 def statements(statement: Any) -> Iterable[Any]:
-    """All statements at and below this one, outermost first."""
+    """This statement and all statements nested in it, in pre-order."""
     stack = [statement]
     while stack:
         current = stack.pop()
@@ -145,7 +145,7 @@ def statements(statement: Any) -> Iterable[Any]:
 
 
 def substatements(statement: Any) -> Iterable[Any]:
-    """The statements right below."""
+    """The statements nested directly in this one."""
     key = compat.type_key(statement)
     if key == "SeqStmt":
         return list(statement.seq)
@@ -160,7 +160,7 @@ def substatements(statement: Any) -> Iterable[Any]:
 
 
 def pointed_to(expression: Any, pointers: dict[int, int]) -> int | None:
-    """The buffer whose data pointer the expression is (by hash), if it is one."""
+    """The hash of the buffer whose data pointer the expression is, if any."""
     if compat.is_buffer(expression):
         return hash(expression)
     if compat.type_key(expression) == "Var":
@@ -192,13 +192,13 @@ def _survey_accesses(statement: Any, loops: tuple[int, ...], survey: Survey) -> 
         root = survey.root(hash(statement.buffer))
         if loops:
             survey.written_concurrently.add(root)
-        _note(root, loops, survey)
+        _record_access(root, loops, survey)
     _expressions(statement, loops, survey)
     for part in substatements(statement):
         _survey_accesses(part, loops, survey)
 
 
-def _note(root: int, loops: tuple[int, ...], survey: Survey) -> None:
+def _record_access(root: int, loops: tuple[int, ...], survey: Survey) -> None:
     known = survey.loops.get(root)
     if known is not None:
         common = 0
@@ -216,27 +216,27 @@ _EXPRESSIONS = {
 
 
 def _expressions(statement: Any, loops: tuple[int, ...], survey: Survey) -> None:
-    """Note the buffers that the statement's own expressions read."""
+    """Record the buffers that the statement's own expressions read."""
 
-    def note(node: Any) -> None:
+    def record(node: Any) -> None:
         if isinstance(node, compat.BufferLoad):
-            _note(survey.root(hash(compat.load_buffer(node))), loops, survey)
+            _record_access(survey.root(hash(compat.load_buffer(node))), loops, survey)
 
     key = compat.type_key(statement)
     for name in _EXPRESSIONS.get(key, ()):
-        compat.walk(getattr(statement, name), note)
+        compat.walk(getattr(statement, name), record)
     if key == "BufferStore":
         for index in statement.indices:
-            compat.walk(index, note)
+            compat.walk(index, record)
     if key == "SBlockRealize":
         for value in statement.iter_values:
-            compat.walk(value, note)
+            compat.walk(value, record)
 
 
 def _carries_reduction(loop: Any) -> bool:
-    """Whether a reduction block below binds a reduction axis to the thread loop.
+    """Whether a block in the loop binds a reduction axis to the thread loop.
 
-    Such a block is a cross-thread reduction, which LowerCrossThreadReduction gives its meaning.
+    Such a block is a cross-thread reduction; LowerCrossThreadReduction defines its meaning.
     """
     variable = hash(loop.loop_var)
     for statement in statements(loop.body):

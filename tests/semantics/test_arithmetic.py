@@ -45,7 +45,7 @@ def test_truncating_division_rounds_towards_zero(data: Any, dtype: str) -> None:
 
 
 @given(st.data(), st.sampled_from(["uint8", "uint16"]), st.sampled_from(["Add", "Sub", "Mul"]))
-def test_narrow_unsigned_arithmetic_wraps_as_numpys(data: Any, dtype: str, name: str) -> None:
+def test_narrow_unsigned_arithmetic_wraps_as_numpy_does(data: Any, dtype: str, name: str) -> None:
     a, b = data.draw(integers(dtype)), data.draw(integers(dtype))
     expected = {"Add": a + b, "Sub": a - b, "Mul": a * b}[name] % (1 << parse(dtype).bits)
     assert int(evaluate(getattr(tirx, name), (dtype, a), (dtype, b))) == expected
@@ -97,7 +97,7 @@ def test_integers_become_the_nearest_float(value: int, target: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @given(st.data())
-def test_float_operations_round_as_numpys(dtype: str, data: Any) -> None:
+def test_float_operations_round_as_numpy_does(dtype: str, data: Any) -> None:
     width: Any = {"float16": 16, "float32": 32, "float64": 64}[dtype]
     floats = st.floats(width=width, allow_nan=False)
     a, b = data.draw(floats), data.draw(floats)
@@ -113,13 +113,13 @@ def test_float_operations_round_as_numpys(dtype: str, data: Any) -> None:
 
 
 @given(st.floats(width=32, allow_nan=False))
-def test_rounding_to_bfloat16_is_ml_dtypes(value: float) -> None:
+def test_rounding_to_bfloat16_is_that_of_ml_dtypes(value: float) -> None:
     rounded = arithmetic.rounder(parse("bfloat16"))(value)
     assert rounded == float(np.float32(value).astype(ml_dtypes.bfloat16))
 
 
 @given(st.floats(width=32, allow_nan=False))
-def test_rounding_to_float16_is_numpys(value: float) -> None:
+def test_rounding_to_float16_is_that_of_numpy(value: float) -> None:
     with np.errstate(over="ignore"):
         expected = float(np.float64(value).astype(np.float16))
     assert arithmetic.rounder(parse("float16"))(value) == expected
@@ -133,7 +133,7 @@ def test_a_right_shift_divides_by_a_power_of_two(data: Any, dtype: str) -> None:
 
 
 @given(st.data(), st.sampled_from(["&", "|", "^"]), st.sampled_from(SIGNED + UNSIGNED))
-def test_bitwise_operators_are_numpys(data: Any, symbol: str, dtype: str) -> None:
+def test_bitwise_operators_agree_with_numpy(data: Any, symbol: str, dtype: str) -> None:
     a, b = data.draw(integers(dtype)), data.draw(integers(dtype))
     operations = {"&": np.bitwise_and, "|": np.bitwise_or, "^": np.bitwise_xor}
     build = {"&": lambda x, y: x & y, "|": lambda x, y: x | y, "^": lambda x, y: x ^ y}

@@ -12,8 +12,8 @@ from harness.semantics.expectation import Expectation, expect
 from tests.semantics.helpers import array, module
 
 
-def expectation(program: str, *args: Any, loose: bool = False) -> Expectation:
-    return expect(compile_program(module(program)), list(args), loose=loose)
+def expectation(program: str, *args: Any, wgsl_accuracy: bool = False) -> Expectation:
+    return expect(compile_program(module(program)), list(args), wgsl_accuracy=wgsl_accuracy)
 
 
 def outputs(found: Expectation) -> list[Any]:
@@ -28,9 +28,9 @@ def main(A: T.Buffer((64,), "float32"), B: T.Buffer((64,), "float32")):
 """
 
 
-def elementwise(expression: str, values: np.ndarray, *, loose: bool = False) -> Expectation:
+def elementwise(expression: str, values: np.ndarray, *, wgsl_accuracy: bool = False) -> Expectation:
     program = ELEMENTWISE.replace("EXPRESSION", expression)
-    return expectation(program, values, np.zeros_like(values), loose=loose)
+    return expectation(program, values, np.zeros_like(values), wgsl_accuracy=wgsl_accuracy)
 
 
 def uniform(low: float, high: float) -> np.ndarray:
@@ -76,7 +76,7 @@ def test_an_output_agrees_with_itself_and_with_neighbouring_floats() -> None:
     assert found.mismatch(close) is not None
 
 
-def test_an_integer_that_hangs_on_a_tie_is_unstable() -> None:
+def test_an_integer_near_a_tie_is_unstable() -> None:
     program = """
     def main(A: T.Buffer((2,), "float32"), B: T.Buffer((2,), "int32")):
         for i in range(2):
@@ -130,28 +130,28 @@ def test_what_is_unspecified_is_not_compared(expression: str) -> None:
     assert found.unstable_fraction > 0 or (tolerance is not None and tolerance.min() >= 1)
 
 
-def test_noise_runs_are_deterministic_in_their_seed() -> None:
+def test_perturbed_runs_are_deterministic_in_their_seed() -> None:
     program = compile_program(module(ELEMENTWISE.replace("EXPRESSION", "T.exp(A[i]) * A[i]")))
     values = uniform(-1, 1)
     results = []
     for seed in (1, 1, 2):
         output = np.zeros_like(values)
-        program.run([values, output], noise_seed=seed)
+        program.run([values, output], perturbation_seed=seed)
         results.append(output)
     assert (results[0] == results[1]).all() and (results[0] != results[2]).any()
 
 
-def test_noise_leaves_exact_operations_alone() -> None:
+def test_perturbation_leaves_exact_operations_alone() -> None:
     program = compile_program(
         module(ELEMENTWISE.replace("EXPRESSION", "(A[i] + T.float32(3)) * T.float32(5)"))
     )
     values = np.arange(64, dtype=np.float32)
     output = np.zeros_like(values)
-    program.run([values, output], noise_seed=1)
+    program.run([values, output], perturbation_seed=1)
     assert (output == (values + 3) * 5).all()
 
 
-def test_a_program_whose_validity_hangs_on_rounding_is_invalid() -> None:
+def test_a_program_whose_validity_depends_on_rounding_is_invalid() -> None:
     program = """
     def main(A: T.Buffer((1,), "float32"), B: T.Buffer((4,), "int32")):
         B[T.Cast("int32", A[0] * T.float32(0.1)) - 1] = 1
@@ -168,15 +168,16 @@ def test_outputs_of_another_shape_are_refused() -> None:
 
 
 def test_a_gpu_may_be_as_inexact_as_wgsl_allows() -> None:
-    strict, loose = (
-        elementwise("T.exp(A[i])", uniform(0, 1), loose=loose) for loose in (False, True)
+    strict, wgsl = (
+        elementwise("T.exp(A[i])", uniform(0, 1), wgsl_accuracy=wgsl_accuracy)
+        for wgsl_accuracy in (False, True)
     )
     actual = outputs(strict)
     actual[1] *= np.float32(1 + 2.0**-13)
-    assert strict.mismatch(actual) is not None and loose.mismatch(actual) is None
+    assert strict.mismatch(actual) is not None and wgsl.mismatch(actual) is None
     actual[1] *= np.float32(1.02)
-    assert loose.mismatch(actual) is not None
-    assert loose.unstable_fraction == 0
+    assert wgsl.mismatch(actual) is not None
+    assert wgsl.unstable_fraction == 0
 
 
 @pytest.mark.parametrize(
@@ -187,6 +188,6 @@ def test_a_gpu_may_be_as_inexact_as_wgsl_allows() -> None:
     ],
 )
 def test_on_a_gpu_what_depends_on_nan_or_infinity_is_not_compared(expression: str) -> None:
-    found = elementwise(expression, uniform(0.5, 1), loose=True)
+    found = elementwise(expression, uniform(0.5, 1), wgsl_accuracy=True)
     unstable = found.unstable[1]
     assert unstable is not None and unstable.all()
