@@ -26,8 +26,10 @@ TESTS = Path(__file__).parent
 ONCE = (
     "corpus",
     "harness/test_devices.py",
+    "harness/test_command_line.py",
     "harness/test_guarded.py",
     "harness/test_opened.py",
+    "harness/test_processes.py",
     "harness/test_sandbox.py",
     "harness/test_signature.py",
     "harness/test_suppress_warnings.py",

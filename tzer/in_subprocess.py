@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 
 from harness import UserError
+from harness.system.processes import ends_with_us
 
 
 class Died(Exception):
@@ -33,8 +34,10 @@ def apart(work: Callable[[], str]) -> str:
     sys.stdout.flush()
     sys.stderr.flush()
     reader, writer = os.pipe()
+    end_with_us = ends_with_us()
     child = os.fork()
     if child == 0:
+        end_with_us()
         os.close(reader)
         status = 1
         try:

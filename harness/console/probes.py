@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from harness.system.processes import python_command, python_environment, run_program
+
 OLDEST_PYTHON = (3, 11)
 TVM_RANGE = ((0, 26), (0, 28))
 """Supported releases of apache-tvm: from the first, up to and without the second."""
@@ -227,15 +229,7 @@ def probe_wgpu() -> ProbeResult:
 def _run(command: list[str], environment: dict[str, str] | None = None) -> ProbeResult:
     """Run a command; the detail is its last line of output, or how it failed."""
     try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PROBE_SECONDS,
-            stdin=subprocess.DEVNULL,
-            env=environment,
-        )
+        done = run_program(command, PROBE_SECONDS, environment)
     except subprocess.TimeoutExpired:
         return ProbeResult(False, f"no answer within {PROBE_SECONDS:.0f} s")
     except OSError as error:
@@ -250,9 +244,7 @@ def _run(command: list[str], environment: dict[str, str] | None = None) -> Probe
 
 def run_python(program: str) -> ProbeResult:
     """Run a program with this Python and these packages, whatever lies in the current folder."""
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    return _run([sys.executable, "-P", "-c", program], {**os.environ, "PYTHONPATH": path})
+    return _run(python_command("-c", program), python_environment())
 
 
 def _last_line(text: str) -> str:

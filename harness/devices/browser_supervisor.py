@@ -7,34 +7,25 @@ removed. page.py starts it.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import resource
 import select
 import shutil
 import signal
 import subprocess
 import sys
 
+from harness.system.processes import ends_with_us
+
 LOOK_SECONDS = 1.0
-PR_SET_PDEATHSIG = 1
-# Looked up here: loading a library between fork and exec is not safe.
-_prctl = getattr(ctypes.CDLL(None), "prctl", None)
-
-
-def end_with_parent() -> None:
-    """Runs in the browser's process before the browser itself: it must not outlive even this."""
-    if _prctl is not None:
-        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main(folder: str, command: list[str]) -> int:
     parent = os.getppid()
-    # A worker of the fuzzer has a limit, and browsers reserve many times what they use.
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
     browser = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=end_with_parent
+        command,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=ends_with_us(memory_limit=False),
     )
     try:
         while browser.poll() is None and os.getppid() == parent:

@@ -6,20 +6,18 @@ starts another. channel.mjs is the other end.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import resource
 import select
-import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from harness.devices.base import Closing
+from harness.system.processes import ends_with_us
 
 
 class ProgramEnded(Exception):
@@ -29,8 +27,11 @@ class ProgramEnded(Exception):
 class DeviceProcess(Closing):
     """A command that takes requests. Not to be used by two threads at a time."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> None:
         self._command = list(command)
+        self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self.starts = 0  # who keeps what only one process knows compares this
 
@@ -86,30 +87,14 @@ class DeviceProcess(Closing):
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                env=self._environment,
                 start_new_session=True,  # Ctrl-C is for us alone: we end it
-                preexec_fn=_as_its_own,
+                preexec_fn=ends_with_us(memory_limit=False),
             )
             assert self._process.stdin is not None
             os.set_blocking(self._process.stdin.fileno(), False)
             self.starts += 1
         return self._process
-
-
-PR_SET_PDEATHSIG = 1
-# Looked up here: loading a library between fork and exec is not safe.
-_prctl = getattr(ctypes.CDLL(None), "prctl", None)
-
-
-def _as_its_own() -> None:
-    """Runs in the program's process before the program itself.
-
-    However the thread that starts it ends, a program that hangs must not outlive it. And a worker
-    of the fuzzer has a limit to its address space, of which V8 reserves many times what it uses.
-    """
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
-    if _prctl is not None:
-        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _send(

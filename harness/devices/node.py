@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.devices.base import DeviceError
 from harness.devices.channel import DeviceProcess
 from harness.devices.remote import RemoteDevice
+from harness.system.processes import run_program
 
 SCRIPT = Path(__file__).with_name("node_device.mjs")
 # The optimising compiler from the first call on: what a kernel reaches after its warm-up anyway.
@@ -34,8 +35,7 @@ def find_node() -> str:
     if found is None:
         raise DeviceError(f"there is no Node: {REMEDY}")
     try:
-        asked = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=30)
-        version = asked.stdout.strip()
+        version = run_program([found, "--version"], 30).stdout.strip()
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DeviceError(f"{found} does not run ({error}): {REMEDY}") from None
     number = version.removeprefix("v").partition(".")[0]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from websockets.sync.server import ServerConnection
 from harness.devices.base import Closing, DeviceError
 from harness.devices.channel import ProgramEnded
 from harness.devices.page_server import HERE, PageServer
+from harness.system.processes import python_command, python_environment
 
 BROWSER_SUPERVISOR = HERE / "browser_supervisor.py"
 START_SECONDS = 60.0
@@ -103,11 +103,14 @@ class _Browser:
         try:
             address = f"{self._server.address}devices/page.html?module=../{module}"
             self._process = subprocess.Popen(
-                [sys.executable, "-I", str(BROWSER_SUPERVISOR), str(self._profile)]
-                + [*command(self._profile), address],
+                python_command(
+                    *(str(BROWSER_SUPERVISOR), str(self._profile)),
+                    *(*command(self._profile), address),
+                ),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=self._messages,
+                env=python_environment(),
                 start_new_session=True,  # Ctrl-C is for us alone: we end it
             )
             self.connection = self._wait(self._process)

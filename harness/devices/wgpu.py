@@ -9,13 +9,13 @@ lavapipe serves where there is no GPU. It quietly ends all loops once an invocat
 from __future__ import annotations
 
 import importlib.util
-import sys
 from pathlib import Path
 
 from harness.devices.base import DeviceError
 from harness.devices.channel import DeviceProcess
 from harness.devices.node import processor_name
 from harness.devices.remote import RemoteDevice
+from harness.system.processes import python_command, python_environment
 
 SCRIPT = Path(__file__).with_name("wgpu_program.py")
 
@@ -28,8 +28,7 @@ class WgpuDevice(RemoteDevice):
     def __init__(self) -> None:
         if importlib.util.find_spec("wgpu") is None:
             raise DeviceError("the package wgpu is not installed: pip install wgpu")
-        # -P: the script's folder has a wgpu.py of its own, this one.
-        super().__init__(DeviceProcess([sys.executable, "-P", str(SCRIPT)]))
+        super().__init__(DeviceProcess(python_command(str(SCRIPT)), python_environment()))
 
     def fingerprint(self) -> dict[str, str]:
         found = self._identify()

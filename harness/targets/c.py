@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import tvm
 import tvm_ffi.libinfo
 
 from harness import UserError
+from harness.system.processes import run_program
 from harness.targets.executable import Executable
 from harness.targets.on_host import OnHost
 
@@ -71,7 +71,7 @@ def compile_library(source: str, directory: Path) -> Path:
     text, library = directory / "module.c", directory / "module.so"
     text.write_text(source)
     command = [found, *FLAGS, HALF, *_include_flags(), str(text), "-o", str(library), "-lm"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_SECONDS)
+    done = run_program(command, COMPILE_SECONDS)
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "error" in line]
         complaint = (lines or done.stderr.splitlines() or ["no message"])[0]

@@ -14,21 +14,26 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from harness import UserError
+from harness.system.processes import python_command, python_environment
 from harness.worker import wire
 from harness.worker.progress_page import PAGE, read_stage
 from harness.worker.zygote import BLOCKS_A_MESSAGE, DISARM, FORK, KILL
 
 START_SECONDS = 120.0  # the first start on a machine decodes the compiler library
 STDERR_TAIL = 4096
+ENVIRONMENT = {
+    # Kernels are tiny: two threads show races as well as many, and fork sooner.
+    "TVM_NUM_THREADS": "2",
+    "TVM_BIND_THREADS": "0",
+    "PYTHONHASHSEED": "0",
+}
 NO_BLOCKS = np.empty(0, np.uint32)
 
 
@@ -216,25 +221,13 @@ class Worker:
         self.close()
         self._control, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         asked = json.dumps(asdict(self.settings))
-        environment = {
-            **os.environ,
-            # Kernels are tiny: two threads show races as well as many, and fork sooner.
-            "TVM_NUM_THREADS": "2",
-            "TVM_BIND_THREADS": "0",
-            "PYTHONHASHSEED": "0",
-        }
-        # Our own folder first, so that `-m harness.worker.zygote` finds this very code anywhere.
-        root = str(Path(__file__).resolve().parents[2])
-        environment["PYTHONPATH"] = os.pathsep.join(
-            part for part in (root, os.environ.get("PYTHONPATH", "")) if part
-        )
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "harness.worker.zygote", str(far_end.fileno()), asked],
+            python_command("-m", "harness.worker.zygote", str(far_end.fileno()), asked),
             pass_fds=[far_end.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env=environment,
+            env=python_environment(**ENVIRONMENT),
             start_new_session=True,  # Ctrl-C is the campaign's to handle
         )
         far_end.close()

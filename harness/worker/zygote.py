@@ -9,7 +9,6 @@ blocks to be disarmed.
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import json
 import os
@@ -24,12 +23,12 @@ from typing import Any
 
 import numpy as np
 
+from harness.system.processes import end_with, ends_with_us
 from harness.worker import wire
 from harness.worker.progress_page import STAGES
 
 FORK, KILL, DISARM = b"F", b"K", b"D"
 BLOCKS_A_MESSAGE = 8192
-PR_SET_PDEATHSIG = 1
 HANDLER_FAILED = 70  # EX_SOFTWARE of sysexits.h
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
@@ -93,8 +92,10 @@ class Zygote:
         return True
 
     def _fork(self, descriptors: list[int]) -> None:
+        end_with_us = ends_with_us()
         pid = os.fork()
         if pid == 0:
+            end_with_us()
             self.control.close()
             # `os._exit`: a child must never return into the zygote's own loop.
             try:
@@ -127,8 +128,6 @@ def child_main(
 ) -> None:
     """Take jobs from the first descriptor until it closes. Runs in the forked child."""
     data, crash_report, errors, stage = descriptors
-    # A zygote that is killed must not leave a busy child behind.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(errors, 2)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -223,6 +222,7 @@ def _warm_up() -> None:
 
 
 def main() -> None:
+    end_with(os.getppid())
     control = socket.socket(fileno=int(sys.argv[1]))
     try:
         zygote = Zygote(control, json.loads(sys.argv[2]))

@@ -1,0 +1,1 @@
+"""What every layer needs of the system: processes, files, text. Imports nothing else of ours."""
