@@ -1,7 +1,7 @@
-/* The crash handler: part of _native.c, and included there alone.
+/* The crash handler: part of _native.c, and included only there.
  *
- * On a stack of its own, a handler of fatal signals writes the native backtrace as text to a file
- * descriptor, then lets the process die by the same signal. Nothing in it allocates or locks.
+ * A handler of fatal signals, on an alternate stack, writes the native backtrace as text to a file
+ * descriptor, then lets the process die by the same signal. It neither allocates nor locks.
  */
 #include <link.h>
 #include <signal.h>
@@ -30,7 +30,7 @@ static int library_count;
 static int report_to = -1;
 static const int FATAL[] = {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL};
 
-static int note_library(struct dl_phdr_info *info, size_t size, void *raw)
+static int record_library(struct dl_phdr_info *info, size_t size, void *raw)
 {
     if (library_count == MAX_LIBRARIES)
         return 1;
@@ -55,8 +55,8 @@ static int note_library(struct dl_phdr_info *info, size_t size, void *raw)
     return 0;
 }
 
-/* The report goes out line by line, so that what is known stays known if the rest fails. The
- * buffer is not on the stack, which may be used up; only one thread ever reports. */
+/* The report is written line by line, so that its beginning survives if the rest fails. The buffer
+ * is not on the stack, which may be exhausted; only one thread ever reports. */
 static char line[NAME_LENGTH + 64];
 static size_t line_length;
 
@@ -110,7 +110,7 @@ static void report_frame(uint64_t address)
             return;
         }
     }
-    report("?", 0); /* generated code: its address would differ from run to run */
+    report("?", 0); /* generated code: its address differs from run to run */
 }
 
 static uint64_t crashed_at;
@@ -121,9 +121,9 @@ static _Unwind_Reason_Code on_frame(struct _Unwind_Context *context, void *unuse
     int exact = 0;
     uint64_t address = (uint64_t)_Unwind_GetIPInfo(context, &exact);
     if (address == crashed_at)
-        frames_reported = 1; /* before it came the frames of this handler */
+        frames_reported = 1; /* the frames before it are those of this handler */
     else if (frames_reported) {
-        report_frame(exact ? address : address - 1); /* the call, not what follows it */
+        report_frame(exact ? address : address - 1); /* the call, not its return address */
         frames_reported++;
     }
     return frames_reported < MAX_FRAMES ? _URC_NO_REASON : _URC_END_OF_STACK;
@@ -145,7 +145,7 @@ static void on_crash(int number, siginfo_t *info, void *raw)
         if (nobody == self)
             die(0); /* the unwinder itself crashed */
         for (;;)
-            pause(); /* another thread was first, and ends us all */
+            pause(); /* another thread reports, and ends the process */
     }
     fatal_signal = number;
     signal(SIGALRM, die); /* if the unwinder waits for a lock that the crashed code holds */
@@ -160,8 +160,8 @@ static void on_crash(int number, siginfo_t *info, void *raw)
     crashed_at = (uint64_t)registers[REG_RIP];
     report_frame(crashed_at);
     if (number == SIGSEGV && fault == crashed_at) {
-        /* A call to where no code is: the unwinder knows no such function; let it begin at the
-         * caller. Nothing returns to this context any more. */
+        /* A call to an address without code, for which the unwinder has no entry: start at the
+         * caller instead. The process never returns to this context. */
         crashed_at = *(uint64_t *)stack - 1;
         registers[REG_RIP] = (greg_t)crashed_at;
         registers[REG_RSP] += 8;
@@ -176,8 +176,8 @@ static _Unwind_Reason_Code stop_at_once(struct _Unwind_Context *context, void *u
     return _URC_END_OF_STACK;
 }
 
-/* Every thread needs an alternate stack of its own to survive the overflow of its stack. */
-static int give_alternate_stack(void)
+/* Every thread needs its own alternate stack to survive a stack overflow. */
+static int set_alternate_stack(void)
 {
     stack_t now;
     if (sigaltstack(NULL, &now) != 0)
@@ -196,11 +196,11 @@ static PyObject *handle_crashes(PyObject *self, PyObject *args)
 {
     if (!PyArg_ParseTuple(args, "i", &report_to))
         return NULL;
-    if (give_alternate_stack() != 0)
+    if (set_alternate_stack() != 0)
         return PyErr_SetFromErrno(PyExc_OSError);
     library_count = 0;
-    dl_iterate_phdr(note_library, NULL);
-    _Unwind_Backtrace(stop_at_once, NULL); /* what it sets up at first must not be in a handler */
+    dl_iterate_phdr(record_library, NULL);
+    _Unwind_Backtrace(stop_at_once, NULL); /* its first call allocates, which a handler must not */
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = on_crash;

@@ -1,9 +1,10 @@
 /* One-shot breakpoints on basic blocks, and (in _crash.h) a crash handler. Linux on x86-64.
  *
- * The first byte of every armed block is replaced by 0xCC (int3). The first thread that
- * arrives gets SIGTRAP; the handler puts the byte back, writes down the block and steps back, so that
- * the block runs, and never stops again ("Full-speed Fuzzing: Reducing Fuzzing Overhead through
- * Coverage-guided Tracing", Nagy and Hicks, S&P 2019). All handler code is async-signal-safe.
+ * The first byte of every armed block is replaced by 0xCC (int3). The first thread that executes it
+ * gets SIGTRAP; the handler restores the byte, logs the block and moves the instruction pointer back,
+ * so that the block runs, without a breakpoint from then on ("Full-speed Fuzzing: Reducing Fuzzing
+ * Overhead through Coverage-guided Tracing", Nagy and Hicks, S&P 2019). All handler code is
+ * async-signal-safe.
  */
 #define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
@@ -27,15 +28,15 @@
 
 #define INT3 0xCC
 
-/* The breakpoints. All are set up once, before the first one is armed. */
+/* The breakpoints. All of this is set up once, before the first one is armed. */
 static uint8_t *base;           /* where the library is loaded */
 static uint32_t *offsets;       /* of every block, from base, ascending */
 static uint8_t *originals;      /* the first byte of every block */
 static uint32_t block_count;
 static struct sigaction earlier_trap;
 
-/* The log: a ring of block ids. A handler takes the next place, then writes; a place that is taken
- * but not written yet holds NO_BLOCK, and `drain` stops there. */
+/* The log: a ring buffer of block ids. A handler reserves the next slot, then writes; a slot that is
+ * reserved but not written yet holds NO_BLOCK, and `drain` stops there. */
 #define NO_BLOCK UINT32_MAX
 static _Atomic uint32_t *hits;
 static uint32_t hits_capacity;
@@ -62,7 +63,7 @@ static void on_trap(int number, siginfo_t *info, void *raw)
     uint64_t address = (uint64_t)context->uc_mcontext.gregs[REG_RIP] - 1;
     uint32_t block;
     if (address >= (uint64_t)base && find_block(address - (uint64_t)base, &block)) {
-        /* Another thread may be here too: both write the same byte. */
+        /* Another thread may do this at the same time: both write the same byte. */
         *(volatile uint8_t *)address = originals[block];
         uint64_t at = atomic_fetch_add(&hits_taken, 1);
         atomic_store(&hits[at % hits_capacity], block);
@@ -79,7 +80,7 @@ static void on_trap(int number, siginfo_t *info, void *raw)
     }
 }
 
-/* Also before each arming: LLVM takes over SIGTRAP when it wants to clean up after itself. */
+/* Also called before each arming: LLVM installs its own SIGTRAP handler to remove its files. */
 static int handle_traps(void)
 {
     struct sigaction now, action;
@@ -107,7 +108,7 @@ static PyObject *set_up(PyObject *self, PyObject *args)
                         base ? "breakpoints are set up already" : "there are no blocks");
         return NULL;
     }
-    uint32_t capacity = count + 65536; /* threads that meet at a block are both counted */
+    uint32_t capacity = count + 65536; /* two threads may log the same block */
     offsets = malloc(4 * (size_t)count);
     originals = malloc(count);
     hits = malloc(sizeof *hits * (size_t)capacity);
@@ -164,7 +165,7 @@ static PyObject *drain(PyObject *self, PyObject *unused)
     if (base == NULL)
         return PyBytes_FromStringAndSize(NULL, 0);
     uint64_t pending = atomic_load(&hits_taken) - hits_drained;
-    if (pending > hits_capacity) { /* whole rounds were overwritten by armings without a drain */
+    if (pending > hits_capacity) { /* blocks were armed again without a drain: the log wrapped */
         hits_drained += pending - hits_capacity;
         pending = hits_capacity;
     }
@@ -184,7 +185,7 @@ static PyObject *drain(PyObject *self, PyObject *unused)
     return ids;
 }
 
-/* Whether this system lets code of a library be written (SELinux's execmod may not). */
+/* Whether this system allows writing to a library's code (SELinux's execmod may forbid it). */
 static PyObject *can_write_code(PyObject *self, PyObject *args)
 {
     const char *path;
@@ -207,7 +208,7 @@ static PyObject *can_write_code(PyObject *self, PyObject *args)
     return PyBool_FromLong(!refused);
 }
 
-/* Where a library is loaded: the first address of the one whose path ends in the given name. */
+/* The base address of the first loaded library whose path ends in the given name. */
 struct sought {
     const char *name;
     uint64_t address;

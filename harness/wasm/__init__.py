@@ -1,1 +1,1 @@
-"""WebAssembly without a toolchain: reading LLVM's objects, and making one module of them."""
+"""WebAssembly without a toolchain: reads LLVM's object files and links them into one module."""

@@ -17,7 +17,7 @@ FUNCTION_KIND, TABLE_KIND, MEMORY_KIND, GLOBAL_KIND = range(4)
 
 
 class FormatError(ValueError):
-    """The bytes are not what they should be."""
+    """The bytes are not in the expected format."""
 
 
 class Reader:
@@ -37,7 +37,7 @@ class Reader:
     def bytes(self, count: int) -> bytes:
         start, self.position = self.position, self.position + count
         if self.position > self.end:
-            raise FormatError("it ends too early")
+            raise FormatError("the file is truncated")
         return self.content[start : self.position]
 
     def unsigned(self) -> int:
@@ -65,9 +65,9 @@ class Reader:
 
 
 def sections(content: bytes) -> Iterator[tuple[int, str, Reader]]:
-    """Each section's number, its name if it is a custom one, and a reader of what is in it."""
+    """Each section's number, its name if it is a custom section, and a reader of its content."""
     if content[:8] != MAGIC:
-        raise FormatError("it is no WebAssembly")
+        raise FormatError("the file is not WebAssembly")
     reader = Reader(content, 8)
     while reader:
         number, size = reader.byte(), reader.unsigned()
@@ -99,22 +99,22 @@ def signed(value: int) -> bytes:
 
 
 def padded(value: int) -> bytes:
-    """A number below 2**32 as LEB128 of five bytes, as relocations leave room for.
+    """A number below 2**32 as LEB128 padded to five bytes, the size that relocations reserve.
 
-    Read as signed it is the same number, as far as 32 bits go.
+    Its low 32 bits are the same if it is read as signed LEB128.
     """
     last = value >> 28 & 0x0F
     return bytes([*((value >> shift & 0x7F) | 0x80 for shift in (0, 7, 14, 21)), last])
 
 
 def vector(items: Iterable[bytes]) -> bytes:
-    """A vector: how many, then each."""
-    every = list(items)
-    return unsigned(len(every)) + b"".join(every)
+    """A vector: the number of items, then the items."""
+    elements = list(items)
+    return unsigned(len(elements)) + b"".join(elements)
 
 
 def sized(content: bytes) -> bytes:
-    """Bytes behind their length."""
+    """The bytes, preceded by their length."""
     return unsigned(len(content)) + content
 
 

@@ -1,7 +1,7 @@
-"""The linker: one module of many objects, that imports a memory and, where asked to, functions.
+"""The linker: makes one module of several object files; it imports a memory and named functions.
 
-wasm-ld does the same in 15 to 20 ms; doing it here takes a fraction of one, and pip is enough to
-install it. What kernels need is little: functions, constant data, and at most a stack pointer.
+wasm-ld does the same in 15 to 20 ms; doing it here takes a fraction of one, and needs no toolchain.
+Kernels need little of a linker: functions, constant data, and at most a stack pointer.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from harness.wasm.object_file import (
 
 PAGE = 65536
 MAX_PAGES = 65536
-DATA_START = 1024  # so that no address of ours is near null
+DATA_START = 1024  # so that no static data is near address 0
 STACK_BYTES = 65536
-ARRAYS_START = 1 << 18  # where devices put the arrays of a kernel that is tried alone
+ARRAYS_START = 1 << 18  # where devices put the arrays of a kernel that is run by itself
 STACK_POINTER = "__stack_pointer"
 ALIGNMENT = 64
 
-# The relocations that code and data of kernels have (tool conventions, "Relocation Sections").
+# The relocations in the code and data of kernels (tool conventions, "Relocation Sections").
 FUNCTION_INDEX_LEB, MEMORY_ADDR_LEB, MEMORY_ADDR_SLEB, MEMORY_ADDR_I32 = 0, 3, 4, 5
 TYPE_INDEX_LEB, GLOBAL_INDEX_LEB = 6, 7
 
@@ -36,16 +36,16 @@ SHARED_WITH_MAXIMUM, WITH_MAXIMUM = 0x03, 0x01
 
 
 class LinkError(ValueError):
-    """The objects can't be made a module; the message says why."""
+    """The objects can't be linked; the message says why."""
 
 
 @dataclass(frozen=True)
 class LinkedModule:
-    """A module and what its user must know.
+    """A module and what its host needs to know.
 
-    `memory_flag` is the position of the byte that says whether the memory is shared; `static_end`
-    the first address that the module itself doesn't use; `stack_pointer` the name of an exported
-    global, or None if no function needs a stack.
+    `memory_flag` is the offset of the byte that says whether the memory is shared; `static_end` is
+    the first address after the module's static data and stack; `stack_pointer` is the name of an
+    exported global, or None if no function needs a stack.
     """
 
     content: bytes
@@ -57,13 +57,13 @@ class LinkedModule:
 def link(
     objects: Sequence[bytes], *, shared: bool = False, imports: Collection[str] = ()
 ) -> LinkedModule:
-    """Make a module of objects, which exports every function that they define by its name.
+    """Link objects into a module that exports every function that they define by its name.
 
-    It imports `env.memory`, declared with the greatest maximum, so that any memory fits, and from
-    `env` the functions that no object defines, as far as `imports` names them.
+    It imports `env.memory`, declared with the largest maximum, so that any memory fits, and from
+    `env` the functions in `imports` that the objects call but don't define.
 
     Raises:
-        LinkError: something else is called that no object defines, or a name is defined twice.
+        LinkError: a symbol is undefined or defined twice.
         FormatError: an object is damaged.
     """
     return _Linking([read_object(content) for content in objects], imports).module(shared)
@@ -91,7 +91,7 @@ class _Linking:
         self._place()
 
     def _place(self) -> None:
-        """Give every function a number and every data segment an address."""
+        """Assign an index to every function and an address to every data segment."""
         count = 0
         for file in self.files:
             for kind in file.types:
@@ -202,7 +202,7 @@ class _Linking:
             return list(self.imports).index(symbol.name)
         if symbol.kind == DATA_SYMBOL and symbol.is_defined:
             return self.addresses[number][symbol.number] + symbol.offset
-        raise LinkError(f"the kernel needs {symbol.name}, which a plain module doesn't have")
+        raise LinkError(f"the kernel needs {symbol.name}, which the module doesn't import")
 
 
 def _round_up(value: int, multiple: int) -> int:

@@ -1,8 +1,8 @@
-"""Reading a relocatable WebAssembly object, as LLVM writes it.
+"""Reads a relocatable WebAssembly object file, as LLVM writes it.
 
 The format is that of the WebAssembly tool conventions ("Linking.md", version 2): an ordinary module
-whose custom section "linking" holds a symbol table and whose sections "reloc.*" name the places
-where a symbol's number or address is to be filled in.
+whose custom section "linking" holds a symbol table and whose sections "reloc.*" list the offsets
+where a symbol's index or address is to be filled in.
 """
 
 from __future__ import annotations
@@ -35,8 +35,7 @@ WITH_ADDEND = {3, 4, 5}
 class Symbol:
     """A function, a global or a place in the data; `number` is its index or segment.
 
-    `is_exported` tells a kernel from the helpers that LLVM's generated code brings along, which are
-    weak or local.
+    `is_exported` distinguishes a kernel from the helpers that LLVM adds, which are weak or local.
     """
 
     kind: int
@@ -49,7 +48,7 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Relocation:
-    """A place in a section where a symbol's number or address is to be filled in."""
+    """An offset in a section where a symbol's index or address is to be filled in."""
 
     kind: int
     offset: int
@@ -59,7 +58,7 @@ class Relocation:
 
 @dataclass(frozen=True)
 class Segment:
-    """Bytes of the data, their alignment, and where they lie in the object's data section."""
+    """A data segment: its bytes, alignment, and position in the object's data section."""
 
     content: bytes
     alignment: int
@@ -68,7 +67,7 @@ class Segment:
 
 @dataclass
 class ObjectFile:
-    """What of an object matters to the linker."""
+    """The parts of an object file that the linker needs."""
 
     types: list[bytes] = field(default_factory=list)
     imported_functions: list[str] = field(default_factory=list)
@@ -87,7 +86,7 @@ def read_object(content: bytes) -> ObjectFile:
     """Read an object.
 
     Raises:
-        FormatError: it is damaged, or uses what the linker doesn't know.
+        FormatError: it is damaged, or uses a feature that the linker doesn't support.
     """
     found = ObjectFile()
     alignments: list[int] = []
@@ -141,7 +140,7 @@ def _read_imports(reader: Reader, found: ObjectFile) -> None:
             for _ in range(1 + (reader.unsigned() & 1)):
                 reader.unsigned()
         else:
-            raise FormatError(f"it imports {name}, of an unknown kind")
+            raise FormatError(f"{name} is imported with an unknown kind")
 
 
 def _read_code(reader: Reader, found: ObjectFile) -> None:
@@ -157,7 +156,7 @@ def _read_data(reader: Reader) -> list[tuple[bytes, int]]:
     start, found = reader.position, []
     for _ in range(reader.unsigned()):
         if reader.unsigned() != 0 or reader.byte() != I32_CONST:
-            raise FormatError("it has a data segment that is not at a constant address")
+            raise FormatError("a data segment is not at a constant address")
         reader.signed()
         reader.byte()
         size = reader.unsigned()
@@ -166,9 +165,9 @@ def _read_data(reader: Reader) -> list[tuple[bytes, int]]:
 
 
 def _read_linking(reader: Reader, found: ObjectFile) -> list[int]:
-    """Read the symbols; gives the alignment of each data segment, as a power of two."""
+    """Read the symbols; returns the binary logarithm of each data segment's alignment."""
     if reader.unsigned() != 2:
-        raise FormatError("its linking section is of another version than 2")
+        raise FormatError("the linking section's version is not 2")
     alignments: list[int] = []
     while reader:
         kind, size = reader.byte(), reader.unsigned()
@@ -197,18 +196,18 @@ def _read_symbol(reader: Reader, found: ObjectFile) -> Symbol:
     if kind == SECTION_SYMBOL:
         return Symbol(kind, "", is_defined, number)
     if kind not in (FUNCTION_SYMBOL, GLOBAL_SYMBOL, TABLE_SYMBOL):
-        raise FormatError(f"it has a symbol of kind {kind}, which is not supported")
+        raise FormatError(f"a symbol of kind {kind} is not supported")
     if is_defined or flags & EXPLICIT_NAME:
         is_exported = is_defined and not flags & (WEAK | LOCAL)
         return Symbol(kind, reader.name(), is_defined, number, is_exported=is_exported)
-    if kind == TABLE_SYMBOL:  # declared at times, though no kernel calls by table
+    if kind == TABLE_SYMBOL:  # may be declared, though no kernel makes indirect calls
         return Symbol(kind, "", False, number)
     imported = found.imported_functions if kind == FUNCTION_SYMBOL else found.imported_globals
     return Symbol(kind, imported[number], False, number)
 
 
 def _read_relocations(reader: Reader) -> list[Relocation]:
-    reader.unsigned()  # the section they are for, which their own name tells as well
+    reader.unsigned()  # the section that they apply to, which the section's name gives as well
     found = []
     for _ in range(reader.unsigned()):
         kind, offset, index = reader.byte(), reader.unsigned(), reader.unsigned()
