@@ -23,14 +23,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from harness.devices.base import Device, Timing
-from jitweb.devices import open_device
+from harness.devices.table import LANGUAGES, usual_device
 from jitweb.model import ImportedModel, import_model
 from jitweb.records import Records
 from jitweb.targets import WebTarget, open_target
 from jitweb.tune import TaskState, Tuner, TuningResult, make_arguments
 from jitweb.workflow import Options, task_inputs, tune_model
 
-DEVICES = {"wasm": "node", "webgpu": "browser"}
 RACE_SECONDS = 0.3
 
 
@@ -77,7 +76,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("model", type=Path)
-    parser.add_argument("--target", choices=sorted(DEVICES), default="wasm")
+    parser.add_argument("--target", choices=sorted(LANGUAGES), default="wasm")
     parser.add_argument("--budget", type=float, default=30.0)
     parser.add_argument("--candidates", type=int, default=100)
     parser.add_argument("--json", action="store_true")
@@ -94,7 +93,7 @@ def main() -> int:
 
 
 def measure(arguments: argparse.Namespace, model: ImportedModel, folder: Path) -> dict[str, Any]:
-    device = open_device(DEVICES[arguments.target])
+    device = usual_device(arguments.target).open()
     try:
         target = open_target(arguments.target, device.limits())
         times = compile_times(model, target, arguments.candidates)

@@ -36,7 +36,7 @@ PLAN = "plan.json"
 WEIGHTS = "weights.safetensors"
 CHECK = "check.safetensors"
 CHECKED = 4096  # elements of an output that are kept to verify it by
-NOT_SHIPPED = ("_", "host")  # what the command line alone uses
+NOT_SHIPPED = ("_", "host.")  # what the command line alone uses
 WASM_VARIANTS = {"relaxed": True, "simd128": False}
 
 

@@ -24,6 +24,8 @@ from harness.console.command_line import (
     run,
     write_whole,
 )
+from harness.devices.table import DEVICES, device_kind
+from jitweb.devices import HOSTING, MEASURING, NONE, device_of, open_device
 from jitweb.errors import JitwebError
 
 if TYPE_CHECKING:
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
     from jitweb.workflow import Options, Report
 
 TARGET_NAMES = ("wasm", "webgpu")
-DEVICES = ("auto", "node", "browser", "wgpu", "none")
-HOSTS = ("auto", "node", "browser")
 USUAL_BUDGET_S = 30.0
 FAILED_CHECK = 1
 TOLERANCE = 1e-4
@@ -54,7 +54,7 @@ target_option = click.option(
 )
 host_option = click.option(
     "--device",
-    type=click.Choice(HOSTS),
+    type=click.Choice(HOSTING),
     default="auto",
     help="Where to run it. [node for wasm, browser for webgpu]",
 )
@@ -82,13 +82,13 @@ class DeviceName(click.Choice[str]):
     name = "device"
 
     def __init__(self) -> None:
-        super().__init__(DEVICES)
+        super().__init__(MEASURING)
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         return value if "://" in str(value) else super().convert(value, param, ctx)
 
     def get_metavar(self, param: Any, ctx: Any) -> str:
-        return f"[{'|'.join(DEVICES)}|URL]"
+        return f"[{'|'.join(MEASURING)}|URL]"
 
 
 shape_option = click.option(
@@ -110,8 +110,9 @@ def cli() -> None:
     "--device",
     type=DeviceName(),
     default="auto",
-    help="Where to measure; with an address such as http://127.0.0.1:8100, in whichever browser "
-    "opens the page that is served there.",
+    help="Where to measure. "
+    + "; ".join(f"{kind.name}: {kind.summary}" for kind in DEVICES)
+    + ", such as http://127.0.0.1:8100; none: don't.",
 )
 @click.option(
     "--budget",
@@ -183,17 +184,17 @@ def tune(
 @contextmanager
 def _devices(targets: Sequence[str], wanted: str) -> Iterator[dict[str, Device | None]]:
     """The device that measures each of the targets, None where nothing is measured."""
-    from jitweb.devices import device_of, open_device
-
     kinds = {target: device_of(target, wanted) for target in targets}
     with ExitStack() as closing:
-        opened: dict[str, Device | None] = {"none": None}
+        opened: dict[str, Device | None] = {NONE: None}
         for kind in kinds.values():
             if kind not in opened:
                 device = open_device(kind, lambda line: click.echo(line, err=True))
                 closing.callback(device.close)
                 opened[kind] = device
-                if "://" in kind:  # somebody opens the page in his own time, not in the budget's
+                if device_kind(
+                    kind
+                ).takes_address:  # somebody opens the page in his own time, not in the budget's
                     found = device.fingerprint()
                     click.echo(f"measuring in {found['browser']} on {found['system']}", err=True)
         yield {target: opened[kind] for target, kind in kinds.items()}

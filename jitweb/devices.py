@@ -1,50 +1,39 @@
-"""Opening a device by the name that the command line gives it."""
+"""Choosing a device by the name that the command line gives it, and opening it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from harness.devices.base import Device
+from harness.devices.table import DEVICES, LANGUAGES, OpenOptions, device_kind, usual_device
 from jitweb.errors import JitwebError
 
-# Where a target runs if no device is named.
-USUAL_DEVICE = {"wasm": "node", "webgpu": "browser"}
+AUTO, NONE = "auto", "none"
+MEASURING = (AUTO, *(kind.name for kind in DEVICES if not kind.takes_address), NONE)
+HOSTING = (AUTO, *(kind.name for kind in DEVICES if kind.hosts_modules))
 
 
 def device_of(target: str, wanted: str) -> str:
-    """The name of the device that runs a target, where `wanted` may be "auto".
+    """The name of the device that runs a target, where `wanted` may be "auto" or "none".
 
     Raises:
         JitwebError: the wanted one can't run it.
+        DeviceError: there is no device of this name.
     """
-    kind = USUAL_DEVICE[target] if wanted == "auto" else wanted
-    if target == "webgpu" and kind == "node":
-        raise JitwebError("Node has no WebGPU; name another --device")
-    if target == "wasm" and kind == "wgpu":
-        raise JitwebError("wgpu runs no WebAssembly; name another --device")
-    return kind
+    if wanted == NONE:
+        return wanted
+    kind = usual_device(target) if wanted == AUTO else device_kind(wanted)
+    if target not in kind.targets:
+        raise JitwebError(f"{kind.name} runs no {LANGUAGES[target]}; name another --device")
+    return wanted if kind.takes_address else kind.name
 
 
-def open_device(kind: str, announce: Callable[[str], None] = lambda line: None) -> Device:
-    """The device of this kind: "node", "browser", "wgpu", or an address to serve a page at.
+def open_device(name: str, announce: Callable[[str], None] = lambda line: None) -> Device:
+    """The device of this name, or of the address to serve a page at.
 
-    `announce` is told what somebody has to do, such as to open the page.
+    `announce` is called with what somebody has to do, such as to open the page.
 
     Raises:
-        DeviceError: it can't be had here; the message says what to install.
+        DeviceError: it can't be opened here; the message says what to install.
     """
-    if kind == "node":
-        from harness.devices.node import NodeDevice
-
-        return NodeDevice()
-    if kind == "browser":
-        from harness.devices.browser import BrowserDevice
-
-        return BrowserDevice()
-    if "://" in kind:
-        from harness.devices.opened import OpenedBrowser
-
-        return OpenedBrowser(kind, announce)
-    from harness.devices.wgpu import WgpuDevice
-
-    return WgpuDevice()
+    return device_kind(name).open(OpenOptions(address=name, announce=announce))

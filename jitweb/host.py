@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-import harness.devices
 from harness.devices.base import Closing
-from harness.devices.channel import DeviceProcess, ProgramEnded
-from harness.devices.node import find_node
+from harness.devices.channel import ProgramEnded
 from harness.devices.remote import Asked
+from harness.devices.table import device_kind
 from jitweb.devices import device_of
 from jitweb.errors import JitwebError
 
@@ -116,14 +115,8 @@ def open_host(
     if chosen not in names:
         raise JitwebError(f"{folder} holds {', '.join(names)} and no {chosen}; tune it for that")
     request = {"target": chosen, "threads": threads}
-    if device_of(chosen, device) == "browser":
-        from harness.devices.browser import open_page
-
-        folders = {"web": WEB, "bundle": folder.resolve()}
-        return BundleHost(open_page("web/host_browser.mjs", folders), request)
-    place = folder.resolve()
-    channel = Path(harness.devices.__file__).resolve().with_name("channel.mjs").as_uri()
-    return BundleHost(
-        DeviceProcess([find_node(), str(WEB / "host_node.mjs"), channel]),
-        request | {"url": f"{place.as_uri()}/"},
-    )
+    kind = device_kind(device_of(chosen, device))
+    if not kind.hosts_modules:
+        raise JitwebError(f"{kind.name} runs no JavaScript; name another --device")
+    folders = {"web": WEB, "bundle": folder.resolve()}
+    return BundleHost(kind.open_module("web/host.mjs", folders), request)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from harness.console import probes
 from harness.console.probes import ProbeResult
+from harness.devices.table import DEVICES
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,19 @@ class Result:
     remedy: str
 
 
+DEVICE_CHECKS: tuple[DoctorCheck, ...] = tuple(
+    DoctorCheck(kind.program, False, partial(probes.probe_device, kind))
+    for kind in DEVICES
+    if kind.program
+)
+
 TZER_CHECKS: tuple[DoctorCheck, ...] = (
     DoctorCheck("python", True, probes.probe_python),
     DoctorCheck("tvm", True, probes.probe_tvm),
     DoctorCheck("tvm-ffi", True, probes.probe_tvm_ffi),
     DoctorCheck("native coverage", False, probes.probe_native_coverage),
     DoctorCheck("C compiler", False, probes.probe_c_compiler),
-    DoctorCheck("node", False, probes.probe_node),
-    DoctorCheck("wgpu", False, probes.probe_wgpu),
-    DoctorCheck("chromium", False, probes.probe_chromium),
+    *DEVICE_CHECKS,
     DoctorCheck("disk", True, probes.probe_disk),
     DoctorCheck("memory", False, probes.probe_memory),
     DoctorCheck("limits", True, probes.probe_limits),
@@ -53,9 +59,7 @@ JITWEB_CHECKS: tuple[DoctorCheck, ...] = (
     DoctorCheck("python", True, probes.probe_python),
     DoctorCheck("tvm", True, probes.probe_tvm),
     DoctorCheck("tvm-ffi", True, probes.probe_tvm_ffi),
-    DoctorCheck("node", False, probes.probe_node),
-    DoctorCheck("chromium", False, probes.probe_chromium),
-    DoctorCheck("wgpu", False, probes.probe_wgpu),
+    *DEVICE_CHECKS,
 )
 
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from harness.devices.base import DeviceError
+from harness.devices.table import DeviceKind
 from harness.system.processes import python_command, python_environment, run_program
 
 OLDEST_PYTHON = (3, 11)
@@ -179,48 +181,15 @@ def probe_limits() -> ProbeResult:
     )
 
 
-# ----------------------------------------------------------------------------------- the tuner
+# ------------------------------------------------------------------------------------- devices
 
 
-def probe_node() -> ProbeResult:
-    """Node, which runs and times WebAssembly."""
-    from harness.devices.base import DeviceError
-    from harness.devices.node import REMEDY, find_node
-
+def probe_device(kind: DeviceKind) -> ProbeResult:
+    """What a device needs on this machine."""
     try:
-        path = find_node()
+        return ProbeResult(True, kind.find())
     except DeviceError as error:
-        return ProbeResult(False, str(error), REMEDY)
-    return ProbeResult(True, f"{path} {_run([path, '--version']).detail}")
-
-
-def probe_chromium() -> ProbeResult:
-    """A Chromium that can be driven headless, for pages and for WebGPU."""
-    from harness.devices.base import DeviceError
-    from harness.devices.browser import find_browser
-
-    remedy = "apt-get install chromium, or set JITWEB_BROWSER to the executable"
-    try:
-        path = find_browser()
-    except DeviceError as error:
-        return ProbeResult(False, str(error), remedy)
-    asked = _run([path, "--version"])
-    return ProbeResult(asked.ok, f"{path}: {asked.detail}", remedy)
-
-
-def probe_wgpu() -> ProbeResult:
-    """A WebGPU adapter outside any browser."""
-    if _installed_version("wgpu") is None:
-        return ProbeResult(False, "the wgpu package is not installed", 'pip install "tzer[web]"')
-    asked = run_python(
-        "import wgpu\n"
-        "info = wgpu.gpu.request_adapter_sync().info\n"
-        "print(info['device'], info['adapter_type'], info['backend_type'], sep=', ')"
-    )
-    remedy = "apt-get install mesa-vulkan-drivers for a software adapter, or a driver of your GPU"
-    return ProbeResult(
-        asked.ok, asked.detail if asked.ok else f"no adapter: {asked.detail}", remedy
-    )
+        return ProbeResult(False, str(error), kind.remedy)
 
 
 # ------------------------------------------------------------------------------------- helpers

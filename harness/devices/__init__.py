@@ -1,1 +1,1 @@
-"""Where web code runs and is timed. See base.py for what a device is."""
+"""Where web code runs and is timed: base.py says what a device is, table.py which there are."""

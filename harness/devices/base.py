@@ -1,6 +1,6 @@
 """What a device is: a place where web code is loaded, run and timed, in a process of its own.
 
-`node.py`, `browser.py` and `wgpu.py` are the devices. Bad code never harms the caller: a device
+`table.py` lists the devices. Bad code never harms the caller: a device
 that traps, hangs or dies raises one of the errors below, and the next call starts it anew.
 """
 
@@ -10,11 +10,12 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from harness import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class DeviceError(UserError):

@@ -7,9 +7,11 @@ times say nothing about a GPU. Kernels are run by `browser_device.mjs`, in a wor
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -20,6 +22,8 @@ from harness.devices.base import DeviceError
 from harness.devices.channel import ProgramEnded
 from harness.devices.node import V8_FLAGS, processor_name
 from harness.devices.remote import RemoteDevice
+from harness.devices.table import OpenOptions
+from harness.system.processes import run_program
 
 if TYPE_CHECKING:
     from harness.devices.page import Page
@@ -55,6 +59,8 @@ FLAGS = (
 )
 SOFTWARE_FLAGS = ("--use-webgpu-adapter=swiftshader",)
 LINUX_GPU_FLAGS = ("--enable-features=Vulkan",)
+REMEDY = "apt-get install chromium, or set JITWEB_BROWSER to the executable"
+NO_WEBSOCKETS = "the package websockets is missing: pip install websockets"
 ADAPTER_SECONDS = 20.0  # a broken driver may keep the browser from ever finding a GPU
 MODULE = "devices/browser_device.mjs"
 
@@ -81,6 +87,28 @@ def find_browser() -> str:
         "there is no browser: apt-get install chromium (Debian), or set JITWEB_BROWSER to a "
         "Chromium, Chrome, Brave or Edge"
     )
+
+
+def find() -> str:
+    path = find_browser()
+    if importlib.util.find_spec("websockets") is None:
+        raise DeviceError(NO_WEBSOCKETS)
+    try:
+        asked = run_program([path, "--version"], 60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DeviceError(f"{path} does not run ({error})") from None
+    if asked.returncode:
+        raise DeviceError(f"{path} does not run (exit status {asked.returncode})")
+    return f"{path}: {asked.stdout.strip()}"
+
+
+def open_device(options: OpenOptions) -> BrowserDevice:
+    return BrowserDevice("software" if options.software else "auto")
+
+
+def open_module(module: str, folders: Mapping[str, Path]) -> Page:
+    """A module that answers requests in a page's worker; see table.DeviceKind.open_module."""
+    return open_page(module, folders)
 
 
 def browser_command(
@@ -122,7 +150,7 @@ def open_page(
     try:
         from harness.devices.page import Page
     except ImportError:
-        raise DeviceError("the package websockets is missing: pip install websockets") from None
+        raise DeviceError(NO_WEBSOCKETS) from None
     path = browser or find_browser()
     software = adapter == "software" or not has_working_gpu(path)
 

@@ -6,18 +6,22 @@ known version. A kernel that hangs is ended with the process; the next call star
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.devices.base import DeviceError
 from harness.devices.channel import DeviceProcess
 from harness.devices.remote import RemoteDevice
+from harness.devices.table import OpenOptions
 from harness.system.processes import run_program
 
-SCRIPT = Path(__file__).with_name("node_device.mjs")
+HERE = Path(__file__).resolve().parent
+PROGRAM = HERE / "node_program.mjs"
 # The optimising compiler from the first call on: what a kernel reaches after its warm-up anyway.
 V8_FLAGS = ("--no-liftoff", "--no-wasm-lazy-compilation")
 OLDEST = 22  # the first with relaxed SIMD
@@ -34,10 +38,7 @@ def find_node() -> str:
     found = named or _packaged() or shutil.which("node")
     if found is None:
         raise DeviceError(f"there is no Node: {REMEDY}")
-    try:
-        version = run_program([found, "--version"], 30).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise DeviceError(f"{found} does not run ({error}): {REMEDY}") from None
+    version = _version(found)
     number = version.removeprefix("v").partition(".")[0]
     if not number.isdecimal() or int(number) < OLDEST:
         raise DeviceError(
@@ -45,6 +46,33 @@ def find_node() -> str:
             + REMEDY
         )
     return found
+
+
+def find() -> str:
+    path = find_node()
+    return f"{path} {_version(path)}"
+
+
+def open_device(options: OpenOptions) -> NodeDevice:
+    return NodeDevice()
+
+
+def open_module(
+    module: str, folders: Mapping[str, Path], v8_flags: Sequence[str] = ()
+) -> DeviceProcess:
+    """A module that answers requests in Node; see table.DeviceKind.open_module."""
+    places = {name: folder.resolve() for name, folder in {"devices": HERE, **folders}.items()}
+    name, _, rest = module.partition("/")
+    addresses = json.dumps({name: f"{place.as_uri()}/" for name, place in places.items()})
+    path = (places[name] / rest).as_uri()
+    return DeviceProcess([find_node(), *v8_flags, str(PROGRAM), path, addresses])
+
+
+def _version(path: str) -> str:
+    try:
+        return run_program([path, "--version"], 30).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DeviceError(f"{path} does not run ({error}): {REMEDY}") from None
 
 
 def _packaged() -> str | None:
@@ -66,7 +94,7 @@ class NodeDevice(RemoteDevice):
     kind = "node"
 
     def __init__(self) -> None:
-        super().__init__(DeviceProcess([find_node(), *V8_FLAGS, str(SCRIPT)]))
+        super().__init__(open_module("devices/node_device.mjs", {}, V8_FLAGS))
 
     def fingerprint(self) -> dict[str, str]:
         found = self._identify()

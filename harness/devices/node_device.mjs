@@ -1,30 +1,27 @@
-// The Node side of node.py: takes requests from standard input, answers on standard output.
+// The Node side of node.py: WebAssembly kernels, loaded, run and timed.
 
-import { Channel } from "./channel.mjs";
 import { WasmLauncher } from "./wasm_launcher.mjs";
 
-const channel = new Channel();
 const launcher = new WasmLauncher();
 
 const actions = {
   identify: () => [{ node: process.version, v8: process.versions.v8, arch: process.arch }],
-  load: ({ handle, shaders, arrays }) => {
+  load: ({ handle, shaders }, [bytes]) => {
     if (shaders) throw Object.assign(new Error("Node has no WebGPU"), { kind: "refused" });
-    launcher.load(handle, arrays[0]);
+    launcher.load(handle, bytes);
     return [{}];
   },
   release: ({ handle }) => [{ released: launcher.release(handle) }],
-  run: ({ launch, arrays }) => [{}, launcher.run(launch, arrays)],
-  time: ({ launches, seconds, arrays }) => [
+  run: ({ launch }, arrays) => [{}, launcher.run(launch, arrays)],
+  time: ({ launches, seconds }, arrays) => [
     { samples: launcher.time(launches, arrays, seconds * 1000) },
   ],
 };
 
-for (;;) {
-  const request = channel.receive();
+export function handle(request, arrays) {
   try {
-    channel.send(...actions[request.do](request));
+    return actions[request.do](request, arrays);
   } catch (error) {
-    channel.send({ error: error.kind ?? "failed", message: `${error.name}: ${error.message}` });
+    return [{ error: error.kind ?? "failed", message: `${error.name}: ${error.message}` }];
   }
 }

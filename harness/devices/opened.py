@@ -21,10 +21,20 @@ from harness.devices.channel import ProgramEnded
 from harness.devices.page import exchange
 from harness.devices.page_server import HERE, PageServer
 from harness.devices.remote import RemoteDevice
+from harness.devices.table import OpenOptions
 
 FIRST_SECONDS = 600.0  # somebody has to walk over to the other machine
 AGAIN_SECONDS = 60.0
 USUAL_PORT = 8100
+REMEDY = "pip install websockets"
+
+
+def find() -> str:
+    return "any browser that opens the page"
+
+
+def open_device(options: OpenOptions) -> OpenedBrowser:
+    return OpenedBrowser(options.address, options.announce)
 
 
 class OpenedPage(Closing):

@@ -1,7 +1,7 @@
 // The browser's end of page.py: takes requests from a WebSocket and answers them.
 //
 // What is done with them is up to the module that the address names: it exports
-// handle(request, arrays), which gives [answer, arrays], or a promise of it. A message is what
+// handle(request, arrays, addressOf), which gives [answer, arrays], or a promise of it. A message is what
 // channel.mjs describes, in one frame: the length of the JSON, the JSON, the arrays.
 
 const parameters = new URLSearchParams(location.search);
@@ -31,6 +31,7 @@ async function answer(handle, [request, arrays]) {
   }
 }
 
+const addressOf = (name) => new URL(`../${name}/`, location.href).href;
 const address = new URL("socket", location.href);
 address.protocol = "ws:";
 const socket = new WebSocket(address);
@@ -38,7 +39,7 @@ socket.binaryType = "arraybuffer";
 socket.onclose = () => postMessage("closed"); // opened.html starts another worker
 const loaded = import(new URL(parameters.get("module"), location.href)); // while it connects
 socket.onmessage = async ({ data }) => {
-  const handle = async (request, arrays) => (await loaded).handle(request, arrays);
+  const handle = async (request, arrays) => (await loaded).handle(request, arrays, addressOf);
   const [result, arrays = []] = await answer(handle, parse(data));
   socket.send(format(result, arrays));
 };

@@ -15,9 +15,24 @@ from harness.devices.base import DeviceError
 from harness.devices.channel import DeviceProcess
 from harness.devices.node import processor_name
 from harness.devices.remote import RemoteDevice
+from harness.devices.table import OpenOptions
 from harness.system.processes import python_command, python_environment
 
 SCRIPT = Path(__file__).with_name("wgpu_program.py")
+REMEDY = (
+    'pip install "tzer[web]"; where there is no adapter, apt-get install mesa-vulkan-drivers, or a '
+    "driver of your GPU"
+)
+
+
+def find() -> str:
+    with WgpuDevice() as device:
+        found = device.fingerprint()
+    return f"{found['adapter']}, {found['backend']}"
+
+
+def open_device(options: OpenOptions) -> WgpuDevice:
+    return WgpuDevice()
 
 
 class WgpuDevice(RemoteDevice):

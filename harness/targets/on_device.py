@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.devices.base import Device, DeviceError, KernelFailed, Launch
+from harness.devices.table import OpenOptions, device_kind
 from harness.worker.progress_page import DEVICE_STAGE, STAGES
 
 RUN_SECONDS = 3.0
@@ -24,6 +25,7 @@ class OnDevice:
         self, kind: str, code: Any, entry: str, writes: Sequence[int], scalars: tuple[int, ...] = ()
     ) -> None:
         self._device, self._handle = _loaded(kind, code)
+        self._is_on_gpu = not isinstance(code, bytes)  # which is WebAssembly
         self._entry, self._writes, self._scalars = entry, tuple(writes), scalars
 
     def run(self, args: Sequence[np.ndarray]) -> None:
@@ -36,7 +38,7 @@ class OnDevice:
         """
         arrays = tuple(np.ascontiguousarray(array) for array in args)
         launch = Launch(self._handle, self._entry, arrays, self._writes, self._scalars)
-        if self._device.kind == "node":
+        if not self._is_on_gpu:
             results = self._device.run(launch, RUN_SECONDS)
         else:
             STAGES.enter(f"{DEVICE_STAGE}:run")
@@ -66,7 +68,7 @@ def _loaded(kind: str, code: Any) -> tuple[Device, int]:
         _opened = _Opened(os.getpid())
     STAGES.enter(f"{DEVICE_STAGE}:load")
     if kind not in _opened.devices:
-        _opened.devices[kind] = _open(kind)
+        _opened.devices[kind] = device_kind(kind).open(OpenOptions(software=True))
     device = _opened.devices[kind]
     while len(_opened.codes) >= KEPT_CODES:
         owner, handle = _opened.codes.popleft()
@@ -74,17 +76,3 @@ def _loaded(kind: str, code: Any) -> tuple[Device, int]:
     handle = device.load(code)
     _opened.codes.append((device, handle))
     return device, handle
-
-
-def _open(kind: str) -> Device:
-    if kind == "node":
-        from harness.devices.node import NodeDevice
-
-        return NodeDevice()
-    if kind == "browser":
-        from harness.devices.browser import BrowserDevice
-
-        return BrowserDevice("software")
-    from harness.devices.wgpu import WgpuDevice
-
-    return WgpuDevice()

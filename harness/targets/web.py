@@ -7,14 +7,12 @@ for Chromium.
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable
 from typing import Any
 
 from tvm import tirx
 
-from harness.devices.base import DeviceError
 from harness.devices.shader import Shader
+from harness.devices.table import device_kind
 from harness.ir import rewrite
 from harness.targets import wasm, webgpu
 from harness.targets.executable import NotExpressible
@@ -36,13 +34,12 @@ class Wasm:
     """WebAssembly with plain SIMD, so that no multiply-add is fused, in Node."""
 
     name = "wasm"
+    device = "node"
     has_runtime = False
     is_strict = True
 
     def available(self) -> str | None:
-        from harness.devices.node import find_node
-
-        return _unavailable(find_node)
+        return device_kind(self.device).unavailable()
 
     def description(self) -> dict[str, object]:
         return wasm.WasmOptions(relaxed=False).description()
@@ -64,7 +61,7 @@ class Wasm:
         except LinkError as error:
             raise NotExpressible(str(error)) from None
         buffers = range(len(function.params))
-        return OnDevice("node", module, ENTRY, buffers, (0, rows))
+        return OnDevice(self.device, module, ENTRY, buffers, (0, rows))
 
 
 class WebGPU:
@@ -79,11 +76,7 @@ class WebGPU:
         self.device = device
 
     def available(self) -> str | None:
-        if self.device == "browser":
-            from harness.devices.browser import find_browser
-
-            return _missing("websockets") or _unavailable(find_browser)
-        return _missing("wgpu") or _unavailable(_look_for_adapter)
+        return device_kind(self.device).unavailable()
 
     def description(self) -> dict[str, object]:
         return {"kind": "webgpu"}
@@ -110,24 +103,3 @@ class WebGPU:
 
 
 DEVICE_TARGETS = (Wasm(), WebGPU("webgpu", "wgpu"), WebGPU("webgpu-tint", "browser"))
-
-
-def _look_for_adapter() -> None:
-    from harness.devices.wgpu import WgpuDevice
-
-    with WgpuDevice() as device:
-        device.fingerprint()
-
-
-def _missing(package: str) -> str | None:
-    if importlib.util.find_spec(package) is None:
-        return f"the package {package} is not installed: pip install {package}"
-    return None
-
-
-def _unavailable(probe: Callable[[], object]) -> str | None:
-    try:
-        probe()
-    except DeviceError as error:
-        return str(error)
-    return None

@@ -1,7 +1,7 @@
 // Runs a bundle for the command line: loads it by the runtime beside, feeds it arrays, measures it.
 //
-// `Host` takes requests and gives answers, wherever it runs; host_node.mjs and host_browser.mjs carry
-// them from and to Python.
+// A module for the devices' programs, in Node and in browsers, which carry requests and answers from
+// and to Python; host.py is the other end.
 
 const TYPES = {
   float32: Float32Array, float64: Float64Array, int64: BigInt64Array, int32: Int32Array,
@@ -9,13 +9,13 @@ const TYPES = {
 };
 const STEADY = 0.02; // warm once three runs in a row are no faster than this share
 
-export class Host {
+class Host {
   #model = null;
 
   // Answer one request: [answer, arrays].
-  async handle(request, arrays) {
+  async handle(request, arrays, addressOf) {
     switch (request.do) {
-      case "load": return [await this.#load(request), []];
+      case "load": return [await this.#load(request, addressOf("bundle")), []];
       case "run": return this.#run(this.#inputs(arrays));
       case "bench": return [await this.#bench(this.#inputs(arrays), request.seconds * 1000), []];
       case "profile": return [await this.#profile(this.#inputs(arrays)), []];
@@ -23,7 +23,7 @@ export class Host {
     }
   }
 
-  async #load({ url, target, threads }) {
+  async #load({ target, threads }, url) {
     const started = performance.now();
     const { load } = await import("./runtime.mjs");
     this.#model = await load(url, { target: target ?? undefined, threads });
@@ -79,3 +79,7 @@ export class Host {
     return { calls: await this.#model.profile(inputs) };
   }
 }
+
+const host = new Host();
+
+export const handle = (request, arrays, addressOf) => host.handle(request, arrays, addressOf);

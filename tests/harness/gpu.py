@@ -10,20 +10,19 @@ import numpy as np
 import pytest
 
 from harness.devices.base import DeviceError, Launch
-from harness.devices.browser import BrowserDevice, find_browser
+from harness.devices.browser import find_browser
 from harness.devices.remote import RemoteDevice
 from harness.devices.shader import Shader
-from harness.devices.wgpu import WgpuDevice
+from harness.devices.table import DEVICES, OpenOptions, device_kind
 
-KINDS = ("browser", "wgpu")
+KINDS = [kind.name for kind in DEVICES if "webgpu" in kind.targets and kind.program]
 
 
 def open_device(kind: str) -> RemoteDevice:
     """The device; where it may be missing, a skip that says what to install."""
     try:
-        if kind == "browser":
-            return BrowserDevice("software")
-        device = WgpuDevice()
+        device = device_kind(kind).open(OpenOptions(software=True))
+        assert isinstance(device, RemoteDevice)
         device.limits()
         return device
     except DeviceError as error:

@@ -90,8 +90,8 @@ def test_wasm_runs_in_the_browser_where_that_is_asked_for(
     assert "Chrom" in told["device"] and "Node" not in told["device"]
 
 
-def test_node_runs_no_webgpu(bundle: Path) -> None:
-    with pytest.raises(JitwebError, match="Node has no WebGPU; name another --device"):
+def test_a_device_that_lacks_the_target_is_refused(bundle: Path) -> None:
+    with pytest.raises(JitwebError, match="node runs no WebGPU; name another --device"):
         open_host(bundle, read_plan(bundle), "webgpu", 1, "node")
 
 

@@ -143,7 +143,7 @@ def test_an_interrupted_tune_keeps_what_it_has(
         (["tune", "{bert}", "--shape", "input_ids=1x17"], "does not fit"),
         (["tune", "{bert}", "--budget", "soon"], "give one such as"),
         (["tune", "{bert}", "--device", "wgpu"], "wgpu runs no WebAssembly"),
-        (["tune", "{bert}", "--target", "webgpu", "--device", "node"], "Node has no WebGPU"),
+        (["tune", "{bert}", "--target", "webgpu", "--device", "node"], "node runs no WebGPU"),
         (["tune", "{bert}", "-o", "{garbage}"], "is a file"),
         (["tune", "{bert}", "--records", "{garbage}"], "can't be used for records"),
         (["verify", "{tmp}"], "is no bundle"),
@@ -153,7 +153,7 @@ def test_an_interrupted_tune_keeps_what_it_has(
             (["run", "{bundle}", "--input", name, "-o", "y.npz"], "can't be read as .npz")
             for name in ("{tmp}/array.npy", "{tmp}/empty.npz", "{tmp}/cut.npz", "{tmp}")
         ),
-        (["tune", "{bert}", "--target", "wasm,webgpu", "--device", "node"], "Node has no WebGPU"),
+        (["tune", "{bert}", "--target", "wasm,webgpu", "--device", "node"], "node runs no WebGPU"),
         (["bench", "/nowhere"], "is no bundle"),
         (["serve", "/nowhere"], "is no bundle"),
         (["records", "import", "{garbage}"], "line 1 is no record"),
