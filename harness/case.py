@@ -2,14 +2,16 @@
 
 A Case is what the fuzzer mutates, the sandbox runs, the corpus stores and a reproducer shows: a
 module, a sequence of passes with their arguments, a target, an optimisation level and the seed of
-its inputs. The module is held as TVM's JSON, because loading JSON executes nothing; `script` gives
-the TVMScript of it for people and reproducers, where it round-trips.
+its inputs. The module is held as TVM's JSON, because loading JSON executes nothing;
+`harness.ir.script` gives the TVMScript of it for people and reproducers.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -18,6 +20,15 @@ from harness import UserError
 
 JSONScalar = bool | int | float | str | None
 FORMAT = 1
+
+# What a case from elsewhere may hold; ours stay far below.
+OPT_LEVELS = range(5)
+INPUT_SEEDS = range(1 << 63)
+MOST_PASSES = 1000
+MOST_ARGS = 16
+LONGEST_TEXT = 1000  # characters of an origin or of a pass's argument
+_PASS_NAME = re.compile(r"[a-z_]{1,32}\.[A-Za-z0-9]{1,64}")
+_TARGET_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 class CaseError(UserError):
@@ -58,7 +69,7 @@ class Case:
         """The Case of this text.
 
         Raises:
-            CaseError: the text is not JSON, lacks a field, or a field has the wrong type.
+            CaseError: the text is not JSON, lacks a field, or a field has the wrong type or range.
         """
         try:
             data = json.loads(text)
@@ -66,21 +77,29 @@ class Case:
                 raise CaseError("this case is of another format; use the version that wrote it")
             calls = tuple(PassCall(call["name"], tuple(call["args"])) for call in data["passes"])
             case = cls(**{**data, "passes": calls})
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CaseError(f"not a case: {error}") from None
-        case._check_types()
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise CaseError(f"not a case: {str(error)[:200]!r}") from None
+        case._check_fields()
         return case
 
-    def _check_types(self) -> None:
-        wanted = (("module", str), ("target", str), ("origin", str))
-        if any(not isinstance(getattr(self, name), kind) for name, kind in wanted):
-            raise CaseError("not a case: module, target and origin must be strings")
-        if any(type(number) is not int for number in (self.opt_level, self.input_seed)):
-            raise CaseError("not a case: opt_level and input_seed must be integers")
+    def _check_fields(self) -> None:
+        if not isinstance(self.module, str):
+            raise CaseError("not a case: the module must be a string")
+        if not _matches(_TARGET_NAME, self.target):
+            raise CaseError("not a case: the target must be a name, such as llvm")
+        if not isinstance(self.origin, str) or len(self.origin) > LONGEST_TEXT:
+            raise CaseError("not a case: the origin must be a short string")
+        if not _is_in(OPT_LEVELS, self.opt_level):
+            raise CaseError("not a case: opt_level must be an integer from 0 to 4")
+        if not _is_in(INPUT_SEEDS, self.input_seed):
+            raise CaseError("not a case: input_seed must be an integer from 0 to 2**63 - 1")
+        if len(self.passes) > MOST_PASSES:
+            raise CaseError(f"not a case: more than {MOST_PASSES} passes")
         for call in self.passes:
-            scalars = all(isinstance(arg, (bool, int, float, str, type(None))) for arg in call.args)
-            if not isinstance(call.name, str) or not scalars:
-                raise CaseError("not a case: a pass is a name and a list of JSON scalars")
+            if not _matches(_PASS_NAME, call.name):
+                raise CaseError("not a case: a pass has a name such as tirx.StmtSimplify")
+            if len(call.args) > MOST_ARGS or not all(map(_is_scalar, call.args)):
+                raise CaseError("not a case: a pass takes a few JSON scalars")
 
     @cached_property
     def digest(self) -> str:
@@ -98,6 +117,27 @@ class Case:
     def with_module(self, module: Any) -> Self:
         """The same case around another IRModule."""
         return replace(self, module=module_text(module))
+
+
+def _matches(form: re.Pattern[str], name: object) -> bool:
+    return isinstance(name, str) and form.fullmatch(name) is not None
+
+
+def _is_in(numbers: range, value: object) -> bool:
+    return type(value) is int and value in numbers  # True is 1, but not an integer of ours
+
+
+def _is_scalar(value: object) -> bool:
+    match value:
+        case bool() | None:
+            return True
+        case int():
+            return -(1 << 63) <= value < 1 << 63
+        case float():
+            return math.isfinite(value)
+        case str():
+            return len(value) <= LONGEST_TEXT
+    return False
 
 
 def module_text(module: Any) -> str:
@@ -125,38 +165,3 @@ def load_module(text: str) -> Any:
     if not isinstance(module, tvm.IRModule):
         raise CaseError(f"the text holds a {type(module).__name__}, not an IRModule")
     return module
-
-
-def script(module: Any) -> str | None:
-    """TVMScript of the module, or None where it does not parse back to an equal module.
-
-    Parsing runs Python: only for modules that are trusted or inside the sandbox.
-    """
-    from harness import compat
-
-    try:
-        back = parsed_back(module)
-    except Exception:  # the printer and the parser fail in many ways; each means "no round trip"
-        return None
-    return full_script(module) if compat.structural_equal(back, module) else None
-
-
-def full_script(module: Any) -> str:
-    """TVMScript of the module, with its metadata where there is any.
-
-    Raises:
-        Exception: whatever TVM's printer raises for a module that it can't print.
-    """
-    text = str(module.script())
-    return text if "Metadata omitted" not in text else str(module.script(show_meta=True))
-
-
-def parsed_back(module: Any) -> Any:
-    """The module that the module's TVMScript parses to. Runs Python: see `script`.
-
-    Raises:
-        Exception: whatever TVM's printer and parser raise.
-    """
-    from tvm.script import from_source
-
-    return from_source(full_script(module))

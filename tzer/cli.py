@@ -257,7 +257,7 @@ def _width() -> int:
 def show(directory: Path, identity: str, json_output: bool) -> None:
     """One finding whole: what happened, the passes and the program."""
     from corpus.store import Store
-    from harness.case import full_script
+    from harness.ir.script import full_script
     from tzer.in_subprocess import Died, Refused, apart
 
     with Store.open(directory) as store:

@@ -14,6 +14,7 @@ import numpy as np
 
 from harness import compat
 from harness.case import Case, CaseError, load_module
+from harness.ir.untrusted import check_program
 from harness.semantics import (
     AssertFailed,
     Program,
@@ -138,6 +139,10 @@ def _make(case: Case) -> Reference:
         diagnostic = compat.is_well_formed(module)
     if diagnostic is not None:
         raise Invalid(f"ill-formed: {diagnostic}")
+    try:
+        check_program(module)
+    except CaseError as error:
+        raise Invalid(str(error)) from None
     STAGES.enter("reference")
     try:
         function = module["main"]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import compat
-from harness.case import Case, CaseError, PassCall, load_module, module_text, script
+from harness.case import Case, CaseError, PassCall, load_module, module_text
+from harness.ir.script import script
 from harness.semantics.inputs import make_inputs
 from tests import programs
 
 SCALARS = st.one_of(st.booleans(), st.integers(-(2**40), 2**40), st.text(max_size=8))
-CALLS = st.builds(PassCall, st.text(max_size=12), st.lists(SCALARS, max_size=3).map(tuple))
+NAMES = st.from_regex(r"[a-z_]{1,8}\.[A-Za-z0-9]{1,12}", fullmatch=True)
+CALLS = st.builds(PassCall, NAMES, st.lists(SCALARS, max_size=3).map(tuple))
 
 
 @given(st.lists(CALLS, max_size=4).map(tuple), st.integers(0, 4), st.integers(0, 2**31))
@@ -36,20 +39,51 @@ def test_a_module_survives_its_text(module: object) -> None:
     assert script(module) is not None
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "nonsense",
-        "[]",
-        "{}",
-        json.dumps({"format": 99}),
-        Case("m").to_json().replace('"opt_level": 2', '"opt_level": "2"'),
-        Case("m").to_json().replace('"passes": []', '"passes": [{"name": 1, "args": []}]'),
-        Case("m").to_json().replace('"passes": []', '"passes": [{"name": "a", "args": [{}]}]'),
-        Case("m").to_json().replace('"module"', '"modul"'),
-    ],
-)
+NOT_CASES = [
+    "",
+    "nonsense",
+    "[]",
+    "{}",
+    json.dumps({"format": 99}),
+    Case("m").to_json().replace('"opt_level": 2', '"opt_level": "2"'),
+    Case("m").to_json().replace('"passes": []', '"passes": [{"name": 1, "args": []}]'),
+    Case("m").to_json().replace('"passes": []', '"passes": [{"name": "a", "args": [{}]}]'),
+    Case("m").to_json().replace('"module"', '"modul"'),
+    "[" * 100_000,
+    *(
+        Case("m").to_json().replace('"opt_level": 2', f'"opt_level": {number}')
+        for number in ("-1", "5", "2.0", "true", "1" + "0" * 5000)
+    ),
+    *(
+        Case("m").to_json().replace('"input_seed": 0', f'"input_seed": {number}')
+        for number in ("-1", str(1 << 63))
+    ),
+    *(
+        Case("m").to_json().replace('"target": "llvm"', f'"target": {json.dumps(name)}')
+        for name in ("", "llvm\n", "llvm'", "a" * 99)
+    ),
+    *(
+        Case("m", (PassCall(name),)).to_json()
+        for name in (
+            "",
+            "StmtSimplify",
+            "print().BindTarget",
+            "tirx.A.B",
+            "tirx.A\n",
+            "T" * 99,
+        )
+    ),
+    *(
+        Case("m", (PassCall("tirx.A", (arg,)),)).to_json()
+        for arg in (math.inf, math.nan, 1 << 64, "x" * 2000)
+    ),
+    Case("m", (PassCall("tirx.A", (0,) * 99),)).to_json(),
+    Case("m", (PassCall("tirx.A"),) * 2000).to_json(),
+    Case("m", origin="x" * 9999).to_json(),
+]
+
+
+@pytest.mark.parametrize("text", NOT_CASES, ids=range(len(NOT_CASES)))
 def test_what_is_no_case_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(CaseError) as raised:
         Case.from_json(text)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import textwrap
 
-from harness.case import Case, script
+from harness.case import Case
+from harness.ir.script import script
 from harness.oracles.verify import Sequence
 from harness.passes.build import lower
 from harness.targets import get_target

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from harness import compat
-from harness.case import Case, PassCall, script
+from harness.case import Case, PassCall
+from harness.ir.script import script
 from harness.oracles.verify import Sequence, sequences
 from harness.passes import CATALOGUE
 from harness.semantics.reference import Invalid, Reference, reference_of

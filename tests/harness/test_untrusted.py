@@ -1,0 +1,156 @@
+"""A module from elsewhere is data: its names are names, and nothing that it says is run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tvm
+from tvm.script import from_source
+
+from harness.case import Case, CaseError, load_module, module_text
+from harness.ir.script import full_script, parsed_back, script
+from harness.ir.untrusted import check_names, check_program
+from harness.oracles.verify import verify
+from harness.verdict import Kind
+from tests import programs
+
+PROGRAM = """
+@I.ir_module
+class Module:
+    @T.prim_func(private=True, s_tir=True)
+    def helper(first: T.Buffer((4,), "float32")):
+        for i in range(4):
+            first[i] = T.float32(0)
+
+    @T.prim_func(s_tir=True)
+    def main(given: T.Buffer((4, 8), "float32"), size: T.int32, target: T.Buffer((4,), "float32")):
+        T.func_attr({"some.key": "some value"})
+        local = T.alloc_buffer((8,), "float32", scope="shared")
+        T.attr(local.data, "double_buffer_scope", 1)
+        for row in T.serial(4, annotations={"remark": "a text"}):
+            with T.sblock("stage"):
+                axis = T.axis.spatial(4, row)
+                T.reads(given[axis, 0])
+                T.writes(target[axis])
+                T.sblock_attr({"trait": "a value"})
+                target[axis] = given[axis, 0]
+        for thread in T.thread_binding(4, thread="threadIdx.x"):
+            target[thread] = given[thread, 0]
+        assert size > 0, "a message"
+"""
+NAMES = ["helper", "main", "first", "i", "given", "size", "local", "row", "stage", "axis"]
+NAMES += ["thread", "threadIdx.x", "shared", "double_buffer_scope", "some.key", "remark", "trait"]
+TEXTS = ["some value", "a text", "a value", "a message"]
+# Each ends something: a name, a literal, a line, a comment; or is no name of Python's.
+HOSTILE = [
+    "a b",
+    "f(x: print()): pass",
+    "a'''",
+    'a"""',
+    "a\n#",
+    "a\\",
+    "a;b",
+    "\x1b[2J",
+    "é",
+    "__a()",
+]
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return module_text(from_source(PROGRAM))
+
+
+def renamed(text: str, old: str, new: str) -> Any:
+    assert json.dumps(old) in text
+    return load_module(text.replace(json.dumps(old), json.dumps(new)))
+
+
+def test_an_ordinary_module_is_let_through(text: str) -> None:
+    check_program(load_module(text))
+    assert "def helper(" in full_script(load_module(text))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_a_name(text: str, name: str) -> None:
+    for hostile in HOSTILE:
+        with pytest.raises(CaseError, match="is not a"):
+            check_names(renamed(text, name, hostile))
+        assert script(renamed(text, name, hostile)) is None
+
+
+@pytest.mark.parametrize("hostile", ["class", "a.b", "a-b", "", "1a"])
+def test_a_function_has_a_name_of_python(text: str, hostile: str) -> None:
+    with pytest.raises(CaseError, match="is not a function's name"):
+        check_names(renamed(text, "helper", hostile))
+
+
+@pytest.mark.parametrize("value", TEXTS)
+def test_a_string_is_one_line_and_ends_no_literal(text: str, value: str) -> None:
+    for hostile in ("two\nlines", "\x1b[2J", "\u2028", "\x00", "x" * 100_000):
+        with pytest.raises(CaseError, match="is not a line of text"):
+            check_names(renamed(text, value, hostile))
+    for hostile in ('"); system("', "\\"):
+        with pytest.raises(CaseError, match="holds a quote"):
+            check_program(renamed(text, value, hostile))
+
+
+def test_the_symbol_of_a_function_is_a_name() -> None:
+    module = programs.shifted_inner()
+    function = module["main"].with_attr("global_symbol", "main(){} int other")
+    with pytest.raises(CaseError, match="is not a function's name"):
+        check_names(tvm.IRModule({"main": function}))
+
+
+def test_the_name_of_a_function_is_not_run_where_its_script_is_parsed(
+    text: str, tmp_path: Path
+) -> None:
+    marker = tmp_path / "marker"
+    code = (
+        f"f(x: open({str(marker)!r}, 'w').close()):\n        pass\n\n"
+        "    @T.prim_func(private=True)\n    def g"
+    )
+    module = renamed(text, "helper", code)
+    assert script(module) is None
+    with pytest.raises(CaseError):
+        parsed_back(module)
+    assert verify(Case(module_text(module))).kind is Kind.INVALID
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        'T.evaluate(T.call_extern("int32", "system", "true"))',
+        'T.evaluate(T.call_pure_extern("int32", "getpid"))',
+        'T.call_packed("runtime.SystemLib")',
+        'T.evaluate(T.call_llvm_pure_intrin("int32", "llvm.trap"))',
+        'T.attr(target.data, "pragma_import_c", "text")',
+    ],
+)
+def test_a_program_is_complete_in_itself(statement: str) -> None:
+    source = PROGRAM.replace("        local =", f"        {statement}\n        local =")
+    module = from_source(source)
+    with pytest.raises(CaseError, match="the program (calls|imports)"):
+        check_program(module)
+    found = verify(Case(module_text(module)))
+    assert found.kind is Kind.INVALID and "the program" in found.message
+
+
+def test_a_function_that_is_not_in_the_module_is_not_called(text: str) -> None:
+    calling = PROGRAM.replace("        local =", "        Module.helper(target)\n        local =")
+    module = from_source(calling)
+    check_program(module)
+    del module[module.get_global_var("helper")]
+    with pytest.raises(CaseError, match="which it does not define"):
+        check_program(module)
+
+
+def test_what_is_not_a_primfunc_is_refused() -> None:
+    module = programs.shifted_inner()
+    module["other"] = tvm.relax.ExternFunc("other")
+    with pytest.raises(CaseError, match="ExternFunc"):
+        check_names(module)
