@@ -1,6 +1,6 @@
-"""Where programs come from: one file a family of seeds, and a typed random generator.
+"""Where programs come from: families of seeds, one file each, and a typed random generator.
 
-`all_seeds()` gives the programs that a campaign starts from, `generator.generate(rng)` fresh ones.
+`all_seeds()` returns the programs that a campaign starts from, `generator.generate(rng)` a new one.
 """
 
 from seeds.library import Seed, all_seeds, families, missing

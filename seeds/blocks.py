@@ -1,7 +1,7 @@
 """Random schedulable programs: loop nests around blocks with spatial and reduction iterators.
 
-Instances of a block own the elements that they write: each spatial iterator indexes a dimension of
-the one buffer that the block writes. Read and write regions are those that TVM detects, or whole
+No two instances of a block write the same element: each spatial iterator indexes a dimension of the
+one buffer that the block writes. Read and write regions are those that TVM detects, or whole
 buffers.
 """
 
@@ -24,7 +24,7 @@ SPATIAL, REDUCTION = tirx.IterVar.DataPar, tirx.IterVar.CommReduce
 
 
 class BlockGenerator:
-    """Makes the root block of a schedulable function."""
+    """Generates the root block of a schedulable function."""
 
     def __init__(self, rng: random.Random, statements: StatementGenerator) -> None:
         self.rng = rng
@@ -50,7 +50,7 @@ class BlockGenerator:
         return compat.SBlockRealize([], _true(), block)
 
     def stage(self, scope: Scope, target: Memory) -> Any:
-        """A loop nest that writes every element of a buffer, perhaps by a reduction."""
+        """A loop nest that writes every element of a buffer, elementwise or by a reduction."""
         rng, dtype = self.rng, self.statements.index_dtype
         reduces = rng.random() < 0.4 and (is_float(target.dtype) or target.dtype != "bool")
         extents = [*target.shape, *([rng.choice([1, 3, 4, 8])] if reduces else [])]
@@ -115,7 +115,7 @@ class BlockGenerator:
         return self.with_regions(iters, body, init, matches)
 
     def branch(self, scope: Scope, target: Memory, spatial: list[Any], body: Any) -> Any:
-        """The store under a condition, with another store where it is false."""
+        """The store under a condition, with another store in the else branch."""
         other = self.statements.stored_value(scope, target, 2)
         condition = self.statements.expressions(scope).condition(2)
         return tirx.IfThenElse(
@@ -123,7 +123,7 @@ class BlockGenerator:
         )
 
     def match(self, scope: Scope) -> tuple[Scope, list[Any]]:
-        """A buffer of the scope, read through a matched buffer."""
+        """A buffer of the scope, read through a match_buffer."""
         usable = [m for m in scope.memories if m.readable]
         if not usable:
             return scope, []
@@ -136,7 +136,7 @@ class BlockGenerator:
         return replace(scope, memories=memories), [compat.MatchBufferRegion(matched.buffer, region)]
 
     def with_regions(self, iters: list[Any], body: Any, init: Any, matches: list[Any]) -> Any:
-        """The block with regions as detected, or whole buffers."""
+        """The block with detected regions, or with whole buffers as regions."""
         name = self.statements.name("block")
         draft = compat.SBlock(iters, [], [], name, body, init, [], matches)
         reads, writes = rewrite.access_regions(draft)

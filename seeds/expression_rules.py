@@ -1,7 +1,7 @@
-"""Rules: how an expression of each kind of dtype is put together from drawn operands.
+"""Rules: how an expression of each kind of dtype is built from drawn operands.
 
-Each rule takes the source of operands, a dtype and the depth left, and gives a RangedExpr of that
-dtype, or None where it doesn't apply. The tables at the end say which rules serve which dtypes.
+Each rule takes the source of operands, a dtype and the remaining depth, and returns a RangedExpr of
+that dtype, or None where it doesn't apply. The tables at the end list the rules of each dtype.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from seeds.values import (
     whole,
 )
 
-# Float functions by the bound of their result: None where it may be infinite or not a number.
+# Float functions with the bound of their result: None where it may be infinite or NaN.
 # The portable ones are lowered for every float dtype and number of lanes, the others become calls
 # of the C library, for scalars of 32 and 64 bits only.
 PORTABLE: tuple[tuple[str, float | None], ...] = (
@@ -45,13 +45,14 @@ LIBRARY: tuple[tuple[str, float | None], ...] = (
 ROUNDING = ("floor", "ceil", "trunc", "round", "nearbyint", "fabs")
 BINARY_CALLS = ("atan2", "hypot", "copysign", "nextafter", "pow")
 FLOAT_MAX = {"float16": 6e4, "bfloat16": 1e38, "float32": 1e38, "float64": 1e300}
-# The chance of what is valid but known to fail in several ways, so that it hides little else.
-RARELY = 0.1
+# The probability of constructs that are valid but known to fail in TVM: low, so that they rarely
+# hide other bugs.
+KNOWN_FAILING_PROBABILITY = 0.1
 COMPARISONS = ("EQ", "NE", "LT", "LE", "GT", "GE")
 
 
 class OperandSource(Protocol):
-    """What rules need of the generator of expressions."""
+    """The part of the expression generator that rules use."""
 
     rng: random.Random
     scope: Scope
@@ -71,7 +72,7 @@ Rule = Callable[[OperandSource, str, int], RangedExpr | None]
 
 
 def make_select(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
-    """Select or if_then_else, the condition at times a constant."""
+    """Select or if_then_else, sometimes with a constant condition."""
     a, b = source.draw(dtype, depth), source.draw(dtype, depth)
     lanes = lanes_of(dtype)
     if source.rng.random() < 0.5:
@@ -126,10 +127,10 @@ def _representable(value: RangedExpr, base: str) -> bool:
 
 
 def make_shuffle(source: OperandSource, dtype: str, depth: int) -> RangedExpr | None:
-    """A lane taken from a vector, or lanes of a vector in another order."""
+    """A lane of a vector, or a permutation of a vector's lanes."""
     if source.rng.random() > source.wild or dtype.startswith("bool"):
         return None
-    if VECTORIZED in source.scope.loops and source.rng.random() > RARELY:
+    if VECTORIZED in source.scope.loops and source.rng.random() > KNOWN_FAILING_PROBABILITY:
         return None
     base, lanes = base_dtype(dtype), lanes_of(dtype)
     whole_vector = source.draw(vector(base, max(lanes, 4)), depth)
@@ -230,7 +231,7 @@ def make_shift(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
 
 
 def make_popcount(source: OperandSource, dtype: str, depth: int) -> RangedExpr | None:
-    """popcount, which code generators expand in their own ways."""
+    """popcount, which each code generator expands differently."""
     if base_dtype(dtype) not in ("int32", "int64", "uint32", "uint64") or lanes_of(dtype) != 1:
         return None
     return RangedExpr(intrinsic(dtype, "popcount", source.draw(dtype, depth).expr), dtype, (0, 64))
@@ -301,7 +302,7 @@ def make_test(source: OperandSource, dtype: str, depth: int) -> RangedExpr | Non
     name = source.rng.choice(["isnan", "isfinite", "isinf", "likely"])
     if name == "likely":
         return RangedExpr(intrinsic(dtype, name, source.draw("bool", depth).expr), dtype, (0, 1))
-    # TVM's own functions expand to several uses of the operand: give it a name.
+    # TVM's own functions expand to several uses of the operand, so bind it to a variable.
     operand = source.rng.choice(["float32", "float64"])
     var = compat.Var(source.fresh_name(), operand)
     body = getattr(tirx, name)(var)

@@ -1,9 +1,9 @@
 """Random well-typed expressions that are valid by construction, for seeds and for mutators.
 
-Given a scope, `ExpressionGenerator.draw(dtype)` gives an expression of that dtype whose signed
+Given a scope, `ExpressionGenerator.draw(dtype)` returns an expression of that dtype whose signed
 arithmetic does not overflow, whose divisors are not zero, whose shifts and indexes are in range.
-Within that it prefers the unusual: constants at the edges of their dtype, negative operands of the
-four divisions, casts across widths, nested selects, vectors, bit operations on everything.
+Within these limits it prefers edge cases: constants at the limits of their dtype, negative operands
+of the four divisions, casts across widths, nested selects, vectors, bit operations everywhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tvm import tirx
 from harness import compat
 from harness.ir.intervals import Interval, base_dtype, fits, lanes_of
 from harness.ir.sites import Memory, Scope, Variable
-from seeds.expression_rules import RARELY, rules_of
+from seeds.expression_rules import KNOWN_FAILING_PROBABILITY, rules_of
 from seeds.values import (
     RangedExpr,
     clamped,
@@ -31,8 +31,8 @@ from seeds.values import (
 class ExpressionGenerator:
     """Draws expressions for one place in a program.
 
-    `loads` allows reads of the scope's buffers; `wild` is the chance of constructs whose handling
-    by code generators is known to vary (vectors inside scalars, reinterpret, narrow floats).
+    `loads` allows reads of the scope's buffers; `wild` is the probability of constructs that code
+    generators are known to handle differently (vectors inside scalars, reinterpret, narrow floats).
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ExpressionGenerator:
         self._let_count = 0
 
     def around(self, value: RangedExpr, depth: int = 2) -> RangedExpr | None:
-        """An expression of the value's dtype that has the value somewhere in it, once."""
+        """An expression of the value's dtype that contains the value once."""
         for _ in range(4):
             self.planted = value
             drawn = self.draw(value.dtype, depth)
@@ -56,7 +56,7 @@ class ExpressionGenerator:
         return None
 
     def draw(self, dtype: str, depth: int = 3) -> RangedExpr:
-        """A value of this dtype, of at most about this depth."""
+        """An expression of this dtype, with a depth of about `depth` at most."""
         if depth <= 0 or self.rng.random() < 0.12:
             return self.leaf(dtype)
         rules = rules_of(dtype)
@@ -68,7 +68,7 @@ class ExpressionGenerator:
         return self.leaf(dtype)
 
     def within(self, dtype: str, target: Interval, depth: int = 3) -> RangedExpr:
-        """An integer value inside an interval."""
+        """An integer expression whose value lies in an interval."""
         value = self.draw(dtype, depth)
         low, high = value.range
         if target[0] <= low and high <= target[1]:
@@ -157,8 +157,8 @@ class ExpressionGenerator:
         return RangedExpr(expr, memory.dtype, memory.interval or whole(memory.dtype), bound)
 
     def load_vector(self, base: str, lanes: int) -> RangedExpr | None:
-        """A load of neighbouring elements along the last dimension, or of any in it (a gather)."""
-        if self.scope.in_block and self.rng.random() > RARELY:
+        """A load of adjacent elements of the last dimension, or of arbitrary ones (a gather)."""
+        if self.scope.in_block and self.rng.random() > KNOWN_FAILING_PROBABILITY:
             return None
         usable = [
             m for m in self.scope.memories
@@ -183,7 +183,7 @@ class ExpressionGenerator:
         return RangedExpr(expr, vector(base, lanes), memory.interval or whole(base), bound)
 
     def indices(self, memory: Memory) -> list[Any]:
-        """Indexes in bounds of the buffer, with the dimensions that are fixed indexed so."""
+        """Indexes in bounds of the buffer; fixed dimensions are indexed by their variable."""
         fixed = dict(memory.fixed)
         shape = memory.buffer.ty.shape
         return [

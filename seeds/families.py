@@ -1,4 +1,4 @@
-"""The visible list of all families of seeds."""
+"""The list of all families of seeds."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ FILES = (
 
 
 def all_recipes() -> list[Recipe]:
-    """Every recipe in a fixed order, those made from others last."""
+    """Every recipe in a fixed order; those derived from others come last."""
     first = [recipe for file in FILES for recipe in file.recipes()]
     return [*first, *lowered.recipes(first)]

@@ -1,8 +1,8 @@
-"""A typed random generator of whole programs, deterministic from its random number generator.
+"""A typed random generator of whole programs, deterministic in its random numbers.
 
-`generate(rng)` gives a module with one public PrimFunc `main` over buffers of several dtypes and
-scalars. About a third of the programs are schedulable (their stores sit in blocks), the others use
-the whole of statements: loops of all kinds, while, break, local buffers, aliases, assertions.
+`generate(rng)` returns a module with one public PrimFunc `main` over buffers of several dtypes and
+scalars. About a third of the programs are schedulable (their stores are in blocks); the others use
+statements of every kind: all kinds of loops, while, break, local buffers, aliases, assertions.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ def generate(rng: random.Random, size: int = 8) -> Any:
 
 
 def _parameters(rng: random.Random, statements: StatementGenerator) -> tuple[Scope, list[Any]]:
-    """Inputs (only read), outputs (read and written) and scalars, in any order."""
+    """Inputs (only read), outputs (read and written) and scalars, in random order."""
     variables: list[Variable] = []
     memories: list[Memory] = []
     for _ in range(rng.choice([1, 2, 3])):
         memories.append(_input(statements, rng.choice(DTYPES), rng.choice(SHAPES)))
     for _ in range(rng.choice([1, 1, 2, 3])):
         memory = statements.declare("out", rng.choice(DTYPES), rng.choice(SHAPES))
-        # Until the program has written an element it holds an input.
+        # An element of an output holds an input value until the program writes it.
         memories.append(_widened(memory))
     for _ in range(rng.choice([0, 1, 1, 2])):
         dtype = rng.choice(SCALARS)

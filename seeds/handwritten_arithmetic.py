@@ -1,8 +1,8 @@
-"""Family "arithmetic": scalar expressions of every operator and dtype, by hand.
+"""Family "arithmetic": handwritten scalar expressions of every operator and dtype.
 
-Division in both roundings with operands of either sign, shifts, bit counts, casts among all widths,
-unsigned wrap-around, comparisons, special float functions, and index expressions that the analyzer
-has rules for.
+Division in both roundings with operands of either sign, shifts, bit counts, casts between all
+widths, unsigned wrap-around, comparisons, special float functions, and index expressions that the
+analyzer has rules for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 def recipes() -> list[Recipe]:
-    """One recipe a program."""
+    """One recipe for each program."""
     return [
         Recipe(f"{FAMILY}/{name}", FAMILY, partial(from_script, text))
         for name, text in (*programs_by_dtype().items(), *EXPRESSIONS.items())
@@ -26,11 +26,11 @@ def recipes() -> list[Recipe]:
 
 
 def programs_by_dtype() -> dict[str, str]:
-    """The programs that exist once a dtype."""
+    """The programs that exist once for each dtype."""
     programs: dict[str, str] = {}
     for dtype in SIGNED:
         programs[f"divisions-{dtype}"] = DIVISIONS.replace("DTYPE", dtype)
-    for dtype in ("uint8", "uint16"):  # the wider ones are TVM's index dtypes, and may not wrap
+    for dtype in ("uint8", "uint16"):  # the wider ones must not wrap: TVM's LLVM backend assumes so
         programs[f"wrap-around-{dtype}"] = WRAP_AROUND.replace("DTYPE", dtype)
     for dtype in ("int8", "int32", "uint16", "int64", "uint64"):
         programs[f"bits-{dtype}"] = BITS.replace("DTYPE", dtype)
@@ -42,9 +42,9 @@ def programs_by_dtype() -> dict[str, str]:
 
 
 def casts_from(dtype: str) -> str:
-    """A program that casts one buffer to every other dtype that holds its values."""
+    """A program that casts a buffer to every other dtype that can represent its values."""
     targets = [other for other in (*SIGNED, *UNSIGNED, *FLOATS, "bool") if other != dtype]
-    if dtype in FLOATS:  # of a float, only what can hold a negative number has a defined result
+    if dtype in FLOATS:  # the cast of a negative float to an unsigned integer is undefined
         targets = [other for other in targets if not other.startswith("uint")]
     parameters = ", ".join(f'{other}_out: T.Buffer((6,), "{other}")' for other in targets)
     stores = "\n".join(f'        {other}_out[i] = T.Cast("{other}", A[i])' for other in targets)

@@ -1,7 +1,7 @@
-"""Family "blocks": schedulable blocks by hand, in the shapes that operators don't give them.
+"""Family "blocks": handwritten schedulable blocks of kinds that no operator creates.
 
-Nested blocks, opaque blocks, views by match_buffer with strides and offsets, predicates, initial
-values, reductions of every kind, allocation in blocks, annotations for software pipelines.
+Nested blocks, opaque blocks, match_buffers with strides and offsets, predicates, initial values,
+reductions of every kind, allocations in blocks, annotations for software pipelines.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ FAMILY = "blocks"
 
 
 def recipes() -> list[Recipe]:
-    """One recipe a program."""
+    """One recipe for each program."""
     return [
         Recipe(f"{FAMILY}/{name}", FAMILY, partial(from_script, text))
         for table in (PLAIN, NESTED, REDUCING, ANNOTATED)

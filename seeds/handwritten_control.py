@@ -1,8 +1,8 @@
-"""Family "control": loops, branches, bindings, calls and allocations, by hand.
+"""Family "control": handwritten loops, branches, bindings, calls and allocations.
 
-What tensor operators never use: while, break, continue, loops whose bounds depend on others or that
-start elsewhere than at zero, scalar parameters, assertions, private functions, buffers that share
-one storage.
+They use what tensor operators never do: while, break, continue, loops whose bounds depend on other
+loops or that don't start at zero, scalar parameters, assertions, private functions, buffers that
+share one storage.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ FAMILY = "control"
 
 
 def recipes() -> list[Recipe]:
-    """One recipe a program."""
+    """One recipe for each program."""
     return [
         Recipe(f"{FAMILY}/{name}", FAMILY, partial(from_script, text))
         for table in (LOOPS, BRANCHES, STORAGE, CALLS)

@@ -1,4 +1,4 @@
-"""Family "vectors": vector loads, stores and expressions, and loops to be vectorised, by hand."""
+"""Family "vectors": handwritten vector loads, stores, expressions, and loops to vectorise."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FAMILY = "vectors"
 
 
 def recipes() -> list[Recipe]:
-    """One recipe a program."""
+    """One recipe for each program."""
     return [
         Recipe(f"{FAMILY}/{name}", FAMILY, partial(from_script, text))
         for table in (EXPLICIT, LOOPS)

@@ -1,4 +1,4 @@
-"""Lowered seeds: others after TVM's own passes, so that campaigns start below blocks as well."""
+"""Family "lowered": other seeds after passes of TVM, so that campaigns also start below blocks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EVERY = 9
 
 
 def recipes(others: Sequence[Recipe]) -> list[Recipe]:
-    """Every ninth of these recipes, lowered to flat buffers without blocks."""
+    """Every ninth of these recipes, lowered to flat buffers and no blocks."""
     return [
         Recipe(f"{FAMILY}/{other.name.replace('/', '-')}", FAMILY, partial(build, other))
         for other in others[::EVERY]

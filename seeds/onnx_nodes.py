@@ -1,7 +1,7 @@
 """Family "onnx": node cases of the ONNX project's own backend tests, imported and legalised.
 
-A chosen list, because importing all 1,884 takes minutes and many need indices that random inputs
-would not respect. A node that the TVM at hand can't import is left out.
+A selection, because importing all 1,884 takes minutes, and many need indices in a range that random
+inputs would leave. A node that the installed TVM can't import is left out.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ FAMILY = "onnx"
 
 
 def recipes() -> list[Recipe]:
-    """One recipe a chosen node."""
+    """One recipe for each selected node."""
     return [Recipe(f"{FAMILY}/{node}", FAMILY, partial(build, node)) for node in NODES]
 
 
 def build(node: str) -> IRModule:
-    """The largest PrimFunc of the node's model, with its integer inputs made constants.
+    """The largest PrimFunc of the node's model, with its integer inputs replaced by constants.
 
-    Shapes, axes, pads and the like are inputs in these models; as constants they give static
-    programs.
+    In these models shapes, axes and pads are inputs; as constants they make the program static.
     """
     from tvm.relax.frontend.onnx import from_onnx
 
@@ -40,7 +39,7 @@ def build(node: str) -> IRModule:
 
 
 def bind_inputs(model: Any, values: list[np.ndarray]) -> None:
-    """Make constants of the int64 inputs behind the first, which only shape what is computed."""
+    """Replace the int64 inputs after the first, which are shapes and the like, by constants."""
     from onnx import numpy_helper
 
     inputs = list(model.graph.input)

@@ -1,7 +1,7 @@
-"""Recipe: a seed before it is built, and the two ways in which one is usually written.
+"""Recipe: a seed before it is built, and the two usual ways to write one.
 
-Each family of seeds is a file that offers a list of recipes. Nothing is built until the catalogue
-(`seeds.library`) asks, because legalising and parsing all of them takes many seconds.
+Each family of seeds is a file with a list of recipes. The catalogue (`seeds.library`) builds them
+only when it is used, because legalising and parsing all of them takes many seconds.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ DTYPES = {
 class Recipe:
     """The name of a seed ("topi/conv2d_nchw-1x3x7x5-f32"), its family and how to build it.
 
-    `build` gives one IRModule with a public PrimFunc "main", the same one every time; whatever it
-    raises means that the TVM at hand can't build this seed.
+    `build` returns an IRModule with a public PrimFunc "main", the same one every time; if it
+    raises, the installed TVM can't build this seed.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Recipe:
 
 
 def module_of(function: Any) -> IRModule:
-    """An IRModule whose one function is this PrimFunc, public and called "main"."""
+    """An IRModule whose only function is this PrimFunc, public and named "main"."""
     return IRModule({"main": function.with_attr("global_symbol", "main")})
 
 
@@ -57,7 +57,7 @@ def from_tensors(tensors: Sequence[te.Tensor]) -> IRModule:
 def from_operator(
     family: str, label: str, compute: Callable[..., te.Tensor | list[te.Tensor]], *specs: str
 ) -> Recipe:
-    """The recipe of one operator on tensors like "7x5-f32", named after it and the first tensor."""
+    """A recipe of one operator on tensors like "7x5-f32", named after it and the first tensor."""
 
     def build() -> IRModule:
         inputs = [placeholder(spec, f"x{index}") for index, spec in enumerate(specs)]
@@ -68,15 +68,15 @@ def from_operator(
 
 
 def placeholder(spec: str, name: str) -> te.Tensor:
-    """An input tensor from its shape and short dtype: "3x1x9-f32", "7-i8", "4x4-bool"."""
+    """An input tensor of a shape and abbreviated dtype: "3x1x9-f32", "7-i8", "4x4-bool"."""
     shape, dtype = spec.split("-")
     return te.placeholder([int(extent) for extent in shape.split("x")], DTYPES[dtype], name)
 
 
 def from_script(text: str) -> IRModule:
-    """The module of one or more function definitions in the body language of TVMScript.
+    """The module of one or more TVMScript function definitions without decorators.
 
-    The decorators are put in here: "main" is public, every other function is private.
+    "main" becomes public, every other function private.
     """
     lines: list[str] = ["@I.ir_module", "class Module:"]
     for line in textwrap.dedent(text).strip().splitlines():

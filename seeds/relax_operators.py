@@ -1,7 +1,7 @@
-"""Family "relax": what operators of the graph-level IR become, alone and fused in chains.
+"""Family "relax": the PrimFuncs of Relax operators, single and fused in chains.
 
 A small Relax function is built, legalised and fused; its largest PrimFunc is the seed. These differ
-from the operator library's own by int64 loops and shapes, and by the many blocks of a fused chain.
+from the seeds made with TOPI by int64 loops and shapes, and by the many blocks of a fused chain.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def recipes() -> list[Recipe]:
 
 
 def build(compute: Callable[..., Any], specs: Sequence[str]) -> IRModule:
-    """The largest PrimFunc of the Relax function that computes this."""
+    """The largest PrimFunc of a Relax function that returns `compute` of its parameters."""
     inputs = [variable(spec, f"x{index}") for index, spec in enumerate(specs)]
     builder = relax.BlockBuilder()
     with builder.function("main", inputs):
@@ -42,7 +42,7 @@ def build(compute: Callable[..., Any], specs: Sequence[str]) -> IRModule:
 
 
 def variable(spec: str, name: str) -> relax.Var:
-    """A parameter from its shape and short dtype, e.g. "3x4-f32"."""
+    """A parameter of a shape and abbreviated dtype, e.g. "3x4-f32"."""
     shape, dtype = spec.split("-")
     extents = [int(extent) for extent in shape.split("x")]
     return relax.Var(name, relax.TensorType(extents, DTYPES[dtype]))

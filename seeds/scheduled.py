@@ -1,7 +1,7 @@
-"""Family "scheduled": operators after schedule primitives, as an auto-scheduler leaves them.
+"""Family "scheduled": operators after schedule primitives, as an auto-scheduler applies them.
 
-Imperfect splits with their predicates, fused and reordered loops, vectorised, unrolled and parallel
-ones, blocks computed at each other, cached copies, factored reductions. Every schedule is fixed.
+Imperfect splits with predicates, fused, reordered, vectorised, unrolled and parallel loops, blocks
+moved by compute_at, cached reads and writes, rfactored reductions. Every schedule is fixed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FAMILY = "scheduled"
 
 
 def recipes() -> list[Recipe]:
-    """One recipe a schedule."""
+    """One recipe for each schedule."""
     return [
         Recipe(f"{FAMILY}/{name}", FAMILY, partial(build, program, steps))
         for name, program, steps in SCHEDULES
@@ -27,7 +27,7 @@ def recipes() -> list[Recipe]:
 
 
 def build(program: Callable[[], IRModule], steps: Callable[[Any], None]) -> IRModule:
-    """The program after its schedule."""
+    """The program after the steps of a schedule."""
     schedule = s_tir.Schedule(program(), seed=1)
     steps(schedule)
     return schedule.mod
@@ -64,7 +64,7 @@ def elementwise() -> IRModule:
 
 
 def blur() -> IRModule:
-    """A stencil of three over the sums of three, on one dimension."""
+    """Two three-point stencils in sequence, in one dimension."""
     a = placeholder("20-f32", "A")
     b = te.compute((18,), lambda i: a[i] + a[i + 1] + a[i + 2], name="B")
     c = te.compute((16,), lambda i: b[i] + b[i + 1] * b[i + 2], name="C")

@@ -1,8 +1,8 @@
 """Random statements that are valid by construction: the bodies of generated programs.
 
-Each method gives one statement (or several, as a list) for a scope. Iterations of parallel and
-vectorized loops are kept apart by `Memory.fixed`: inside such a loop the only shared buffers that
-may be written are indexed, in a dimension of their own, by the loop's variable.
+Each method returns one statement (or several, as a list) for a scope. `Memory.fixed` keeps parallel
+and vectorized loops free of data races: inside such a loop, a buffer from outside may be written
+only if one of its dimensions is always indexed by the loop's variable.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from harness.ir.sites import (
     Scope,
     Variable,
 )
-from seeds.expression_rules import RARELY
+from seeds.expression_rules import KNOWN_FAILING_PROBABILITY
 from seeds.expressions import ExpressionGenerator
 from seeds.values import RangedExpr, clamped, constant, intrinsic, vector, whole
 
@@ -40,7 +40,7 @@ Rule = Callable[["StatementGenerator", Scope, int], list[Any] | None]
 
 
 class StatementGenerator:
-    """Draws statements; `budget` is about how many more it may still make."""
+    """Draws statements; `budget` is about how many more it may generate."""
 
     def __init__(self, rng: random.Random, budget: int, index_dtype: str = "int32") -> None:
         self.rng = rng
@@ -49,7 +49,7 @@ class StatementGenerator:
         self._names: dict[str, int] = {}
 
     def name(self, stem: str) -> str:
-        """A name that the function doesn't have yet."""
+        """A name that is not yet used in the function."""
         count = self._names.get(stem, 0)
         self._names[stem] = count + 1
         return f"{stem}{count}" if count else stem
@@ -59,7 +59,7 @@ class StatementGenerator:
         return ExpressionGenerator(self.rng, scope)
 
     def body(self, scope: Scope, depth: int, length: int | None = None) -> Any:
-        """One to three statements in a row; what a Bind or allocation defines is used after it."""
+        """A sequence of one to three statements; later ones may use what earlier ones define."""
         made: list[Any] = []
         for _ in range(length or self.rng.choice([1, 1, 2, 3])):
             if made and self.budget <= 0:
@@ -70,7 +70,7 @@ class StatementGenerator:
         return sequence(made)
 
     def statement(self, scope: Scope, depth: int) -> tuple[list[Any], Scope]:
-        """Some statement, and the scope of what follows it."""
+        """A statement of any kind, and the scope of the statements after it."""
         if self.rng.random() < 0.2 and depth > 0:
             definer = self.rng.choice([self.bind, self.bind, self.allocate, self.alias])
             defined = definer(scope)
@@ -87,7 +87,7 @@ class StatementGenerator:
 
     def bind(self, scope: Scope) -> tuple[list[Any], Scope] | None:
         """A scalar variable."""
-        if VECTORIZED in scope.loops and self.rng.random() > RARELY:
+        if VECTORIZED in scope.loops and self.rng.random() > KNOWN_FAILING_PROBABILITY:
             return None
         dtype = self.rng.choice(["int32", "int32", "int64", "float32", "bool", "uint8"])
         value = self.expressions(scope).draw(dtype, 3)
@@ -97,7 +97,7 @@ class StatementGenerator:
         )
 
     def allocate(self, scope: Scope) -> tuple[list[Any], Scope] | None:
-        """A local buffer, written from end to end before anything reads it."""
+        """A local buffer that is written completely before it is read."""
         if VECTORIZED in scope.loops:
             return None
         shape = self.rng.choice([(1,), (4,), (8,), (2, 3), (4, 4), (16,)])
@@ -107,7 +107,7 @@ class StatementGenerator:
         return [tirx.AllocBuffer(memory.buffer), *fill], scope.with_memory(memory)
 
     def alias(self, scope: Scope) -> tuple[list[Any], Scope] | None:
-        """The memory of a buffer under another shape, for reading."""
+        """A read-only alias of a buffer with another shape."""
         candidates = [m for m in scope.memories if m.readable and not m.fixed and not m.writable]
         if not candidates:
             return None
@@ -128,13 +128,13 @@ class StatementGenerator:
     def declare(
         self, stem: str, dtype: str, shape: tuple[int, ...], storage: str = "global"
     ) -> Memory:
-        """A new buffer, with the range that its elements are kept in."""
+        """A new buffer, with the interval of its elements' values."""
         extents = [tirx.IntImm(self.index_dtype, extent) for extent in shape]
         buffer = tirx.decl_buffer(extents, dtype, self.name(stem), scope=storage)
         return Memory(buffer, dtype, shape, interval=self.content(dtype))
 
     def content(self, dtype: str) -> tuple[int, int] | None:
-        """The range that the elements of a written buffer are kept in."""
+        """An interval for the values that are stored to a buffer."""
         if is_float(dtype):
             return None
         low, high = limits(dtype)
@@ -181,7 +181,7 @@ class StatementGenerator:
         ]
 
     def make_store(self, scope: Scope, depth: int) -> list[Any] | None:
-        """A store of a scalar, or of neighbouring elements at once."""
+        """A store of a scalar, or a vector store of adjacent elements."""
         memories = self.writable(scope)
         if not memories:
             return None
@@ -203,7 +203,7 @@ class StatementGenerator:
         return [tirx.BufferStore(memory.buffer, value.expr, indices)]
 
     def make_update(self, scope: Scope, depth: int) -> list[Any] | None:
-        """An element combined with itself, as reductions do."""
+        """A read-modify-write of an element, as in reductions."""
         memories = [m for m in self.writable(scope) if m.readable]
         if not memories:
             return None
@@ -234,7 +234,7 @@ class StatementGenerator:
             tirx.AssertStmt(holds, compat.StringImm("ValueError"), [compat.StringImm("too big")])
         ]
 
-    # Statements around others.
+    # Compound statements.
 
     def make_if(self, scope: Scope, depth: int) -> list[Any]:
         """A condition with one or two branches."""
@@ -247,7 +247,7 @@ class StatementGenerator:
         return [tirx.IfThenElse(condition, then_case, else_case)]
 
     def make_attribute(self, scope: Scope, depth: int) -> list[Any] | None:
-        """A pragma around statements, without effect on their meaning."""
+        """A pragma around statements, which does not change their meaning."""
         if self.rng.random() < 0.5:
             return None
         key, body = self.rng.choice(PRAGMAS), self.body(scope, depth)
@@ -291,7 +291,7 @@ class StatementGenerator:
         self, scope: Scope, depth: int, kind: int, least: Any, extent: Any,
         found: tuple[int, int], step: Any = None,
     ) -> Any:  # fmt: skip
-        """A loop of this kind around a body that may leave it early where that is allowed."""
+        """A loop of this kind; its body may break or continue where that is allowed."""
         dtype = compat.dtype_of(least)
         var = compat.Var(self.name(self.rng.choice("ijk")), dtype)
         inner = scope.with_variable(Variable(var, dtype, found, is_loop=True))
@@ -311,7 +311,7 @@ class StatementGenerator:
         return [tirx.IfThenElse(self.expressions(scope).condition(1), jump, None)]
 
     def make_concurrent(self, scope: Scope, depth: int) -> list[Any] | None:
-        """A parallel or vectorized loop whose iterations own the elements that they write."""
+        """A parallel or vectorized loop whose iterations write different elements."""
         if VECTORIZED in scope.loops or len(scope.loops) >= MAX_NEST:
             return None
         kind = self.rng.choice([PARALLEL, VECTORIZED, VECTORIZED])
@@ -363,7 +363,7 @@ class StatementGenerator:
 
 
 def has_pragma(body: Any, key: str) -> bool:
-    """Whether a pragma is there already: TVM refuses a loop that is given the same one twice."""
+    """Whether the body has this pragma: TVM rejects a loop that has the same one twice."""
     return any(
         (compat.type_key(node) == "AttrStmt" and str(node.attr_key) == key)
         or (compat.type_key(node) == "For" and key in node.annotations)

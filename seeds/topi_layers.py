@@ -1,7 +1,7 @@
-"""Family "layers": the layers of neural networks in TVM's operator library, on small odd shapes.
+"""Family "layers": neural network layers of TVM's operator library (TOPI), on small odd shapes.
 
-Convolutions of every kind, pooling, normalisation, activation, padding, image resizing. They are
-the programs with the deepest loop nests, the most guards and the most index arithmetic.
+Convolutions of every kind, pooling, normalisation, activation, padding, image resizing. They have
+the deepest loop nests, the most guards and the most index arithmetic of all seeds.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ TRANSPOSED: list[Layer] = [
 
 
 def pool(kind: str, **options: Any) -> Callable[[te.Tensor], te.Tensor]:
-    """2×2 pooling, or what the options say."""
+    """Pooling, by default 2×2; `options` override its arguments."""
     settings = {"kernel": (2, 2), "stride": (2, 2), "dilation": (1, 1), "padding": (0, 0, 0, 0)}
     return lambda x: nn.pool2d(x, pool_type=kind, **{**settings, **options})
 
@@ -202,7 +202,7 @@ PADDING: list[Layer] = [
 
 
 def resize(method: str, mode: str = "half_pixel", rounding: str = "") -> Callable[..., te.Tensor]:
-    """Resizing of NCHW to 7×8."""
+    """Resizing of an NCHW tensor to 7×8."""
     return lambda x: image.resize2d(
         x, (0.0,) * 4, (7, 8), "NCHW", method, mode, rounding
     )

@@ -1,9 +1,9 @@
-"""Family "topi": tensor operators of TVM's operator library on small, odd shapes.
+"""Family "topi": tensor operators of TVM's operator library (TOPI), on small odd shapes.
 
-Elementwise, broadcasting, reducing, indexing and shape-changing operators; `topi_layers` has the
-layers of neural networks. Every operator is free of undefined behaviour on moderate inputs: indices
-are brought into range, divisors and logarithms away from zero, and narrow integers kept from
-overflowing, because signed overflow would make the program invalid.
+Elementwise, broadcasting, reduction, indexing and shape operators; `topi_layers` has the layers of
+neural networks. Every operator is free of undefined behaviour on moderate inputs: indices are
+reduced to their range, divisors and arguments of logarithms kept away from zero, and narrow
+integers from overflowing, because signed overflow would make the program invalid.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ def constant(value: float, dtype: str) -> tirx.Expr:
 
 
 def positive(x: te.Tensor) -> te.Tensor:
-    """At least one half, for logarithms, roots and divisors."""
+    """Values of at least one half, for logarithms, roots and divisors."""
     return topi.add(topi.abs(x), constant(0.5, x.dtype))
 
 
 def unit(x: te.Tensor) -> te.Tensor:
-    """Strictly between -1 and 1, for inverse trigonometric functions."""
+    """Values strictly between -1 and 1, for inverse trigonometric functions."""
     return topi.multiply(topi.sin(x), constant(0.9, x.dtype))
 
 
 def index(x: te.Tensor, extent: int) -> te.Tensor:
-    """Any integers brought into [0, extent)."""
+    """Integers reduced to [0, extent)."""
     return topi.floor_mod(x, constant(extent, x.dtype))
 
 
 def nonzero(x: te.Tensor) -> te.Tensor:
-    """Integers without zero, of either sign."""
+    """Integers of either sign, but not zero."""
     return te.compute(
         x.shape,
         lambda *i: tirx.Select(x(*i) == 0, constant(3, x.dtype), x(*i)),
@@ -253,7 +253,7 @@ INDEXING: list[tuple[str, Compute, *tuple[str, ...]]] = [
 
 
 def positive_shape(x: te.Tensor) -> te.Tensor:
-    """Integers from 1 on, for dimensions that are data."""
+    """Integers of at least 1, for dimensions that are inputs."""
     return topi.add(topi.abs(x), constant(1, x.dtype))
 
 

@@ -1,6 +1,6 @@
 """Family "transformer": the kernels of transformer models, in tensor expressions and TVMScript.
 
-Attention in its parts and whole, normalisation, activations, rotary embedding, key-value cache,
+Attention (whole and in parts), normalisation, activations, rotary embedding, key-value cache,
 quantised matrix products, embeddings and the loss.
 """
 
@@ -30,7 +30,7 @@ def recipes() -> list[Recipe]:
 
 
 def attention_scores(query: te.Tensor, key: te.Tensor) -> te.Tensor:
-    """Scaled dot products of every query with every key, each head by itself."""
+    """Scaled dot products of every query with every key, for each head."""
     heads, rows, width = query.shape
     k = te.reduce_axis((0, width), "k")
     scale = constant(1.0 / math.sqrt(int(width)), query.dtype)
@@ -42,7 +42,7 @@ def attention_scores(query: te.Tensor, key: te.Tensor) -> te.Tensor:
 
 
 def attention_context(weights: te.Tensor, value: te.Tensor) -> te.Tensor:
-    """The values weighted by attention."""
+    """The attention-weighted sums of the values."""
     heads, rows, length = weights.shape
     k = te.reduce_axis((0, length), "k")
     return te.compute(
@@ -53,7 +53,7 @@ def attention_context(weights: te.Tensor, value: te.Tensor) -> te.Tensor:
 
 
 def causal_mask(scores: te.Tensor) -> te.Tensor:
-    """Scores of keys that lie ahead of the query replaced by a large negative number."""
+    """The scores, with those of keys after the query replaced by a large negative number."""
     return te.compute(
         scores.shape,
         lambda h, i, j: tirx.if_then_else(j <= i, scores[h, i, j], constant(-1e4, scores.dtype)),
@@ -67,7 +67,7 @@ def attention(query: te.Tensor, key: te.Tensor, value: te.Tensor) -> te.Tensor:
 
 
 def causal_attention(query: te.Tensor, key: te.Tensor, value: te.Tensor) -> te.Tensor:
-    """Attention of each position to itself and those before."""
+    """Attention of each position to itself and earlier ones."""
     return attention_context(nn.softmax(causal_mask(attention_scores(query, key))), value)
 
 
@@ -84,14 +84,14 @@ def grouped_scores(query: te.Tensor, key: te.Tensor) -> te.Tensor:
 
 
 def gelu_erf(x: te.Tensor) -> te.Tensor:
-    """The exact Gaussian error unit."""
+    """The Gaussian error linear unit (GELU), exact."""
     half, root = constant(0.5, x.dtype), constant(math.sqrt(0.5), x.dtype)
     one = constant(1.0, x.dtype)
     return te.compute(x.shape, lambda *i: x(*i) * half * (one + tirx.erf(x(*i) * root)), name="gelu")
 
 
 def gelu_tanh(x: te.Tensor) -> te.Tensor:
-    """The Gaussian error unit by hyperbolic tangent."""
+    """The tanh approximation of the Gaussian error linear unit."""
     scale, cubic = constant(math.sqrt(2 / math.pi), x.dtype), constant(0.044715, x.dtype)
     half, one = constant(0.5, x.dtype), constant(1.0, x.dtype)
 
@@ -103,29 +103,30 @@ def gelu_tanh(x: te.Tensor) -> te.Tensor:
 
 
 def rotary(x: te.Tensor, cosine: te.Tensor, sine: te.Tensor) -> te.Tensor:
-    """Rotary embedding with halves swapped; x is (heads, positions, width)."""
+    """Rotary embedding that rotates the halves of each vector; x is (heads, positions, width)."""
     half = int(x.shape[2]) // 2
 
-    def turned(h: Any, p: Any, d: Any) -> Any:
+    def rotated(h: Any, p: Any, d: Any) -> Any:
         other = tirx.if_then_else(d < half, -x[h, p, d + half], x[h, p, d - half])
         return x[h, p, d] * cosine[p, d % half] + other * sine[p, d % half]
 
-    return te.compute(x.shape, turned, name="rotary")
+    return te.compute(x.shape, rotated, name="rotary")
 
 
 def rotary_interleaved(x: te.Tensor, cosine: te.Tensor, sine: te.Tensor) -> te.Tensor:
-    """Rotary embedding with neighbours paired."""
+    """Rotary embedding that rotates adjacent pairs."""
 
-    def turned(h: Any, p: Any, d: Any) -> Any:
-        # Not Select: it reads both sides, and TVM simplifies each under its condition, out of range.
+    def rotated(h: Any, p: Any, d: Any) -> Any:
+        # Not Select: it evaluates both sides, and TVM simplifies each under the condition, so that
+        # the other one may be out of range.
         other = tirx.if_then_else(d % 2 == 0, -x[h, p, d + 1], x[h, p, d - 1])
         return x[h, p, d] * cosine[p, d // 2] + other * sine[p, d // 2]
 
-    return te.compute(x.shape, turned, name="rotary")
+    return te.compute(x.shape, rotated, name="rotary")
 
 
 def quantised_matmul(x: te.Tensor, w: te.Tensor) -> te.Tensor:
-    """int8 by int8 (transposed) into int32."""
+    """An int8 matrix times a transposed int8 matrix, in int32."""
     k = te.reduce_axis((0, x.shape[1]), "k")
     return te.compute(
         (x.shape[0], w.shape[0]),
@@ -135,7 +136,7 @@ def quantised_matmul(x: te.Tensor, w: te.Tensor) -> te.Tensor:
 
 
 def requantise(x: te.Tensor) -> te.Tensor:
-    """int32 sums scaled, rounded and saturated into int8."""
+    """int32 sums scaled, rounded and saturated to int8."""
     low, high = constant(-128.0, "float32"), constant(127.0, "float32")
     return te.compute(
         x.shape,
@@ -147,7 +148,7 @@ def requantise(x: te.Tensor) -> te.Tensor:
 
 
 def four_bit_matmul(x: te.Tensor, packed: te.Tensor) -> te.Tensor:
-    """f32 by weights of four bits, two in each byte."""
+    """A float32 matrix times four-bit weights, two in each byte."""
     k = te.reduce_axis((0, x.shape[1]), "k")
 
     def weight(j: Any) -> Any:
@@ -162,7 +163,7 @@ def four_bit_matmul(x: te.Tensor, packed: te.Tensor) -> te.Tensor:
 
 
 def swiglu(x: te.Tensor, gate: te.Tensor, up: te.Tensor) -> te.Tensor:
-    """The gated feed-forward unit."""
+    """The SwiGLU feed-forward layer."""
     left, right = topi.matmul(x, gate), topi.matmul(x, up)
     return topi.multiply(topi.multiply(left, topi.sigmoid(left)), right)
 
