@@ -110,7 +110,7 @@ def test_a_compiler_that_does_not_run_is_reported_with_its_name(
 def test_a_narrow_address_space_is_reported_with_the_command_that_widens_it() -> None:
     program = (
         "import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
-        "from harness import probes; outcome = probes.probe_limits()\n"
+        "from harness.console import probes; outcome = probes.probe_limits()\n"
         "print(outcome.ok, outcome.detail, outcome.remedy)"
     )
     asked = probes.run_python(program)
