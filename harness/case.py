@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from harness import UserError
+from harness.system.text import first_line
 
 JSONScalar = bool | int | float | str | None
 FORMAT = 1
@@ -160,7 +161,7 @@ def load_module(text: str) -> Any:
         # Not tvm.ir.load_json, which first upgrades old formats in Python, at seven times the cost.
         module = from_json_graph_str(text)
     except Exception as error:  # TVM raises many kinds for malformed JSON
-        reason = (str(error).strip().splitlines() or [""])[-1]
+        reason = first_line(error)
         raise CaseError(f"TVM {tvm.__version__} can't load this module: {reason}") from None
     if not isinstance(module, tvm.IRModule):
         raise CaseError(f"the text holds a {type(module).__name__}, not an IRModule")

@@ -15,6 +15,8 @@ import tvm
 import tvm_ffi
 from tvm import ir, s_tir, tirx
 
+from harness.system.text import first_line
+
 VERSION: tuple[int, int] = tuple(int(part) for part in tvm.__version__.split(".")[:2])  # type: ignore[assignment]
 SUPPORTED = ((0, 26), (0, 27))
 
@@ -136,12 +138,5 @@ def is_well_formed(module: ir.IRModule) -> str | None:
     try:
         verifier.verify_well_formed(module, assert_mode=True)
     except Exception as error:  # the FFI raises whatever kind the C++ check names
-        complaint = first_line(error)
-        return complaint
+        return first_line(error)
     return None
-
-
-def first_line(error: BaseException) -> str:
-    """The line of an exception that says what went wrong, without TVM's backtrace."""
-    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
-    return lines[-1] if lines and lines[0].startswith("Traceback") else (lines or [""])[0]

@@ -19,12 +19,12 @@ from harness.console.command_line import (
     Names,
     Place,
     as_json,
-    print_json,
-    printable,
     run,
     write_whole,
 )
+from harness.console.terminal import print_json, print_line
 from harness.devices.table import DEVICES, device_kind
+from harness.system.text import printable
 from jitweb.devices import HOSTING, MEASURING, NONE, device_of, open_device
 from jitweb.errors import JitwebError
 
@@ -160,14 +160,14 @@ def tune(
                 place = f"kept in {keep_wrong(records.path.parent, task, candidate)}"
             except JitwebError as error:  # a full disk: the search itself needs none
                 place = str(error)
-            click.echo(f"set aside: {task.name}, {candidate.text}: {reason}; {place}", err=True)
+            print_line(f"set aside: {task.name}, {candidate.text}: {reason}; {place}", err=True)
 
         with _progress() as show:
             report = tune_model(
                 options,
                 devices.__getitem__,
                 records,
-                on_import=lambda imported: click.echo(
+                on_import=lambda imported: print_line(
                     f"{imported.plan.model}: {_counted(len(imported.plan.calls), 'call')} of "
                     f"{_counted(len(imported.plan.tasks), 'kernel')}",
                     err=True,
@@ -189,14 +189,14 @@ def _devices(targets: Sequence[str], wanted: str) -> Iterator[dict[str, Device |
         opened: dict[str, Device | None] = {NONE: None}
         for kind in kinds.values():
             if kind not in opened:
-                device = open_device(kind, lambda line: click.echo(line, err=True))
+                device = open_device(kind, lambda line: print_line(line, err=True))
                 closing.callback(device.close)
                 opened[kind] = device
                 if device_kind(
                     kind
                 ).takes_address:  # somebody opens the page in his own time, not in the budget's
                     found = device.fingerprint()
-                    click.echo(f"measuring in {found['browser']} on {found['system']}", err=True)
+                    print_line(f"measuring in {found['browser']} on {found['system']}", err=True)
         yield {target: opened[kind] for target, kind in kinds.items()}
 
 
@@ -211,7 +211,7 @@ def _progress() -> Iterator[Any]:
     from rich.text import Text
 
     def in_one_line(target: str, progress: Progress) -> Text:
-        return Text(_line(target, progress), no_wrap=True, overflow="ellipsis")
+        return Text(printable(_line(target, progress)), no_wrap=True, overflow="ellipsis")
 
     with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
         yield lambda target, progress: live.update(in_one_line(target, progress), refresh=True)
@@ -224,7 +224,7 @@ def _plain_progress() -> Any:
         nonlocal shown
         if progress.elapsed_s >= shown + 10 or progress.left == 0:
             shown = progress.elapsed_s
-            click.echo(_line(target, progress), err=True)
+            print_line(_line(target, progress), err=True)
 
     return show
 
@@ -257,18 +257,18 @@ def _tell_of_replaced(options: Options) -> None:
     if there["model"] != options.model.stem or not set(there["targets"]) <= set(options.targets):
         held = f"{there['model']} for {' and '.join(there['targets'])}"
         note = f"note: {options.out} holds {held}; this bundle takes its place"
-        click.echo(printable(note), err=True)
+        print_line(note, err=True)
 
 
 def _tell(report: Report) -> None:
     told = report.to_json()
     for name, part in told["targets"].items():
         if part["latency_ms"] is None:
-            click.echo(f"{name}: nothing measured; kernels by the space's static order")
+            print_line(f"{name}: nothing measured; kernels by the space's static order")
         else:
-            click.echo(f"{name}: {part['latency_ms']['min']:.2f} ms in kernels")
+            print_line(f"{name}: {part['latency_ms']['min']:.2f} ms in kernels")
         for row in part["kernels"]:
-            click.echo(_kernel_line(row, row["candidate"]))
+            print_line(_kernel_line(row, row["candidate"]))
     size = told["bundle_bytes"] / 1e6
     parts = told["targets"].values()
     measured = sum(part["measured"] for part in parts)
@@ -278,17 +278,17 @@ def _tell(report: Report) -> None:
             how += ", all was known (--retune measures anew)"
         elif all(part["complete"] for part in parts):
             how += ", nothing more seems worth it"
-    click.echo(f"tuned in {told['tuning_s']:.1f} s ({how}), imported in {told['import_s']:.1f} s")
-    click.echo(f"{report.options.out}: {size:.1f} MB. Next: jitweb verify {report.options.out}")
+    print_line(f"tuned in {told['tuning_s']:.1f} s ({how}), imported in {told['import_s']:.1f} s")
+    print_line(f"{report.options.out}: {size:.1f} MB. Next: jitweb verify {report.options.out}")
 
 
 def _kernel_line(row: dict[str, Any], text: str) -> str:
     if row["ms"] is None:
-        return printable(f"  {row['sites']:4}x {'':>10}  {row['kind']:15} {text}")
+        return f"  {row['sites']:4}x {'':>10}  {row['kind']:15} {text}"
     rate = f"{row['gflops']:6.1f} GFLOP/s" if (row["gflops"] or 0) >= 0.05 else " " * 14
     share = " " * 4 if row["share"] is None else f"{row['share']:4.0%}"
     taken = f"{row['ms']:8.4f} ms {share}  {rate}"
-    return printable(f"  {row['sites']:4}x {taken}  {row['kind']:15} {text}")
+    return f"  {row['sites']:4}x {taken}  {row['kind']:15} {text}"
 
 
 @cli.command()
@@ -321,11 +321,11 @@ def inspect(
         return
     for tensor in (*plan.inputs, *plan.outputs):
         role = "input " if tensor in plan.inputs else "output"
-        click.echo(printable(f"{role} {tensor.name}  {tensor.dtype} {_shape(tensor.shape)}"))
-    click.echo(f"{len(plan.calls)} calls of {len(rows)} kernels, {total / 1e9:.2f} GFLOP")
+        print_line(f"{role} {tensor.name}  {tensor.dtype} {_shape(tensor.shape)}")
+    print_line(f"{len(plan.calls)} calls of {len(rows)} kernels, {total / 1e9:.2f} GFLOP")
     for row in rows:
         shapes_text = " ".join(_shape(shape) for shape in row["shapes"])
-        click.echo(
+        print_line(
             f"{row['share']:5.1%} {row['sites']:4}x {row['flops'] / 1e6:9.2f} MFLOP "
             f"{row['bytes'] / 1e6:8.2f} MB  {row['kind']:15} {shapes_text}"
         )
@@ -352,7 +352,7 @@ def verify(folder: Path, target: str | None, device: str, json_output: bool) -> 
         print_json(found.to_json())
     else:
         for line in found.lines():
-            click.echo(printable(line))
+            print_line(line)
     raise SystemExit(0 if found.is_right else FAILED_CHECK)
 
 
@@ -394,7 +394,7 @@ def run_bundle(
     except OSError as error:
         raise JitwebError(f"{output} can't be written: {error.strerror}") from None
     for name, array in results.items():
-        click.echo(printable(f"{name}  {array.dtype} {_shape(array.shape)}"), err=True)
+        print_line(f"{name}  {array.dtype} {_shape(array.shape)}", err=True)
 
 
 @cli.command()
@@ -417,17 +417,17 @@ def bench(
 
     processors = os.cpu_count() or 1
     if threads > processors:
-        click.echo(f"note: {threads} threads share {processors} processors", err=True)
+        print_line(f"note: {threads} threads share {processors} processors", err=True)
     told = bench_bundle(folder, target, threads, seconds, device)
     if json_output:
         print_json(told)
         return
     latency = told["latency_ms"]
-    click.echo(f"{told['target']} on {_device_text(told['device'])}, {told['threads']} thread(s)")
-    click.echo(f"latency       {latency['min']:.2f} ms (median {latency['median']:.2f})")
-    click.echo(f"first result  {told['first_result_ms']:.0f} ms")
+    print_line(f"{told['target']} on {_device_text(told['device'])}, {told['threads']} thread(s)")
+    print_line(f"latency       {latency['min']:.2f} ms (median {latency['median']:.2f})")
+    print_line(f"first result  {told['first_result_ms']:.0f} ms")
     for row in told["kernels"]:
-        click.echo(_kernel_line(row, row["name"][:50]))
+        print_line(_kernel_line(row, row["name"][:50]))
 
 
 def _device_text(device: Any) -> str:
@@ -477,9 +477,9 @@ def list_records(records_path: Path | None, json_output: bool) -> None:
         return
     for record in found:
         taken = f"{record.min_ms:10.4f} ms" if record.min_ms is not None else f"{record.status:>13}"
-        click.echo(printable(f"{record.target:6} {record.task} {taken}  {record.candidate}"))
+        print_line(f"{record.target:6} {record.task} {taken}  {record.candidate}")
     tasks = len({(record.task, record.target, record.device) for record in found})
-    click.echo(f"{len(found)} records of {tasks} kernels", err=True)
+    print_line(f"{len(found)} records of {tasks} kernels", err=True)
 
 
 @records.command("export")
@@ -494,7 +494,7 @@ def export_records(output: Path, records_path: Path | None) -> None:
         write_whole(output, "".join(f"{line}\n" for line in lines).encode())
     except OSError as error:
         raise JitwebError(f"{output} can't be written: {error.strerror}") from None
-    click.echo(f"{output}: {len(lines)} records", err=True)
+    print_line(f"{output}: {len(lines)} records", err=True)
 
 
 @records.command("import")
@@ -509,7 +509,7 @@ def import_records(source: Path, records_path: Path | None) -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise JitwebError(f"{source} can't be read: {error}") from None
     with Records(records_path or default_path()) as database:
-        click.echo(f"{database.add(found)} records added", err=True)
+        print_line(f"{database.add(found)} records added", err=True)
 
 
 @cli.command()

@@ -10,6 +10,7 @@ from typing import Any
 
 import onnx
 
+from harness.system.text import first_line
 from jitweb.errors import JitwebError
 
 NEWEST_OPSET = 20
@@ -30,20 +31,16 @@ def read_onnx(path: Path, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProt
     try:
         onnx.load_external_data_for_model(model, str(path.parent))
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        raise JitwebError(f"{path}: its external data can't be read: {_line(error)}") from None
+        raise JitwebError(f"{path}: its external data can't be read: {first_line(error)}") from None
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
-        raise JitwebError(f"{path} is no valid ONNX model: {_line(error)}") from None
+        raise JitwebError(f"{path} is no valid ONNX model: {first_line(error)}") from None
     except Exception:  # ValueError or protobuf's own: too large, as the checker takes 2 GiB at most
         pass
     _check_opset(model, path)
     fix_shapes(model, shapes)
     return model
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 def _parse(path: Path) -> onnx.ModelProto:
@@ -60,7 +57,7 @@ def _parse(path: Path) -> onnx.ModelProto:
     except JitwebError:
         raise
     except Exception as error:  # protobuf's DecodeError, which has no public home
-        raise JitwebError(f"{path} is no ONNX file, or is damaged: {_line(error)}") from None
+        raise JitwebError(f"{path} is no ONNX file, or is damaged: {first_line(error)}") from None
     if not model.graph.node or not model.graph.output:
         raise JitwebError(f"{path} is no ONNX model, or is damaged: its graph is empty")
     return model

@@ -21,6 +21,7 @@ from tvm.relax.frontend.onnx import from_onnx, onnx_frontend
 
 from harness import compat
 from harness.console.suppress_warnings import without_warnings
+from harness.system.text import first_line
 from jitweb.errors import JitwebError
 from jitweb.narrow import NotNarrowable, narrow_array, narrow_function, stored_dtype
 from jitweb.onnx_file import graph_inputs, unsupported
@@ -92,7 +93,7 @@ def _converted(model: onnx.ModelProto, passes: list[Any]) -> Any:
                 module = from_onnx(model, keep_params_in_input=False)
                 return tvm.transform.Sequential(passes)(module)
         except Exception as error:  # whatever Python or the FFI raises
-            return compat.first_line(error) or type(error).__name__
+            return first_line(error)
 
 
 def _culprit(model: onnx.ModelProto) -> str:

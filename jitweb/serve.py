@@ -8,7 +8,6 @@ has to send the same two.
 from __future__ import annotations
 
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +16,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from harness.console.terminal import print_line
 from jitweb.errors import JitwebError
 
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
@@ -126,9 +126,9 @@ def serve_forever(folder: Path, port: int, host: str) -> None:
         JitwebError: the port is taken.
     """
     with _server(folder, port, host) as server:
-        print(f"{_address(host, server)}  (Ctrl-C ends it)", file=sys.stderr)
+        print_line(f"{_address(host, server)}  (Ctrl-C ends it)", err=True)
         if host not in (*LOCAL, "::1"):
-            print(f"every machine that can reach {host} can load this model", file=sys.stderr)
+            print_line(f"every machine that can reach {host} can load this model", err=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:

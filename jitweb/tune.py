@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import tvm
 
-from harness.compat import first_line
 from harness.devices.base import Device, KernelFailed, KernelRefused, Timing
+from harness.system.text import first_line
 from jitweb import records as recorded
 from jitweb.compare import errors, scale_of
 from jitweb.errors import JitwebError

@@ -17,6 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from harness.system.text import first_line
+
 FORMAT = 1
 
 
@@ -92,7 +94,7 @@ def build() -> Catalogue:
             failed[recipe.name] = f"invalid: {fault}"
             continue
         except Exception as error:  # TVM's own Python raises every kind
-            failed[recipe.name] = compat.first_line(error)
+            failed[recipe.name] = first_line(error)
             continue
         identity = compat.structural_hash(module)
         if identity not in known:

@@ -33,6 +33,7 @@ ONCE = (
     "harness/test_sandbox.py",
     "harness/test_signature.py",
     "harness/test_suppress_warnings.py",
+    "harness/test_terminal.py",
     "jitweb/test_bundle.py",
     "jitweb/test_cli.py",
     "jitweb/test_compare.py",

@@ -20,6 +20,7 @@ from corpus.store import Store
 from harness import UserError
 from harness.case import Case, PassCall
 from harness.coverage import native
+from harness.system.text import last_line
 from harness.verdict import Kind, Verdict
 from harness.worker.sandbox import SandboxError, Settings, Worker
 from tzer.coverage_map import CoverageMap
@@ -162,7 +163,7 @@ class Campaign:
             return outcome.reply
         if self.stopping.is_set():
             raise Stopped
-        said = (outcome.stderr.strip().splitlines() or [outcome.status])[-1]
+        said = last_line(outcome.stderr) or outcome.status
         raise SandboxError(f"a worker could not start: {said}")
 
     def _new_worker(self, seconds: float = JOB_SECONDS) -> Worker:

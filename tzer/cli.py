@@ -21,11 +21,11 @@ from harness.console.command_line import (
     Names,
     Place,
     as_json,
-    print_json,
-    printable,
     run,
     write_whole,
 )
+from harness.console.terminal import print_json, print_line, print_python, print_text
+from harness.system.text import printable
 from tzer import __version__
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def tell_of_changes(out: Path, before: dict[str, Any], now: dict[str, Any]) -> N
         )
         if old != new:
             note = f"note: {out} began with {option} {old}, and goes on with {new}"
-            click.echo(printable(note), err=True)
+            print_line(note, err=True)
 
 
 def _campaign(
@@ -192,10 +192,10 @@ def _check_targets(targets: tuple[str, ...]) -> None:
 def _print_end(out: Path, store: Store, stats: dict[str, Any]) -> None:
     findings = store.findings()
     done = f"{stats['tests']} tests, {stats['native_blocks']} blocks"
-    click.echo(f"{done}, {len(findings)} findings in {out}")
+    print_line(f"{done}, {len(findings)} findings in {out}")
     if findings:
         first = findings[0].id
-        click.echo(f"tzer findings {out} lists them; tzer show {out} {first} shows the first")
+        print_line(f"tzer findings {out} lists them; tzer show {out} {first} shows the first")
 
 
 @cli.command()
@@ -211,9 +211,9 @@ def stats(directory: Path, json_output: bool) -> None:
     if json_output:
         print_json(values)
         return
-    click.echo(f"{'time':10} {hours(values['elapsed_s'])}")
+    print_line(f"{'time':10} {hours(values['elapsed_s'])}")
     for name, text in told(values, f"{values['native_blocks_seeds']} by the seeds alone"):
-        click.echo(printable(f"{name:10} {text}"))
+        print_line(f"{name:10} {text}")
 
 
 @cli.command()
@@ -229,17 +229,17 @@ def findings(directory: Path, unconfirmed: bool, json_output: bool) -> None:
     if json_output:
         print_json([finding.summary() for finding in found])
     elif not found:
-        click.echo("nothing found yet")
+        print_line("nothing found yet")
     else:
         width = _width()
         for finding in found:
-            click.echo(_finding_line(finding, width))
+            print_line(_finding_line(finding, width))
 
 
 def _finding_line(finding: Finding, width: int) -> str:
     order = "legal  " if finding.legal else "illegal"
-    message = printable(finding.verdict.message)
-    line = f"{finding.id}  {finding.kind:15} {order} {finding.count:5}x  {message}"
+    message = finding.verdict.message
+    line = printable(f"{finding.id}  {finding.kind:15} {order} {finding.count:5}x  {message}")
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
@@ -271,8 +271,11 @@ def show(directory: Path, identity: str, json_output: bool) -> None:
         print_json(_whole(finding) | {"script": script})
         return
     for line in _told(finding):
-        click.echo(printable(line))
-    click.echo(_highlighted(script) if script is not None else printable(reason))
+        print_line(line)
+    if script is None:
+        print_line(reason)
+    else:
+        print_python(script, colored=sys.stdout.isatty())
 
 
 def _whole(finding: Finding) -> dict[str, Any]:
@@ -312,18 +315,6 @@ def _told(finding: Finding) -> Iterator[str]:
         yield f"  {call}{'   <- here' if here else ''}"
 
 
-def _highlighted(text: str) -> str:
-    if not sys.stdout.isatty():
-        return text
-    from rich.console import Console
-    from rich.syntax import Syntax
-
-    console = Console()
-    with console.capture() as capture:
-        console.print(Syntax(text, "python", background_color="default"))
-    return capture.get()
-
-
 @cli.command()
 @folder
 @click.argument("identity", metavar="ID")
@@ -346,7 +337,7 @@ def repro(directory: Path, identity: str, output: Path | None) -> None:
         except Died as death:
             raise click.ClickException(f"no reproducer of {finding.id}: {death}") from None
     if output is None:
-        click.echo(text, nl=False)
+        print_text(text.removesuffix("\n"))
         return
     try:
         write_whole(output, text.encode("utf-8", "backslashreplace"))
@@ -354,7 +345,7 @@ def repro(directory: Path, identity: str, output: Path | None) -> None:
         raise UserError(
             f"{output} can't be written: {error.strerror}; give another file with -o"
         ) from None
-    click.echo(f"{output}: exits 1 where the bug shows", err=True)
+    print_line(f"{output}: exits 1 where the bug shows", err=True)
 
 
 def _reproducer(finding: Finding, *, printable: bool) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from harness import UserError
 from harness.system.processes import ends_with_us
+from harness.system.text import first_line
 
 
 class Died(Exception):
@@ -64,5 +65,4 @@ def _answer(work: Callable[[], str]) -> dict[str, str]:
     try:
         return {"done": work()}
     except Exception as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        return {"refused": lines[0]}
+        return {"refused": first_line(error)}

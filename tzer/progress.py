@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import click
+from harness.console.terminal import print_line
+from harness.system.text import printable
 
 if TYPE_CHECKING:
     from corpus.store import Store
@@ -58,7 +59,7 @@ class Budget:
 @contextmanager
 def progress_view(options: CampaignOptions, store: Store) -> Iterator[Callable[[Stats], None]]:
     """A function that shows the statistics it is given, until the block ends."""
-    click.echo(f"starting {options.jobs} workers; the first start takes longest", err=True)
+    print_line(f"starting {options.jobs} workers; the first start takes longest", err=True)
     budget = Budget(options, store.stats())
     if not sys.stderr.isatty():
         yield _plain(budget)
@@ -85,7 +86,7 @@ def _plain(budget: Budget) -> Callable[[Stats], None]:
             return
         shown = time.monotonic()
         found = sum(stats["findings"].values())
-        click.echo(
+        print_line(
             f"{budget.spent(stats)}  {stats['tests']} tests, "
             f"{stats['tests_per_second']:.1f}/s, {stats['valid_rate']:.0%} valid, "
             f"{stats['native_blocks']} blocks, corpus {stats['corpus']}, {found} findings",
@@ -105,11 +106,14 @@ def _table(options: CampaignOptions, store: Store, stats: Stats, grown: int, bud
     table.add_column()
     table.add_row("time", budget.spent(stats))
     for name, text in told(stats, f"+{grown} in the last minute"):
-        table.add_row(name, Text(text, "bold" if name == "findings" and stats["findings"] else ""))
+        style = "bold" if name == "findings" and stats["findings"] else ""
+        table.add_row(name, Text(printable(text), style))
     latest = store.latest_finding()
     if latest is not None:
-        table.add_row("the last", Text("  ".join(latest), overflow="ellipsis", no_wrap=True))
-    return Panel(table, title=f"tzer  {options.out}", title_align="left", expand=False)
+        last = Text(printable("  ".join(latest)), overflow="ellipsis", no_wrap=True)
+        table.add_row("the last", last)
+    title = Text(printable(f"tzer  {options.out}"))
+    return Panel(table, title=title, title_align="left", expand=False)
 
 
 def told(stats: Stats, growth: str) -> Iterator[tuple[str, str]]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import errno
 import io
-import json
-import math
 import os
 import re
 import sys
@@ -21,6 +19,7 @@ from typing import Any, NoReturn
 import click
 
 from harness import UserError
+from harness.console.terminal import print_line, print_text
 
 WRONG_USE = 2
 OUR_BUG = 70  # EX_SOFTWARE of sysexits.h
@@ -69,26 +68,6 @@ class Place(click.Path):
         return super().convert(value, param, ctx)
 
 
-def printable(text: str) -> str:
-    """The text on one line, with nothing in it that a terminal would obey."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
-def print_json(value: Any) -> None:
-    """Print the one JSON value of a command; what JSON has no number for is null in it."""
-    click.echo(json.dumps(_finite(value), indent=2, sort_keys=True))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _finite(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def write_whole(output: Path, content: bytes) -> None:
     """Write a file whole or not at all; a device or a pipe is written to and stays what it is.
 
@@ -118,7 +97,7 @@ def run(command: click.Command, name: str) -> None:
     except click.exceptions.Exit as ending:
         raise SystemExit(ending.exit_code) from None
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        print_text(error.format_message(), err=True)
         raise SystemExit(WRONG_USE) from None
     except click.ClickException as error:
         _fail(name, error.format_message())
@@ -158,15 +137,12 @@ def _discard_output() -> None:
 
 def _report_bug(name: str) -> NoReturn:
     """Print the exception in flight as what it is: a bug of the tool, for its developers."""
-    lines = [printable(line) for line in traceback.format_exc().splitlines()]
-    lines.append(
-        f"{name}: this is a bug in {name}; please report it in the issue tracker of the project, "
-        "with the traceback above"
-    )
-    click.echo("\n".join(lines), err=True)
+    print_text(traceback.format_exc().rstrip(), err=True)
+    where = f"please report it in the issue tracker of {name}, with the traceback above"
+    print_line(f"{name}: this is a bug in {name}; {where}", err=True)
     raise SystemExit(OUR_BUG)
 
 
 def _fail(name: str, message: str) -> NoReturn:
-    click.echo(f"{name}: {printable(' '.join(message.splitlines()))}", err=True)
+    print_line(f"{name}: {' '.join(message.splitlines())}", err=True)
     raise SystemExit(WRONG_USE)

@@ -14,6 +14,7 @@ from functools import partial
 
 from harness.console import probes
 from harness.console.probes import ProbeResult
+from harness.console.terminal import print_text
 from harness.devices.table import DEVICES
 
 
@@ -107,5 +108,5 @@ def as_text(results: Iterable[Result]) -> str:
 def doctor(checks: Iterable[DoctorCheck], *, json_output: bool) -> int:
     """Examine, print, and return the exit status: 0 where all that is needed works, else 1."""
     results = examine(checks)
-    print(as_json(results) if json_output else as_text(results))
+    print_text(as_json(results) if json_output else as_text(results))
     return 0 if healthy(results) else 1

@@ -21,6 +21,7 @@ from pathlib import Path
 from harness.devices.base import DeviceError
 from harness.devices.table import DeviceKind
 from harness.system.processes import python_command, python_environment, run_program
+from harness.system.text import last_line
 
 OLDEST_PYTHON = (3, 11)
 TVM_RANGE = ((0, 26), (0, 28))
@@ -205,20 +206,15 @@ def _run(command: list[str], environment: dict[str, str] | None = None) -> Probe
         return ProbeResult(False, error.strerror or str(error))
     if done.returncode < 0:
         return ProbeResult(False, f"killed by signal {-done.returncode}")
-    said = _last_line(done.stdout) or _last_line(done.stderr)
+    said = last_line(done.stdout) or last_line(done.stderr)
     if done.returncode:
-        said = _last_line(done.stderr) or said or f"exit status {done.returncode}"
+        said = last_line(done.stderr) or said or f"exit status {done.returncode}"
     return ProbeResult(done.returncode == 0, said)
 
 
 def run_python(program: str) -> ProbeResult:
     """Run a program with this Python and these packages, whatever lies in the current folder."""
     return _run(python_command("-c", program), python_environment())
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1].strip() if lines else ""
 
 
 def _installed_version(distribution: str) -> str | None:

@@ -21,6 +21,7 @@ from harness.devices.base import Closing, DeviceError
 from harness.devices.channel import ProgramEnded
 from harness.devices.page_server import HERE, PageServer
 from harness.system.processes import python_command, python_environment
+from harness.system.text import last_line
 
 BROWSER_SUPERVISOR = HERE / "browser_supervisor.py"
 START_SECONDS = 60.0
@@ -146,9 +147,9 @@ class _Browser:
             if process.poll() is not None:
                 break
         self._messages.seek(0)
-        said = self._messages.read().decode(errors="replace").strip().splitlines() or ["nothing"]
+        said = last_line(self._messages.read().decode(errors="replace")) or "nothing"
         how = "ended at once" if process.poll() is not None else "does not open its page"
-        raise DeviceError(f"the browser {how}; its last words: {said[-1].strip()}")
+        raise DeviceError(f"the browser {how}; its last words: {said}")
 
 
 def exchange(

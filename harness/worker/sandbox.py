@@ -22,6 +22,7 @@ import numpy as np
 
 from harness import UserError
 from harness.system.processes import python_command, python_environment
+from harness.system.text import last_line
 from harness.worker import wire
 from harness.worker.progress_page import PAGE, read_stage
 from harness.worker.zygote import BLOCKS_A_MESSAGE, DISARM, FORK, KILL
@@ -256,9 +257,9 @@ class Worker:
     def _start_failure(self) -> str:
         assert self._process is not None and self._process.stderr is not None
         self._process.kill()
-        said = self._process.stderr.read().decode(errors="replace").strip().splitlines()
+        said = last_line(self._process.stderr.read().decode(errors="replace"))
         self.close()
-        return f"a worker could not start: {said[-1] if said else 'it died without a word'}"
+        return f"a worker could not start: {said or 'it died without a word'}"
 
     def _disarm(self, blocks: np.ndarray) -> None:
         for start in range(0, len(blocks), BLOCKS_A_MESSAGE):

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from harness.system.processes import end_with, ends_with_us
+from harness.system.text import first_line
 from harness.worker import wire
 from harness.worker.progress_page import STAGES
 
@@ -227,7 +228,7 @@ def main() -> None:
     try:
         zygote = Zygote(control, json.loads(sys.argv[2]))
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        reason = first_line(error)
         control.send(b"J" + json.dumps({"failed": f"{type(error).__name__}: {reason}"}).encode())
         return
     zygote.serve()
