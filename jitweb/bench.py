@@ -23,28 +23,27 @@ def bench_bundle(
     plan = read_plan(folder)
     inputs = example_inputs([Tensor.from_json(entry) for entry in plan["inputs"]])
     with open_host(folder, plan, target, threads, device) as host:
-        facts = host.facts
         measured = host.bench(inputs, seconds)
         calls = host.profile(inputs)
-    samples = measured["samples"]
+    samples = measured.samples
     return {
         "bundle": str(folder),
         "model": plan["model"],
-        "target": facts["target"],
-        "device": facts["device"],
-        "threads": facts["threads"],
+        "target": host.target,
+        "device": host.device,
+        "threads": host.threads,
         "latency_ms": {"min": min(samples), "median": statistics.median(samples)},
         "samples": len(samples),
-        "first_result_ms": facts["load_ms"] + measured["first_run_ms"],
-        "load_ms": facts["load_ms"],
-        "timings": measured["timings"],
-        "tuning_s": plan["targets"][facts["target"]]["tuning"]["seconds"],
-        "kernels": _kernels(plan, facts["target"], calls),
+        "first_result_ms": host.load_ms + measured.first_run_ms,
+        "load_ms": host.load_ms,
+        "timings": dict(measured.timings),
+        "tuning_s": plan["targets"][host.target]["tuning"]["seconds"],
+        "kernels": _kernels(plan, host.target, calls),
     }
 
 
 def _kernels(
-    plan: dict[str, Any], target: str, calls: list[dict[str, Any]]
+    plan: dict[str, Any], target: str, calls: list[tuple[str, float | None]]
 ) -> list[dict[str, Any]]:
     """A row for each task as `jitweb tune` gives it, with the times that this run took.
 
@@ -52,10 +51,10 @@ def _kernels(
     """
     tuned = plan["targets"][target]["tuning"]["kernels"]
     spent: dict[str, float | None] = {}
-    for call in calls:
-        before = spent.setdefault(call["task"], None)
-        if call["ms"] is not None:
-            spent[call["task"]] = (before or 0.0) + call["ms"]
+    for key, ms in calls:
+        before = spent.setdefault(key, None)
+        if ms is not None:
+            spent[key] = (before or 0.0) + ms
     total = sum(ms or 0.0 for ms in spent.values())
     rows = []
     for key, whole in sorted(spent.items(), key=lambda each: -(each[1] or 0.0)):

@@ -7,37 +7,75 @@ runs outside of WebAssembly and WGSL.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness.devices.base import Closing
+from harness.devices.base import Closing, is_time
 from harness.devices.channel import ProgramEnded
+from harness.devices.message import (
+    MOST_MESSAGE,
+    NO_ARRAYS,
+    TEXT_BYTES,
+    BadAnswer,
+    Expected,
+    count_in,
+    object_in,
+    text_in,
+    texts_in,
+    time_in,
+    times_in,
+)
 from harness.devices.remote import Asked
 from harness.devices.table import device_kind
 from jitweb.devices import device_of
 from jitweb.errors import JitwebError
+from jitweb.plan import Tensor, nbytes
 
 WEB = Path(__file__).parent / "web"
 LOAD_SECONDS = 120.0
 RUN_SECONDS = 120.0
+SAMPLES_BYTES = 4 << 20  # of JSON, for the 100,000 samples that host.mjs takes at most
+CALL_BYTES = 32  # of JSON for the time of a call
+TIMINGS = ("fetch_ms", "compile_ms", "first_run_ms")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Milliseconds: of the first run, of warm ones, and the runtime's own `timings`."""
+
+    first_run_ms: float
+    samples: tuple[float, ...]
+    timings: Mapping[str, float]
 
 
 class BundleHost(Closing):
-    """A bundle loaded by the runtime, in a program that answers requests."""
+    """A bundle loaded by the runtime, in a program that answers requests.
 
-    def __init__(self, program: Asked, request: Mapping[str, Any]) -> None:
-        """Load it; `request` says what and how.
+    `device` is what it runs on, in words; `notes` what is not as it was asked for.
+    """
+
+    def __init__(self, program: Asked, plan: Mapping[str, Any], target: str, threads: int) -> None:
+        """Load it.
 
         Raises:
-            JitwebError: it can't be, in the runtime's own words.
-            DeviceError: the program can't be started.
+            JitwebError: it can't be loaded, in the runtime's own words.
+            DeviceError: the program can't be started, or doesn't answer as it should.
         """
         self._program = program
+        self.target = target
+        self._inputs = [Tensor.from_json(entry) for entry in plan["inputs"]]
+        self._outputs = [Tensor.from_json(entry) for entry in plan["outputs"]]
+        self._tasks = [call["task"] for call in plan["targets"][target]["calls"]]
         try:
-            self.facts = self._ask({"do": "load", **request}, {}, LOAD_SECONDS)[0]
+            request = {"do": "load", "target": target, "threads": threads}
+            facts = self._ask(request, (), LOAD_SECONDS)[0]
+            self.device, self.notes = text_in(facts, "device"), texts_in(facts, "notes")
+            self.threads = count_in(facts, "threads", 1, threads)
+            self.load_ms = time_in(facts, "load_ms")
         except BaseException:
             program.close()
             raise
@@ -48,38 +86,58 @@ class BundleHost(Closing):
         Raises:
             JitwebError: an input is missing, or of another dtype or shape; or it failed.
         """
-        _, parts = self._ask({"do": "run"}, inputs, RUN_SECONDS)
+        expected = Expected(tuple(nbytes(each.dtype, each.shape) for each in self._outputs))
+        _, parts = self._ask({"do": "run"}, self._in_order(inputs), RUN_SECONDS, expected)
         return {
-            output["name"]: np.frombuffer(part, output["dtype"]).reshape(output["shape"])
-            for output, part in zip(self.facts["outputs"], parts, strict=True)
+            output.name: np.frombuffer(part, output.dtype).reshape(output.shape)
+            for output, part in zip(self._outputs, parts, strict=True)
         }
 
-    def bench(self, inputs: Mapping[str, np.ndarray], seconds: float) -> dict[str, Any]:
-        """Milliseconds of the first run and of warm ones: `first_run_ms`, `samples`, `timings`."""
-        return self._ask({"do": "bench", "seconds": seconds}, inputs, RUN_SECONDS + 10 * seconds)[0]
+    def bench(self, inputs: Mapping[str, np.ndarray], seconds: float) -> Measured:
+        """Milliseconds of the first run and of warm ones."""
+        arrays, patience = self._in_order(inputs), RUN_SECONDS + 10 * seconds
+        request = {"do": "bench", "seconds": seconds}
+        answer, _ = self._ask(request, arrays, patience, Expected((), SAMPLES_BYTES))
+        timings = object_in(answer, "timings")
+        return Measured(
+            time_in(answer, "first_run_ms"),
+            times_in(answer, "samples", 1000 * patience),
+            {name: time_in(timings, name) for name in TIMINGS if timings.get(name) is not None},
+        )
 
-    def profile(self, inputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-        """Each call of a run: `task`, `kernel`, `kind`, `ms`."""
-        calls: list[dict[str, Any]] = self._ask({"do": "profile"}, inputs, RUN_SECONDS)[0]["calls"]
-        return calls
+    def profile(self, inputs: Mapping[str, np.ndarray]) -> list[tuple[str, float | None]]:
+        """The task of each call of a run, and its milliseconds; None where no clock saw it."""
+        size = TEXT_BYTES + CALL_BYTES * len(self._tasks)
+        request, arrays = {"do": "profile"}, self._in_order(inputs)
+        answer, _ = self._ask(request, arrays, RUN_SECONDS, Expected((), size))
+        times = answer.get("calls_ms")
+        if not isinstance(times, list) or len(times) != len(self._tasks):
+            raise BadAnswer("it has not a time for each call")
+        # A clock's step may be longer than a call takes.
+        if not all(time is None or time == 0 or is_time(time) for time in times):
+            raise BadAnswer("it holds what is not the time of a call")
+        return list(zip(self._tasks, times, strict=True))
 
     def close(self) -> None:
         self._program.close()
 
     def _ask(
-        self, request: dict[str, Any], inputs: Mapping[str, np.ndarray], timeout_s: float
+        self,
+        request: dict[str, Any],
+        arrays: Sequence[np.ndarray],
+        timeout_s: float,
+        expected: Expected = NO_ARRAYS,
     ) -> tuple[dict[str, Any], list[bytes]]:
-        arrays = [] if request["do"] == "load" else self._in_order(inputs)
         try:
-            answer, parts = self._program.ask(request, arrays, timeout_s)
+            answer, parts = self._program.ask(request, arrays, timeout_s, expected)
         except ProgramEnded as end:
             raise JitwebError(f"the model failed: {end}") from None
         if "error" in answer:
-            raise JitwebError(" ".join(str(answer["message"]).split()))
+            raise JitwebError(" ".join(text_in(answer, "message", MOST_MESSAGE).split()))
         return answer, parts
 
     def _in_order(self, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        wanted = {each["name"]: each for each in self.facts["inputs"]}
+        wanted = {each.name: each for each in self._inputs}
         for name in inputs:
             if name not in wanted:
                 raise JitwebError(f"the model has no input {name}; it has {', '.join(wanted)}")
@@ -88,17 +146,17 @@ class BundleHost(Closing):
             if name not in inputs:
                 raise JitwebError(f"the input {name} is missing: {_describe(each)}")
             array = np.asarray(inputs[name])
-            if array.shape != tuple(each["shape"]):
+            if array.shape != each.shape:
                 shape = "x".join(map(str, array.shape))
                 raise JitwebError(f"the input {name} is {shape}, and must be {_describe(each)}")
-            if not np.can_cast(array.dtype, each["dtype"], "same_kind"):
+            if not np.can_cast(array.dtype, each.dtype, "same_kind"):
                 raise JitwebError(f"the input {name} is {array.dtype}, must be {_describe(each)}")
-            arrays.append(array.astype(each["dtype"]))
+            arrays.append(array.astype(each.dtype))
         return arrays
 
 
-def _describe(tensor: Mapping[str, Any]) -> str:
-    return f"{tensor['dtype']} {'x'.join(map(str, tensor['shape']))}"
+def _describe(tensor: Tensor) -> str:
+    return f"{tensor.dtype} {'x'.join(map(str, tensor.shape))}"
 
 
 def open_host(
@@ -114,9 +172,8 @@ def open_host(
     chosen = target or names[0]
     if chosen not in names:
         raise JitwebError(f"{folder} holds {', '.join(names)} and no {chosen}; tune it for that")
-    request = {"target": chosen, "threads": threads}
     kind = device_kind(device_of(chosen, device))
     if not kind.hosts_modules:
         raise JitwebError(f"{kind.name} runs no JavaScript; name another --device")
     folders = {"web": WEB, "bundle": folder.resolve()}
-    return BundleHost(kind.open_module("web/host.mjs", folders), request)
+    return BundleHost(kind.open_module("web/host.mjs", folders), plan, chosen, threads)

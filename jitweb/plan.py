@@ -7,13 +7,21 @@ knows nothing of TVM.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-# What runtime.mjs has typed arrays for.
-DTYPES = {"float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool"}
+# What runtime.mjs has typed arrays for, and the bytes of an element.
+DTYPES = {
+    "float32": 4, "float64": 8, "int64": 8, "int32": 4,
+    "int16": 2, "int8": 1, "uint8": 1, "bool": 1,
+}  # fmt: skip
 MOST_ELEMENTS = 2**30  # of four bytes, what WebAssembly's memory has room for
+
+
+def nbytes(dtype: str, shape: Sequence[int]) -> int:
+    """The bytes of an array."""
+    return DTYPES[dtype] * math.prod(shape)
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ class Tensor:
             or not all(type(extent) is int and extent >= 0 for extent in shape)
             or not all(isinstance(entry.get(name), str) for name in ("name", "dtype", "stored"))
             or type(entry.get("slot")) is not int
-            or not {entry["dtype"], entry["stored"]} <= DTYPES
+            or not {entry["dtype"], entry["stored"]} <= DTYPES.keys()
             or math.prod(shape) > MOST_ELEMENTS
         ):
             raise ValueError("an input or output is no tensor")

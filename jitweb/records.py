@@ -8,7 +8,6 @@ measures nothing, unless it is given longer than that, and then only what was no
 from __future__ import annotations
 
 import json
-import math
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from harness.devices.base import is_time
 from jitweb.errors import JitwebError
 
 VERSION = 2
@@ -167,7 +167,8 @@ class Records:
                 "and compiler = ?",
                 (task, target, device, compiler),
             ).fetchone()
-        return None if row is None else float(row[0])
+        is_known = row is not None and isinstance(row[0], float) and row[0] >= 0
+        return row[0] if is_known else None
 
     def set_searched(
         self, tasks: Iterable[str], target: str, device: str, compiler: str, seconds: float
@@ -189,7 +190,8 @@ class Records:
                 "where device = ? and target = ?",
                 (device, target),
             ).fetchone()
-        return None if row is None else DeviceSpeed(*row)
+        is_known = row is not None and all(type(each) is float and 0 < each for each in row)
+        return DeviceSpeed(*row) if is_known else None
 
     def set_speed(self, device: str, target: str, speed: DeviceSpeed) -> None:
         row = (device, target, speed.fma_gflops, speed.bandwidth_gbs, speed.dispatch_ms)
@@ -199,7 +201,13 @@ class Records:
     def _read(self, rest: str, values: tuple[str, ...]) -> list[Record]:
         with self._told():
             rows = self._database.execute(f"select * from records {rest}", values)
-            return [Record(*row) for row in rows]
+            found = [Record(*row) for row in rows]
+        try:
+            for record in found:
+                _check(record)
+        except ValueError as error:
+            raise self._unusable(error) from None
+        return found
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -261,7 +269,5 @@ def _check(record: Record) -> None:
     for text in texts:
         text.encode()  # which fails for half a character
     for time in (record.min_ms, record.median_ms):
-        is_number = isinstance(time, int | float) and not isinstance(time, bool)
-        is_time = is_number and 0 < float(time or 0) < math.inf
-        if (record.status == OK) != is_time:
+        if not (is_time(time) if record.status == OK else time is None):
             raise ValueError("its times and its status contradict each other")

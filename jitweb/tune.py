@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import tvm
 
-from harness.devices.base import Device, KernelFailed, KernelRefused, Timing
+from harness.devices.base import Device, KernelFailed, KernelRefused, Timing, is_time
 from harness.system.text import first_line
 from jitweb import records as recorded
 from jitweb.compare import errors, scale_of
@@ -391,6 +391,9 @@ class Tuner:
             if built is state.built:
                 continue
             timing = Timing(tuple(scale * sample for sample in raw.samples_ms))
+            if not (is_time(timing.min_ms) and is_time(timing.median_ms)):
+                self._set_aside(state, candidate, recorded.FAILED, "its time can't be compared")
+                continue
             self._record(state.task, candidate, recorded.OK, timing)
             if state.time is None or timing.min_ms < state.time.min_ms:
                 state.best, state.built, state.time = candidate, built, timing

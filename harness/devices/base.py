@@ -46,6 +46,15 @@ class Launch:
     scalars: tuple[int, ...] = ()
 
 
+SHORTEST_MS, LONGEST_MS = 1e-9, 1e9
+
+
+def is_time(value: Any) -> bool:
+    """Whether it may be the milliseconds of a call: a number from a picosecond to eleven days."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and SHORTEST_MS <= value <= LONGEST_MS
+
+
 @dataclass(frozen=True)
 class Timing:
     """How long one call of a kernel took, several times over, in milliseconds."""

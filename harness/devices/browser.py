@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness.devices.base import DeviceError
 from harness.devices.channel import ProgramEnded
+from harness.devices.message import object_in, text_in
 from harness.devices.node import V8_FLAGS, processor_name
 from harness.devices.remote import RemoteDevice
 from harness.devices.table import OpenOptions
@@ -177,13 +178,14 @@ def has_working_gpu(browser: str) -> bool:
 
 def fingerprint_of(found: Mapping[str, Any], system: str, processor: str) -> dict[str, str]:
     """The fingerprint of a browser that identified itself so."""
-    adapter = found["adapter"] or {}
+    adapter = object_in(found, "adapter") if found.get("adapter") is not None else {}
+    described = {name: adapter.get(name, "") for name in ("vendor", "architecture", "description")}
     return {
         "device": "browser",
-        "browser": str(found["browser"]),
-        "vendor": str(adapter.get("vendor", "")),
-        "architecture": str(adapter.get("architecture", "")),
-        "adapter": str(adapter.get("description", "")),
+        "browser": text_in(found, "browser"),
+        "vendor": text_in(described, "vendor"),
+        "architecture": text_in(described, "architecture"),
+        "adapter": text_in(described, "description"),
         "system": system,
         "processor": processor,
     }

@@ -1,7 +1,6 @@
 // Messages over standard input and output, for programs that Python starts.
 //
-// A message is a 4-byte little-endian length, that many bytes of JSON, and the arrays that the JSON
-// announces in `sizes`, one after another. channel.py is the other end.
+// A message is what message.py describes. channel.py is the other end.
 
 import { readSync, writeSync } from "node:fs";
 
@@ -34,18 +33,26 @@ function writeAll(bytes) {
   for (let at = 0; at < bytes.length; ) at += patiently(() => writeSync(OUTPUT, bytes, at));
 }
 
+const MOST_MESSAGE = 4000; // characters; message.py takes no longer ones
+
+// The answer to a request that failed.
+export const failure = (error, message = `${error.message ?? error}`) =>
+  ({ error: error.kind ?? "failed", message: message.slice(0, MOST_MESSAGE) });
+
 export class Channel {
   // The next message, its arrays as `arrays`. Ends the program where there is none any more.
   receive() {
     const length = new DataView(readExactly(4).buffer).getUint32(0, true);
     const message = JSON.parse(new TextDecoder().decode(readExactly(length)));
+    this.id = message.id;
     message.arrays = (message.sizes ?? []).map(readExactly);
     return message;
   }
 
+  // Answer the message that came last.
   send(answer, arrays = []) {
     const text = new TextEncoder().encode(
-      JSON.stringify({ ...answer, sizes: arrays.map((array) => array.byteLength) }),
+      JSON.stringify({ ...answer, id: this.id, sizes: arrays.map((array) => array.byteLength) }),
     );
     const head = new Uint8Array(4);
     new DataView(head.buffer).setUint32(0, text.length, true);

@@ -6,7 +6,6 @@ starts another. channel.mjs is the other end.
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import subprocess
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from harness.devices.base import Closing
+from harness.devices.message import NO_ARRAYS, Expected, message_parts, receive
 from harness.system.processes import ends_with_us
 
 
@@ -33,27 +33,33 @@ class DeviceProcess(Closing):
         self._command = list(command)
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
+        self._number = 0
         self.starts = 0  # who keeps what only one process knows compares this
 
     def ask(
-        self, request: dict[str, Any], arrays: Sequence[np.ndarray], timeout_s: float
+        self,
+        request: Mapping[str, Any],
+        arrays: Sequence[np.ndarray],
+        timeout_s: float,
+        expected: Expected = NO_ARRAYS,
     ) -> tuple[dict[str, Any], list[bytes]]:
         """The answer and the arrays that came with it, as bytes.
 
         Raises:
             ProgramEnded: there is none.
+            BadAnswer: it is not what was asked for.
         """
         process = self._started()
-        contiguous = [np.ascontiguousarray(array) for array in arrays]
+        self._number += 1
         try:
             deadline = time.monotonic() + timeout_s
-            sizes = [array.nbytes for array in contiguous]
-            _send(process, request | {"sizes": sizes}, contiguous, deadline)
-            return _receive(process, deadline)
+            for part in message_parts(request, self._number, arrays):
+                _write(process, part, deadline)
+            return receive(lambda count: _read(process, count, deadline), self._number, expected)
         except TimeoutError:
             self.close()
             raise ProgramEnded(f"it was not done after {timeout_s:g} s") from None
-        except (BrokenPipeError, EOFError, ValueError):
+        except (BrokenPipeError, EOFError):
             self.close()
             raise ProgramEnded("it ended while it ran (out of memory?)") from None
         except BaseException:  # a message cut short would be taken for the beginning of the next
@@ -97,19 +103,6 @@ class DeviceProcess(Closing):
         return self._process
 
 
-def _send(
-    process: subprocess.Popen[bytes],
-    message: dict[str, Any],
-    arrays: Sequence[np.ndarray],
-    deadline: float,
-) -> None:
-    text = json.dumps(message).encode()
-    _write(process, memoryview(len(text).to_bytes(4, "little") + text), deadline)
-    for array in arrays:
-        if array.size:
-            _write(process, array.data.cast("B"), deadline)
-
-
 def _write(process: subprocess.Popen[bytes], content: memoryview, deadline: float) -> None:
     assert process.stdin is not None
     while len(content):
@@ -118,14 +111,6 @@ def _write(process: subprocess.Popen[bytes], content: memoryview, deadline: floa
         if not ready:
             raise TimeoutError
         content = content[os.write(process.stdin.fileno(), content[: 1 << 20]) :]
-
-
-def _receive(
-    process: subprocess.Popen[bytes], deadline: float
-) -> tuple[dict[str, Any], list[bytes]]:
-    length = int.from_bytes(_read(process, 4, deadline), "little")
-    message = json.loads(_read(process, length, deadline))
-    return message, [_read(process, size, deadline) for size in message["sizes"]]
 
 
 def _read(process: subprocess.Popen[bytes], count: int, deadline: float) -> bytes:

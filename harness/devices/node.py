@@ -16,6 +16,7 @@ from pathlib import Path
 
 from harness.devices.base import DeviceError
 from harness.devices.channel import DeviceProcess
+from harness.devices.message import text_in
 from harness.devices.remote import RemoteDevice
 from harness.devices.table import OpenOptions
 from harness.system.processes import run_program
@@ -100,8 +101,8 @@ class NodeDevice(RemoteDevice):
         found = self._identify()
         return {
             "device": "node",
-            "v8": str(found["v8"]),
-            "arch": str(found["arch"]),
+            "v8": text_in(found, "v8"),
+            "arch": text_in(found, "arch"),
             "processor": processor_name(),
         }
 

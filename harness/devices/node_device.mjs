@@ -1,5 +1,6 @@
 // The Node side of node.py: WebAssembly kernels, loaded, run and timed.
 
+import { failure } from "./channel.mjs";
 import { WasmLauncher } from "./wasm_launcher.mjs";
 
 const launcher = new WasmLauncher();
@@ -22,6 +23,6 @@ export function handle(request, arrays) {
   try {
     return actions[request.do](request, arrays);
   } catch (error) {
-    return [{ error: error.kind ?? "failed", message: `${error.name}: ${error.message}` }];
+    return [failure(error, `${error.name}: ${error.message}`)];
   }
 }

@@ -4,7 +4,7 @@
 // [answer, arrays] or a promise of it; ADDRESSES are those of folders by name, as JSON. Requests come
 // on standard input, answers go to standard output.
 
-import { Channel } from "./channel.mjs";
+import { Channel, failure } from "./channel.mjs";
 
 const [module, addresses] = process.argv.slice(2);
 const channel = new Channel();
@@ -16,6 +16,6 @@ for (;;) {
   try {
     channel.send(...(await handle(request, arrays, addressOf)));
   } catch (error) {
-    channel.send({ error: error.kind ?? "failed", message: `${error.message ?? error}` });
+    channel.send(failure(error));
   }
 }

@@ -7,18 +7,18 @@ worker when it is told that the worker is given up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.server import ServerConnection
 
 from harness.devices.base import Closing, DeviceError
 from harness.devices.browser import fingerprint_of
 from harness.devices.channel import ProgramEnded
-from harness.devices.page import exchange
+from harness.devices.message import NO_ARRAYS, Expected, count_in, text_in
+from harness.devices.page_connection import PageConnection
 from harness.devices.page_server import HERE, PageServer
 from harness.devices.remote import RemoteDevice
 from harness.devices.table import OpenOptions
@@ -26,6 +26,7 @@ from harness.devices.table import OpenOptions
 FIRST_SECONDS = 600.0  # somebody has to walk over to the other machine
 AGAIN_SECONDS = 60.0
 USUAL_PORT = 8100
+MOST_CORES = 100_000
 REMEDY = "pip install websockets"
 
 
@@ -50,7 +51,7 @@ class OpenedPage(Closing):
         self._server = PageServer({}, host=host, port=port, first_page=HERE / "opened.html")
         self._server.state["worker"] = 1
         self._announce = announce
-        self._connection: ServerConnection | None = None
+        self._connection: PageConnection | None = None
         self._patience = FIRST_SECONDS
         announce(f"open {self._server.address} in the browser that is to be tuned for")
 
@@ -59,17 +60,21 @@ class OpenedPage(Closing):
         return self._server.address
 
     def ask(
-        self, request: dict[str, Any], arrays: Sequence[np.ndarray], timeout_s: float
+        self,
+        request: Mapping[str, Any],
+        arrays: Sequence[np.ndarray],
+        timeout_s: float,
+        expected: Expected = NO_ARRAYS,
     ) -> tuple[dict[str, Any], list[bytes]]:
         """The answer and the arrays that came with it, as bytes.
 
         Raises:
             ProgramEnded: there is none.
-            DeviceError: nobody opens the page.
+            DeviceError: nobody opens the page, or its answer is not what was asked for.
         """
         connection = self._opened()
         try:
-            return exchange(connection, request, arrays, timeout_s)
+            return connection.exchange(request, arrays, timeout_s, expected)
         except TimeoutError:
             self.restart()
             raise ProgramEnded(f"it was not done after {timeout_s:g} s") from None
@@ -89,11 +94,11 @@ class OpenedPage(Closing):
         self._connection = None
         self._server.close()
 
-    def _opened(self) -> ServerConnection:
+    def _opened(self) -> PageConnection:
         latest = self._server.connection(0.0)  # loaded again, or in another browser
         if latest is not None:
             self._connection = latest
-        if self._connection is None or self._connection.close_code is not None:
+        if self._connection is None or not self._connection.is_open:
             if self._patience == AGAIN_SECONDS:
                 self._announce(f"waiting for {self._server.address}")
             self._connection = self._server.connection(self._patience)
@@ -127,7 +132,8 @@ class OpenedBrowser(RemoteDevice):
 
     def fingerprint(self) -> dict[str, str]:
         found = self._identify()
-        return fingerprint_of(found, str(found["system"]), f"{found['cores']} cores")
+        cores = count_in(found, "cores", 1, MOST_CORES) if "cores" in found else "unknown"
+        return fingerprint_of(found, text_in(found, "system"), f"{cores} cores")
 
 
 def split_address(address: str) -> tuple[str, int]:

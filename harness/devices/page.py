@@ -6,7 +6,6 @@ request starts another.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +14,11 @@ from typing import IO, Any
 
 import numpy as np
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.server import ServerConnection
 
 from harness.devices.base import Closing, DeviceError
 from harness.devices.channel import ProgramEnded
+from harness.devices.message import NO_ARRAYS, Expected
+from harness.devices.page_connection import PageConnection
 from harness.devices.page_server import HERE, PageServer
 from harness.system.processes import python_command, python_environment
 from harness.system.text import last_line
@@ -49,17 +49,21 @@ class Page(Closing):
         self.starts = 0
 
     def ask(
-        self, request: dict[str, Any], arrays: Sequence[np.ndarray], timeout_s: float
+        self,
+        request: Mapping[str, Any],
+        arrays: Sequence[np.ndarray],
+        timeout_s: float,
+        expected: Expected = NO_ARRAYS,
     ) -> tuple[dict[str, Any], list[bytes]]:
         """The answer and the arrays that came with it, as bytes.
 
         Raises:
             ProgramEnded: there is none.
-            DeviceError: the browser doesn't start.
+            DeviceError: the browser doesn't start, or its answer is not what was asked for.
         """
         browser = self._started()
         try:
-            return exchange(browser.connection, request, arrays, timeout_s)
+            return browser.connection.exchange(request, arrays, timeout_s, expected)
         except TimeoutError:
             self.close()
             raise ProgramEnded(f"it was not done after {timeout_s:g} s") from None
@@ -121,7 +125,7 @@ class _Browser:
 
     def is_alive(self) -> bool:
         assert self._process is not None
-        return self._process.poll() is None and self.connection.close_code is None
+        return self._process.poll() is None and self.connection.is_open
 
     def close(self) -> None:
         self._server.close()
@@ -137,7 +141,7 @@ class _Browser:
             self._process.kill()
             self._process.wait()
 
-    def _wait(self, process: subprocess.Popen[bytes]) -> ServerConnection:
+    def _wait(self, process: subprocess.Popen[bytes]) -> PageConnection:
         waited = 0.0
         while waited < START_SECONDS:
             connection = self._server.connection(0.2)
@@ -150,38 +154,3 @@ class _Browser:
         said = last_line(self._messages.read().decode(errors="replace")) or "nothing"
         how = "ended at once" if process.poll() is not None else "does not open its page"
         raise DeviceError(f"the browser {how}; its last words: {said}")
-
-
-def exchange(
-    connection: ServerConnection,
-    request: dict[str, Any],
-    arrays: Sequence[np.ndarray],
-    timeout_s: float,
-) -> tuple[dict[str, Any], list[bytes]]:
-    """Send a request to a page, and give its answer with the arrays that came with it.
-
-    Raises:
-        TimeoutError: it gives none in time.
-        ConnectionClosed, OSError: the page is gone.
-    """
-    connection.send(_format(request, arrays))
-    frame = connection.recv(timeout_s)
-    assert isinstance(frame, bytes)
-    return _parse(frame)
-
-
-def _format(message: dict[str, Any], arrays: Sequence[np.ndarray]) -> bytes:
-    contiguous = [np.ascontiguousarray(array) for array in arrays]
-    text = json.dumps(message | {"sizes": [array.nbytes for array in contiguous]}).encode()
-    parts = [array.tobytes() for array in contiguous]
-    return b"".join([len(text).to_bytes(4, "little"), text, *parts])
-
-
-def _parse(frame: bytes) -> tuple[dict[str, Any], list[bytes]]:
-    length = int.from_bytes(frame[:4], "little")
-    message = json.loads(frame[4 : 4 + length])
-    at, parts = 4 + length, []
-    for size in message["sizes"]:
-        parts.append(frame[at : at + size])
-        at += size
-    return message, parts

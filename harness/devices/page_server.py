@@ -23,6 +23,7 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
 from harness.devices.base import DeviceError
+from harness.devices.page_connection import CHUNK_BYTES, PageConnection
 
 HERE = Path(__file__).parent
 ISOLATION = {  # what shared memory and precise clocks need
@@ -58,7 +59,7 @@ class PageServer:
         first_page: Path | None = None,
     ) -> None:
         self.state: dict[str, Any] = {}
-        self._connected: queue.Queue[ServerConnection] = queue.Queue()
+        self._connected: queue.Queue[PageConnection] = queue.Queue()
         self._closing = threading.Event()
         self._token = secrets.token_urlsafe(16)
         self._folders = {
@@ -72,7 +73,7 @@ class PageServer:
                 port,
                 process_request=self._respond,
                 compression=None,
-                max_size=None,
+                max_size=CHUNK_BYTES,
                 ping_interval=None,  # a kernel may take its time
             )
         except OSError as error:
@@ -81,7 +82,7 @@ class PageServer:
         self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}/{self._token}/"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
-    def connection(self, timeout_s: float) -> ServerConnection | None:
+    def connection(self, timeout_s: float) -> PageConnection | None:
         """The latest connection of a page that has not been given yet, None if none comes."""
         try:
             latest = self._connected.get(timeout=timeout_s)
@@ -100,7 +101,7 @@ class PageServer:
         for option, seconds in KEEPALIVE:
             connection.socket.setsockopt(socket.IPPROTO_TCP, option, seconds)
         connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._connected.put(connection)
+        self._connected.put(PageConnection(connection))
         self._closing.wait()  # the connection lasts until this returns
 
     def _respond(self, connection: ServerConnection, request: Request) -> Response | None:

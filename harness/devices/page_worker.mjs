@@ -2,7 +2,7 @@
 //
 // What is done with them is up to the module that the address names: it exports
 // handle(request, arrays, addressOf), which gives [answer, arrays], or a promise of it. A message is what
-// channel.mjs describes, in one frame: the length of the JSON, the JSON, the arrays.
+// message.py describes; answers go in parts of which none is too long for page_connection.py.
 
 const parameters = new URLSearchParams(location.search);
 
@@ -15,19 +15,24 @@ function parse(buffer) {
   return [message, arrays];
 }
 
-function format(answer, arrays) {
+const CHUNK_BYTES = 1 << 20;
+const MOST_MESSAGE = 4000; // characters
+
+function send(answer, arrays) {
   const sizes = arrays.map((array) => array.byteLength);
   const text = new TextEncoder().encode(JSON.stringify({ ...answer, sizes }));
   const length = new Uint8Array(4);
   new DataView(length.buffer).setUint32(0, text.length, true);
-  return new Blob([length, text, ...arrays]);
+  const whole = new Blob([length, text, ...arrays]);
+  for (let at = 0; at < whole.size; at += CHUNK_BYTES) socket.send(whole.slice(at, at + CHUNK_BYTES));
 }
 
 async function answer(handle, [request, arrays]) {
   try {
     return await handle(request, arrays);
   } catch (error) {
-    return [{ error: error.kind ?? "failed", message: `${error.message ?? error}` }];
+    const message = `${error.message ?? error}`.slice(0, MOST_MESSAGE);
+    return [{ error: error.kind ?? "failed", message }];
   }
 }
 
@@ -40,6 +45,7 @@ socket.onclose = () => postMessage("closed"); // opened.html starts another work
 const loaded = import(new URL(parameters.get("module"), location.href)); // while it connects
 socket.onmessage = async ({ data }) => {
   const handle = async (request, arrays) => (await loaded).handle(request, arrays, addressOf);
-  const [result, arrays = []] = await answer(handle, parse(data));
-  socket.send(format(result, arrays));
+  const [request, arrays] = parse(data);
+  const [result, results = []] = await answer(handle, [request, arrays]);
+  send({ ...result, id: request.id }, results);
 };

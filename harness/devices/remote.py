@@ -6,7 +6,8 @@ what was loaded is loaded again when it is next used. The other modules here say
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -14,6 +15,17 @@ import numpy as np
 
 from harness.devices.base import Closing, DeviceError, KernelFailed, KernelRefused, Launch, Timing
 from harness.devices.channel import ProgramEnded
+from harness.devices.message import (
+    MOST_MESSAGE,
+    NO_ARRAYS,
+    TEXT_BYTES,
+    Expected,
+    count_in,
+    object_in,
+    samples_in,
+    text_in,
+    texts_in,
+)
 from harness.devices.shader import Shader
 from harness.wasm.linker import ARRAYS_START
 
@@ -22,13 +34,32 @@ Code = bytes | Shader | tuple[Shader, ...]
 START_SECONDS = 60.0
 TIMING_PATIENCE = 20.0  # for each launch
 ATTEMPTS = 3
+# Of JSON for each launch that is timed: a sample takes half a millisecond or more.
+SAMPLES_BYTES, SAMPLES_BYTES_A_SECOND = 4096, 100_000
+# WebGPU's defaults, which every device has or exceeds, for those of its limits that we read.
+LEAST_LIMITS = {
+    "maxBufferSize": 1 << 28,
+    "maxStorageBufferBindingSize": 1 << 27,
+    "maxComputeInvocationsPerWorkgroup": 256,
+    "maxComputeWorkgroupSizeX": 256,
+    "maxComputeWorkgroupSizeY": 256,
+    "maxComputeWorkgroupSizeZ": 64,
+    "maxComputeWorkgroupStorageSize": 16384,
+    "maxComputeWorkgroupsPerDimension": 65535,
+    "maxStorageBuffersPerShaderStage": 8,
+}
+MOST_LIMIT = 1 << 53
 
 
 class Asked(Protocol):
     """A program that answers requests: channel.DeviceProcess, page.Page, opened.OpenedPage."""
 
     def ask(
-        self, request: dict[str, Any], arrays: Sequence[np.ndarray], timeout_s: float
+        self,
+        request: Mapping[str, Any],
+        arrays: Sequence[np.ndarray],
+        timeout_s: float,
+        expected: Expected = NO_ARRAYS,
     ) -> tuple[dict[str, Any], list[bytes]]: ...
 
     def restart(self) -> None: ...
@@ -46,12 +77,20 @@ class RemoteDevice(Closing):
         self._next = 1  # a handle is never used twice, so that a new program knows none of the old
 
     def limits(self) -> dict[str, int]:
-        found = self._identify().get("limits") or {}
-        return {str(name): int(value) for name, value in found.items()}
+        found = self._identify()
+        if found.get("limits") is None:
+            return {}
+        named = object_in(found, "limits")
+        return {
+            name: count_in(named, name, least, MOST_LIMIT)
+            for name, least in LEAST_LIMITS.items()
+            if name in named
+        }
 
     def features(self) -> list[str]:
         """WebGPU's names of the optional features that the device has and kernels may use."""
-        return [str(name) for name in self._identify().get("features") or ()]
+        found = self._identify()
+        return texts_in(found, "features") if found.get("features") is not None else []
 
     def load(self, code: Code) -> int:
         handle, self._next = self._next, self._next + 1
@@ -74,8 +113,9 @@ class RemoteDevice(Closing):
 
     def run(self, launch: Launch, timeout_s: float = 10.0) -> list[np.ndarray]:
         request = {"do": "run", "launch": _describe(launch)}
-        _, parts = self._launch(request, [launch], timeout_s)
         written = [launch.arrays[position] for position in launch.writes]
+        expected = Expected(tuple(array.nbytes for array in written))
+        _, parts = self._launch(request, [launch], timeout_s, expected)
         return [
             np.frombuffer(part, array.dtype).reshape(array.shape)
             for part, array in zip(parts, written, strict=True)
@@ -86,8 +126,12 @@ class RemoteDevice(Closing):
             return []
         described = [_describe(launch) for launch in launches]
         request = {"do": "time", "launches": described, "seconds": seconds}
-        answer, _ = self._launch(request, launches, TIMING_PATIENCE * len(launches) + 10 * seconds)
-        return [Timing(tuple(samples)) for samples in answer["samples"]]
+        patience = TIMING_PATIENCE * len(launches) + 10 * seconds
+        sampled = int(len(launches) * (SAMPLES_BYTES + seconds * SAMPLES_BYTES_A_SECOND))
+        started = time.monotonic()
+        answer, _ = self._launch(request, launches, patience, Expected((), TEXT_BYTES + sampled))
+        elapsed_ms = 1000 * (time.monotonic() - started)
+        return [Timing(samples) for samples in samples_in(answer, len(launches), elapsed_ms)]
 
     def close(self) -> None:
         self._loaded.clear()
@@ -97,7 +141,11 @@ class RemoteDevice(Closing):
         return self._ask({"do": "identify"}, (), START_SECONDS, DeviceError)[0]
 
     def _launch(
-        self, request: dict[str, Any], launches: Sequence[Launch], timeout_s: float
+        self,
+        request: dict[str, Any],
+        launches: Sequence[Launch],
+        timeout_s: float,
+        expected: Expected,
     ) -> tuple[dict[str, Any], list[bytes]]:
         arrays = [array for launch in launches for array in launch.arrays]
         for _ in range(ATTEMPTS):
@@ -105,7 +153,7 @@ class RemoteDevice(Closing):
                 if launch.handle not in self._loaded:
                     self._put(launch.handle)
             try:
-                return self._ask(request, arrays, timeout_s, KernelFailed)
+                return self._ask(request, arrays, timeout_s, KernelFailed, expected)
             except _Unknown:  # the program ended while it had nothing to do, and this is a new one
                 self._loaded.clear()
         raise DeviceError("the device ends again and again before it runs anything")
@@ -130,16 +178,17 @@ class RemoteDevice(Closing):
         arrays: Sequence[np.ndarray],
         timeout_s: float,
         failure: type[Exception],
+        expected: Expected = NO_ARRAYS,
     ) -> tuple[dict[str, Any], list[bytes]]:
         """The answer; an error in it, or that there is none, as the exception that it means."""
         try:
-            answer, parts = self._program.ask(request, arrays, timeout_s)
+            answer, parts = self._program.ask(request, arrays, timeout_s, expected)
         except ProgramEnded as end:
             self._loaded.clear()
             raise failure(str(end)) from None
         if "error" not in answer:
             return answer, parts
-        message = " ".join(str(answer["message"]).split())
+        message = " ".join(text_in(answer, "message", MOST_MESSAGE).split())
         match answer["error"]:
             case "refused":
                 raise KernelRefused(message)

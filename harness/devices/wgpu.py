@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.devices.base import DeviceError
 from harness.devices.channel import DeviceProcess
+from harness.devices.message import object_in, text_in
 from harness.devices.node import processor_name
 from harness.devices.remote import RemoteDevice
 from harness.devices.table import OpenOptions
@@ -47,13 +48,13 @@ class WgpuDevice(RemoteDevice):
 
     def fingerprint(self) -> dict[str, str]:
         found = self._identify()
-        adapter = found["adapter"]
+        adapter = object_in(found, "adapter")
         return {
             "device": "wgpu",
-            "wgpu": str(found["wgpu"]),
-            "vendor": adapter["vendor"],
-            "adapter": adapter["device"],
-            "driver": adapter["description"],
-            "backend": adapter["backend"],
+            "wgpu": text_in(found, "wgpu"),
+            "vendor": text_in(adapter, "vendor"),
+            "adapter": text_in(adapter, "device"),
+            "driver": text_in(adapter, "description"),
+            "backend": text_in(adapter, "backend"),
             "processor": processor_name(),
         }

@@ -1,6 +1,6 @@
 """The program behind wgpu.py: takes requests from standard input, answers on standard output.
 
-It speaks the protocol of channel.mjs, and answers the requests of gpu_launcher.mjs's kind with the
+It speaks the protocol of message.py, and answers the requests of gpu_launcher.mjs's kind with the
 package wgpu. A process of its own, since a bad shader can end it.
 """
 
@@ -34,6 +34,7 @@ LIMITS = {
 }
 RAISED_LIMITS = ("max-buffer-size", "max-storage-buffer-binding-size")
 WANTED_FEATURES = ("shader-f16",)
+MOST_MESSAGE = 4000  # characters; message.py takes no longer ones
 
 Answer = tuple[dict[str, Any], list[bytes]]
 
@@ -231,12 +232,16 @@ def _receive(stream: IO[bytes]) -> tuple[dict[str, Any], list[bytes]] | None:
     return message, [stream.read(size) for size in message["sizes"]]
 
 
-def _send(stream: IO[bytes], answer: dict[str, Any], arrays: Sequence[bytes] = ()) -> None:
+def _send(stream: IO[bytes], answer: dict[str, Any], arrays: Sequence[bytes]) -> None:
     text = json.dumps(answer | {"sizes": [len(array) for array in arrays]}).encode()
     stream.write(len(text).to_bytes(4, "little") + text)
     for array in arrays:
         stream.write(array)
     stream.flush()
+
+
+def _failure(kind: str, message: object) -> Answer:
+    return {"error": kind, "message": str(message)[:MOST_MESSAGE]}, []
 
 
 def _end_with(parent: int) -> None:
@@ -253,13 +258,14 @@ def main() -> None:
     launcher = Launcher()
     while (message := _receive(sys.stdin.buffer)) is not None:
         try:
-            _send(output, *launcher.handle(*message))
+            answer, arrays = launcher.handle(*message)
         except Fault as fault:
-            _send(output, {"error": fault.kind, "message": str(fault)})
+            answer, arrays = _failure(fault.kind, fault)
         except wgpu.GPUError as error:
-            _send(output, {"error": "failed", "message": str(error)})
+            answer, arrays = _failure("failed", error)
         except Exception as error:  # a broken driver's; the next request may have a new program
-            _send(output, {"error": "lost", "message": f"{type(error).__name__}: {error}"})
+            answer, arrays = _failure("lost", f"{type(error).__name__}: {error}")
+        _send(output, answer | {"id": message[0]["id"]}, arrays)
 
 
 if __name__ == "__main__":

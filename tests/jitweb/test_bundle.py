@@ -57,7 +57,7 @@ def test_every_small_model_is_right_in_node(
     inputs = inputs_of(out)
     wanted = reference(small_models[kind], inputs)
     with open_host(out, read_plan(out), "wasm", threads) as host:
-        assert host.facts["threads"] == threads
+        assert host.threads == threads
         for _ in range(3):
             assert_agree(host.run(inputs), wanted)
 

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from jitweb.serve import serve
+from tests.harness.liar import LyingPage, answered
 from tests.tab import Tab
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -232,6 +233,36 @@ def test_tuning_in_whichever_browser_opens_the_page(
     for target in ("wasm", "webgpu"):
         part = told["targets"][target]
         assert part["device"]["device"] == "browser" and part["measured"] > 0
+
+
+def test_a_page_that_lies_ends_the_search_in_one_line_and_is_not_recorded(
+    small_models: dict[str, Path], tmp_path: Path
+) -> None:
+    records = tmp_path / "r"
+    model, where = small_models["bert"], ["--device", "http://127.0.0.1:0", "--records", records]
+    with subprocess.Popen(
+        [*COMMAND, "tune", str(model), *map(str, where), "-o", str(tmp_path / "out")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        address = process.stderr.readline().split()[1]
+        LyingPage(
+            address,
+            lambda request: (
+                [answered(request["id"], {"samples": [[1e-5, -1.0]]})]
+                if request["do"] == "time"
+                else ()
+            ),
+        )
+        errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 2
+    assert "measuring in Liar 1 on Linux" in errors and "Traceback" not in errors
+    (line,) = [line for line in errors.splitlines() if line.startswith("jitweb: ")]
+    assert "samples holds what is not the time of a call; choose another --device" in line
+    assert json.loads(jitweb("records", "ls", "--records", records, "--json").stdout) == []
 
 
 def fetch(address: str, **headers: str) -> tuple[int, Any]:

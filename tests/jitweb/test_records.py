@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,21 @@ def test_processes_may_write_at_once(tmp_path: Path) -> None:
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     with Records(path) as records:
         assert len(records.all()) == 150
+
+
+@pytest.mark.parametrize("time", [-1.0, 0.0, 1e308, float("inf"), "one", b"1"])
+def test_times_that_can_not_be_are_refused_wherever_they_come_from(
+    tmp_path: Path, time: object
+) -> None:
+    path = tmp_path / "r.sqlite3"
+    record = Record("task", "wasm", "device", "compiler", "candidate", "ok", 1.0, 1.0)
+    with Records(path) as records:
+        records.add([record])
+        records._database.execute("update records set min_ms = ?", [time])
+        with pytest.raises(JitwebError, match="name another file with --records"):
+            records.all()
+        with pytest.raises(JitwebError, match="name another file with --records"):
+            records.of_task("task", "wasm", "device", "compiler")
+    line = json.dumps({**asdict(record), "median_ms": None if time == b"1" else time})
+    with pytest.raises(JitwebError, match="line 1 is no record"):
+        list(from_lines([line]))
