@@ -161,8 +161,10 @@ def load_module(text: str) -> Any:
         # Not tvm.ir.load_json, which first upgrades old formats in Python, at seven times the cost.
         module = from_json_graph_str(text)
     except Exception as error:  # TVM raises many kinds for malformed JSON
+        from harness.compat import tvm_version
+
         reason = first_line(error)
-        raise CaseError(f"TVM {tvm.__version__} can't load this module: {reason}") from None
+        raise CaseError(f"TVM {tvm_version()} can't load this module: {reason}") from None
     if not isinstance(module, tvm.IRModule):
         raise CaseError(f"the text holds a {type(module).__name__}, not an IRModule")
     return module

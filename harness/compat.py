@@ -1,24 +1,27 @@
 """Every difference between the supported TVM versions (0.26 and 0.27), and nothing else.
 
-The rest of the project imports node classes and accessors from here, so that a new TVM version is
-met in one file. 0.27 renamed several nodes (`tirx.BufferLoad` became `ir.TensorLoad`, the scalar
-operators moved to `tvm.ir.prim`), made bitwise operators nodes of their own instead of calls, and
-dropped the vector predicate of loads and stores.
+The rest of the project imports node classes, accessors and names of passes from here, so that a
+new TVM version is met in one file; tests/harness/test_compat.py looks for differences elsewhere.
+0.27 renamed several nodes (`tirx.BufferLoad` became `ir.TensorLoad`, the scalar operators moved to
+`tvm.ir.prim`), made bitwise operators nodes of their own instead of calls, dropped the vector
+predicate of loads and stores, and has passes of its own for blocks.
+
+One table stands elsewhere because it must be read without loading TVM:
+`harness/coverage/scope.py` lists source folders under the names of both versions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
+import numpy as np
 import tvm
 import tvm_ffi
 from tvm import ir, s_tir, tirx
 
 from harness.system.text import first_line
-
-VERSION: tuple[int, int] = tuple(int(part) for part in tvm.__version__.split(".")[:2])  # type: ignore[assignment]
-SUPPORTED = ((0, 26), (0, 27))
 
 Var = ir.Var
 Call = ir.Call
@@ -35,8 +38,9 @@ BufferType = type(tirx.decl_buffer((1,), "float32").ty)
 # `tirx.BufferLoad` is a plain function in 0.27; this is the class of the node that it makes.
 BufferLoad: Any = type(tirx.BufferLoad(tirx.decl_buffer((1,), "float32"), [0]))
 
+_RENAMED = {"TensorLoad": "BufferLoad", "TensorRegion": "BufferRegion"}
 # The intrinsic names under which 0.26 spells the operators that are nodes in 0.27.
-BITWISE_OPERATORS = {
+_BITWISE_OPERATORS = {
     "BitwiseAnd": "tirx.bitwise_and",
     "BitwiseOr": "tirx.bitwise_or",
     "BitwiseXor": "tirx.bitwise_xor",
@@ -46,16 +50,37 @@ BITWISE_OPERATORS = {
 }
 
 
+_DIALECTS = {"tirx": tirx.transform, "s_tir": s_tir.transform}
+
+
+def pass_constructor(name: str) -> Any | None:
+    """What makes the pass of this name ("s_tir.LowerInitBlock"); None if this TVM lacks it."""
+    dialect, _, function = name.partition(".")
+    return getattr(_DIALECTS.get(dialect), function, None)
+
+
+# 0.26 simplifies and renames with or without blocks by one pass each; the passes of 0.27 with
+# these names refuse blocks, for which it has others.
+TIRX_PASSES_TAKE_BLOCKS = pass_constructor("s_tir.StmtSimplify") is None
+SIMPLIFY_WITH_BLOCKS = ("tirx" if TIRX_PASSES_TAKE_BLOCKS else "s_tir") + ".StmtSimplify"
+SSA_WITH_BLOCKS = ("tirx" if TIRX_PASSES_TAKE_BLOCKS else "s_tir") + ".ConvertSSA"
+
+
 def tvm_version() -> str:
     """The version of the TVM at hand, as TVM spells it."""
     return str(tvm.__version__)
 
 
+def node_kind(key: str) -> str:
+    """A registered name without its dialect, as 0.26 calls it: "BufferLoad" of "ir.TensorLoad"."""
+    kind = key.rpartition(".")[2]
+    return _RENAMED.get(kind, kind)
+
+
 def type_key(node: Any) -> str:
     """TVM's registered name of a node's class without its dialect: "Add", "For", "SBlock"."""
     info = getattr(type(node), "__tvm_ffi_type_info__", None)
-    key = type(node).__name__ if info is None else str(info.type_key).rsplit(".", 1)[-1]
-    return "BufferLoad" if key == "TensorLoad" else key
+    return node_kind(type(node).__name__ if info is None else str(info.type_key))
 
 
 def fields(node: Any) -> tuple[str, ...]:
@@ -81,6 +106,11 @@ def dtype_of(expr: Any) -> str:
     return "handle"
 
 
+def has_scalar_type(node: Any) -> bool:
+    """Whether this is an expression of a scalar or vector type."""
+    return isinstance(getattr(node, "ty", None), ir.PrimType)
+
+
 def is_buffer(node: Any) -> bool:
     """Whether this is a buffer (in both versions a Var whose type is a BufferType)."""
     return isinstance(node, Var) and isinstance(node.ty, BufferType)
@@ -91,9 +121,53 @@ def load_buffer(load: Any) -> Any:
     return load.source if hasattr(load, "source") else load.buffer
 
 
+def region_buffer(region: Any) -> Any:
+    """The buffer that a region of a block is part of."""
+    return region.source if hasattr(region, "source") else region.buffer
+
+
 def access_predicate(access: Any) -> Any | None:
     """The vector predicate of a BufferLoad or BufferStore, where this TVM has them."""
     return getattr(access, "predicate", None)
+
+
+def call_name(call: Any) -> str:
+    """The name of the operator called, without its dialect; "" for a call of something else.
+
+    0.27 has some of the operators of `tirx` in `prim`.
+    """
+    return str(call.op.name).partition(".")[2] if isinstance(call.op, ir.Op) else ""
+
+
+@cache
+def operator(name: str) -> Any:
+    """The operator of this name without its dialect, which depends on the version."""
+    known = {str(each) for each in ir.Op.list_op_names()}
+    return ir.Op.get(f"prim.{name}" if f"prim.{name}" in known else f"tirx.{name}")
+
+
+def operands(node: Any) -> tuple[Any, ...]:
+    """The operands of an operator that is a call in one version and a node in another."""
+    if isinstance(node, Call):
+        return tuple(node.args)
+    return (node.a, node.b) if hasattr(node, "b") else (node.a,)
+
+
+def binary(key: str, a: Any, b: Any) -> Any:
+    """The operator of this class ("Add", "LShift", …) on two operands of the same dtype."""
+    node = getattr(tirx, key, None) or getattr(getattr(ir, "prim", None), key, None)
+    if node is not None:
+        return node(a, b)
+    return Call(_BITWISE_OPERATORS[key], [a, b], ret_ty=dtype_of(a))
+
+
+def constant_array(node: Any) -> np.ndarray | None:
+    """The value of a constant of Relax; None for any other node."""
+    key = type_key(node)
+    if key not in ("GenericConst", "Constant"):
+        return None
+    data: np.ndarray = (node.value if key == "GenericConst" else node.data).numpy()
+    return data
 
 
 def static_shape(buffer: Any) -> tuple[int, ...] | None:
@@ -129,6 +203,13 @@ def structural_hash(node: Any) -> int:
 def analyzer() -> Any:
     """A fresh arithmetic analyzer."""
     return (tvm.sym if hasattr(tvm, "sym") else tvm.arith).Analyzer()
+
+
+def webgpu_options(workgroup_storage: int) -> dict[str, int]:
+    """The target options that limit workgroup storage (bytes); 0.26 has no limit, nor an option."""
+    if "max_shared_memory_per_block" not in tvm.target.Target({"kind": "webgpu"}).attrs:
+        return {}
+    return {"max_shared_memory_per_block": workgroup_storage}
 
 
 def is_well_formed(module: ir.IRModule) -> str | None:

@@ -204,7 +204,7 @@ class _Expression:
         return np.trunc(np.true_divide(left, right)).astype(np.int64)
 
     def _call(self, node: Any) -> Any:
-        name = str(getattr(node.op, "name", "")).removeprefix("tirx.")
+        name = compat.call_name(node)
         if name == "if_then_else":
             return np.where(*(self.value(argument) for argument in node.args))
         if name not in CALLS:

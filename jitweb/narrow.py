@@ -19,6 +19,7 @@ import numpy as np
 from tvm import tirx
 
 from harness import compat
+from harness.ir.rewrite import BINARY
 from jitweb.errors import JitwebError
 
 WIDE, NARROW = "int64", "int32"
@@ -119,7 +120,7 @@ class _Narrowing:
             return tirx.IntImm(NARROW, narrow_integer(int(node)))
         if kind in ("FloatImm", "StringImm"):
             return node
-        if hasattr(node, "a") and hasattr(node, "b"):
+        if kind in BINARY:
             return type(node)(self.expression(node.a), self.expression(node.b))
         if kind == "Not":
             return tirx.Not(self.expression(node.a))
@@ -146,12 +147,9 @@ class _Narrowing:
 
     def _call(self, node: Any) -> Any:
         arguments = self._all(node.args)
-        name = str(getattr(node.op, "name", ""))
-        if name == "tirx.if_then_else":
+        if compat.call_name(node) == "if_then_else":
             return tirx.if_then_else(*arguments)
-        if compat.dtype_of(node) == WIDE:
-            return tirx.call_intrin(NARROW, name, *arguments)
-        return tirx.call_intrin(compat.dtype_of(node), name, *arguments)
+        return tirx.call_intrin(narrow_dtype(compat.dtype_of(node)), node.op, *arguments)
 
     def statement(self, node: Any) -> Any:
         kind = compat.type_key(node)
@@ -209,7 +207,5 @@ class _Narrowing:
         )
 
     def _region(self, region: Any) -> Any:
-        buffer = region.source if hasattr(region, "source") else region.buffer
-        return tirx.BufferRegion(
-            self.variable(buffer), [self._range(extent) for extent in region.region]
-        )
+        buffer = self.variable(compat.region_buffer(region))
+        return tirx.BufferRegion(buffer, [self._range(extent) for extent in region.region])

@@ -7,7 +7,6 @@ kernels as PrimFuncs in 32 bits, constants as NumPy arrays.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from io import StringIO
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 import tvm
-from tvm import relax
+from tvm import ir, relax
 from tvm.relax.frontend.onnx import from_onnx, onnx_frontend
 
 from harness import compat
@@ -160,17 +159,17 @@ class _GraphReader:
         if not _is_call(value):
             self.values[binding.var] = self._read(value)
             return
-        operator = str(getattr(value.op, "name", "another function"))
+        operator = str(value.op.name) if isinstance(value.op, ir.Op) else "another function"
         if operator != "relax.call_tir":
             raise JitwebError(self._why_not(operator))
         name = str(value.args[0].name_hint)
         arguments = self._read(value.args[1])
-        made = (value.ty_args if hasattr(value, "ty_args") else value.sinfo_args)[0]
-        kinds = list(made.fields) if hasattr(made, "fields") else [made]
-        outputs = tuple(_value(kind, name) for kind in kinds)
+        made = value.ty_args[0]
+        is_tuple = isinstance(made, ir.TupleType)
+        outputs = tuple(_value(kind, name) for kind in (made.fields if is_tuple else (made,)))
         inputs = arguments if isinstance(arguments, tuple) else (arguments,)
         calls.append(KernelCall(name, self._function(name), inputs, outputs))
-        self.values[binding.var] = outputs if hasattr(made, "fields") else outputs[0]
+        self.values[binding.var] = outputs if is_tuple else outputs[0]
 
     def _why_not(self, operator: str) -> str:
         """Why an operator of Relax is still there, with the nodes that it may come from."""
@@ -192,10 +191,10 @@ class _GraphReader:
             return self._read(node.tuple_value)[int(node.index)]
         if kind == "Tuple":
             return tuple(self._read(each) for each in node.fields)
-        if kind in ("GenericConst", "Constant"):
+        constant = compat.constant_array(node)
+        if constant is not None:
             if node not in self.values:
-                data = node.value if kind == "GenericConst" else node.data
-                array = narrow_array(data.numpy())
+                array = narrow_array(constant)
                 self.values[node] = GraphValue(str(array.dtype), array.shape, array)
             return self.values[node]
         raise JitwebError(f"the model has a part that is not static: {kind} remains after import")
@@ -223,9 +222,12 @@ def _is_call(node: Any) -> bool:
 
 
 def _value(kind: Any, name: str) -> GraphValue:
-    shape = getattr(kind, "shape", None)
-    extents: Sequence[Any] = getattr(shape, "values", None) or []
-    if shape is None or not all(isinstance(extent, compat.IntImm) for extent in extents):
+    is_static = (
+        isinstance(kind, relax.TensorType)
+        and isinstance(kind.shape, relax.ShapeExpr)
+        and all(isinstance(extent, compat.IntImm) for extent in kind.shape.values)
+    )
+    if not is_static:
         raise JitwebError(f"{name} has a shape that is not static; fix every input with --shape")
-    dtype = stored_dtype(str(getattr(kind.dtype, "dtype", kind.dtype)))
-    return GraphValue(dtype, tuple(int(extent) for extent in extents))
+    dtype = stored_dtype(str(kind.dtype.dtype))
+    return GraphValue(dtype, tuple(int(extent) for extent in kind.shape.values))

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import tvm
 
+from harness.compat import tvm_version
 from harness.devices.base import Device, KernelFailed, KernelRefused, Timing, is_time
 from harness.system.text import first_line
 from jitweb import records as recorded
@@ -143,7 +143,7 @@ class Tuner:
         self.measured = 0
         self._arguments: tuple[str, list[np.ndarray], dict[int, np.ndarray]] | None = None
         self._device_key = recorded.device_key(device.fingerprint()) if device else ""
-        self._compiler = f"tvm {tvm.__version__}"
+        self._compiler = f"tvm {tvm_version()}"
         self._step_s = 0.5  # how long a step took at most, as far as known
         self._speed: DeviceSpeed | None = None
 

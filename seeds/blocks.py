@@ -141,7 +141,7 @@ class BlockGenerator:
         draft = compat.SBlock(iters, [], [], name, body, init, [], matches)
         reads, writes = rewrite.access_regions(draft)
         if self.rng.random() < 0.15:
-            reads = [rewrite.full_region(rewrite.region_buffer(region)) for region in reads]
+            reads = [rewrite.full_region(compat.region_buffer(region)) for region in reads]
         return compat.SBlock(iters, reads, writes, name, body, init, [], matches)
 
 

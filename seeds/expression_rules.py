@@ -19,7 +19,6 @@ from seeds.values import (
     FLOATS,
     INTEGERS,
     RangedExpr,
-    binary,
     cast,
     clamped,
     constant,
@@ -151,7 +150,7 @@ def make_arithmetic(source: OperandSource, dtype: str, depth: int) -> RangedExpr
     if key in ("Min", "Max"):
         pick = min if key == "Min" else max
         found = (pick(a.range[0], b.range[0]), pick(a.range[1], b.range[1]))
-        return RangedExpr(binary(key, a.expr, b.expr), dtype, found)
+        return RangedExpr(compat.binary(key, a.expr, b.expr), dtype, found)
     found = _arithmetic_interval(key, a.range, b.range)
     if not fits(found, dtype):
         top = limits(dtype)[1]
@@ -161,7 +160,7 @@ def make_arithmetic(source: OperandSource, dtype: str, depth: int) -> RangedExpr
         found = _arithmetic_interval(key, a.range, b.range)
     if not fits(found, dtype):  # an unsigned difference below zero
         key, found = "Max", (max(a.range[0], b.range[0]), max(a.range[1], b.range[1]))
-    return RangedExpr(binary(key, a.expr, b.expr), dtype, found)
+    return RangedExpr(compat.binary(key, a.expr, b.expr), dtype, found)
 
 
 def make_division(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
@@ -173,7 +172,7 @@ def make_division(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
         a = clamped(a, (low + 1, high))
     least, most = _division_interval(key, a.range, b.range)
     found = (max(least, low), min(most, high))
-    return RangedExpr(binary(key, a.expr, b.expr), dtype, found)
+    return RangedExpr(compat.binary(key, a.expr, b.expr), dtype, found)
 
 
 def _divisor(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
@@ -188,7 +187,7 @@ def _divisor(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
         return clamped(value, (1, high))
     if source.rng.random() < 0.5 and low < 0:
         return clamped(value, (low, -1))
-    odd = binary("BitwiseOr", value.expr, constant(dtype, 1).expr)
+    odd = compat.binary("BitwiseOr", value.expr, constant(dtype, 1).expr)
     return RangedExpr(odd, dtype, (1, high) if value.range[0] >= 0 else (low, high))
 
 
@@ -211,7 +210,7 @@ def make_bits(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
         signed = min(a.range[0], b.range[0]) < 0
         found = (-(1 << bits) if signed else 0, (1 << bits) - 1)
         found = found if fits(found, dtype) else limits(dtype)
-    return RangedExpr(binary(key, a.expr, b.expr), dtype, found)
+    return RangedExpr(compat.binary(key, a.expr, b.expr), dtype, found)
 
 
 def make_shift(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
@@ -222,12 +221,12 @@ def make_shift(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
     if source.rng.random() < 0.5:
         by = constant(dtype, amount)
         found = (a.range[0] >> amount, a.range[1] >> amount)
-        return RangedExpr(binary("RShift", a.expr, by.expr), dtype, found)
+        return RangedExpr(compat.binary("RShift", a.expr, by.expr), dtype, found)
     amount = min(amount, bits - 2)
     a = narrowed(source.rng, a, max(limits(dtype)[1] >> amount, 1))
     a = clamped(a, (0, limits(dtype)[1] >> amount))
     found = (a.range[0] << amount, a.range[1] << amount)
-    return RangedExpr(binary("LShift", a.expr, constant(dtype, amount).expr), dtype, found)
+    return RangedExpr(compat.binary("LShift", a.expr, constant(dtype, amount).expr), dtype, found)
 
 
 def make_popcount(source: OperandSource, dtype: str, depth: int) -> RangedExpr | None:
@@ -248,7 +247,7 @@ def make_float(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
     if a.bound is not None and b.bound is not None:
         sums = {"Add": a.bound + b.bound, "Sub": a.bound + b.bound, "Mul": a.bound * b.bound}
         bound = sums.get(key, None if key == "Div" else max(a.bound, b.bound))
-    return _bounded(binary(key, a.expr, b.expr), dtype, bound)
+    return _bounded(compat.binary(key, a.expr, b.expr), dtype, bound)
 
 
 def make_math(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
@@ -283,7 +282,7 @@ def make_comparison(source: OperandSource, dtype: str, depth: int) -> RangedExpr
     operand = vector(base, lanes)
     a, b = source.draw(operand, depth), source.draw(operand, depth)
     key = source.rng.choice(COMPARISONS[:2] if base == "bool" else COMPARISONS)
-    return RangedExpr(binary(key, a.expr, b.expr), dtype, (0, 1))
+    return RangedExpr(compat.binary(key, a.expr, b.expr), dtype, (0, 1))
 
 
 def make_logic(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
@@ -292,7 +291,7 @@ def make_logic(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
     a = source.draw(dtype, depth)
     if key == "Not":
         return RangedExpr(tirx.Not(a.expr), dtype, (0, 1))
-    return RangedExpr(binary(key, a.expr, source.draw(dtype, depth).expr), dtype, (0, 1))
+    return RangedExpr(compat.binary(key, a.expr, source.draw(dtype, depth).expr), dtype, (0, 1))
 
 
 def make_test(source: OperandSource, dtype: str, depth: int) -> RangedExpr | None:

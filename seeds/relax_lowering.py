@@ -45,8 +45,8 @@ def lower(module: IRModule) -> list[tirx.PrimFunc]:
     with tvm.target.Target("llvm"):
         module = tvm.transform.Sequential(passes)(module)
     named = {
-        str(name.name if hasattr(name, "name") else name.name_hint): function
-        for name, function in module.functions.items()
+        str(var.name_hint): function
+        for var, function in module.functions.items()
         if isinstance(function, tirx.PrimFunc)
     }
     return [named[name] for name in sorted(named)]

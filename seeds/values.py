@@ -11,16 +11,13 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from tvm import ir, tirx
+from tvm import tirx
 
 from harness import compat
 from harness.ir.intervals import Interval, base_dtype, fits, is_float, is_integer, lanes_of, limits
 
 INTEGERS = ("int32", "int64", "int8", "int16", "uint8", "uint16", "uint32", "uint64")
 FLOATS = ("float32", "float64", "float16", "bfloat16")
-SMALL = 64
-
-_OPERATORS: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -49,22 +46,7 @@ def vector(dtype: str, lanes: int) -> str:
 
 def intrinsic(dtype: str, name: str, *args: Any) -> Any:
     """A call of the intrinsic as it is, without the folding that TVM's own wrappers do."""
-    operator = _OPERATORS.get(name)
-    if operator is None:
-        known = {str(op) for op in ir.Op.list_op_names()}
-        full = next(
-            f"{dialect}.{name}" for dialect in ("prim", "tirx") if f"{dialect}.{name}" in known
-        )
-        operator = _OPERATORS[name] = ir.Op.get(full)
-    return tirx.call_intrin(dtype, operator, *args)
-
-
-def binary(key: str, a: Any, b: Any) -> Any:
-    """The node of this class ("Add", "LShift", …) of two operands of the same dtype."""
-    node = getattr(tirx, key, None) or getattr(getattr(ir, "prim", None), key, None)
-    if node is not None:
-        return node(a, b)
-    return compat.Call(compat.BITWISE_OPERATORS[key], [a, b], ret_ty=compat.dtype_of(a))
+    return tirx.call_intrin(dtype, compat.operator(name), *args)
 
 
 def scalar_constant(dtype: str, number: int | float | bool) -> Any:
@@ -151,7 +133,7 @@ def narrowed(rng: random.Random, value: RangedExpr, magnitude: int) -> RangedExp
     if choice == 2:
         mask = (1 << (magnitude + 1).bit_length() - 1) - 1
         return RangedExpr(
-            binary("BitwiseAnd", value.expr, constant(dtype, mask).expr), dtype, (0, mask)
+            compat.binary("BitwiseAnd", value.expr, constant(dtype, mask).expr), dtype, (0, mask)
         )
     return clamped(value, (max(-magnitude, limits(dtype)[0]), magnitude))
 

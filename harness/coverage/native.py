@@ -50,10 +50,8 @@ def available() -> tuple[bool, str]:
             "native coverage works on Linux x86-64 only; campaigns go by Python lines alone here"
         )
     try:
-        native = _extension()
-        if not hasattr(native, "can_write_code"):  # a leftover of an older release
-            raise ImportError
-    except ImportError:
+        can_write_code = _extension().can_write_code
+    except (ImportError, AttributeError):  # not built, or left over from an older release
         return False, (
             "the C extension was not built; install gcc and Python's headers "
             "(Debian: apt-get install gcc python3-dev), then install tzer again"
@@ -65,7 +63,7 @@ def available() -> tuple[bool, str]:
     path = library_path()
     if path is None:
         return False, f"TVM's {LIBRARY} was not found; pip install apache-tvm"
-    if not native.can_write_code(str(path)):
+    if not can_write_code(str(path)):
         return False, HARDENED
     return True, ""
 

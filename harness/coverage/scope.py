@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from harness import UserError
 
-# TVM 0.27 calls the analyzer `sym`, 0.26 `arith`.
+# One folder of the analyzer under the two names that it has had: this table is read without TVM.
 GROUPS: dict[str, tuple[str, ...]] = {
     "tirx": ("src/tirx/transform/", "src/tirx/analysis/", "src/tirx/ir/", "src/tirx/op/"),
     "s_tir": ("src/s_tir/transform/", "src/s_tir/analysis/"),

@@ -80,14 +80,9 @@ PURE_CALLS = frozenset(
 )
 
 
-def call_name(call: Any) -> str:
-    """The name of the intrinsic called, without its dialect; "" for a call of something else."""
-    return str(getattr(call.op, "name", "")).rsplit(".", 1)[-1]
-
-
 def is_pure_call(call: Any) -> bool:
     """Whether the call is an operator or mathematical function of its arguments alone."""
-    return call_name(call) in PURE_CALLS
+    return compat.call_name(call) in PURE_CALLS
 
 
 def interval(expr: Any, scope: Ranges) -> Interval | None:
@@ -132,7 +127,7 @@ def _operator_interval(key: str, expr: Any, scope: Ranges) -> Interval | None:
     if key == "Select":
         return _hull(interval(expr.true_value, scope), interval(expr.false_value, scope))
     if key == "Call":
-        if call_name(expr) == "if_then_else":
+        if compat.call_name(expr) == "if_then_else":
             return _hull(interval(expr.args[1], scope), interval(expr.args[2], scope))
         return None
     if key not in OPERATOR_INTERVALS:

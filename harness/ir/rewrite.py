@@ -53,10 +53,6 @@ CHILDREN: dict[str, tuple[str, ...]] = {
     "PrimFunc": ("body",),
 }
 LIST_FIELDS = frozenset({"vectors", "args", "indices", "seq", "iter_values"})
-STATEMENTS = frozenset(
-    "Bind AssertStmt For While BufferStore AllocBuffer DeclBuffer AttrStmt SeqStmt IfThenElse "
-    "Evaluate Return SBlockRealize SBlock Break Continue".split()
-)
 
 Get = Callable[[str], Any]
 
@@ -253,11 +249,6 @@ def full_region(buffer: Any) -> Any:
     return tirx.BufferRegion(buffer, ranges)
 
 
-def region_buffer(region: Any) -> Any:
-    """The buffer that a region of a block is part of."""
-    return region.source if hasattr(region, "source") else region.buffer
-
-
 def access_regions(block: Any) -> tuple[list[Any], list[Any]]:
     """The read and write regions of a block, as TVM detects them from its body."""
     inner = {buffer for buffer in bound_below(block) if compat.is_buffer(buffer)}
@@ -271,7 +262,7 @@ def access_regions(block: Any) -> tuple[list[Any], list[Any]]:
     if block.init is not None:
         compat.walk(block.init, note)
     for match in block.match_buffers:
-        buffer = region_buffer(match.source)
+        buffer = compat.region_buffer(match.source)
         outer[buffer] = buffer
     try:
         reads, writes = s_tir.analysis.get_sblock_read_write_region(block, outer)
@@ -296,7 +287,7 @@ def _touched(block: Any, outer: Mapping[Any, Any]) -> tuple[list[Any], list[Any]
 
     compat.walk(block, note)
     for match in block.match_buffers:
-        reads[region_buffer(match.source)] = None
+        reads[compat.region_buffer(match.source)] = None
     return [full_region(buffer) for buffer in reads], [full_region(buffer) for buffer in writes]
 
 
@@ -312,7 +303,7 @@ def _visible(regions: Any, hidden: set[Any]) -> list[Any]:
         )
         starts = (part.min for part in region.region)
         below = any(isinstance(start, compat.IntImm) and int(start) < 0 for start in starts)
-        found.append(full_region(region_buffer(region)) if leaks or below else region)
+        found.append(full_region(compat.region_buffer(region)) if leaks or below else region)
     return found
 
 
@@ -336,5 +327,5 @@ def mend_regions(old: Any, new: Any) -> Any:
 
 
 def _widened(detected: list[Any], declared: list[Any]) -> list[Any]:
-    buffers = {region_buffer(region): None for region in [*declared, *detected]}
+    buffers = {compat.region_buffer(region): None for region in [*declared, *detected]}
     return [full_region(buffer) for buffer in buffers]

@@ -133,11 +133,6 @@ class Site:
         """The dtype of an expression."""
         return compat.dtype_of(self.node)
 
-    @property
-    def is_index(self) -> bool:
-        """Whether this is a whole index of a load or store."""
-        return self.guard is not None and self.guard.path == self.path
-
 
 @dataclass
 class _Walk:
@@ -184,7 +179,7 @@ def written_buffers(function: Any) -> set[Any]:
         elif key == "Call":
             found.update(arg for arg in node.args if compat.is_buffer(arg))
         elif key == "SBlock":
-            found.update(rewrite.region_buffer(match.source) for match in node.match_buffers)
+            found.update(compat.region_buffer(match.source) for match in node.match_buffers)
 
     compat.walk(function.body, note)
     return found
@@ -309,7 +304,7 @@ def _isolated(scope: Scope, node: Any) -> Scope:
             written.add(below.buffer)
 
     compat.walk(node, note)
-    inner = set(getattr(node, "alloc_buffers", ()))
+    inner = set(node.alloc_buffers) if compat.type_key(node) == "SBlock" else set()
     memories = tuple(
         m if m.buffer in inner
         else replace(m, writable=False, readable=m.readable and m.buffer not in written)

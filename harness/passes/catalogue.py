@@ -9,23 +9,17 @@ in three files, in the order of a lowering.
 
 from __future__ import annotations
 
-import tvm
-
-from harness.passes.codegen import NEVER_LEGAL, TO_CODE_GENERATION
-from harness.passes.lowered import WITHOUT_BLOCKS
+from harness import compat
+from harness.passes.codegen import CODEGEN, NEVER_LEGAL
+from harness.passes.lowered import LOWERED
 from harness.passes.pass_info import ArgRange, PassInfo
-from harness.passes.schedulable import ON_BLOCKS
+from harness.passes.schedulable import SCHEDULABLE
 
 __all__ = ["CATALOGUE", "ArgRange", "PassInfo"]
 
 
-def _exists(name: str) -> bool:
-    dialect, function = name.split(".")
-    return hasattr(getattr(tvm, dialect).transform, function)
-
-
 CATALOGUE: dict[str, PassInfo] = {
     info.name: info
-    for info in (*ON_BLOCKS, *WITHOUT_BLOCKS, *TO_CODE_GENERATION, *NEVER_LEGAL)
-    if _exists(info.name)
+    for info in (*SCHEDULABLE, *LOWERED, *CODEGEN, *NEVER_LEGAL)
+    if compat.pass_constructor(info.name) is not None
 }

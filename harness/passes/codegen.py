@@ -14,7 +14,7 @@ from harness.passes.state import State as S
 from harness.targets import TARGETS
 
 # The rest of every lowering, in its one order.
-TO_CODE_GENERATION = (
+CODEGEN = (
     row(
         "tirx.BindTarget",
         {S.HOST_AND_DEVICE, S.PLAIN_SIGNATURE, S.TARGET_FREE},

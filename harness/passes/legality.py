@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
+from harness import compat
 from harness.case import CaseError, PassCall
 from harness.passes.catalogue import CATALOGUE
 from harness.passes.make import check_call
@@ -22,7 +23,6 @@ def _call(text: str) -> PassCall:
 
 # TVM's own order for a processor (`default_s_tir_pipeline` and `finalize_host_passes` without
 # configuration), which a test compares with what tvm.compile runs.
-SIMPLIFY_BLOCKS = "s_tir.StmtSimplify" if "s_tir.StmtSimplify" in CATALOGUE else "tirx.StmtSimplify"
 _DEFAULT_ORDER = (
     "s_tir.CanonicalizeLoop",
     "s_tir.LowerCrossThreadReduction",
@@ -35,7 +35,7 @@ _DEFAULT_ORDER = (
     "s_tir.LowerAutoCopy",
     "s_tir.UnifyThreadBinding",
     "s_tir.LowerMatchBuffer",
-    SIMPLIFY_BLOCKS,
+    compat.SIMPLIFY_WITH_BLOCKS,
     "s_tir.InjectPermutedLayout",
     "s_tir.AnnotateIrregularLoop",
     "s_tir.InjectSoftwarePipeline",
@@ -76,10 +76,9 @@ _DEFAULT_ORDER = (
 )
 
 # What a lowering can't do without, in that order: each pass with the state for which it is there.
-_SSA = "s_tir.ConvertSSA" if "s_tir.ConvertSSA" in CATALOGUE else "tirx.ConvertSSA"
 _REQUIRED = (
     (PassCall("s_tir.CanonicalizeLoop"), State.CANONICAL_LOOPS),
-    (PassCall(_SSA), State.UNIQUE_DEFINITIONS),
+    (PassCall(compat.SSA_WITH_BLOCKS), State.UNIQUE_DEFINITIONS),
     (PassCall("s_tir.LowerInitBlock"), State.NO_INIT),
     (PassCall("s_tir.ConvertBlocksToOpaque"), State.OPAQUE_BLOCKS),
     (PassCall("s_tir.LowerMatchBuffer"), State.NO_MATCH_BUFFERS),

@@ -8,10 +8,10 @@ from harness.passes.rows import (
     CODE,
     HIGH_LEVEL,
     LOW_LEVEL,
-    ON_BLOCKS_IN_0_26,
     ORDER,
     SCALAR,
     SERIAL,
+    SIMPLIFIABLE,
     SIMPLIFY,
     UNIQUE,
     config,
@@ -19,7 +19,7 @@ from harness.passes.rows import (
 )
 from harness.passes.state import State as S
 
-WITHOUT_BLOCKS = (
+LOWERED = (
     row(
         "tirx.FlattenBuffer",
         LOW_LEVEL | {S.SCALAR_LOOPS, S.UNIQUE_DEFINITIONS},
@@ -135,7 +135,7 @@ WITHOUT_BLOCKS = (
     row("s_tir.RenormalizeSplitPattern", LOW_LEVEL, "rewrites expressions only"),
     row(
         "tirx.StmtSimplify",
-        ON_BLOCKS_IN_0_26,
+        SIMPLIFIABLE,
         "run at four places of TVM's pipelines",
         args=(SIMPLIFY,),
     ),
@@ -154,7 +154,7 @@ WITHOUT_BLOCKS = (
     row("tirx.CommonSubexprElim", LOW_LEVEL, "common_subexpr_elim.cc: binds pure expressions"),
     row(
         "tirx.ConvertSSA",
-        ON_BLOCKS_IN_0_26,
+        SIMPLIFIABLE,
         "ir_utils.cc: de-duplicates definitions",
         gives={S.UNIQUE_DEFINITIONS},
     ),

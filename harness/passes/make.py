@@ -6,13 +6,11 @@ import json
 from typing import Any
 
 import tvm
-from tvm import s_tir, tirx
 
+from harness import compat
 from harness.case import CaseError, JSONScalar, PassCall
 from harness.passes.catalogue import CATALOGUE, PassInfo
 from harness.targets import get_target
-
-DIALECTS = {"tirx": tirx.transform, "s_tir": s_tir.transform}
 
 
 def check_call(call: PassCall) -> PassInfo:
@@ -24,7 +22,7 @@ def check_call(call: PassCall) -> PassInfo:
     info = CATALOGUE.get(call.name)
     if info is None:
         raise CaseError(
-            f"unknown pass {call.name!r}; TVM {tvm.__version__} and the catalogue share "
+            f"unknown pass {call.name!r}; TVM {compat.tvm_version()} and the catalogue share "
             f"{len(CATALOGUE)} passes, such as tirx.StmtSimplify"
         )
     if len(call.args) > len(info.args):
@@ -46,9 +44,9 @@ def make_pass(call: PassCall) -> Any:
         CaseError: no such pass, or arguments that it doesn't take.
     """
     info = check_call(call)
-    dialect, name = call.name.split(".")
-    constructor = getattr(DIALECTS[dialect], name)
-    if name == "BindTarget":
+    constructor = compat.pass_constructor(call.name)
+    assert constructor is not None  # the catalogue has those alone that this TVM offers
+    if call.name == "tirx.BindTarget":
         return constructor(bound_target(str(call.args[0])))
     positional: list[JSONScalar] = []
     config: dict[str, Any] = {}

@@ -57,8 +57,8 @@ def row(
     )
 
 
-# 0.26 has one StmtSimplify and ConvertSSA, for blocks too; 0.27 has others in s_tir for those.
-ON_BLOCKS_IN_0_26 = HIGH_LEVEL if compat.VERSION < (0, 27) else LOW_LEVEL
+# What StmtSimplify and ConvertSSA of tirx take: with blocks, those of s_tir do where there are any.
+SIMPLIFIABLE = HIGH_LEVEL if compat.TIRX_PASSES_TAKE_BLOCKS else LOW_LEVEL
 SIMPLIFY = config(
     "tirx.StmtSimplify",
     transitively_prove_inequalities=BOOLEANS,

@@ -14,7 +14,7 @@ from harness.passes.rows import (
 )
 from harness.passes.state import State as S
 
-ON_BLOCKS = (
+SCHEDULABLE = (
     row(
         "s_tir.CanonicalizeLoop",
         {S.HOST_AND_DEVICE, S.PLAIN_SIGNATURE},

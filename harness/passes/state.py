@@ -14,6 +14,7 @@ from typing import Any
 import tvm_ffi
 from tvm import tirx
 
+from harness import compat
 from harness.case import module_text
 
 
@@ -98,7 +99,9 @@ class _StateReader:
         self.operators = {
             str(node["data"]).rsplit(".", 1)[-1] for node in nodes if node["type"] == "ir.Op"
         }
-        self.kinds = {node["type"].rsplit(".", 1)[-1] for node in nodes}
+        self.by_kind: dict[str, list[dict[str, Any]]] = {}
+        for node in nodes:
+            self.by_kind.setdefault(compat.node_kind(node["type"]), []).append(node)
         self.dtypes = {
             str(node["data"]["dtype"]) for node in nodes if node["type"] == "ir.PrimType"
         }
@@ -125,10 +128,10 @@ class _StateReader:
             State.NO_FP8_COMPUTE: not self.has_dtype("float8", "float4", "float6"),
             State.NO_BF16_STORAGE: not self.has_dtype("bfloat16"),
             State.NO_FP8_STORAGE: not self.has_dtype("float8", "float4", "float6"),
-            State.SAFE_SELECTS: "Select" not in self.kinds,
+            State.SAFE_SELECTS: "Select" not in self.by_kind,
             State.NARROW_INTEGERS: not self.has_wide_integers(),
-            State.TARGET_BOUND: "target" in strings and "Target" in self.kinds,
-            State.TARGET_FREE: "Target" not in self.kinds,
+            State.TARGET_BOUND: "target" in strings and "Target" in self.by_kind,
+            State.TARGET_FREE: "Target" not in self.by_kind,
             State.ENTRY_ANNOTATED: "tirx.is_entry_func" in strings,
         }
         return ALWAYS | {state for state, holds in facts.items() if holds}
@@ -138,9 +141,8 @@ class _StateReader:
         return len(set(defined)) == len(defined)
 
     def of_kind(self, *kinds: str) -> Iterator[dict[str, Any]]:
-        for node in self.nodes:
-            if node["type"].rsplit(".", 1)[-1] in kinds:
-                yield node["data"]
+        for kind in kinds:
+            yield from (node["data"] for node in self.by_kind.get(kind, ()))
 
     def present(self, index: int) -> bool:
         return bool(self.nodes[index]["type"] != "None")
@@ -150,7 +152,7 @@ class _StateReader:
 
     def flat(self, within_blocks: bool) -> bool:
         """One index an access; in blocks also one dimension a buffer, as matches hide accesses."""
-        accesses = self.of_kind("BufferLoad", "BufferStore", "TensorLoad")
+        accesses = self.of_kind("BufferLoad", "BufferStore")
         indices = [access["indices"] for access in accesses]
         if within_blocks:
             indices += [buffer["shape"] for buffer in self.of_kind("BufferType")]

@@ -15,7 +15,7 @@ from harness.semantics.emitter import label
 from harness.semantics.errors import Unsupported
 from harness.semantics.memory import EnclosingBlock, MemoryCompiler, Region, Storage, View
 from harness.semantics.ranges import Operand, constant
-from harness.semantics.survey import REDUCTION, Survey, region_buffer
+from harness.semantics.survey import REDUCTION, Survey
 
 
 class BlockCompiler(MemoryCompiler):
@@ -95,7 +95,7 @@ class BlockCompiler(MemoryCompiler):
         frame = EnclosingBlock(name, {})
         for written, regions in ((False, block.reads), (True, block.writes)):
             for region in regions:
-                view = self.views.get(hash(region_buffer(region)))
+                view = self.views.get(hash(compat.region_buffer(region)))
                 if view is None:
                     continue
                 bounds = [(self.value(part.min), self.value(part.extent)) for part in region.region]
@@ -113,7 +113,7 @@ class BlockCompiler(MemoryCompiler):
     def _match(self, match: Any) -> None:
         """A match_buffer: a view through the source region."""
         buffer = match.buffer
-        source = self.view_of(region_buffer(match.source))
+        source = self.view_of(compat.region_buffer(match.source))
         starts = tuple(self.atom(self.value(part.min)) for part in match.source.region)
         lead = len(starts) - len(buffer.ty.shape)
         if lead < 0:

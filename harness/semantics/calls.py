@@ -20,11 +20,6 @@ from harness.semantics.ranges import Operand, constant, unknown
 TRANSPARENT = frozenset({"likely", "ignore_loop_partition", "tvm_thread_invariant"})
 
 
-def base_name(operator: str) -> str:
-    """An intrinsic's name without its dialect, of which TVM 0.27 made two: tirx and prim."""
-    return operator.removeprefix("tirx.").removeprefix("prim.")
-
-
 class CallCompiler(ExpressionCompiler):
     """Compiles calls and casts."""
 
@@ -32,8 +27,7 @@ class CallCompiler(ExpressionCompiler):
         operator = node.op
         if compat.type_key(operator) != "Op":
             return self.private_call(node)
-        name = str(operator.name)
-        base = base_name(name)
+        base = compat.call_name(node)
         if base in TRANSPARENT:
             return self.value(node.args[0])
         if base in INTRINSICS:
@@ -42,7 +36,7 @@ class CallCompiler(ExpressionCompiler):
             return Operand(f"m_{base}({self.value(node.args[0]).code})", 0, 1)
         builtin = getattr(self, f"_builtin_{base}", None)
         if builtin is None:
-            raise Unsupported(f"call of {name}")
+            raise Unsupported(f"call of {operator.name}")
         result: Operand = builtin(node)
         return result
 
@@ -104,7 +98,7 @@ class CallCompiler(ExpressionCompiler):
         code = f"int_to_float({value.code}, round_{target.scalar}, {target.precision})"
         return Operand(self.temporary(code))
 
-    # Bitwise operators: nodes in TVM 0.27, calls in 0.26
+    # Bitwise operators: nodes or calls
 
     def _bitwise(self, node: Any, symbol: str) -> Operand:
         a, b = self._operands(node)
@@ -116,14 +110,8 @@ class CallCompiler(ExpressionCompiler):
             low, high = 0, (1 << max(a.high, b.high).bit_length()) - 1
         return ranges.clipped(f"({a.code} {symbol} {b.code})", Operand("", low, high), dtype)
 
-    @staticmethod
-    def _pair(node: Any) -> tuple[Any, Any]:
-        if hasattr(node, "args"):
-            return node.args[0], node.args[1]
-        return node.a, node.b
-
     def _operands(self, node: Any) -> tuple[Operand, Operand]:
-        a, b = self._pair(node)
+        a, b = compat.operands(node)
         return self.value(a), self.value(b)
 
     def _BitwiseAnd(self, node: Any) -> Operand:
@@ -136,7 +124,7 @@ class CallCompiler(ExpressionCompiler):
         return self._bitwise(node, "^")
 
     def _BitwiseNot(self, node: Any) -> Operand:
-        a = self.value(node.args[0] if hasattr(node, "args") else node.a)
+        a = self.value(*compat.operands(node))
         dtype = self.dtype(node)
         if dtype.kind == "bool":
             return Operand(f"(not {a.code})", 0, 1)

@@ -100,7 +100,7 @@ class MemoryCompiler(CallCompiler):
             Unsupported: a layout object that is not row-major.
         """
         ty = buffer.ty
-        if getattr(ty, "layout", None) is not None and not _is_trivial(ty.layout):
+        if ty.layout is not None and not _is_trivial(ty.layout):
             raise Unsupported("a buffer with a layout")
         shape = tuple(self.atom(self.value(extent)) for extent in ty.shape)
         strides = tuple(self.atom(self.value(stride)) for stride in ty.strides)

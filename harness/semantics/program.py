@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, NoReturn
 
 import numpy as np
+from tvm import tirx
 
 from harness import compat
 from harness.semantics import arithmetic, intrinsics
@@ -44,7 +45,7 @@ def compile_program(module: Any, entry: str = "main") -> Program:
         Unsupported: the function uses a construct that the interpreter doesn't model.
     """
     function = module[entry]
-    if not hasattr(function, "params") or not hasattr(function, "body"):
+    if not isinstance(function, tirx.PrimFunc):
         raise Unsupported(f"{entry} is not a PrimFunc")
     others = {str(var.name_hint): other for var, other in module.functions.items()}
     try:

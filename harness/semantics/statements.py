@@ -14,7 +14,6 @@ from typing import Any
 from harness import compat
 from harness.semantics import ranges
 from harness.semantics.blocks import BlockCompiler, paired
-from harness.semantics.calls import base_name
 from harness.semantics.emitter import label
 from harness.semantics.errors import Unsupported
 from harness.semantics.memory import Storage, View
@@ -192,8 +191,7 @@ class StatementCompiler(BlockCompiler):
         if compat.type_key(value) != "Call":
             self.value(value)  # emits the checks of its operands
             return
-        operator = value.op
-        name = base_name(str(operator.name)) if compat.type_key(operator) == "Op" else ""
+        name = compat.call_name(value)
         if name == "ret":
             self.emit(f"return {self.value(value.args[0]).code}")
         elif name in ("break_loop", "continue_loop"):

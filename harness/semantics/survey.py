@@ -102,7 +102,7 @@ def _survey_body(
             for buffer in statement.alloc_buffers:
                 _record_dtype(buffer, hash(buffer), survey)
             for match in statement.match_buffers:
-                survey.roots[hash(match.buffer)] = hash(region_buffer(match.source))
+                survey.roots[hash(match.buffer)] = hash(compat.region_buffer(match.source))
         elif key == "Evaluate" and is_private_call(statement.value):
             _survey_call(statement.value, pointers, survey, functions, callers)
 
@@ -169,11 +169,6 @@ def pointed_to(expression: Any, pointers: dict[int, int]) -> int | None:
         if str(expression.op.name) == "tirx.buffer_data":
             return hash(expression.args[0])
     return None
-
-
-def region_buffer(region: Any) -> Any:
-    """The buffer of a BufferRegion."""
-    return region.source if hasattr(region, "source") else region.buffer
 
 
 def _survey_accesses(statement: Any, loops: tuple[int, ...], survey: Survey) -> None:

@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from tvm import ir
-
 from harness import compat
 from harness.targets import webgpu
 from harness.targets.executable import NotExpressible
@@ -45,7 +43,7 @@ def _dtypes(function: Any) -> Iterator[str]:
     for node in compat.nodes(function.body):
         if compat.is_buffer(node):
             yield str(node.ty.dtype)
-        elif isinstance(getattr(node, "ty", None), ir.PrimType):
+        elif compat.has_scalar_type(node):
             yield compat.dtype_of(node)
 
 

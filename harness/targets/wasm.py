@@ -166,7 +166,7 @@ def _by_pointers(body: Any, pointers: Mapping[Any, Any]) -> Any:
     """The body with the address of a parameter's buffer replaced by its pointer."""
 
     def replaced(call: Any) -> Any:
-        if getattr(call.op, "name", "") == "tirx.buffer_data" and call.args[0] in pointers:
+        if compat.call_name(call) == "buffer_data" and call.args[0] in pointers:
             return pointers[call.args[0]]
         return call
 

@@ -110,10 +110,7 @@ def _check_parameters(function: Any) -> None:
 
 @cache
 def _target(max_workgroup_storage: int) -> Any:
-    options: dict[str, object] = {"kind": "webgpu"}
-    if compat.VERSION >= (0, 27):  # 0.26 has no limit, and no option for it
-        options["max_shared_memory_per_block"] = max_workgroup_storage
-    return tvm.target.Target(options)
+    return tvm.target.Target({"kind": "webgpu", **compat.webgpu_options(max_workgroup_storage)})
 
 
 @cache
@@ -294,7 +291,7 @@ def _with_constant_grid(code: str, blocks: int) -> str:
 def _with_access(code: str) -> tuple[str, tuple[int, ...]]:
     """The code with read_write for the bindings that it stores to alone, and their numbers.
 
-    TVM 0.26 declares all of them read_write. A line that begins with a buffer is a store.
+    TVM may declare all of them read_write. A line that begins with a buffer is a store.
     """
     names = [found[2] for found in _BINDING.finditer(code)]
     stored = {name for name in names if re.search(rf"^ *{name}\[", code, re.MULTILINE)}

@@ -57,7 +57,7 @@ def approximate(value: Any, *, only: frozenset[str] | None = None) -> Any:
     """The expression with calls of these float32 functions replaced; all of them by default."""
 
     def replaced(call: Any) -> Any:
-        name = str(getattr(call.op, "name", "")).removeprefix("tirx.")
+        name = compat.call_name(call)
         change = FUNCTIONS.get(name)
         if change is None or compat.dtype_of(call) != "float32":
             return call

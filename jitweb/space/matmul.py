@@ -63,7 +63,7 @@ class Matmul:
     def has_heavy_epilogue(self) -> bool:
         """Whether it calls functions, of which a copy for each row of a tile is too much code."""
         names = {
-            str(getattr(node.op, "name", "")).removeprefix("tirx.")
+            compat.call_name(node)
             for node in compat.nodes(self.epilogue.value)
             if isinstance(node, compat.Call)
         }

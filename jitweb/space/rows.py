@@ -71,7 +71,7 @@ def read_rows(function: Any) -> Rows:
 
 def _is_heavy(stage: Stage) -> bool:
     return any(
-        str(getattr(node.op, "name", "")).removeprefix("tirx.") in FUNCTIONS
+        compat.call_name(node) in FUNCTIONS
         for node in compat.nodes(stage.value)
         if isinstance(node, compat.Call)
     )

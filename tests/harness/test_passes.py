@@ -280,10 +280,13 @@ def test_the_default_order_is_what_tvm_compiles_by() -> None:
     assert recorded == expected
 
 
-_SIMPLIFY = "s_tir.StmtSimplify" if "s_tir.StmtSimplify" in CATALOGUE else "tirx.StmtSimplify"
 # Passes that are sequences themselves.
 _PARTS = {
-    "s_tir.HoistIfThenElse": ("s_tir.InsertHoistIfThenElse", _SIMPLIFY, "tirx.RemoveNoOp"),
+    "s_tir.HoistIfThenElse": (
+        "s_tir.InsertHoistIfThenElse",
+        compat.SIMPLIFY_WITH_BLOCKS,
+        "tirx.RemoveNoOp",
+    ),
     "tirx.SplitHostDevice": ("tirx.ConvertSSA",),
 }
 

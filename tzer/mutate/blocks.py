@@ -106,5 +106,5 @@ class WidenRegions(SiteMutator):
     def change(self, site: Site, function: Any, rng: random.Random) -> Any | None:
         reads = list(site.node.reads)
         index = rng.randrange(len(reads))
-        reads[index] = rewrite.full_region(rewrite.region_buffer(reads[index]))
+        reads[index] = rewrite.full_region(compat.region_buffer(reads[index]))
         return rewrite.with_fields(site.node, reads=reads)

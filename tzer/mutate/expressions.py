@@ -16,7 +16,7 @@ from harness.ir import rewrite
 from harness.ir.intervals import base_dtype, fits, is_float, is_integer, lanes_of, limits
 from harness.ir.sites import Site
 from seeds.expressions import ExpressionGenerator
-from seeds.values import binary, constant, intrinsic, vector
+from seeds.values import constant, intrinsic, vector
 from tzer.mutate.base import SiteMutator, existing, fitted, is_free
 
 
@@ -130,10 +130,10 @@ def _neutral(site: Site, rng: random.Random) -> Any:
         ]
     )
     if unit in ("Mul", "FloorDiv", "Div"):
-        return binary(unit, site.node, one)
+        return compat.binary(unit, site.node, one)
     if unit == "Max":
         return tirx.Max(site.node, constant(site.dtype, limits(site.dtype)[0]).expr)
-    return binary(unit, site.node, zero)
+    return compat.binary(unit, site.node, zero)
 
 
 def _cast_there_and_back(site: Site, rng: random.Random) -> Any | None:
@@ -152,7 +152,7 @@ def _cast_there_and_back(site: Site, rng: random.Random) -> Any | None:
 
 def _times_one(site: Site, rng: random.Random) -> Any:
     one = constant(site.dtype, 1.0).expr
-    return binary(rng.choice(["Mul", "Div"]), site.node, one)
+    return compat.binary(rng.choice(["Mul", "Div"]), site.node, one)
 
 
 def _negated_twice(site: Site, rng: random.Random) -> Any:
@@ -165,4 +165,4 @@ def _neutral_condition(site: Site, rng: random.Random) -> Any | None:
         return None
     if rng.random() < 0.3:
         return intrinsic("bool", "likely", site.node)
-    return binary(key, site.node, constant("bool", key == "And").expr)
+    return compat.binary(key, site.node, constant("bool", key == "And").expr)

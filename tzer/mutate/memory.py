@@ -48,7 +48,7 @@ def changeable(function: Any, *, local: bool) -> list[Any]:
             if node.data is not None:
                 opaque.update(n for n in compat.nodes(node.data) if compat.is_buffer(n))
         elif key == "MatchBufferRegion":
-            opaque.update({node.buffer, rewrite.region_buffer(node.source)})
+            opaque.update({node.buffer, compat.region_buffer(node.source)})
         elif key == "Call":
             opaque.update(arg for arg in node.args if compat.is_buffer(arg))
         elif key == "AttrStmt" and compat.is_buffer(node.node):
@@ -97,7 +97,7 @@ def exchanged(
             return loaded(tirx.BufferLoad(new, indices(list(node.indices))))
         if key == "BufferStore" and node.buffer.same_as(old):
             return tirx.BufferStore(new, stored(node.value), indices(list(node.indices)))
-        if key in ("TensorRegion", "BufferRegion") and rewrite.region_buffer(node).same_as(old):
+        if key == "BufferRegion" and compat.region_buffer(node).same_as(old):
             return tirx.BufferRegion(new, indices(list(node.region)))
         return node
 

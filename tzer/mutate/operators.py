@@ -7,10 +7,11 @@ from typing import Any
 
 from tvm import tirx
 
-from harness.ir.intervals import OPERATOR_INTERVALS, call_name, fits, interval, is_integer, limits
+from harness import compat
+from harness.ir.intervals import OPERATOR_INTERVALS, fits, interval, is_integer, limits
 from harness.ir.sites import Site
 from seeds.expression_rules import COMPARISONS, PORTABLE, ROUNDING
-from seeds.values import RangedExpr, binary, clamped, intrinsic, whole
+from seeds.values import RangedExpr, clamped, intrinsic, whole
 from tzer.mutate.base import SiteMutator, existing, fitted, is_free
 
 CLASSES: tuple[tuple[str, ...], ...] = (
@@ -29,7 +30,7 @@ def _class_of(key: str) -> tuple[str, ...]:
 
 
 def _functions_like(site: Site) -> tuple[str, ...]:
-    name = call_name(site.node) if site.key == "Call" else ""
+    name = compat.call_name(site.node) if site.key == "Call" else ""
     return next((members for members in FUNCTIONS if name in members), ())
 
 
@@ -53,7 +54,7 @@ class ChangeOperator(SiteMutator):
         a, b = site.node.a, site.node.b
         if is_integer(site.dtype) and key in OPERATOR_INTERVALS:
             return self._integer(site, function, key, rng)
-        value = RangedExpr(binary(key, a, b), site.dtype, whole(site.dtype))
+        value = RangedExpr(compat.binary(key, a, b), site.dtype, whole(site.dtype))
         return fitted(site, value, function, rng)
 
     def _integer(self, site: Site, function: Any, key: str, rng: random.Random) -> Any | None:
@@ -69,7 +70,7 @@ class ChangeOperator(SiteMutator):
             ).expr
             b = clamped(RangedExpr(b, site.dtype, right), (1, top // 10)).expr
             found = (max(-top * top, limits(site.dtype)[0]), min(top * top, limits(site.dtype)[1]))
-        return fitted(site, RangedExpr(binary(key, a, b), site.dtype, found), function, rng)
+        return fitted(site, RangedExpr(compat.binary(key, a, b), site.dtype, found), function, rng)
 
 
 class SwapOperands(SiteMutator):
@@ -84,7 +85,7 @@ class SwapOperands(SiteMutator):
 
     def change(self, site: Site, function: Any, rng: random.Random) -> Any | None:
         node = site.node
-        swapped = binary(site.key, node.b, node.a)
+        swapped = compat.binary(site.key, node.b, node.a)
         if site.key in COMMUTATIVE:
             return swapped
         if not is_integer(site.dtype):

@@ -13,7 +13,6 @@ import tvm_ffi
 from tvm import s_tir
 
 from harness import compat
-from harness.ir import rewrite
 from tzer.mutate.base import Mutator, prim_funcs, sites_of
 
 ATTEMPTS = 4
@@ -199,7 +198,7 @@ class ScheduleLayout(ScheduleMutator):
         if rng.random() < 0.4:
             schedule.storage_align(block, 0, axis=-2, factor=rng.choice([8, 16]), offset=1)
             return
-        written = rewrite.region_buffer(schedule.get(block).writes[0])
+        written = compat.region_buffer(schedule.get(block).writes[0])
         function = schedule.mod[schedule.func_working_on.name_hint]
         if any(param.same_as(written) for param in function.params):
             raise ValueError("the layout of a parameter belongs to the caller")

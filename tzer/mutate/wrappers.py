@@ -148,6 +148,6 @@ def leaves(body: Any) -> bool:
     """Whether the body has a break or continue (of this loop, or perhaps of one inside)."""
     return any(
         compat.type_key(node) in ("Break", "Continue")
-        or (compat.type_key(node) == "Call" and str(getattr(node.op, "name", "")).endswith("_loop"))
+        or (compat.type_key(node) == "Call" and compat.call_name(node).endswith("_loop"))
         for node in compat.nodes(body)
     )
