@@ -1,10 +1,10 @@
-"""Bandit: which mutator to try next, by how well each has paid off.
+"""Bandit: chooses the mutator to try next by the rewards of earlier trials.
 
-Stands between `joint.py`, which asks for an order of mutators, and the campaign, which reports what
-a mutant brought. An arm's pay is new coverage per second: finds are taken as Poisson events over
-the time spent, so that a Gamma prior gives a Gamma posterior of the rate, and Thompson sampling
-draws one rate an arm and ranks the arms by it. What pays early (easy coverage) stops paying later,
-so that old evidence is discounted.
+`joint.py` asks for a ranking of the mutators, and the campaign reports the result of each mutant.
+An arm's reward is new coverage per second: finds are modelled as Poisson events over the time
+spent, so that a Gamma prior leads to a Gamma posterior of the rate, and Thompson sampling draws one
+rate for each arm and ranks the arms by it. What is rewarded early (easy coverage) isn't later, so
+old evidence is discounted.
 
 Sources: Thompson 1933; Chapelle and Li, "An Empirical Evaluation of Thompson Sampling", NIPS 2011;
 Raj and Kalyani, "Taming Non-stationary Bandits", 2017 (discounting); Karamcheti, Mann and
@@ -17,8 +17,8 @@ import random
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-# One find in a second is what an arm without evidence is taken to have shown: optimistic, so that
-# every arm is tried early.
+# The prior of an arm without evidence is one find in one second: optimistic, so that every arm is
+# tried early.
 PRIOR_FINDS = 1.0
 PRIOR_SECONDS = 1.0
 # Evidence halves in about 700 trials of any arm.
@@ -45,7 +45,7 @@ class Bandit:
     ) -> tuple[str, ...]:
         """All arms (or those in `among`), the most promising draw first.
 
-        `uniform` ignores what was learned: a plain shuffle.
+        `uniform` ignores the evidence and shuffles the arms.
         """
         names = [name for name in self.arms if among is None or name in among]
         if uniform:
@@ -55,7 +55,7 @@ class Bandit:
         return tuple(sorted(names, key=lambda name: -drawn[name]))
 
     def learn(self, name: str, found: bool, seconds: float) -> None:
-        """A trial of this arm took that long and found new coverage or not."""
+        """Record a trial of this arm: its duration, and whether it found new coverage."""
         if name not in self.arms:
             return
         for arm in self.arms.values():
@@ -69,7 +69,7 @@ class Bandit:
         return {name: [arm.finds, arm.seconds] for name, arm in self.arms.items()}
 
     def restore(self, state: dict[str, list[float]]) -> None:
-        """Take up the evidence of an earlier run, for the arms that there still are."""
+        """Load the evidence of an earlier run, for the arms that still exist."""
         for name, (finds, seconds) in state.items():
             if name in self.arms:
                 self.arms[name] = Arm(float(finds), float(seconds))

@@ -1,9 +1,9 @@
-"""Campaign: the whole of `tzer fuzz`, from an empty folder or an old one to its last test.
+"""Campaign: the loop of `tzer fuzz`, for a new folder or one to resume.
 
 Every worker has a thread, which takes the next test (first the seeds, then what `joint.py` plans),
-carries it out (`trial.py`) and writes down what it brought, in one transaction a test: a kill at
-any moment loses the tests in flight and nothing else. Everything that the loop goes by is in the
-store, so that the same folder goes on where it stopped. TVM is loaded in the workers alone.
+executes it (`trial.py`) and stores its results in one transaction, so that a kill at any moment
+loses the tests in flight and nothing else. The store holds the whole state of the loop, so that a
+campaign on the same folder resumes. TVM is loaded only in the workers.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from tzer.trial import Examiner, Stopped, Trial, persistently
 
 HANDLER = "tzer.job:handle"
 JOB_SECONDS = 10.0
-# The first campaign on a machine builds every seed.
+# In the first campaign on a machine this includes building every seed.
 PREPARE_SECONDS = 300.0
-# Seeds have this share of the budget to themselves; what is left of them then comes in between.
+# Up to this share of the budget only seeds are tested; after it, every fourth test is a seed.
 SEED_SHARE = 1 / 3
 SEED_EVERY = 4
-KEPT_CASES = 128
+CACHED_CASES = 128
 TICK_SECONDS = 0.5
 TIMELINE_SECONDS = 5.0
 GRACE_SECONDS = 1.0
@@ -46,12 +46,12 @@ Progress = Callable[[dict[str, Any]], None]
 
 
 class CampaignError(UserError):
-    """The campaign can't go on."""
+    """The campaign can't start or continue."""
 
 
 @dataclass(frozen=True)
 class NextTest:
-    """The next test: a seed as it is, or a plan with what it needs."""
+    """The next test: an unchanged seed, or a plan with its parent case."""
 
     seed: dict[str, str] | None = None
     plan: MutationPlan | None = None
@@ -81,7 +81,7 @@ class Campaign:
         self.seeds_total = 0
         self.prepared = False
         self.cases: OrderedDict[int, Case] = OrderedDict()
-        # Signatures whose confirmation was tried, and how often; enough for those that are settled.
+        # Attempts to confirm each signature; CONFIRMATIONS if no more are needed.
         self.attempts: Counter[str] = Counter(
             {finding.signature: CONFIRMATIONS for finding in store.findings()}
         )
@@ -93,10 +93,10 @@ class Campaign:
         self._next_timeline = 0.0
         self._turn = 0
 
-    # From start to end.
+    # Start and end.
 
     def run(self) -> dict[str, Any]:
-        """Run until the budget is spent or someone says stop; the final statistics.
+        """Run until the budget is spent or `stop` is called; returns the final statistics.
 
         Raises:
             CampaignError: a worker can't be started.
@@ -106,7 +106,7 @@ class Campaign:
                 self.on_progress(self.store.stats())
                 self._prepare()
                 threads = [
-                    threading.Thread(target=self._lane, args=(index,), daemon=True)
+                    threading.Thread(target=self._worker_loop, args=(index,), daemon=True)
                     for index in range(self.options.jobs)
                 ]
                 for thread in threads:
@@ -125,7 +125,7 @@ class Campaign:
             raise CampaignError(str(self.failure)) from None
         if self.failure is not None:
             raise self.failure
-        if not self.prepared:  # stopped before it had begun
+        if not self.prepared:  # stopped before the first test
             return self.store.stats()
         with self.lock, self.store.transaction():
             self._write_progress()
@@ -134,43 +134,44 @@ class Campaign:
         return stats
 
     def stop(self) -> None:
-        """End the campaign: no new test is begun, and those in flight are dropped."""
+        """End the campaign: no new test is started, and those in flight are dropped."""
         self.stopping.set()
         for worker in list(self.workers):
             worker.interrupt()
 
     def _prepare(self) -> None:
-        """Start the first worker, ask it what there is, and take up what the store holds."""
+        """Start the first worker, get mutators and seeds from it, and load the store's state."""
         worker = self._new_worker(PREPARE_SECONDS)
-        about = self._ask(worker, {"do": "about"})
+        about = self._request(worker, {"do": "about"})
         if worker.native:
             self.coverage_map.file_of_block = native.load_block_map().block_file
         self._restore(about)
         if not self.seeds_finished:
-            seeds = self._ask(worker, {"do": "seeds", "targets": self.options.targets})["seeds"]
+            request = {"do": "seeds", "targets": self.options.targets}
+            seeds = self._request(worker, request)["seeds"]
             self.seeds = [seed for seed in seeds if seed["name"] not in self.seeds_done]
             self.seeds_total = len(seeds)
             random.Random(self.seed).shuffle(self.seeds)
         worker.settings = replace(worker.settings, seconds=JOB_SECONDS)
-        # The first campaign on a machine decodes the library and builds the seeds, which takes a
-        # while and is nobody's budget.
+        # The budget starts here: the first campaign on a machine decodes the library and builds the
+        # seeds before, which takes a while.
         self.started = time.monotonic()
         self.prepared = True
 
-    def _ask(self, worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
+    def _request(self, worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
         outcome = worker.run(request)
         if outcome.status == "done":
             return outcome.reply
         if self.stopping.is_set():
             raise Stopped
-        said = last_line(outcome.stderr) or outcome.status
-        raise SandboxError(f"a worker could not start: {said}")
+        reason = last_line(outcome.stderr) or outcome.status
+        raise SandboxError(f"a worker could not start: {reason}")
 
     def _new_worker(self, seconds: float = JOB_SECONDS) -> Worker:
         settings = Settings(handler=HANDLER, scope=tuple(self.options.scope), seconds=seconds)
         worker = Worker(settings)
         self.workers.append(worker)
-        if self.stopping.is_set():  # `stop` may have come before the worker was there
+        if self.stopping.is_set():  # `stop` may have been called before the worker was in the list
             raise Stopped
         return worker
 
@@ -191,9 +192,9 @@ class Campaign:
             counts = (entry.chosen, entry.ir_failures, entry.pass_failures)
             self.scheduler.add(ScheduledEntry(entry.id, *counts), entry.blocks)
 
-    # What each worker's thread does.
+    # The thread of each worker.
 
-    def _lane(self, index: int) -> None:
+    def _worker_loop(self, index: int) -> None:
         try:
             if index == 0:
                 worker = self.workers[0]
@@ -211,24 +212,24 @@ class Campaign:
                 self.examiners.append(examiner)
             try:
                 while (work := self._next_work()) is not None:
-                    self._absorb(work, self._carry_out(examiner, work))
+                    self._record(work, self._execute(examiner, work))
             finally:
                 examiner.ended = time.monotonic()
         except Stopped:
             pass
         except Exception as error:
-            # Whatever it is, the other threads must not go on alone and in silence.
+            # Whatever the error is, the other threads must not silently continue without this one.
             self.failure = self.failure or error
             self.stop()
 
     def _count_start(self, worker: Worker) -> None:
-        """What the worker reached when it started, no child of it will report again."""
+        """Record the blocks that the worker reached at its start: no child reports them again."""
         with self.lock, self.store.transaction():
             new = self.coverage_map.settle(worker.start_blocks)
             self.counts["seed_blocks"] += int(new.size)
             self.store.add_coverage(new, ())
 
-    def _carry_out(self, examiner: Examiner, work: NextTest) -> Trial:
+    def _execute(self, examiner: Examiner, work: NextTest) -> Trial:
         if work.seed is not None:
             case = Case.from_json(work.seed["case"])
             return examiner.test(case, seed=True)
@@ -251,7 +252,7 @@ class Campaign:
             return NextTest(None, plan, parent, partner)
 
     def _spent(self) -> float:
-        """The share of the budget that is spent: of the time or the tests, whichever is more."""
+        """The fraction of the budget that is spent: of the time or the tests, whichever is more."""
         spent = 0.0
         if self.options.time_s:
             spent = (time.monotonic() - self.started) / self.options.time_s
@@ -260,18 +261,18 @@ class Campaign:
             spent = max(spent, done / self.options.tests)
         return spent
 
-    def _case(self, identity: int) -> Case:
-        """The case of a corpus entry, from the few kept in memory or from the store."""
-        case = self.cases.pop(identity, None) or self.store.case(identity)
-        self.cases[identity] = case
-        while len(self.cases) > KEPT_CASES:
+    def _case(self, entry_id: int) -> Case:
+        """The case of a corpus entry, from the cache or from the store."""
+        case = self.cases.pop(entry_id, None) or self.store.case(entry_id)
+        self.cases[entry_id] = case
+        while len(self.cases) > CACHED_CASES:
             self.cases.popitem(last=False)
         return case
 
-    # What is written down.
+    # Results.
 
-    def _absorb(self, work: NextTest, trial: Trial) -> None:
-        """Take in what a test brought, in one transaction."""
+    def _record(self, work: NextTest, trial: Trial) -> None:
+        """Store the results of a test, in one transaction."""
         with self.lock, self.store.transaction():
             if work.plan is not None:
                 self.scheduler.learn(work.plan, trial.mutator, trial.found, trial.seconds)
@@ -292,11 +293,11 @@ class Campaign:
             if trial.verdict.is_finding:
                 self._add_finding(trial.case, trial.verdict, trial.confirmed)
             if trial.kept is not None:
-                self._keep(trial.kept, trial, work)
+                self._add_to_corpus(trial.kept, trial, work)
             self._write_progress()
 
     def _add_finding(self, case: Case, verdict: Verdict, confirmed: bool) -> None:
-        """Write the finding down; only what was confirmed in a fresh process counts as one."""
+        """Store the finding; only one that was confirmed in a fresh process is counted."""
         seconds = self._times()["elapsed"]
         self.store.add_finding(case, verdict, self.counts["tests"], confirmed, seconds)
         self.attempts[verdict.signature] += CONFIRMATIONS if confirmed else 1
@@ -305,23 +306,22 @@ class Campaign:
         with self.lock:
             return self.attempts[signature] < CONFIRMATIONS
 
-    def _keep(self, case: Case, trial: Trial, work: NextTest) -> None:
-        """Take the case into the corpus and the pool."""
+    def _add_to_corpus(self, case: Case, trial: Trial, work: NextTest) -> None:
+        """Add the case to the corpus and the scheduler."""
         parent = work.plan.entry if work.plan is not None else None
-        identity = self.store.add_entry(case, trial.reached, parent, self.counts["tests"])
-        self.scheduler.add(
-            ScheduledEntry(identity, seconds=max(0.01, trial.seconds)), trial.reached
-        )
+        entry_id = self.store.add_entry(case, trial.reached, parent, self.counts["tests"])
+        seconds = max(0.01, trial.seconds)
+        self.scheduler.add(ScheduledEntry(entry_id, seconds=seconds), trial.reached)
 
     def _write_progress(self) -> None:
         self.store.update_counters(self.scheduler.take_changed())
         self.store.record_progress(self._progress())
         self.store.record_stats(self.stats())
 
-    # What others are told.
+    # Progress and statistics.
 
     def _watch(self, threads: list[threading.Thread]) -> None:
-        """Report progress until the budget is spent and the last tests are over."""
+        """Report progress until the budget is spent and the last tests have ended."""
         over = 0.0
         while any(thread.is_alive() for thread in threads):
             self.stopping.wait(TICK_SECONDS)
@@ -346,7 +346,7 @@ class Campaign:
         self.on_progress(stats)
 
     def _progress(self) -> dict[str, Any]:
-        """What the next run on the same folder goes on from, as JSON."""
+        """The state that a run on the same folder resumes from, as JSON."""
         finished = self.seeds_finished or len(self.seeds_done) >= self.seeds_total > 0
         return {
             "seed": self.seed,
@@ -358,7 +358,7 @@ class Campaign:
         }
 
     def _times(self) -> dict[str, float]:
-        """Seconds over all runs: of the clock, of the workers, and of those inside TVM."""
+        """Seconds over all runs: elapsed, of the workers, and of the workers inside TVM."""
         before = self.before.get("seconds", {})
         elapsed = (self.ended or time.monotonic()) - self.started
         now = {
@@ -369,7 +369,7 @@ class Campaign:
         return {name: before.get(name, 0.0) + seconds for name, seconds in now.items()}
 
     def stats(self) -> dict[str, Any]:
-        """The campaign so far; see `tzer stats` in the documentation for the keys."""
+        """The statistics so far; for the keys see `tzer stats` in the documentation."""
         times, counts = self._times(), self.counts
         mutants = "mutants" if counts["mutants"] else "tests"
         return {
@@ -392,10 +392,10 @@ class Campaign:
 def run_campaign(
     options: CampaignOptions, store: Store, on_progress: Progress = lambda stats: None
 ) -> dict[str, Any]:
-    """Fuzz into the store until the budget of the options is spent; the final statistics.
+    """Fuzz into the store until the budget is spent; returns the final statistics.
 
-    `on_progress` gets the statistics about twice a second, on the calling thread. SIGINT and
-    SIGTERM end the campaign early and cleanly.
+    `on_progress` is called with the statistics about twice a second, on the calling thread. SIGINT
+    and SIGTERM end the campaign early and cleanly.
 
     Raises:
         CampaignError: a worker can't be started; one line that says why.

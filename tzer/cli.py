@@ -204,7 +204,7 @@ def _print_end(out: Path, store: Store, stats: dict[str, Any]) -> None:
 def stats(directory: Path, json_output: bool) -> None:
     """What a campaign has done so far."""
     from corpus.store import Store
-    from tzer.progress import hours, told
+    from tzer.progress import hours, summary_rows
 
     with Store.open(directory) as store:
         values = store.stats()
@@ -212,7 +212,7 @@ def stats(directory: Path, json_output: bool) -> None:
         print_json(values)
         return
     print_line(f"{'time':10} {hours(values['elapsed_s'])}")
-    for name, text in told(values, f"{values['native_blocks_seeds']} by the seeds alone"):
+    for name, text in summary_rows(values, f"{values['native_blocks_seeds']} by the seeds alone"):
         print_line(f"{name:10} {text}")
 
 

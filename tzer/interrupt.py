@@ -1,4 +1,4 @@
-"""Interrupt: Ctrl-C and SIGTERM end a campaign cleanly, with everything kept."""
+"""Interrupt: Ctrl-C and SIGTERM end a campaign cleanly, without loss of results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 
 @contextmanager
 def ended_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM call `stop` inside this block, where it is the main thread's."""
+    """SIGINT and SIGTERM call `stop` inside this block, if it runs in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,6 +1,6 @@
-"""Progress: what a person sees while a campaign runs, on standard error.
+"""Progress: the display of a running campaign on standard error.
 
-A live table in a terminal; elsewhere a plain line every ten seconds, for logs.
+A live table in a terminal; otherwise a plain line every ten seconds, for logs.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ RECENT_SECONDS = 60.0
 Stats = dict[str, Any]
 
 
-class Recent:
-    """How much a growing number grew in the last minute."""
+class RecentGrowth:
+    """The growth of a counter in the last minute."""
 
     def __init__(self) -> None:
         self._points: deque[tuple[float, int]] = deque()
@@ -40,25 +40,25 @@ class Recent:
 
 
 class Budget:
-    """How much of what was asked for is done, of which the first start of a worker is no part."""
+    """The budget of this run and how much is spent; the first start of a worker doesn't count."""
 
     def __init__(self, options: CampaignOptions, before: Stats) -> None:
         self._options = options
         self._before = before
 
     def spent(self, stats: Stats) -> str:
-        """Time and tests so far, of those that this run has."""
-        told = hours(max(0.0, stats["elapsed_s"] - self._before["elapsed_s"]))
+        """The time and tests of this run so far, as text."""
+        text = hours(max(0.0, stats["elapsed_s"] - self._before["elapsed_s"]))
         if self._options.time_s:
-            told += f" of {hours(self._options.time_s)}"
+            text += f" of {hours(self._options.time_s)}"
         if self._options.tests:
-            told += f", test {stats['tests'] - self._before['tests']} of {self._options.tests}"
-        return told
+            text += f", test {stats['tests'] - self._before['tests']} of {self._options.tests}"
+        return text
 
 
 @contextmanager
 def progress_view(options: CampaignOptions, store: Store) -> Iterator[Callable[[Stats], None]]:
-    """A function that shows the statistics it is given, until the block ends."""
+    """Yields a function that displays statistics until the block ends."""
     print_line(f"starting {options.jobs} workers; the first start takes longest", err=True)
     budget = Budget(options, store.stats())
     if not sys.stderr.isatty():
@@ -67,7 +67,7 @@ def progress_view(options: CampaignOptions, store: Store) -> Iterator[Callable[[
     from rich.console import Console
     from rich.live import Live
 
-    recent = Recent()
+    recent = RecentGrowth()
     with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
 
         def show(stats: Stats) -> None:
@@ -105,19 +105,19 @@ def _table(options: CampaignOptions, store: Store, stats: Stats, grown: int, bud
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     table.add_row("time", budget.spent(stats))
-    for name, text in told(stats, f"+{grown} in the last minute"):
+    for name, text in summary_rows(stats, f"+{grown} in the last minute"):
         style = "bold" if name == "findings" and stats["findings"] else ""
         table.add_row(name, Text(printable(text), style))
     latest = store.latest_finding()
     if latest is not None:
         last = Text(printable("  ".join(latest)), overflow="ellipsis", no_wrap=True)
-        table.add_row("the last", last)
+        table.add_row("latest", last)
     title = Text(printable(f"tzer  {options.out}"))
     return Panel(table, title=title, title_align="left", expand=False)
 
 
-def told(stats: Stats, growth: str) -> Iterator[tuple[str, str]]:
-    """What a campaign has done, for people: names and texts. `growth` is said beside the blocks."""
+def summary_rows(stats: Stats, growth: str) -> Iterator[tuple[str, str]]:
+    """The statistics of a campaign as rows of name and text; `growth` is printed at the blocks."""
     rate = f"{stats['tests_per_second']:.1f} a second"
     yield "tests", f"{stats['tests']}, {rate}, {stats['valid_rate']:.0%} valid"
     yield "", f"{stats['tvm_time_share']:.0%} of the workers' time inside TVM"

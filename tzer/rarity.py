@@ -1,8 +1,8 @@
-"""Rarity: how unusual the coverage of each corpus entry is.
+"""Rarity: how rare the coverage of each corpus entry is.
 
-`joint.py` chooses what to mutate by this. A block counts the more the fewer entries reach it: an
-entry's weight is the sum of 1 / (number of entries that reach the block) over its blocks. To keep
-memory flat, only the rarest blocks of each entry are held: the many common ones hardly weigh.
+`joint.py` chooses the entry to mutate by it. The weight of an entry is the sum over its blocks of
+1 / (number of entries that reach the block). To keep memory constant, only the rarest blocks of
+each entry are stored: the many common ones hardly change the weight.
 
 Sources: Lemieux and Sen, "FairFuzz: A Targeted Mutation Strategy for Increasing Greybox Fuzz
 Testing Coverage", ASE 2018 (rare branches); Böhme, Pham and Roychoudhury, "Coverage-based Greybox
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-HELD_BLOCKS = 64
+STORED_BLOCKS = 64
 
 
 class Rarity:
@@ -21,34 +21,34 @@ class Rarity:
 
     def __init__(self) -> None:
         self._counts = np.zeros(1 << 16, np.uint32)
-        self._held: dict[int, np.ndarray] = {}
+        self._rarest: dict[int, np.ndarray] = {}
 
     def add(self, entry: int, blocks: np.ndarray) -> None:
-        """The entry reaches these blocks (ids, uint32, each once)."""
+        """Add an entry that reaches these blocks (ids, uint32)."""
         blocks = np.unique(np.asarray(blocks, np.uint32))
         if blocks.size == 0:
             return
         self._grow(int(blocks[-1]) + 1)
         self._counts[blocks] += 1
         order = np.argsort(self._counts[blocks], kind="stable")
-        self._held[entry] = blocks[order[:HELD_BLOCKS]]
+        self._rarest[entry] = blocks[order[:STORED_BLOCKS]]
 
     def remove(self, entry: int) -> None:
-        """Forget the entry. Its blocks stay counted: they are no less often reached."""
-        self._held.pop(entry, None)
+        """Remove the entry. The counts of its blocks stay: they are reached as often as before."""
+        self._rarest.pop(entry, None)
 
-    def held(self, entry: int) -> np.ndarray:
-        """The rarest blocks of the entry (uint32), the rarest first; empty if none are known."""
-        return self._held.get(entry, np.empty(0, np.uint32))
+    def rarest(self, entry: int) -> np.ndarray:
+        """The rarest blocks of the entry (uint32), rarest first; empty if none are known."""
+        return self._rarest.get(entry, np.empty(0, np.uint32))
 
     def weights(self, entries: list[int]) -> np.ndarray:
-        """One weight an entry (float64, above 0); entries without known blocks get the median."""
+        """The weight of each entry (float64, above 0); the median where no blocks are known."""
         weights = np.full(len(entries), np.nan)
-        known = [index for index, entry in enumerate(entries) if entry in self._held]
+        known = [index for index, entry in enumerate(entries) if entry in self._rarest]
         if not known:
             return np.ones(len(entries))
-        blocks = np.concatenate([self._held[entries[index]] for index in known])
-        sizes = [len(self._held[entries[index]]) for index in known]
+        blocks = np.concatenate([self._rarest[entries[index]] for index in known])
+        sizes = [len(self._rarest[entries[index]]) for index in known]
         starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         weights[known] = np.add.reduceat(1.0 / self._counts[blocks], starts)
         weights[np.isnan(weights)] = float(np.median(weights[known]))

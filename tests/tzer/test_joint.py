@@ -21,7 +21,7 @@ from tzer.joint import (
     Strategy,
     passes_that_matter,
 )
-from tzer.rarity import HELD_BLOCKS, Rarity
+from tzer.rarity import STORED_BLOCKS, Rarity
 
 IR = ("insert", "delete", "unroll")
 PASSES = ("add", "crossover")
@@ -213,9 +213,9 @@ def test_an_entry_weighs_what_the_counts_of_its_rarest_blocks_say(reached: list[
     counts = {block: sum(block in ids for ids in reached) for ids in reached for block in ids}
     weights = rarity.weights(list(range(len(reached))))
     for entry in range(len(reached)):
-        held = rarity.held(entry).tolist()
-        assert len(held) == min(HELD_BLOCKS, len(reached[entry]))
-        assert weights[entry] == pytest.approx(sum(1 / counts[block] for block in held))
+        rarest = rarity.rarest(entry).tolist()
+        assert len(rarest) == min(STORED_BLOCKS, len(reached[entry]))
+        assert weights[entry] == pytest.approx(sum(1 / counts[block] for block in rarest))
 
 
 def test_an_entry_without_known_blocks_weighs_the_median() -> None:
