@@ -258,13 +258,13 @@ def show(directory: Path, identity: str, json_output: bool) -> None:
     """One finding whole: what happened, the passes and the program."""
     from corpus.store import Store
     from harness.ir.script import full_script
-    from tzer.in_subprocess import Died, Refused, apart
+    from tzer.in_subprocess import Died, Refused, in_subprocess
 
     with Store.open(directory) as store:
         finding = store.finding(identity)
     script, reason = None, ""
     try:
-        script = apart(lambda: full_script(finding.case.load()))
+        script = in_subprocess(lambda: full_script(finding.case.load()))
     except (Died, Refused) as error:  # the rest can be shown all the same
         reason = f"the program can't be shown: {error}"
     if json_output:
@@ -325,17 +325,14 @@ def repro(directory: Path, identity: str, output: Path | None) -> None:
     Where a device has to show it, as of a web target, the script needs tzer as well.
     """
     from corpus.store import Store
-    from tzer.in_subprocess import Died, apart
+    from tzer.in_subprocess import Died, in_subprocess
 
     with Store.open(directory) as store:
         finding = store.finding(identity)
     try:
-        text = apart(lambda: _reproducer(finding, printable=True))
-    except Died:  # most likely as it printed the module
-        try:
-            text = apart(lambda: _reproducer(finding, printable=False))
-        except Died as death:
-            raise click.ClickException(f"no reproducer of {finding.id}: {death}") from None
+        text = in_subprocess(lambda: _reproducer(finding))
+    except Died as death:
+        raise click.ClickException(f"no reproducer of {finding.id}: {death}") from None
     if output is None:
         print_text(text.removesuffix("\n"))
         return
@@ -348,10 +345,10 @@ def repro(directory: Path, identity: str, output: Path | None) -> None:
     print_line(f"{output}: exits 1 where the bug shows", err=True)
 
 
-def _reproducer(finding: Finding, *, printable: bool) -> str:
+def _reproducer(finding: Finding) -> str:
     from tzer.triage.reproducer import write_reproducer
 
-    return write_reproducer(finding.case, finding.verdict, printable=printable)
+    return write_reproducer(finding.case, finding.verdict)
 
 
 @cli.command()

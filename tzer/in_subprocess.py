@@ -1,4 +1,4 @@
-"""Apart: work on a finding that TVM may die of, done in a child process.
+"""Work on a finding that TVM may die of, done in a child process.
 
 What a campaign finds are programs that kill the compiler. Printing one, or writing it down as a
 script, is itself work for TVM, and must not take the command with it.
@@ -16,20 +16,26 @@ from harness import UserError
 from harness.system.processes import ends_with_us
 from harness.system.text import first_line
 
+SECONDS = 120
+
 
 class Died(Exception):
-    """The child ended without an answer; the message says of what."""
+    """The child ended without an answer, by this signal or, where it is 0, of itself."""
+
+    def __init__(self, message: str, signal: int = 0) -> None:
+        super().__init__(message)
+        self.signal = signal
 
 
 class Refused(UserError):
     """The work can't be done."""
 
 
-def apart(work: Callable[[], str]) -> str:
+def in_subprocess(work: Callable[[], str], seconds: int = SECONDS) -> str:
     """What `work` returns, worked out in a fork of this process, which must have no threads.
 
     Raises:
-        Died: the child was killed by a signal, or just ended.
+        Died: the child was killed by a signal, took longer than the time allowed, or just ended.
         Refused: the work raised an exception; its first line.
     """
     sys.stdout.flush()
@@ -39,6 +45,8 @@ def apart(work: Callable[[], str]) -> str:
     child = os.fork()
     if child == 0:
         end_with_us()
+        signals.signal(signals.SIGALRM, signals.SIG_DFL)
+        signals.alarm(seconds)
         os.close(reader)
         status = 1
         try:
@@ -51,8 +59,10 @@ def apart(work: Callable[[], str]) -> str:
     with os.fdopen(reader, "rb") as pipe:
         answer = pipe.read()
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status == -signals.SIGALRM:
+        raise Died(f"TVM did not come to an end within {seconds} s", signals.SIGALRM)
     if status < 0:
-        raise Died(f"TVM died of {signals.Signals(-status).name}")
+        raise Died(f"TVM died of {signals.Signals(-status).name}", -status)
     if status or not answer:
         raise Died(f"TVM ended the process with status {status}")
     decoded = json.loads(answer)

@@ -86,11 +86,11 @@ def test_python_path_keeps_what_the_user_named(
 
 WORKING = """
 import os, sys, time
-from tzer.in_subprocess import apart
+from tzer.in_subprocess import in_subprocess
 def work():
     print(os.getpid(), flush=True)
     time.sleep(600)
-apart(work)
+in_subprocess(work)
 """
 
 

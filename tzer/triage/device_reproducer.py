@@ -7,15 +7,14 @@ its own. What goes wrong before there is any code is shown by an ordinary script
 
 from __future__ import annotations
 
-import json
-import textwrap
+from collections.abc import Iterator
 
 from harness.case import Case
-from harness.ir.script import script
 from harness.oracles.verify import Sequence
 from harness.passes.build import lower
 from harness.targets import get_target
 from harness.verdict import Kind
+from tzer.triage.source_text import comment, text_literal
 
 PROGRAM = """
 
@@ -64,21 +63,28 @@ if __name__ == "__main__":
 SECONDS = 60
 
 
-def device_script(case: Case, sequence: Sequence, header: str, expected: str, kind: Kind) -> str:
+def device_script(
+    case: Case, sequence: Sequence, header: str, expected: str, kind: Kind, program: str | None
+) -> str:
     """The Python script that shows a finding of a target on a device."""
-    told = script(case.load())
-    program = told.strip() if told else "its TVMScript does not parse back to it: see CASE"
-    shown = [f"Target {case.target}, optimisation level {case.opt_level}. Passes:"]
-    shown += [f"    {call}" for call in sequence.calls]
-    shown += ["", "Program:", program, "", *_generated(case, sequence)]
-    comment = textwrap.indent("\n".join(shown), "# ", lambda line: True)
-    text = case.to_json()
-    chunks = "\n".join(f"    {text[start : start + 90]!r}" for start in range(0, len(text), 90))
     return (
-        f"{header}\n\nimport sys\n\n{_stripped(comment)}\n"
-        f"CASE = (\n{chunks}\n)\nKIND = {str(kind)!r}\nEXPECTED = {json.dumps(expected)}\n"
+        f"{header}\n\nimport sys\n\n{comment(_shown(case, sequence, program))}\n"
+        f"CASE = {text_literal(case.to_json())}\nKIND = {str(kind)!r}\nEXPECTED = {expected!r}\n"
         f"SECONDS = {SECONDS}\n{PROGRAM}"
     )
+
+
+def _shown(case: Case, sequence: Sequence, program: str | None) -> Iterator[str]:
+    """What a reader wants to see of the case."""
+    yield f"Target {case.target}, optimisation level {case.opt_level}. Passes:"
+    yield from (f"    {call}" for call in sequence.calls)
+    yield ""
+    yield "Program:"
+    yield from (program or "its TVMScript does not parse back to it: see CASE").split("\n")
+    yield ""
+    for code in _generated(case, sequence):
+        yield "Generated:"
+        yield from code.strip().split("\n")
 
 
 def _generated(case: Case, sequence: Sequence) -> list[str]:
@@ -89,11 +95,6 @@ def _generated(case: Case, sequence: Sequence) -> list[str]:
     try:
         module = target.prepare(case.load())
         lowered = lower(module, sequence.calls, target=target, opt_level=sequence.opt_level)
-        shaders = target.generate(lowered)
+        return [shader.code for shader in target.generate(lowered)]
     except Exception:  # then this is what the script shows
         return []
-    return ["Generated:", *(shader.code.strip() for shader in shaders)]
-
-
-def _stripped(text: str) -> str:
-    return "\n".join(line.rstrip() for line in text.splitlines())

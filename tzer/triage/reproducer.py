@@ -1,5 +1,9 @@
 """Reproducers: one file a finding, which needs only tvm and numpy.
 
+What a store says reaches a script as data alone: values as `repr` of checked types, passes that the
+catalogue has, free text in literals and comments that it can't end, the program as what TVM's
+printer makes of a checked module (`program.py`).
+
 The script spells out what the oracles did: the module, every pass with its arguments, the inputs
 and the expected outputs. It exits 1 and says what was expected and what came where the bug shows, 0
 where it doesn't, and 2 where the TVM at hand can't even express the case. What may kill or hang a
@@ -19,14 +23,15 @@ import numpy as np
 
 from harness import compat
 from harness.case import Case, PassCall
-from harness.ir.script import script
 from harness.oracles.verify import Sequence, sequences
-from harness.passes import CATALOGUE
+from harness.passes import CATALOGUE, check_call
 from harness.semantics.reference import Invalid, Reference, reference_of
 from harness.targets import get_target
 from harness.verdict import Kind, Verdict
 from tzer.triage import reproducer_parts as parts
 from tzer.triage.device_reproducer import device_script
+from tzer.triage.program import Program, program_of
+from tzer.triage.source_text import clean, comment, lines_literal, text_literal
 
 LONGEST_LIST = 64
 # Kinds that are shown by running the compiled code, and so need inputs.
@@ -39,11 +44,10 @@ CHILD_KINDS = (Kind.CRASH, Kind.HANG, Kind.OUT_OF_MEMORY, Kind.OUT_OF_BOUNDS)
 class Subject:
     """A finding with all that its script needs."""
 
-    case: Case
+    program: Program
     verdict: Verdict
     reference: Reference
     sequence: Sequence
-    plain: Sequence
 
     @property
     def runs(self) -> bool:
@@ -62,56 +66,74 @@ class Subject:
     def in_child(self) -> bool:
         return self.verdict.kind in CHILD_KINDS
 
+    @property
+    def kind_shown(self) -> Kind:
+        """The kind whose check the script has."""
+        return Kind.CRASH if self.in_child else self.verdict.kind
 
-def write_reproducer(case: Case, verdict: Verdict, *, printable: bool = True) -> str:
+    @property
+    def writes_json(self) -> bool:
+        """Whether the bug is in TVM's JSON itself, so that nothing else can show it."""
+        return self.verdict.kind is Kind.ROUND_TRIP and "TVM's JSON" in self.verdict.message
+
+
+def write_reproducer(case: Case, verdict: Verdict) -> str:
     """The Python script that shows the finding.
 
     Raises:
-        harness.case.CaseError: the TVM at hand can't load the case.
+        CaseError: the TVM at hand can't load the case, or the catalogue does not have a pass.
+        UserError: the case is of a target that there is not.
         Invalid: the case has no meaning that could be shown (it is at fault itself).
     """
+    case = Case.from_json(case.to_json())  # its numbers and names are within what they may be
     target = get_target(case.target)
+    for call in case.passes:
+        check_call(call)
     original = case
     if not target.has_runtime:  # on a device the program begins as a kernel
         case = case.with_module(target.prepare(case.load()))
-    reference = reference_of(case)
-    plain, mutated = sequences(case, reference)
+    program = program_of(case, verdict)
+    reference = reference_of(program.case)
+    plain, mutated = sequences(program.case, reference)
     sequence = plain if verdict.stage.partition(":")[0] == "plain" else mutated
-    subject = Subject(case, verdict, reference, sequence, plain)
+    subject = Subject(program, verdict, reference, sequence)
     if not target.has_runtime and not subject.lowers_only:
-        return device_script(original, sequence, _header(subject), _expected(verdict), verdict.kind)
+        header, expected = _header(subject, "tzer and the device"), _expected(verdict)
+        text = program.text
+        return device_script(original, sequence, header, expected, verdict.kind, text)
     pieces = [
-        _header(subject),
+        _header(subject, "tvm, numpy and gcc" if case.target == "c" else "tvm and numpy"),
         parts.IMPORTS,
         _constants(subject),
-        _passes("passes", subject.sequence.calls, verdict.pass_name),
+        _program(program),
+        _passes("passes", sequence.calls, verdict.pass_name),
         parts.LOWERING if target.has_runtime else parts.LOWERING_ALONE,
         *_inputs(subject),
-        parts.CHECKS[verdict.kind if not subject.in_child else Kind.CRASH],
+        parts.JSON_CHECK if subject.writes_json else parts.CHECKS[subject.kind_shown],
         *_child(subject),
+        parts.expressible(reads_json=program.text is None, writes_json=subject.writes_json),
         parts.MAIN_IN_CHILD if subject.in_child else parts.MAIN,
     ]
     if verdict.kind is Kind.SLOW_CODE:
-        pieces.insert(4, _passes("plain_passes", plain.calls, ""))
-    return "\n\n".join(piece.strip("\n") for piece in pieces) + "\n"
+        pieces.insert(5, _passes("plain_passes", plain.calls, ""))
+    return "\n\n\n".join(piece.strip("\n") for piece in pieces) + "\n"
 
 
-def _header(subject: Subject) -> str:
-    verdict, order = subject.verdict, "legal" if subject.sequence.legal else "illegal"
-    what = _expected(verdict)
+def _header(subject: Subject, needs: str) -> str:
+    verdict = subject.verdict
+    illegal = "illegal, so TVM may refuse it, but not die of it"
     lines = [
-        f"{verdict.kind}: {verdict.message}",
-        "",
-        f"Found with TVM {compat.tvm_version()}. The pass order is {order}"
-        + ("." if subject.sequence.legal else ", so TVM may refuse it, but not die of it."),
-        f"Expected: {what}",
-        "",
-        "Exit status: 1 the bug shows, 0 it does not, 2 this TVM can't express the case.",
-        f"Signature: {verdict.signature}",
+        f"{verdict.kind}: {clean(verdict.message)}",
+        f"Signature: {clean(verdict.signature)}",
+        f"The pass order is {'legal' if subject.sequence.legal else illegal}.",
+        f"Expected: {_expected(verdict)}",
     ]
-    wrapped = [part for line in lines for part in (textwrap.wrap(line, 96) or [""])]
-    body = "\n".join(wrapped).replace("\\", "\\\\").replace('"""', "'''")
-    return f'"""{body}\n"""'
+    # A fixed first line: what is free text below can't be taken for the encoding of the file.
+    return (
+        f'"""A finding in TVM {compat.tvm_version()}; needs {needs}.\n\n'
+        "Exit status: 1 the bug shows, 0 it does not, 2 this TVM can't express the case.\n"
+        f'"""\n\n{comment(lines)}'
+    )
 
 
 def _expected(verdict: Verdict) -> str:
@@ -121,33 +143,24 @@ def _expected(verdict: Verdict) -> str:
 
 
 def _constants(subject: Subject) -> str:
-    target = get_target(subject.case.target).description()
-    text = script(subject.reference.module)
-    if text is None:
-        # Its TVMScript does not parse back to the same module: TVM's JSON does.
-        chunks = textwrap.wrap(
-            subject.case.module, 92, break_on_hyphens=False, drop_whitespace=False
-        )
-        module = "(\n" + "\n".join(f"    {chunk!r}" for chunk in chunks) + "\n)"
-        load = "MODULE_JSON = " + module + "\n\n\n" + parts.LOAD_JSON
-    else:
-        load = "MODULE = r'''\n" + text.strip() + "\n'''\n\n\n" + parts.LOAD_SCRIPT
-    return (
-        f"TARGET = {json.dumps(target)}\n"
-        f"OPT_LEVEL = {subject.sequence.opt_level}\n"
-        f"CULPRIT = {subject.verdict.pass_name!r}\n"
-        f"RUNS = {subject.runs}\n"
-        f"{_meaning(subject)}"
-        f"{load.strip()}"
-    )
+    verdict = subject.verdict
+    lines = [
+        f"SHOULD = {_expected(verdict)!r}",
+        f"TARGET = {dict(get_target(subject.program.case.target).description())!r}",
+        f"OPT_LEVEL = {subject.sequence.opt_level!r}",
+        f"CULPRIT = {clean(verdict.pass_name)!r}",
+        f"RUNS = {subject.runs!r}",
+    ]
+    if verdict.kind is Kind.ROUND_TRIP:  # what it changes, if it gives a module that parses
+        meaning = "" if "does not parse" in verdict.message else clean(verdict.message)
+        lines.append(f"MEANING = {meaning!r}")
+    return "\n".join(lines)
 
 
-def _meaning(subject: Subject) -> str:
-    """What a round trip changes, where it gives a module that parses but means something else."""
-    if subject.verdict.kind is not Kind.ROUND_TRIP:
-        return ""
-    told = "" if "does not parse" in subject.verdict.message else subject.verdict.message
-    return f"EXPECTED_MEANING = {told!r}\n"
+def _program(program: Program) -> str:
+    if program.text is not None:
+        return f'MODULE = "\\n".join({lines_literal(program.text)})\n\n{parts.LOAD_SCRIPT}'
+    return f"MODULE_JSON = {text_literal(program.case.module)}\n\n{parts.LOAD_JSON}"
 
 
 def _passes(name: str, calls: tuple[PassCall, ...], culprit: str) -> str:
@@ -165,11 +178,10 @@ def _passes(name: str, calls: tuple[PassCall, ...], culprit: str) -> str:
 
 
 def _call(call: PassCall) -> str:
-    dialect, name = call.name.split(".")
-    constructor = f"{dialect}.transform.{name}"
-    if name == "BindTarget":
-        return f"({call.name!r}, {constructor}(bound))"
-    info = CATALOGUE[call.name]
+    info = check_call(call)
+    constructor = ".transform.".join(info.name.split("."))
+    if info.name == "tirx.BindTarget":
+        return f"({info.name!r}, {constructor}(bound))"
     arguments, config = [], {}
     for argument, value in zip(info.args, call.args, strict=False):
         if argument.config:
@@ -179,7 +191,7 @@ def _call(call: PassCall) -> str:
     made = f"{constructor}({', '.join(arguments)})"
     if any(config.values()):
         made = f"configured({made}, {config!r})"
-    return f"({call.name!r}, {made})"
+    return f"({info.name!r}, {made})"
 
 
 def _inputs(subject: Subject) -> list[str]:
@@ -218,15 +230,16 @@ def _values(values: list[Any]) -> str:
 
 def _value(value: Any) -> str:
     if not isinstance(value, np.ndarray):
-        return f"array({value.dtype.name!r}, (), {value.item()!r})[()]"
+        return f"{_value(np.asarray(value))}[()]"
     name, plain = value.dtype.name, value.dtype.kind in "biu" or value.dtype.kind == "f"
     finite = bool(np.isfinite(value).all()) if value.dtype.kind == "f" else True
     if plain and finite and value.size <= LONGEST_LIST:
         numbers = pprint.pformat(value.ravel().tolist(), width=88, compact=True)
         return f"array({name!r}, {value.shape!r}, {textwrap.indent(numbers, '        ').strip()})"
     text = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
-    chunks = "\n".join(f"        {chunk!r}" for chunk in textwrap.wrap(text, 84)) or "        ''"
-    return f"packed({name!r}, {value.shape!r}, (\n{chunks}\n    ))"
+    return (
+        f"packed({name!r}, {value.shape!r}, {textwrap.indent(text_literal(text), '    ').strip()})"
+    )
 
 
 def _child(subject: Subject) -> list[str]:
