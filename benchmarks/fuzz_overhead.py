@@ -1,14 +1,14 @@
-"""Fuzzing overhead: what a worker spends beside TVM's own work.
+"""Fuzzing overhead: what a worker spends in addition to TVM's own work.
 
     python benchmarks/fuzz_overhead.py [--tests 600] [--cases 5000] [--rounds 12] [--json]
 
-Three figures, each a ratio beside its two sides:
+Three ratios, each printed with its numerator and denominator:
 - tvm_time_share: seconds inside TVM ÷ wall seconds of the workers, over a campaign of `--tests`
-  tests; at least 0.80 is wanted;
-- armed_compile: a compile with the breakpoints of native coverage armed and warm (its own blocks
-  have been hit before) ÷ the same compile without, alternating in one process; at most 1.05;
+  tests (goal: ≥ 0.80);
+- armed_compile: time of a compile with the breakpoints of native coverage armed and warm (its own
+  blocks were hit before) ÷ without, alternating in one process (goal: ≤ 1.05);
 - worker_memory: resident memory of a worker's processes after `--cases` cases ÷ after a tenth of
-  them; at most 1.2.
+  them (goal: ≤ 1.2).
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from harness.worker.sandbox import Settings, Worker
 HANDLER = "tzer.job:handle"
 START_SECONDS = 300.0
 JOB_SECONDS = 10.0
-COMPILES_A_ROUND = 10
+COMPILES_PER_ROUND = 10
 WARM_UP = 5
 
 
 def tvm_time_share(tests: int) -> dict[str, float]:
-    """The share of TVM in the workers' wall time, of a campaign of this many tests."""
+    """The share of the workers' wall time inside TVM, in a campaign of this many tests."""
     from corpus.store import Store
     from tzer.campaign import run_campaign
     from tzer.options import CampaignOptions
@@ -87,14 +87,14 @@ def armed_compile(rounds: int) -> dict[str, float | str]:
     for _ in range(rounds):
         coverage.arm()
         compiles(WARM_UP)
-        armed += compiles(COMPILES_A_ROUND)
+        armed += compiles(COMPILES_PER_ROUND)
         coverage.disarm_all()
-        bare += compiles(COMPILES_A_ROUND)
-    sides = statistics.median(armed), statistics.median(bare)
+        bare += compiles(COMPILES_PER_ROUND)
+    medians = statistics.median(armed), statistics.median(bare)
     return {
-        "armed_ms": round(1e3 * sides[0], 3),
-        "bare_ms": round(1e3 * sides[1], 3),
-        "ratio": round(sides[0] / sides[1], 4),
+        "armed_ms": round(1e3 * medians[0], 3),
+        "bare_ms": round(1e3 * medians[1], 3),
+        "ratio": round(medians[0] / medians[1], 4),
     }
 
 

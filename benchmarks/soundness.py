@@ -1,11 +1,11 @@
-"""Soundness: are the oracles silent where nothing is changed?
+"""Soundness: do the oracles report anything for TVM's own default pass order?
 
     python benchmarks/soundness.py [--cases 20000] [--jobs 2] [--target llvm] [--out DIR] [--json]
 
-Every case applies TVM's own default order and nothing else, to seeds, to mutants of seeds and to
-generated programs, a third each. Whatever is reported here is either a bug of TVM that every user
-of it has, or a false alarm of an oracle: each signature is printed with its count, and `--out` gets
-the first case of each, to be examined. Exit status 1 if anything was reported.
+Every case applies TVM's own default order and nothing else: to seeds, to mutants of seeds and to
+generated programs, a third each. A report is either a bug in TVM that affects every user, or a
+false alarm of an oracle: each signature is printed with its count, and the first case of each is
+written to `--out`, to be examined. Exit status 1 if anything was reported.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ JOB_SECONDS = 20.0
 
 @dataclass
 class Tally:
-    """What was seen so far; shared by the threads."""
+    """The results so far; shared by the threads."""
 
-    wanted: int
+    total: int
     out: Path | None
     lock: threading.Lock = field(default_factory=threading.Lock)
     kinds: Counter[str] = field(default_factory=Counter)
     sources: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     findings: dict[str, dict[str, Any]] = field(default_factory=dict)
-    begun: int = 0
+    started: int = 0
 
     def take(self) -> int | None:
         """The number of the next case, or None at the end."""
         with self.lock:
-            if self.begun >= self.wanted:
+            if self.started >= self.total:
                 return None
-            self.begun += 1
-            return self.begun - 1
+            self.started += 1
+            return self.started - 1
 
     def add(self, source: str, case: Case, verdict: Verdict) -> None:
         with self.lock:
@@ -81,8 +81,8 @@ class Tally:
             (self.out / name).write_text(case.to_json())
 
 
-def lane(worker: Worker, seeds: list[str], targets: list[str], tally: Tally) -> None:
-    """Take cases one after another on one worker."""
+def run_cases(worker: Worker, seeds: list[str], targets: list[str], tally: Tally) -> None:
+    """Run cases on one worker until all are done."""
     while (number := tally.take()) is not None:
         rng = random.Random(number)
         source = ("seed", "mutant", "generated")[number % 3]
@@ -100,7 +100,7 @@ def lane(worker: Worker, seeds: list[str], targets: list[str], tally: Tally) -> 
 def request_of(
     source: str, rng: random.Random, seeds: list[str], targets: list[str]
 ) -> dict[str, Any]:
-    """The job that makes a case of this source, in the default order."""
+    """The request for a case of this source, in the default order."""
     return {
         "do": "mutate",
         "action": {"seed": "replay", "mutant": "ir", "generated": "generate"}[source],
@@ -121,7 +121,7 @@ def main() -> int:
     )
     parser.add_argument("--cases", type=int, default=20_000)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--target", default="llvm", help="targets, with commas between them")
+    parser.add_argument("--target", default="llvm", help="targets, separated by commas")
     parser.add_argument("--out", type=Path, help="folder for the first case of each finding")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -138,15 +138,16 @@ def main() -> int:
     for worker in workers:
         worker.settings = Settings(handler=settings.handler, seconds=JOB_SECONDS)
     threads = [
-        threading.Thread(target=lane, args=(worker, seeds, targets, tally)) for worker in workers
+        threading.Thread(target=run_cases, args=(worker, seeds, targets, tally))
+        for worker in workers
     ]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         threads[0].join(5)
-        left = (time.monotonic() - started) * (tally.wanted / max(1, tally.begun) - 1)
+        left = (time.monotonic() - started) * (tally.total / max(1, tally.started) - 1)
         print(
-            f"\r{tally.begun} of {tally.wanted} cases, {len(tally.findings)} signatures, "
+            f"\r{tally.started} of {tally.total} cases, {len(tally.findings)} signatures, "
             f"{left:.0f} s left   ",
             end="",
             file=sys.stderr,
@@ -159,7 +160,7 @@ def main() -> int:
 
 
 def show(tally: Tally, seconds: float, as_json: bool) -> int:
-    """Print the result; the exit status."""
+    """Print the result; returns the exit status."""
     total = sum(tally.kinds.values())
     result: dict[str, Any] = {
         "cases": total,

@@ -1,20 +1,20 @@
 // The JavaScript half of web_latency.py: measures a bundle and onnxruntime-web in one V8.
 //
-// It reads everything, request.json first, from one place, which web_latency.py furnishes: in Node the
-// folder that it is started with (node web_latency.mjs FOLDER_URL), in a page the page's own origin.
+// It reads all files, request.json first, from one place, which web_latency.py fills: in Node the
+// folder in its argument (node web_latency.mjs FOLDER_URL), in a page the page's own origin.
 
 const TYPES = {
   float32: Float32Array, float64: Float64Array, int64: BigInt64Array, int32: Int32Array,
   int8: Int8Array, uint8: Uint8Array, bool: Uint8Array,
 };
 const IN_NODE = typeof process !== "undefined" && Boolean(process.versions?.node);
-const STEADY = 0.02; // warm once three runs in a row are no faster than this share
+const STEADY = 0.02; // warm after three runs in a row that improve by less than this fraction
 const LEAST_WARM_MS = 1000; // V8 optimises the JavaScript around small kernels late
-const PAUSE_MS = 10; // between runs, for idle worker threads of one side to stop spinning
+const PAUSE_MS = 10; // between runs, so that idle worker threads of one side stop spinning
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
 
-// The bytes behind a URL. fs.readFile ends at 2 GiB, so a file is read in pieces.
+// The content of a URL. fs.readFile is limited to 2 GiB, so a file is read in pieces.
 async function read(url) {
   if (!IN_NODE) return new Uint8Array(await (await fetch(url)).arrayBuffer());
   const { open } = await import("node:fs/promises");
@@ -44,7 +44,7 @@ async function readInputs(place, inputs) {
 const each = (object, action) =>
   Object.fromEntries(Object.entries(object).map(([name, value]) => [name, action(value)]));
 
-// Each side gives run(), whose promise is of the outputs by name, as arrays, and facts of itself.
+// Each side returns run(), which resolves to the outputs (arrays by name), and facts about itself.
 
 async function openOurs(place, { ours, target, threads }, inputs) {
   const { load } = await import(`${place}${ours}runtime.mjs`);
@@ -65,14 +65,14 @@ async function openPeer(place, { peer, external, symbols, target, threads }, inp
       Object.entries(external).map(async ([path, name]) => ({ path, data: await content(name) })),
     ),
   });
-  if (IN_NODE) refuseNative();
+  if (IN_NODE) checkNotNative();
   const feeds = each(inputs, ({ dtype, data, shape }) => new ort.Tensor(dtype, data, shape));
   const run = async () => each(await session.run(feeds), ({ data }) => data);
   return { run, version: ort.env.versions.web };
 }
 
-// The peer is the WebAssembly build: no native library of ONNX Runtime may have been loaded.
-function refuseNative() {
+// The peer is the WebAssembly build: no native library of ONNX Runtime may be loaded.
+function checkNotNative() {
   process.report.excludeNetwork = true;
   const native = process.report.getReport().sharedObjects.find((path) => /onnxruntime/i.test(path));
   if (native) throw new Error(`${native} was loaded: this is not onnxruntime-web`);
@@ -84,7 +84,7 @@ async function timed(action) {
   return [performance.now() - begin, value];
 }
 
-// Load a side and run it once: what a visitor of a page waits for.
+// Load a side and run it once, which is what a visitor of a page waits for.
 async function start(name, open, say) {
   say(`loading ${name}`);
   const [load, side] = await timed(open);
@@ -121,7 +121,7 @@ async function sample(sides, rounds, say) {
   }
 }
 
-// By output: the largest difference, the largest magnitude in the peer's, and whether they agree.
+// For each output: the largest difference, the peer's largest magnitude, and whether they agree.
 function compare(ours, peer, tolerance) {
   const report = {};
   for (const [name, wanted] of Object.entries(peer)) {
@@ -129,15 +129,15 @@ function compare(ours, peer, tolerance) {
     if (found?.length !== wanted.length) {
       throw new Error(`output ${name}: ${found?.length ?? "no"} values, and the peer's ${wanted.length}`);
     }
-    let error = 0, scale = 0, unlike = 0; // unlike: NaN or infinite in one and not in the other
+    let error = 0, scale = 0, mismatched = 0; // mismatched: NaN or infinite on one side only
     for (let i = 0; i < wanted.length; i++) {
       const a = Number(found[i]), b = Number(wanted[i]);
       if (Number.isFinite(b)) scale = Math.max(scale, Math.abs(b));
       if (Object.is(a, b)) continue;
       if (Number.isFinite(a) && Number.isFinite(b)) error = Math.max(error, Math.abs(a - b));
-      else unlike++;
+      else mismatched++;
     }
-    const agrees = unlike === 0 && error <= tolerance * (scale || 1);
+    const agrees = mismatched === 0 && error <= tolerance * (scale || 1);
     report[name] = { max_abs_error: error, scale, agrees };
   }
   return report;
@@ -148,7 +148,7 @@ async function device(target) {
   const browser = /(Chrome|Firefox)\/[\d.]+/.exec(navigator.userAgent)?.[0] ?? navigator.userAgent;
   if (target !== "webgpu") return browser;
   const adapter = await navigator.gpu?.requestAdapter();
-  if (!adapter) throw new Error("this browser gives no WebGPU adapter");
+  if (!adapter) throw new Error("this browser has no WebGPU adapter");
   const { vendor, architecture, description } = adapter.info;
   return `${browser}, ${[vendor, architecture, description].filter(Boolean).join(" ")}`;
 }
@@ -164,7 +164,7 @@ async function measure(place, say) {
   const request = JSON.parse(new TextDecoder().decode(await read(`${place}request.json`)));
   const where = await device(request.target);
   const inputs = await readInputs(place, request.inputs);
-  // Ours first: what the first to start pays for the other is the disadvantage of ours.
+  // Ours first: if the first to start pays for anything that both use, that is to our disadvantage.
   const ours = request.ours && (await start("ours", () => openOurs(place, request, inputs), say));
   const peer = await start("peer", () => openPeer(place, request, inputs), say);
   const sides = ours ? [ours, peer] : [peer];
@@ -188,7 +188,7 @@ async function measure(place, say) {
   };
 }
 
-// The measurement, or what went wrong, as the text for the other half.
+// The result or the error, as JSON for web_latency.py.
 export async function answer(place, say) {
   try {
     return JSON.stringify(await measure(place, say));
@@ -200,7 +200,7 @@ export async function answer(place, say) {
 if (IN_NODE) {
   const { writeFileSync } = await import("node:fs");
   const place = process.argv[2];
-  console.log = console.error; // standard output is the other half's
+  console.log = console.error; // web_latency.py uses standard output
   writeFileSync(new URL("result", place), await answer(place, console.error));
-  process.exit(0); // worker threads of either side would keep it alive
+  process.exit(0); // worker threads of either side would keep the process alive
 }

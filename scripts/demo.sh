@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# The demonstration: a small transformer tuned for WebAssembly and run; then a short campaign on the
-# stock TVM wheel, what it found, and one reproducer run as anyone else would run it.
+# The demonstration: tunes a small transformer for WebAssembly and runs it; then runs a short campaign
+# on the stock TVM wheel, lists its findings, and runs one reproducer as anyone else would.
 #
 #   scripts/demo.sh VENV FOLDER TIME JOBS
 set -euo pipefail
 
 venv=$1 folder=$2 time=$3 jobs=$4
 reproducer=demo-finding.py model=demo-bert.onnx bundle=demo-bundle
-# Not the user's own records: the demonstration shows a search.
+# Not the user's own records, so that the demonstration shows a search.
 export JITWEB_RECORDS=demo-records.sqlite3
 rm -f "$JITWEB_RECORDS"*
 
@@ -31,13 +31,13 @@ step tzer fuzz --time "$time" --jobs "$jobs" --out "$folder"
 step tzer findings "$folder"
 "$venv/bin/tzer" findings "$folder"
 
-# Findings come with the legal pass sequences first.
+# Findings with legal pass sequences are listed first.
 id=$("$venv/bin/tzer" findings "$folder" --json | "$venv/bin/python" -c '
 import json, sys
 print(next((finding["id"] for finding in json.load(sys.stdin)), ""))')
 if [ -z "$id" ]; then
     echo
-    echo "No finding in $time. 'make demo' again goes on where this campaign ended."
+    echo "No finding in $time. Run 'make demo' again to resume this campaign."
     exit 0
 fi
 
@@ -51,6 +51,6 @@ echo
 case $status in
     1) echo "Exit status 1: finding $id shows in a fresh process. $reproducer needs only tvm and numpy." ;;
     0) echo "Exit status 0: finding $id does not show in a fresh process." ;;
-    *) echo "Exit status $status: the reproducer itself did not run as it should." ;;
+    *) echo "Exit status $status: the reproducer itself failed." ;;
 esac
 [ "$status" = 1 ]

@@ -4,7 +4,7 @@
     python scripts/fit_functions.py
 
 f(x) = x P(x^2) / Q(x^2) on [-X, X], Q(0) = 1, by linearised least squares whose weights grow where
-the error is greatest (Sanathanan and Koerner, 1963; Lawson, 1961). Prints the greatest error of the
+the error is largest (Sanathanan and Koerner, 1963; Lawson, 1961). Prints the largest error of the
 fit and that of its evaluation in float32.
 """
 
@@ -16,11 +16,11 @@ from collections.abc import Callable
 import numpy as np
 
 POINTS = 4000
-ROUNDS = 60
+ITERATIONS = 60
 Function = Callable[[np.ndarray], np.ndarray]
 
 # The function, X, and the degrees of P and Q in x^2.
-WANTED: dict[str, tuple[Function, float, int, int]] = {
+FUNCTIONS: dict[str, tuple[Function, float, int, int]] = {
     "erf": (np.vectorize(math.erf, otypes=[np.float64]), 3.9, 6, 4),
     "tanh": (np.tanh, 8.0, 5, 3),
 }
@@ -29,30 +29,30 @@ WANTED: dict[str, tuple[Function, float, int, int]] = {
 def fit(
     function: Function, limit: float, above: int, below: int
 ) -> tuple[float, list[float], list[float]]:
-    """The greatest error, and the coefficients of P and Q, constants first."""
+    """The largest error, and the coefficients of P and Q, constants first."""
     x = limit * np.sin(np.linspace(1e-4, np.pi / 2, POINTS))
     y, z = function(x), (x / limit) ** 2
     numerator = np.stack([x * z**k for k in range(above + 1)], 1)
     columns = np.concatenate([numerator, np.stack([-y * z**k for k in range(1, below + 1)], 1)], 1)
     weights, denominator = np.ones(POINTS), np.ones(POINTS)
     best = (math.inf, np.zeros(columns.shape[1]))
-    for _ in range(ROUNDS):
+    for _ in range(ITERATIONS):
         scale = weights / denominator
         solution, *_ = np.linalg.lstsq(columns * scale[:, None], y * scale, rcond=None)
         denominator = 1 + sum(solution[above + k] * z**k for k in range(1, below + 1))
         error = np.abs(numerator @ solution[: above + 1] / denominator - y)
         best = min(best, (error.max(), solution), key=lambda pair: pair[0])
         weights = weights * (error / error.max() + 1e-3) ** 0.3
-    greatest, solution = best
+    largest, solution = best
     over = [solution[k] / limit ** (2 * k) for k in range(above + 1)]
     under = [1.0, *(solution[above + k] / limit ** (2 * k) for k in range(1, below + 1))]
-    return float(greatest), over, under
+    return float(largest), over, under
 
 
 def error_in_float32(
     function: Function, limit: float, over: list[float], under: list[float]
 ) -> float:
-    """The greatest absolute error of the rational function evaluated in float32."""
+    """The largest absolute error of the rational function evaluated in float32."""
     x = np.linspace(-limit - 2, limit + 2, 400_001).astype(np.float32)
     clipped = np.clip(x, np.float32(-limit), np.float32(limit))
     square = clipped * clipped
@@ -67,9 +67,9 @@ def error_in_float32(
 
 
 def main() -> None:
-    for name, (function, limit, above, below) in WANTED.items():
-        greatest, over, under = fit(function, limit, above, below)
-        print(f"{name} on [-{limit}, {limit}]: error {greatest:.2g}", end="")
+    for name, (function, limit, above, below) in FUNCTIONS.items():
+        largest, over, under = fit(function, limit, above, below)
+        print(f"{name} on [-{limit}, {limit}]: error {largest:.2g}", end="")
         print(f", in float32 {error_in_float32(function, limit, over, under):.2g}")
         for label, coefficients in (("P", over), ("Q", under)):
             print(f"  {label} = ({', '.join(f'{each:.9g}' for each in coefficients)})")

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Sees to it that there is a browser with WebGPU, and a Vulkan driver that needs no GPU, for the
-# devices "browser" and "wgpu" and their tests; does nothing where they already are.
+# Installs a browser with WebGPU and a Vulkan driver that needs no GPU, for the devices "browser" and
+# "wgpu" and their tests; does nothing if they are installed.
 #
 #   scripts/install_browser.sh
 #
-# On Debian, root gets installed what is missing, and anyone else is told the packages. It never
-# fails: without them the tests that need them are skipped.
+# On Debian, it installs missing packages if the user is root, and prints their names otherwise. It
+# never fails: the tests that need a missing one are skipped.
 set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
@@ -29,11 +29,11 @@ has_browser() {
     return 1
 }
 
-# The Debian packages that are missing here, one a line.
+# The missing Debian packages, one per line.
 missing_packages() {
     local package
     has_browser || echo chromium
-    # Vulkan is asked for where it is the way to a GPU; macOS has Metal.
+    # Vulkan is for Linux only; macOS has Metal.
     [ "$(uname -s)" = Linux ] || return 0
     for package in mesa-vulkan-drivers libvulkan1; do
         if has_apt && ! is_installed "$package"; then echo "$package"; fi
@@ -44,18 +44,18 @@ packages=$(missing_packages | xargs)
 [ -n "$packages" ] || exit 0
 
 if ! has_apt; then
-    say "warning: there is no browser here, so tests in a browser will be skipped. Install Chromium or"
-    say "         Chrome, or name one: JITWEB_BROWSER=/path/to/browser make ..."
+    say "warning: no browser was found, so tests in a browser will be skipped. Install Chromium or"
+    say "         Chrome, or set its path: JITWEB_BROWSER=/path/to/browser make ..."
     exit 0
 fi
 if [ "$(id -u)" = 0 ]; then
-    say "installing what this system lacks for WebGPU: $packages"
+    say "installing missing packages for WebGPU: $packages"
     # shellcheck disable=SC2086  # several packages, one word each
     if apt-get update -q >&2 && DEBIAN_FRONTEND=noninteractive \
         apt-get install -q -y --no-install-recommends $packages >&2; then
         exit 0
     fi
-    say "apt-get failed; its own message is above"
+    say "apt-get failed; its error message is above"
 fi
-say "warning: tests of WebGPU will be skipped here. To have them, as root:"
+say "warning: tests of WebGPU will be skipped here. To run them, as root:"
 say "         apt-get update && apt-get install --no-install-recommends $packages"

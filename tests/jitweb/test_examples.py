@@ -192,7 +192,7 @@ def test_t5_is_written_as_two_models_and_their_weights_beside_them(tmp_path: Pat
         ("make_model.py", ("bert",), "--output"),
         ("make_model.py", ("bert", "-o", "m.onnx", "--layers", "0"), "--layers"),
         ("make_model.py", ("bert", "-o", "m.onnx", "--seed", "-1"), "--seed"),
-        ("make_model.py", ("bert", "-o", "m.onnx", "--heads", "5"), "give a multiple"),
+        ("make_model.py", ("bert", "-o", "m.onnx", "--heads", "5"), "choose a multiple"),
         ("make_model.py", ("bert", "-o", "no/such/folder/m.onnx"), "no/such/folder"),
         ("export_models.py", ("t5", "-o", "m"), "'t5'"),
         ("export_models.py", ("gpt2", "-o", "m", "--sequence", "0"), "--sequence"),
