@@ -134,7 +134,7 @@ def by_kind(database: Database) -> dict[str, int]:
 
 def _read(database: Database, where: str, values: Row = ()) -> Iterator[Finding]:
     for row in database.rows(_SELECT + where, values):
-        identity, mark, kind, legal, confirmed, count, text, rest, verdict, test, seconds = row
+        identity, signature, kind, legal, confirmed, count, text, rest, verdict, test, seconds = row
         try:
             case = unpack_case(text, rest)
             kind = Kind(kind)
@@ -142,7 +142,7 @@ def _read(database: Database, where: str, values: Row = ()) -> Iterator[Finding]
             raise StoreError(damaged(database.folder, f"finding {identity}: {error}")) from None
         yield Finding(
             identity,
-            mark,
+            signature,
             kind,
             bool(legal),
             bool(confirmed),
@@ -157,7 +157,7 @@ def _read(database: Database, where: str, values: Row = ()) -> Iterator[Finding]
 def _verdict(text: str, database: Database) -> Verdict:
     try:
         verdict = Verdict.from_json(text)
-        for name in ("message", "signature", "pass_name", "stage"):
+        for name in ("message", "signature", "pass_name"):
             if not isinstance(getattr(verdict, name), str):
                 raise TypeError(f"its {name} is no text")
         if not isinstance(verdict.detail, dict):

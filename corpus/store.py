@@ -294,6 +294,7 @@ EMPTY_STATS: dict[str, Any] = {
     "tests_per_second": 0.0,
     "valid_rate": 0.0,
     "tvm_time_share": 0.0,
+    "faults": 0,
     "native_blocks": 0,
     "native_blocks_seeds": 0,
     "native_files": 0,

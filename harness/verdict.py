@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 
 class Kind(StrEnum):
@@ -34,14 +34,65 @@ class Kind(StrEnum):
     SLOW_CODE = "slow-code"
 
 
+SequenceName = Literal["", "plain", "legal", "illegal", "device"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where a job is, or where it was when its verdict was reached.
+
+    `sequence` is the pass sequence that was followed, "device" where a device was waited for, and
+    "" before either. `step` is what was being done ("load", "reference", "lower", "pass", "build",
+    "run", "compare", ...), or "" for all of the sequence; in step "pass", `pass_index` and
+    `pass_name` say which. As text: "reference", "legal", "plain:build", "legal:pass:3:tirx.Unroll".
+    """
+
+    sequence: SequenceName = ""
+    step: str = ""
+    pass_index: int | None = None
+    pass_name: str = ""
+
+    def __str__(self) -> str:
+        index = "" if self.pass_index is None else str(self.pass_index)
+        return ":".join(part for part in (self.sequence, self.step, index, self.pass_name) if part)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The stage of this text; `str` is the inverse.
+
+        Raises:
+            ValueError: it is not the text of a stage.
+        """
+        sequence: SequenceName = ""
+        first, *rest = text.split(":")
+        for known in get_args(SequenceName):
+            if first == known:
+                sequence = known
+        parts = rest if sequence else [first, *rest]
+        match parts:
+            case [] | [""]:
+                return cls(sequence)
+            case [step] if step.isalpha():
+                return cls(sequence, step)
+            case ["pass", index, name] if index.isdecimal() and len(index) < 7:
+                if name.replace(".", "").isidentifier():
+                    return cls(sequence, "pass", int(index), name)
+        raise ValueError(f"not a stage: {text[:80]!r}")
+
+    @property
+    def place(self) -> str:
+        """The pass that ran, else the step, else the sequence."""
+        return self.pass_name or self.step or self.sequence
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The outcome of one case.
 
     `legal` says whether every pass met the state that it needs. `signature` groups findings of one
     cause: kind, place and normalised message. `pass_name` is the culprit pass where one is known.
-    `stage` is what ran last: "load", "reference", "plain", "pass:3", "build", "run". `detail` holds
-    what a reader needs beside the message (native frames, expected and actual values).
+    `stage` is what ran last. `detail` holds what a reader needs beside the message (native frames,
+    expected and actual values).
     """
 
     kind: Kind
@@ -49,7 +100,7 @@ class Verdict:
     message: str = ""
     signature: str = ""
     pass_name: str = ""
-    stage: str = ""
+    stage: Stage = Stage()
     detail: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -57,12 +108,13 @@ class Verdict:
         return self.kind not in (Kind.OK, Kind.INVALID)
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps({**asdict(self), "stage": str(self.stage)})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         data = json.loads(text)
-        return cls(**{**data, "kind": Kind(data["kind"])})
+        stage = Stage.parse(data["stage"])
+        return cls(**{**data, "kind": Kind(data["kind"]), "stage": stage})
 
 
 # Frames that every backtrace has, and so tell nothing apart.

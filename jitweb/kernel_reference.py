@@ -19,7 +19,7 @@ import tvm
 from harness import compat
 from harness.passes.build import plain_build
 from harness.targets import get_target
-from jitweb.space.equations import NotStages, Stage, read_stages
+from jitweb.space.equations import Equation, NotStages, read_stages
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -99,7 +99,7 @@ def run_plainly(function: Any, arguments: Sequence[np.ndarray]) -> list[np.ndarr
     return copies
 
 
-def _evaluate_stage(stage: Stage, held: dict[Any, np.ndarray]) -> np.ndarray:
+def _evaluate_stage(stage: Equation, held: dict[Any, np.ndarray]) -> np.ndarray:
     if not stage.is_reduction:
         value = _Expression(stage, stage.spatial, stage.extents, held).value(stage.value)
         return np.array(np.broadcast_to(value, stage.extents))
@@ -119,7 +119,7 @@ def _evaluate_stage(stage: Stage, held: dict[Any, np.ndarray]) -> np.ndarray:
     return np.asarray(REDUCE[kind](value, axis=axes))
 
 
-def _as_product(stage: Stage, value: Any, held: dict[Any, np.ndarray]) -> np.ndarray | None:
+def _as_product(stage: Equation, value: Any, held: dict[Any, np.ndarray]) -> np.ndarray | None:
     """A sum of products of plain loads by einsum, as all at once wouldn't fit into memory."""
     if compat.type_key(value) != "Mul":
         return None
@@ -154,7 +154,11 @@ class _Expression:
     """Evaluates expressions over a whole domain at once."""
 
     def __init__(
-        self, stage: Stage, variables: Sequence[Any], extents: Sequence[int], held: dict[Any, Any]
+        self,
+        stage: Equation,
+        variables: Sequence[Any],
+        extents: Sequence[int],
+        held: dict[Any, Any],
     ) -> None:
         self._held = held
         self._places: dict[Any, np.ndarray] = {}

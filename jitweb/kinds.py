@@ -8,7 +8,7 @@ from typing import Any
 
 from harness import compat
 from jitweb.space import emit
-from jitweb.space.equations import Equations, NotStages, Stage, inline, loads, read_stages
+from jitweb.space.equations import Equation, Equations, NotStages, inline, loads, read_stages
 from jitweb.space.matmul import read_matmul
 
 ARITHMETIC = frozenset("Add Sub Mul Div Min Max FloorDiv FloorMod Call".split())
@@ -49,7 +49,7 @@ def describe(function: Any, sizes: Sequence[int]) -> KernelCost:
     return KernelCost("elementwise", flops, total)
 
 
-def _operations(stage: Stage) -> int:
+def _operations(stage: Equation) -> int:
     counted = sum(
         1
         for node in compat.nodes(stage.value)

@@ -41,6 +41,7 @@ TICK_SECONDS = 0.5
 TIMELINE_SECONDS = 5.0
 GRACE_SECONDS = 1.0
 CONFIRMATIONS = 3
+KEPT_FAULTS = 5
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -74,6 +75,7 @@ class Campaign:
         self.failure: Exception | None = None
         self.before = store.progress()
         self.counts: Counter[str] = Counter(self.before.get("counts", {}))
+        self.faults: dict[str, str] = dict(self.before.get("faults", {}))
         self.tests_at_start = self.counts["tests"]
         self.seeds_done: set[str] = set(self.before.get("seeds_done", []))
         self.seeds: list[dict[str, str]] = []
@@ -207,6 +209,7 @@ class Campaign:
                 self.stopping,
                 self._wants_confirmation,
                 self.options.targets,
+                self._count_fault,
             )
             with self.lock:
                 self.examiners.append(examiner)
@@ -302,6 +305,13 @@ class Campaign:
         self.store.add_finding(case, verdict, self.counts["tests"], confirmed, seconds)
         self.attempts[verdict.signature] += CONFIRMATIONS if confirmed else 1
 
+    def _count_fault(self, traceback: str) -> None:
+        """Count a bug of ours in a worker; keep the traceback of the first of a kind."""
+        with self.lock:
+            self.counts["faults"] += 1
+            if len(self.faults) < KEPT_FAULTS:
+                self.faults.setdefault(last_line(traceback), traceback)
+
     def _wants_confirmation(self, signature: str) -> bool:
         with self.lock:
             return self.attempts[signature] < CONFIRMATIONS
@@ -351,6 +361,7 @@ class Campaign:
         return {
             "seed": self.seed,
             "counts": dict(self.counts),
+            "faults": self.faults,
             "seconds": self._times(),
             "seeds_finished": finished,
             "seeds_done": [] if finished else sorted(self.seeds_done),
@@ -386,6 +397,7 @@ class Campaign:
             "elapsed_s": times["elapsed"],
             "worker_s": times["worker"],
             "tvm_s": times["tvm"],
+            "faults": counts["faults"],
         }
 
 

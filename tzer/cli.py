@@ -7,7 +7,6 @@ Reading commands never import TVM, and everything heavy is imported where it is 
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -146,6 +145,7 @@ def fuzz(
                 show_progress(stats)
 
             stats = _campaign(options, store, on_progress)
+        _print_faults(store, stats)
         if json_output:
             print_json(stats)
         else:
@@ -187,6 +187,19 @@ def _check_targets(targets: tuple[str, ...]) -> None:
         reason = get_target(name).available()
         if reason is not None:
             raise UserError(f"target {name}: {reason}")
+
+
+def _print_faults(store: Store, stats: dict[str, Any]) -> None:
+    """The exceptions of our own code that workers have met: bugs of ours, for our developers."""
+    if not stats["faults"]:
+        return
+    for traceback in store.progress().get("faults", {}).values():
+        click.echo("\n".join(printable(line) for line in str(traceback).splitlines()), err=True)
+    click.echo(
+        f"tzer: {stats['faults']} jobs ended by an error of tzer itself; please report it in the "
+        "issue tracker of the project, with the traceback above",
+        err=True,
+    )
 
 
 def _print_end(out: Path, store: Store, stats: dict[str, Any]) -> None:
@@ -283,7 +296,7 @@ def _whole(finding: Finding) -> dict[str, Any]:
     import json
 
     verdict = finding.verdict
-    told = {"stage": verdict.stage, "detail": verdict.detail}
+    told = {"stage": str(verdict.stage), "detail": verdict.detail}
     return finding.summary() | told | {"case": json.loads(finding.case.to_json())}
 
 
@@ -309,9 +322,9 @@ def _told(finding: Finding) -> Iterator[str]:
         if name in verdict.detail:
             yield f"{name:10} {verdict.detail[name]}"
     yield "passes" if case.passes else "passes     none: the plain lowering shows it"
-    position = re.search(r":pass:(\d+):", verdict.stage)
+    position = verdict.stage.pass_index
     for index, call in enumerate(case.passes):
-        here = index == int(position[1]) if position else call.name == verdict.pass_name
+        here = call.name == verdict.pass_name if position is None else index == position
         yield f"  {call}{'   <- here' if here else ''}"
 
 

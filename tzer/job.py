@@ -10,9 +10,11 @@ Requests and replies are JSON objects; "do" names the job:
     about   {}                               {ir_mutators, general, pass_mutators}
     seeds   {targets}                        {seeds: [{name, case}]}
     mutate  {action, case, partner, mutators, count, legal, seed, targets, default_order}
-                                             {case, mutator, complaint}; no case: no mutant
+                                             {case, mutator, error}; no case: no mutant
     run     {case, forget}                   {verdict}
     reach   {case}                           {compiled}: only compile it, for its blocks
+
+What else a job raises is a bug of ours: it ends the job (`JobResult.fault`), and is no finding.
 """
 
 from __future__ import annotations
@@ -25,10 +27,12 @@ from typing import Any, Literal
 
 from harness import passes as catalogue
 from harness.case import Case, PassCall, load_module, module_text
+from harness.oracles.failures import FAILURES
 from harness.oracles.verify import sequences, verify
 from harness.passes.build import finish, lower
 from harness.semantics import reference
 from harness.targets import get_target
+from harness.verdict import Stage
 from harness.worker.progress_page import STAGES
 from seeds import all_seeds
 from seeds.generator import generate
@@ -92,11 +96,13 @@ def _reach(request: Json) -> Json:
     try:
         known = reference.reference_of(case)
         _, mutated = sequences(case, known)
-        with STAGES.inside_tvm("reach"):
+        with STAGES.inside_tvm(Stage(step="reach")):
             opt_level = mutated.opt_level
             module = target.prepare(known.module)
             finish(lower(module, mutated.calls, target=target, opt_level=opt_level), target)
-    except Exception:  # whatever it is: this case does not compile
+    except reference.Invalid:
+        return {"compiled": False}
+    except FAILURES:
         return {"compiled": False}
     return {"compiled": True}
 
@@ -105,7 +111,7 @@ def _mutate(request: Json) -> Json:
     """A mutant by the first of the mutators that finds something to do."""
     rng = random.Random(request["seed"])
     made = _MAKERS[Action(request["action"])](request, rng)
-    reply: Json = {"complaint": made.complaint}
+    reply: Json = {"error": made.error}
     if made.case is None or len(made.case.module) > LARGEST_TEXT:
         return reply
     able = _able(_module(made.case), request["targets"])
@@ -120,11 +126,11 @@ def _mutate(request: Json) -> Json:
 
 @dataclass(frozen=True)
 class Made:
-    """A mutant, if there is one, and what a broken mutator complained of on the way."""
+    """A mutant, if there is one, and the last error of a broken mutator on the way."""
 
     case: Case | None = None
     mutator: str = ""
-    complaint: str = ""
+    error: str = ""
 
 
 def _replayed(request: Json, rng: random.Random) -> Made:
@@ -177,35 +183,35 @@ def _with_mutated_program(request: Json, rng: random.Random) -> Made:
     """The parent's program mutated; its passes repaired where they must be legal."""
     parent = Case.from_json(request["case"])
     names = request["mutators"] or rng.sample(list(_ir_mutators), len(_ir_mutators))
-    module, used, complaint = _mutated(_module(parent), names, request["count"], rng)
+    module, used, error = _mutated(_module(parent), names, request["count"], rng)
     if not used:
-        return Made(complaint=complaint)
+        return Made(error=error)
     case = replace(parent, module=_text(module), input_seed=rng.randrange(INPUT_SEEDS))
     if request["legal"]:
         states = _states(module)
         if not catalogue.is_legal(states, case.passes):
             case = replace(case, passes=tuple(catalogue.repair(states, case.passes, rng)))
-    return Made(case, used, complaint)
+    return Made(case, used, error)
 
 
 def _mutated(
     module: Any, names: Sequence[str], count: int, rng: random.Random
 ) -> tuple[Any, str, str]:
-    """The module after `count` mutations; the mutator of the first; the last complaint."""
-    used, complaint, left = "", "", count
+    """The module after `count` mutations; the mutator of the first; the last error."""
+    used, last, left = "", "", count
     for name in names:
         try:
             mutator = _ir_mutators[name]
             changed = mutator.mutate(module, rng) if mutator.can_mutate(module) else None
         except Exception as error:  # a mutator's fault must not end the child with all it keeps
-            complaint = f"{name}: {type(error).__name__}: {error}"[:300]
+            last = f"{name}: {type(error).__name__}: {error}"[:300]
             continue
         if changed is None:
             continue
         module, used, left = changed, used or name, left - 1
         if left == 0:
             break
-    return module, used, complaint
+    return module, used, last
 
 
 _MAKERS: dict[Action, Callable[[Json, random.Random], Made]] = {

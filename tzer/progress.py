@@ -121,6 +121,8 @@ def summary_rows(stats: Stats, growth: str) -> Iterator[tuple[str, str]]:
     rate = f"{stats['tests_per_second']:.1f} a second"
     yield "tests", f"{stats['tests']}, {rate}, {stats['valid_rate']:.0%} valid"
     yield "", f"{stats['tvm_time_share']:.0%} of the workers' time inside TVM"
+    if stats["faults"]:
+        yield "", f"{stats['faults']} jobs ended by an error of tzer itself"
     yield "coverage", f"{stats['native_blocks']} blocks ({growth})"
     yield "", f"{stats['native_files']} source files, {stats['python_lines']} Python lines"
     yield "corpus", f"{stats['corpus']}"

@@ -67,7 +67,8 @@ class Trial:
 class Examiner:
     """Carries out tests on one worker. Used by one thread.
 
-    `wants_confirmation(signature)` says whether a finding is still to be confirmed.
+    `wants_confirmation(signature)` says whether a finding is still to be confirmed; `on_fault` gets
+    the traceback of each job that an exception of our own code has ended.
     """
 
     def __init__(
@@ -77,12 +78,14 @@ class Examiner:
         stopping: threading.Event,
         wants_confirmation: Callable[[str], bool],
         targets: Sequence[str],
+        on_fault: Callable[[str], None] = lambda traceback: None,
     ) -> None:
         self.worker = worker
         self.coverage_map = coverage_map
         self.stopping = stopping
         self.wants_confirmation = wants_confirmation
         self.targets = list(targets)
+        self.on_fault = on_fault
         self.tvm_seconds = 0.0
         self.busy_seconds = 0.0
         self._trace_seconds = 0.0
@@ -116,12 +119,12 @@ class Examiner:
         )
         if made.status != "done" or "case" not in made.reply:
             died = f"a mutation {made.status}: {made.stderr[-200:]}"
-            fault = made.reply["complaint"] if made.status == "done" else died
+            fault = made.reply["error"] if made.status == "done" else died
             return Trial(seconds=time.perf_counter() - started, fault=fault)
         case = Case.from_json(made.reply["case"])
         trial = self.test(case, reached_by_mutator=made.blocks, keep_all=keep_all)
         seconds = time.perf_counter() - started
-        mutator, fault = made.reply["mutator"], made.reply["complaint"]
+        mutator, fault = made.reply["mutator"], made.reply["error"]
         return replace(trial, mutator=mutator, fault=fault, seconds=seconds)
 
     def test(
@@ -245,6 +248,8 @@ class Examiner:
         outcome = persistently(lambda: self.worker.run(request, fresh=fresh), self.stopping)
         if outcome.status != "done" and self.stopping.is_set():
             raise Stopped
+        if outcome.fault:
+            self.on_fault(outcome.fault)
         self.busy_seconds += outcome.seconds
         self.tvm_seconds += outcome.tvm_seconds
         return outcome

@@ -12,6 +12,8 @@ import mmap
 
 import numpy as np
 
+from harness.semantics.inputs import Argument
+
 ALIGNMENT = 64
 CANARY = 0xA5
 
@@ -51,3 +53,14 @@ class GuardedArray:
         if changed.size:
             return f"{int(before.size - changed[-1])} bytes before the start"
         return None
+
+
+def guarded_copies(
+    values: list[Argument],
+) -> tuple[list[Argument], list[GuardedArray | None]]:
+    """Arguments for a run, and what guards each of them (None for a scalar)."""
+    guards = [GuardedArray(each) if isinstance(each, np.ndarray) else None for each in values]
+    arguments = [
+        value if guard is None else guard.array for value, guard in zip(values, guards, strict=True)
+    ]
+    return arguments, guards

@@ -1,15 +1,14 @@
-"""Limits: what TVM says it can't do. An error of this table is an answer, not a finding.
+"""Known errors: by which TVM refuses a program on purpose. They are answers, not findings.
 
-Each entry quotes the stable part of a diagnostic by which TVM refuses a program on purpose, and
-says why that is its right. Anything else that a legal sequence raises on a valid program is a
-finding.
+Each entry quotes the stable part of a diagnostic and says why it is no bug. Any other error that a
+legal sequence raises on a valid program is a finding.
 """
 
 from __future__ import annotations
 
 import re
 
-KNOWN_LIMITS: dict[str, str] = {
+KNOWN_REFUSALS: dict[str, str] = {
     "The body of the software pipeline should be SeqStmt": (
         "software_pipeline annotations are for loops over several statements"
     ),
@@ -24,7 +23,7 @@ KNOWN_LIMITS: dict[str, str] = {
     "Unresolved call": "the code generator has no lowering of this intrinsic for this dtype",
 }
 
-# What TVM's verifier holds against modules that its own passes give on purpose.
+# What TVM's verifier reports of modules that its own passes give on purpose.
 TOLERATED_FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(r"undefined variable \S+ at \S+\.node\.$"),
@@ -37,17 +36,17 @@ TOLERATED_FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
-def known_limit(message: str) -> str | None:
-    """Why TVM may refuse with this message, or None if it is no known limit."""
-    for part, reason in KNOWN_LIMITS.items():
+def known_refusal(message: str) -> str | None:
+    """Why TVM may refuse with this message, or None if it is not a known refusal."""
+    for part, reason in KNOWN_REFUSALS.items():
         if part in message:
             return reason
     return None
 
 
-def tolerated(complaint: str) -> str | None:
-    """Why a pass may give a module with this complaint of the verifier, or None if it may not."""
+def tolerated_form(diagnostic: str) -> str | None:
+    """Why a pass may give a module of which the verifier reports this, or None if it may not."""
     for pattern, reason in TOLERATED_FORMS:
-        if pattern.search(complaint):
+        if pattern.search(diagnostic):
             return reason
     return None

@@ -1,4 +1,4 @@
-"""Lowering: from a module and its pass calls to an executable, with a look at every step."""
+"""Lowering: from a module and its pass calls to an executable, with callbacks at every step."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import tvm
 from harness import passes
 from harness.case import PassCall
 from harness.targets import Runnable, Target
+from harness.targets.executable import raised_by_tvm
 
-PassCallback = Callable[[int, PassCall], None]
-AfterPass = Callable[[int, PassCall, Any], None]
+BeforePassCallback = Callable[[int, PassCall], None]
+AfterPassCallback = Callable[[int, PassCall, Any], None]
 PLAIN_OPT_LEVEL = 0
 
 
@@ -22,25 +23,26 @@ def lower(
     *,
     target: Target | None = None,
     opt_level: int = 2,
-    before_pass: PassCallback | None = None,
-    after_pass: AfterPass | None = None,
+    before_pass: BeforePassCallback | None = None,
+    after_pass: AfterPassCallback | None = None,
 ) -> Any:
     """The module after the passes, each under a PassContext of this optimisation level.
 
     `before_pass` gets position and call, `after_pass` the module as well; what they raise ends the
-    lowering. `target` is only for passes that look at the current target; the target that the
-    module is compiled for is what a BindTarget among the calls names.
+    lowering and comes out as it is. `target` is only for passes that look at the current target;
+    the target that the module is compiled for is what a BindTarget among the calls names.
 
     Raises:
-        ValueError: a call is of no known pass, or has wrong arguments.
-        Exception: whatever TVM raises in a pass.
+        harness.case.CaseError: a call is of no known pass, or has wrong arguments.
+        harness.targets.executable.RaisedByTVM: a pass raised.
     """
     made = [passes.make_pass(call) for call in calls]
     with tvm.transform.PassContext(opt_level=opt_level):
         for index, (call, apply) in enumerate(zip(calls, made, strict=True)):
             if before_pass is not None:
                 before_pass(index, call)
-            module = apply(module)
+            with raised_by_tvm():
+                module = apply(module)
             if after_pass is not None:
                 after_pass(index, call, module)
     return module

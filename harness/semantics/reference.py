@@ -25,6 +25,7 @@ from harness.semantics import (
 )
 from harness.semantics.expectation import Expectation, Mismatch, expect
 from harness.semantics.inputs import Argument, InputError, make_inputs
+from harness.verdict import Stage
 from harness.worker.progress_page import STAGES
 
 CACHE_SIZE = 8
@@ -131,7 +132,7 @@ def reference_of(case: Case) -> Reference:
 
 
 def _make(case: Case) -> Reference:
-    with STAGES.inside_tvm("load"):
+    with STAGES.inside_tvm(Stage(step="load")):
         try:
             module = load_module(case.module)
         except CaseError as error:
@@ -143,7 +144,7 @@ def _make(case: Case) -> Reference:
         check_program(module)
     except CaseError as error:
         raise Invalid(str(error)) from None
-    STAGES.enter("reference")
+    STAGES.enter(Stage(step="reference"))
     try:
         function = module["main"]
     except Exception:  # the FFI's own error for a missing name

@@ -57,6 +57,10 @@ class Target(Protocol):
 
         Raises:
             NotExpressible: the target can't express what the module has become.
+            CompilerRejected: a compiler refuses the code that TVM generated.
+            RaisedByTVM: the code generator raised.
+            harness.devices.base.KernelRefused: a device refuses the code that TVM generated.
+            harness.devices.base.DeviceError: the device is gone.
         """
 
 

@@ -13,7 +13,7 @@ import tvm_ffi.libinfo
 
 from harness import UserError
 from harness.system.processes import run_program
-from harness.targets.executable import Executable
+from harness.targets.executable import CompilerRejected, Executable, raised_by_tvm
 from harness.targets.on_host import OnHost
 
 COMPILERS = ("gcc", "clang", "cc")
@@ -22,10 +22,6 @@ FLAGS = ("-shared", "-fPIC", "-O1", "-w", "-ffp-contract=off", "-fno-strict-alia
 # TVM writes float16 as "half", which is no type of C.
 HALF = "-Dhalf=_Float16"
 COMPILE_SECONDS = 60
-
-
-class CompilerRejected(Exception):
-    """The C compiler refuses the generated source: invalid code generation."""
 
 
 class C(OnHost):
@@ -47,14 +43,17 @@ class C(OnHost):
         """Generate, compile and load.
 
         Raises:
-            CompilerRejected: the compiler refuses the source; the message has its first complaint.
+            CompilerRejected: the compiler refuses the source; the message has its first diagnostic.
+            RaisedByTVM: the code generator, or the loader, raised.
             UserError: there is no compiler.
         """
         build = tvm.get_global_func("target.build.c")
-        source = build(lowered, tvm.target.Target(self.description()))
+        with raised_by_tvm():
+            source = str(build(lowered, tvm.target.Target(self.description())).inspect_source())
         directory = tempfile.TemporaryDirectory(prefix="tzer-c-")
-        library = compile_library(str(source.inspect_source()), Path(directory.name))
-        return Executable(tvm.runtime.load_module(str(library)), keep=directory)
+        library = compile_library(source, Path(directory.name))
+        with raised_by_tvm():
+            return Executable(tvm.runtime.load_module(str(library)), keep=directory)
 
 
 def compiler() -> str | None:
@@ -74,8 +73,8 @@ def compile_library(source: str, directory: Path) -> Path:
     done = run_program(command, COMPILE_SECONDS)
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "error" in line]
-        complaint = (lines or done.stderr.splitlines() or ["no message"])[0]
-        raise CompilerRejected(complaint.replace(f"{text}:", "line "))
+        diagnostic = (lines or done.stderr.splitlines() or ["no message"])[0]
+        raise CompilerRejected(diagnostic.replace(f"{text}:", "line "))
     return library
 
 

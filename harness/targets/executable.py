@@ -7,17 +7,78 @@ an aligned copy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib.util
+import sysconfig
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from traceback import walk_tb
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 import tvm
+import tvm_ffi
 
 ALIGNMENT = 64
 
 
-class NotExpressible(ValueError):
-    """The target can't express the program, which is no fault of TVM's."""
+class TargetError(Exception):
+    """Why a module did not become a result, where that is not a bug of ours."""
+
+
+class NotExpressible(TargetError, ValueError):
+    """The target can't express the program, which is not TVM's fault."""
+
+
+class CompilerRejected(TargetError):
+    """The system's C compiler refuses the source that TVM generated; the message is its first."""
+
+
+class RaisedByTVM(TargetError):
+    """A call of TVM raised; `error` is what. See `raised_by_tvm`."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error) or type(error).__name__)
+        self.error = error
+
+
+@contextmanager
+def raised_by_tvm() -> Iterator[None]:
+    """Around a call of TVM and nothing else: what TVM raises comes out as RaisedByTVM.
+
+    An exception of our own code that TVM has called back passes as it is: a bug of ours.
+    """
+    try:
+        yield
+    except TargetError:
+        raise
+    except Exception as error:
+        if _is_ours(error.__traceback__):
+            raise
+        raise RaisedByTVM(error) from error
+
+
+_ROOT = Path(__file__).resolve().parents[2]
+_OURS = tuple(f"{_ROOT / name}/" for name in ("harness", "tzer", "jitweb", "corpus", "seeds"))
+_TVMS = tuple(f"{Path(str(module.__file__)).parent}/" for module in (tvm, tvm_ffi))
+# The standard library and other packages, which act for whoever calls them; coverage.py, which
+# traces TVM's Python for us, is ours.
+_OTHERS = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "purelib", "platlib"))
+_COVERAGE = importlib.util.find_spec("coverage")
+_TRACER = f"{Path(_COVERAGE.origin).parent}/" if _COVERAGE and _COVERAGE.origin else "\0"
+
+
+def _is_ours(trace: TracebackType | None) -> bool:
+    """Whether the innermost code of an exception, inside a call of TVM, is ours."""
+    # The first two frames are `raised_by_tvm` and the code around the call itself.
+    for frame, _ in reversed(list(walk_tb(trace))[2:]):
+        file = frame.f_code.co_filename
+        if file.startswith((*_OURS, _TRACER)):
+            return True
+        if file.startswith(_TVMS) or not file.startswith(_OTHERS):
+            return False  # frames of C++ have files of the machine that built TVM
+    return False
 
 
 class Executable:
@@ -39,6 +100,7 @@ class Executable:
 
         Raises:
             ValueError: an array is not contiguous.
+            RaisedByTVM: the function raised, or TVM's runtime as it was called.
         """
         copies: list[tuple[np.ndarray, np.ndarray]] = []
         values: list[Any] = []
@@ -52,7 +114,8 @@ class Executable:
                 copies.append((arg, aligned_copy(arg)))
                 arg = copies[-1][1]
             values.append(tensor_view(arg))
-        self._function(*values)
+        with raised_by_tvm():
+            self._function(*values)
         for array, copy in copies:
             array[...] = copy
 

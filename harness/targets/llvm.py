@@ -7,7 +7,7 @@ from typing import Any
 
 import tvm
 
-from harness.targets.executable import Executable
+from harness.targets.executable import Executable, raised_by_tvm
 from harness.targets.on_host import OnHost
 
 NATIVE_CPU = "native"  # replaced by the name of this machine's processor
@@ -32,8 +32,9 @@ class LLVM(OnHost):
         return {"kind": "llvm", **options}
 
     def build(self, lowered: Any) -> Executable:
-        build = tvm.get_global_func("target.build.llvm")
-        return Executable(build(lowered, tvm.target.Target(self.description())))
+        build, target = tvm.get_global_func("target.build.llvm"), self.description()
+        with raised_by_tvm():
+            return Executable(build(lowered, tvm.target.Target(target)))
 
 
 LLVM_TARGETS = (

@@ -12,7 +12,8 @@ import numpy as np
 
 from harness.devices.base import Device, DeviceError, KernelFailed, Launch
 from harness.devices.table import OpenOptions, device_kind
-from harness.worker.progress_page import DEVICE_STAGE, STAGES
+from harness.verdict import Stage
+from harness.worker.progress_page import STAGES
 
 RUN_SECONDS = 3.0
 KEPT_CODES = 16
@@ -41,7 +42,7 @@ class OnDevice:
         if not self._is_on_gpu:
             results = self._device.run(launch, RUN_SECONDS)
         else:
-            STAGES.enter(f"{DEVICE_STAGE}:run")
+            STAGES.enter(Stage("device", "run"))
             try:
                 results = self._device.run(launch, RUN_SECONDS)
             except KernelFailed as failure:
@@ -66,7 +67,7 @@ def _loaded(kind: str, code: Any) -> tuple[Device, int]:
     global _opened
     if _opened.process != os.getpid():  # a fork must not speak to the devices of its parent
         _opened = _Opened(os.getpid())
-    STAGES.enter(f"{DEVICE_STAGE}:load")
+    STAGES.enter(Stage("device", "load"))
     if kind not in _opened.devices:
         _opened.devices[kind] = device_kind(kind).open(OpenOptions(software=True))
     device = _opened.devices[kind]

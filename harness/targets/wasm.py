@@ -22,6 +22,7 @@ import tvm_ffi
 from tvm import ir, s_tir, tirx
 
 from harness import compat
+from harness.targets.executable import raised_by_tvm
 from harness.wasm.linker import ARRAYS_START, LinkError, link
 
 C_CALLING_CONVENTION = 0
@@ -64,13 +65,13 @@ def lower(function: Any) -> tuple[Any, int]:
     Parameters of the result: a pointer for each buffer, the scalars, then int32 begin and end.
 
     Raises:
-        Exception: whatever TVM raises in a pass.
+        RaisedByTVM: a pass raised.
     """
     named = function.with_attr("global_symbol", "kernel").with_attr(
         "target", _target(WasmOptions())
     )
     module = ir.IRModule({"kernel": named})
-    with tvm.transform.PassContext(opt_level=3):
+    with tvm.transform.PassContext(opt_level=3), raised_by_tvm():
         for lowering in _lowerings():
             module = lowering(module)
     return plain_abi(module["kernel"])
@@ -99,7 +100,7 @@ def build_object(functions: Mapping[str, Any], options: WasmOptions) -> bytes:
     """A WebAssembly object with these functions, which `lower` has given, under these names.
 
     Raises:
-        Exception: whatever TVM's LLVM code generator raises.
+        RaisedByTVM: TVM's LLVM code generator raised.
     """
     target = _target(options)
     module = ir.IRModule(
@@ -108,10 +109,11 @@ def build_object(functions: Mapping[str, Any], options: WasmOptions) -> bytes:
             for name, function in functions.items()
         }
     )
-    generated = tvm.get_global_func("target.build.llvm")(module, target)
+    build = tvm.get_global_func("target.build.llvm")
     with tempfile.TemporaryDirectory(prefix="jitweb-wasm-") as folder:
         path = Path(folder) / "kernel.o"
-        generated.write_to_file(str(path), "o")
+        with raised_by_tvm():
+            build(module, target).write_to_file(str(path), "o")
         return path.read_bytes()
 
 

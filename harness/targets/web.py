@@ -15,7 +15,7 @@ from harness.devices.shader import Shader
 from harness.devices.table import device_kind
 from harness.ir import rewrite
 from harness.targets import wasm, webgpu
-from harness.targets.executable import NotExpressible
+from harness.targets.executable import NotExpressible, raised_by_tvm
 from harness.targets.expressible import (
     WASM_SCALARS,
     WEBGPU_SCALARS,
@@ -51,8 +51,9 @@ class Wasm:
         return module
 
     def build(self, lowered: Any) -> OnDevice:
-        lowered = tirx.transform.SkipAssert()(lowered)
-        function = tirx.transform.LowerIntrin()(lowered)["main"]
+        with raised_by_tvm():
+            lowered = tirx.transform.SkipAssert()(lowered)
+            function = tirx.transform.LowerIntrin()(lowered)["main"]
         check_stack(function)
         plain, rows = wasm.plain_abi(function)
         content = wasm.build_object({ENTRY: plain}, wasm.WasmOptions(relaxed=False))
@@ -93,7 +94,8 @@ class WebGPU:
 
     def generate(self, lowered: Any) -> tuple[Shader, ...]:
         """The shaders of a module that has been lowered up to code generation."""
-        lowered = tirx.transform.SkipAssert()(lowered)
+        with raised_by_tvm():
+            lowered = tirx.transform.SkipAssert()(lowered)
         return webgpu.shaders_as_generated(lowered["main"])
 
     def build(self, lowered: Any) -> OnDevice:

@@ -23,7 +23,7 @@ from tvm import ir, s_tir, tirx
 
 from harness import compat
 from harness.devices.shader import Shader
-from harness.targets.executable import NotExpressible
+from harness.targets.executable import NotExpressible, raised_by_tvm
 
 __all__ = ["Shader", "build_shader"]
 
@@ -51,7 +51,7 @@ def build_shader(
         NotExpressible: it has parameters that are no float32, float16, int32 or uint32 buffers,
             keeps values between grids in memory of its own, needs more workgroup storage or
             threads than allowed, or leaves work outside of thread bindings.
-        Exception: whatever TVM raises in a pass or its code generator.
+        RaisedByTVM: a pass or the code generator raised.
     """
     _check_parameters(function)
     target = _target(max_workgroup_storage)
@@ -122,7 +122,7 @@ def _lowered(function: Any, target: Any, lowerings: tuple[Any, ...]) -> Any:
     """The function after these passes, in a module."""
     named = function.with_attr("global_symbol", "main").with_attr("target", _with_host(target))
     module = ir.IRModule({"main": named})
-    with tvm.transform.PassContext(opt_level=3):
+    with tvm.transform.PassContext(opt_level=3), raised_by_tvm():
         for lowering in lowerings:
             module = lowering(module)
     return module
@@ -245,8 +245,10 @@ def _wgsl(kernel: Any, order: list[int], entry: str, target: Any) -> str:
     )
     ordered = ordered.with_attr("calling_conv", DEVICE_KERNEL_LAUNCH)
     module = ir.IRModule({entry: ordered.with_attr("global_symbol", entry)})
-    module = tirx.transform.LowerIntrin()(tirx.transform.LowerWarpMemory()(module))
-    return str(tvm.get_global_func("target.build.webgpu")(module, target).inspect_source("wgsl"))
+    build = tvm.get_global_func("target.build.webgpu")
+    with raised_by_tvm():
+        module = tirx.transform.LowerIntrin()(tirx.transform.LowerWarpMemory()(module))
+        return str(build(module, target).inspect_source("wgsl"))
 
 
 def _with_exact_floats(body: Any) -> Any:

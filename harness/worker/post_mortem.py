@@ -1,53 +1,57 @@
 """Post mortem: from a job that died or hung to the verdict of its case.
 
-The stage that the job wrote last tells where it was: "plain", "legal" or "illegal", then the step
-("lower", "pass", "build", "run", …). A death by signal is a finding in any pass order; a hang or a
-want of memory only where TVM was asked for something legal.
+The stage that the job wrote last says where it was. A death by signal is a finding in any pass
+order; a hang or running out of memory only where TVM was asked for something legal. What our own
+code did, an exception of it among that, is never a finding.
 """
 
 from __future__ import annotations
 
 import signal as signals
 
+from harness.system.text import last_line
 from harness.verdict import Kind, Verdict, crash_signature
-from harness.worker.progress_page import DEVICE_STAGE
 from harness.worker.sandbox import JobResult
 
 FAULTS = (signals.SIGSEGV, signals.SIGABRT, signals.SIGBUS, signals.SIGFPE, signals.SIGILL)
 MEMORY_WORDS = ("bad_alloc", "out of memory", "Cannot allocate memory", "MemoryError")
 
 
+OUR_STEPS = ("reference", "compare", "culprit")
+
+
 def verdict_of(outcome: JobResult) -> Verdict:
     """The verdict of a case whose job did not come back ("died" or "hung")."""
-    sequence, _, rest = outcome.stage.partition(":")
-    step, _, place = rest.partition(":")
-    legal = sequence != "illegal"
-    culprit = place.partition(":")[2] if step == "pass" else step or sequence
-    if sequence == DEVICE_STAGE:
+    stage = outcome.stage
+    legal, place = stage.sequence != "illegal", stage.place
+    if outcome.fault:
+        message = f"the harness itself failed: {last_line(outcome.fault)}"
+        return Verdict(Kind.INVALID, legal, message, stage=stage)
+    if stage.sequence == "device":
         return Verdict(Kind.INVALID, message=f"the device did not answer: {outcome.status}")
-    if sequence == "reference" or step in ("compare", "culprit"):
+    if stage.step in OUR_STEPS:
         return Verdict(Kind.INVALID, legal, f"the oracle itself failed: {outcome.status}")
     if outcome.status == "hung":
+        message = "no end within the limit"
         if not legal:
-            return Verdict(Kind.INVALID, legal, "no end within the limit", stage=outcome.stage)
-        message = f"no end within the limit in {culprit}"
-        return _finding(Kind.HANG, legal, message, f"{Kind.HANG}|{culprit}", culprit, outcome)
+            return Verdict(Kind.INVALID, legal, message, stage=stage)
+        return _finding(Kind.HANG, outcome, f"{message} in {place}", f"{Kind.HANG}|{place}")
     if outcome.signal not in FAULTS:
         message = f"ended from outside by signal {outcome.signal}" if outcome.signal else "exited"
-        return Verdict(Kind.INVALID, legal, message, stage=outcome.stage)
+        return Verdict(Kind.INVALID, legal, message, stage=stage)
     if any(word in outcome.stderr for word in MEMORY_WORDS):
+        message = "out of memory"
         if not legal:
-            return Verdict(Kind.INVALID, legal, "out of memory", stage=outcome.stage)
-        mark = f"{Kind.OUT_OF_MEMORY}|{culprit}"
-        return _finding(Kind.OUT_OF_MEMORY, legal, "out of memory", mark, culprit, outcome)
-    if step == "run" and outcome.signal in (signals.SIGSEGV, signals.SIGBUS):
+            return Verdict(Kind.INVALID, legal, message, stage=stage)
+        return _finding(Kind.OUT_OF_MEMORY, outcome, message, f"{Kind.OUT_OF_MEMORY}|{place}")
+    if stage.step == "run" and outcome.signal in (signals.SIGSEGV, signals.SIGBUS):
         message = "the compiled code left its buffers"
-        mark = f"{Kind.OUT_OF_BOUNDS}|run|fault"
-        return _finding(Kind.OUT_OF_BOUNDS, legal, message, mark, culprit, outcome)
-    return _crash(outcome, legal, culprit)
+        return _finding(Kind.OUT_OF_BOUNDS, outcome, message, f"{Kind.OUT_OF_BOUNDS}|run|fault")
+    return _crash(outcome)
 
 
-def _crash(outcome: JobResult, legal: bool, culprit: str) -> Verdict:
+def _crash(outcome: JobResult) -> Verdict:
+    place = outcome.stage.place
     name = signals.Signals(outcome.signal).name
     frames, overflow = frames_of(outcome.crash)
     said = _last_words(outcome.stderr)
@@ -56,10 +60,11 @@ def _crash(outcome: JobResult, legal: bool, culprit: str) -> Verdict:
         frames_that_tell: list[tuple[str, str, int]] = []  # where it ended is chance
     else:
         frames_that_tell = frames
-    message = f"{name} in {culprit}" + (f": {said}" if said else "")
-    mark = crash_signature(name, culprit, frames_that_tell, "" if overflow else said)
-    detail = {"frames": [list(frame) for frame in frames], "stderr": outcome.stderr[-1000:]}
-    return Verdict(Kind.CRASH, legal, message, mark, culprit, outcome.stage, detail)
+    message = f"{name} in {place}" + (f": {said}" if said else "")
+    signature = crash_signature(name, place, frames_that_tell, "" if overflow else said)
+    return _finding(
+        Kind.CRASH, outcome, message, signature, frames=[list(frame) for frame in frames]
+    )
 
 
 def frames_of(report: bytes) -> tuple[list[tuple[str, str, int]], bool]:
@@ -74,15 +79,16 @@ def frames_of(report: bytes) -> tuple[list[tuple[str, str, int]], bool]:
 
 
 def _finding(
-    kind: Kind, legal: bool, message: str, mark: str, culprit: str, outcome: JobResult
+    kind: Kind, outcome: JobResult, message: str, signature: str, **more: object
 ) -> Verdict:
-    detail = {"stderr": outcome.stderr[-1000:]}
-    return Verdict(kind, legal, message, mark, culprit, outcome.stage, detail)
+    stage, detail = outcome.stage, {**more, "stderr": outcome.stderr[-1000:]}
+    legal = stage.sequence != "illegal"
+    return Verdict(kind, legal, message, signature, stage.place, stage, detail)
 
 
 def _last_words(stderr: str) -> str:
     """The line in which LLVM or the C++ runtime says why it gives up, if there is one."""
     for line in reversed(stderr.splitlines()):
-        if any(mark in line for mark in ("LLVM ERROR", "terminate called", "Assertion", "what()")):
+        if any(word in line for word in ("LLVM ERROR", "terminate called", "Assertion", "what()")):
             return line.strip()[:200]
     return ""

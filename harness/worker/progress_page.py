@@ -1,8 +1,8 @@
-"""Stages: where a job is right now, and how long it has been inside TVM.
+"""The progress page: where a job is right now, and how long it has been inside TVM.
 
-A job may die at any moment. Before each step it therefore writes the step's name into a page that
-it shares with its parent, which reads it after the death. The same bracket adds up the time spent
-in TVM, of which a worker's share is to be at least 80 %.
+A job may die at any moment. Before each step it therefore writes its stage into a page that it
+shares with its parent, which reads it after the death. The same bracket adds up the time spent in
+TVM, of which a worker's share is to be at least 80 %.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from harness.verdict import Stage
+
 PAGE = 4096
-# What a job waits for here is a device, and neither TVM nor what it has made.
-DEVICE_STAGE = "device"
 
 
 class Stages:
-    """The current stage (a short text) and the seconds spent inside TVM since the last reset."""
+    """The current stage and the seconds spent inside TVM since the last reset."""
 
     def __init__(self) -> None:
         self._page: mmap.mmap | None = None
@@ -33,16 +33,16 @@ class Stages:
     def reset(self) -> None:
         self.tvm_seconds = 0.0
         self._depth = 0
-        self.enter("")
+        self.enter(Stage())
 
-    def enter(self, stage: str) -> None:
-        """Say which stage begins; at most one page of text."""
+    def enter(self, stage: Stage) -> None:
+        """Write down which stage begins."""
         if self._page is not None:
-            text = stage.encode()[: PAGE - 1] + b"\0"
+            text = str(stage).encode()[: PAGE - 1] + b"\0"
             self._page[: len(text)] = text
 
     @contextmanager
-    def inside_tvm(self, stage: str | None = None) -> Iterator[None]:
+    def inside_tvm(self, stage: Stage | None = None) -> Iterator[None]:
         """Count the time of this block as TVM's; blocks inside it are not counted twice."""
         if stage is not None:
             self.enter(stage)
@@ -56,9 +56,13 @@ class Stages:
                 self.tvm_seconds += time.perf_counter() - started
 
 
-def read_stage(descriptor: int) -> str:
-    """What the process that shares this file wrote last."""
-    return os.pread(descriptor, PAGE, 0).split(b"\0", 1)[0].decode(errors="replace")
+def read_stage(descriptor: int) -> Stage:
+    """What the process that shares this file wrote last; no stage where it overwrote the page."""
+    text = os.pread(descriptor, PAGE, 0).split(b"\0", 1)[0].decode(errors="replace")
+    try:
+        return Stage.parse(text)
+    except ValueError:
+        return Stage()
 
 
 STAGES = Stages()

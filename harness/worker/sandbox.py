@@ -23,9 +23,10 @@ import numpy as np
 from harness import UserError
 from harness.system.processes import python_command, python_environment
 from harness.system.text import last_line
+from harness.verdict import Stage
 from harness.worker import wire
 from harness.worker.progress_page import PAGE, read_stage
-from harness.worker.zygote import BLOCKS_A_MESSAGE, DISARM, FORK, KILL
+from harness.worker.zygote import BLOCKS_A_MESSAGE, DISARM, FORK, HANDLER_FAILED, KILL
 
 START_SECONDS = 120.0  # the first start on a machine decodes the compiler library
 STDERR_TAIL = 4096
@@ -65,8 +66,8 @@ class JobResult:
     """How a job went: "done", "died", "hung" or "interrupted".
 
     `blocks` are the ids (uint32) of native blocks first hit in this child since its last job, and
-    `lines` the Python lines of TVM, where the request asked for them. `stage` is the text that the
-    job wrote last; `crash` the raw text of the native backtrace; `stderr` the end of what it said.
+    `lines` the Python lines of TVM, where the request asked for them. `stage` is what the job
+    wrote last; `crash` the raw text of the native backtrace; `stderr` the end of what it said.
     """
 
     status: str
@@ -75,12 +76,18 @@ class JobResult:
     lines: frozenset[tuple[str, int]] = frozenset()
     signal: int = 0
     exit_status: int = 0
-    stage: str = ""
+    stage: Stage = Stage()
     crash: bytes = b""
     stderr: str = ""
     seconds: float = 0.0
     tvm_seconds: float = 0.0
     rss: int = 0
+
+    @property
+    def fault(self) -> str:
+        """The traceback of the handler's own exception if that ended the job, else ""."""
+        failed = self.status == "died" and self.exit_status == HANDLER_FAILED
+        return self.stderr or "no traceback" if failed else ""
 
 
 class _Child:

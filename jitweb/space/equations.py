@@ -1,9 +1,9 @@
 """Stages: a fused PrimFunc as a list of equations, which is what the kernel families start from.
 
-The importer gives kernels as nests of blocks, one after another. Here each block becomes a Stage,
-`buffer[spatial] = value`, reduced over some variables, and elementwise stages are substituted into
-those that read them. What remains is a handful of equations: a matmul and its epilogue, or the
-reductions of a softmax and its result.
+The importer gives kernels as nests of blocks, one after another. Here each block becomes an
+Equation, `buffer[spatial] = value`, reduced over some variables, and elementwise stages are
+substituted into those that read them. What remains is a handful of equations: a matmul and its
+epilogue, or the reductions of a softmax and its result.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class NotStages(ValueError):
 
 
 @dataclass(frozen=True)
-class Stage:
+class Equation:
     """`buffer[spatial] = value` for all spatial variables, accumulated over the reduced ones.
 
     `init` is the value to start from, None where nothing is reduced. Extents are in elements.
@@ -51,7 +51,7 @@ class Equations:
     """A function in stages. `outputs` are those of its parameters that it writes."""
 
     function: Any
-    stages: tuple[Stage, ...]
+    stages: tuple[Equation, ...]
 
     @property
     def parameters(self) -> tuple[Any, ...]:
@@ -62,7 +62,7 @@ class Equations:
         written = [stage.buffer for stage in self.stages]
         return tuple(p for p in self.parameters if any(p.same_as(buffer) for buffer in written))
 
-    def is_output(self, stage: Stage) -> bool:
+    def is_output(self, stage: Equation) -> bool:
         return any(stage.buffer.same_as(parameter) for parameter in self.parameters)
 
 
@@ -79,7 +79,7 @@ def read_stages(function: Any) -> Equations:
     return Equations(function, tuple(_read_nest(nest) for nest in nests))
 
 
-def _read_nest(nest: Any) -> Stage:
+def _read_nest(nest: Any) -> Equation:
     extents: dict[Any, int] = {}
     while compat.type_key(nest) == "For":
         extents[nest.loop_var] = _constant(nest.extent)
@@ -101,7 +101,7 @@ def _read_nest(nest: Any) -> Stage:
     ):
         raise NotStages("a block stores elsewhere than at its own variables")
     init = None if block.init is None else block.init.value
-    return Stage(
+    return Equation(
         str(block.name_hint),
         store.buffer,
         tuple(iv.var for iv in spatial),
@@ -119,13 +119,13 @@ def _constant(expression: Any) -> int:
     return int(expression)
 
 
-def inline(equations: Equations, keep: Callable[[Stage], bool]) -> Equations:
+def inline(equations: Equations, keep: Callable[[Equation], bool]) -> Equations:
     """The equations with every elementwise stage substituted where it is read.
 
     Outputs, reductions and what `keep` wants stay stages of their own.
     """
-    inlined: dict[Any, Stage] = {}
-    stages: list[Stage] = []
+    inlined: dict[Any, Equation] = {}
+    stages: list[Equation] = []
     for stage in equations.stages:
         stage = replace(stage, value=_with_loads(stage.value, inlined))
         if stage.is_reduction or equations.is_output(stage) or keep(stage):
@@ -135,7 +135,7 @@ def inline(equations: Equations, keep: Callable[[Stage], bool]) -> Equations:
     return replace(equations, stages=tuple(stages))
 
 
-def _with_loads(value: Any, inlined: Mapping[Any, Stage]) -> Any:
+def _with_loads(value: Any, inlined: Mapping[Any, Equation]) -> Any:
     """The value with loads of these buffers replaced by what the stages say they hold."""
 
     def replaced(load: Any) -> Any:
@@ -147,7 +147,7 @@ def _with_loads(value: Any, inlined: Mapping[Any, Stage]) -> Any:
     return tvm_ffi.structural_map(value, (compat.BufferLoad, replaced))
 
 
-def _simplified(stage: Stage) -> Stage:
+def _simplified(stage: Equation) -> Equation:
     variables, extents = stage.spatial + stage.reduced, stage.extents + stage.reduced_extents
     ranges = dict(zip(variables, extents, strict=True))
     return replace(stage, value=simplify(_plain_conditions(stage.value), ranges))

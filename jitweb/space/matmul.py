@@ -22,9 +22,9 @@ from harness.ir.rewrite import substitute
 from jitweb.space import emit
 from jitweb.space.approximate import FUNCTIONS, approximate
 from jitweb.space.equations import (
+    Equation,
     Equations,
     NotStages,
-    Stage,
     inline,
     loads,
     read_stages,
@@ -38,8 +38,8 @@ class Matmul:
     """
 
     equations: Equations
-    sum: Stage
-    epilogue: Stage
+    sum: Equation
+    epilogue: Equation
     left: Any
     right: Any
 
@@ -104,7 +104,7 @@ def read_matmul(function: Any) -> Matmul:
     return Matmul(equations, total, epilogue, left, right)
 
 
-def _reads_in_place(epilogue: Stage, total: Stage) -> bool:
+def _reads_in_place(epilogue: Equation, total: Equation) -> bool:
     if epilogue.extents != total.extents:
         return False
     for load in loads(epilogue.value):
@@ -122,7 +122,7 @@ def _is_zero(expression: Any) -> bool:
     return isinstance(expression, compat.IntImm) and int(expression) == 0
 
 
-def _factors(total: Stage) -> tuple[Any, Any]:
+def _factors(total: Equation) -> tuple[Any, Any]:
     """The factor without the column and the one without the row."""
     value, init = total.value, total.init
     if not (isinstance(init, compat.FloatImm) and float(init) == 0.0):

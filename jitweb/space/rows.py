@@ -22,9 +22,9 @@ from harness.ir.rewrite import substitute
 from jitweb.space import emit
 from jitweb.space.approximate import FUNCTIONS, approximate
 from jitweb.space.equations import (
+    Equation,
     Equations,
     NotStages,
-    Stage,
     inline,
     loads,
     read_stages,
@@ -69,7 +69,7 @@ def read_rows(function: Any) -> Rows:
     return rows
 
 
-def _is_heavy(stage: Stage) -> bool:
+def _is_heavy(stage: Equation) -> bool:
     return any(
         compat.call_name(node) in FUNCTIONS
         for node in compat.nodes(stage.value)
@@ -77,7 +77,7 @@ def _is_heavy(stage: Stage) -> bool:
     )
 
 
-def _is_reduced(equations: Equations, stage: Stage) -> bool:
+def _is_reduced(equations: Equations, stage: Equation) -> bool:
     return any(
         other.is_reduction
         and any(compat.load_buffer(load).same_as(stage.buffer) for load in loads(other.value))
@@ -92,7 +92,7 @@ def _without_trailing_ones(extents: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _check(rows: Rows) -> None:
-    made: list[Stage] = []
+    made: list[Equation] = []
     for stage in rows.equations.stages:
         if stage.extents[: len(rows.extents)] != rows.extents:
             raise NotStages("its stages are not of the same rows")
@@ -107,13 +107,13 @@ def _check(rows: Rows) -> None:
         made.append(stage)
 
 
-def _check_same_row(load: Any, stage: Stage, rows: Rows) -> None:
+def _check_same_row(load: Any, stage: Equation, rows: Rows) -> None:
     for found, var, extent in zip(load.indices, stage.spatial, rows.extents, strict=False):
         if extent != 1 and not found.same_as(var):
             raise NotStages("a row depends on another one")
 
 
-def _combine(stage: Stage) -> tuple[Callable[[Any, Any], Any], Any]:
+def _combine(stage: Equation) -> tuple[Callable[[Any, Any], Any], Any]:
     """How a reduction combines, and what it combines."""
     make = COMBINES.get(compat.type_key(stage.value))
     if make is not None:
@@ -171,7 +171,7 @@ class RowsBuilder:
         places = {var: place.astype(compat.dtype_of(var)) for var, place in table.items()}
         return approximate(substitute(value, places), only=self.functions)
 
-    def _width_for(self, stage: Stage, extent: int) -> int:
+    def _width_for(self, stage: Equation, extent: int) -> int:
         dtypes = [str(stage.buffer.ty.dtype)]
         dtypes += [compat.dtype_of(load) for load in loads(stage.value)]
         if any(dtype not in self.vector_dtypes for dtype in dtypes):
@@ -181,7 +181,7 @@ class RowsBuilder:
             width //= 2
         return width
 
-    def _reduce(self, stage: Stage, at: list[Any]) -> list[Any]:
+    def _reduce(self, stage: Equation, at: list[Any]) -> list[Any]:
         combine, value = _combine(stage)
         dtype = str(stage.buffer.ty.dtype)
         width = self._width_for(stage, stage.reduced_extents[-1])
@@ -228,7 +228,7 @@ class RowsBuilder:
             statements.append(emit.store(stage.buffer, emit.load(total, 0), *place_))
         return statements
 
-    def _store(self, stage: Stage, at: list[Any]) -> Any:
+    def _store(self, stage: Equation, at: list[Any]) -> Any:
         inner = stage.spatial[len(at) :]
         if not inner:
             return emit.store(stage.buffer, self._value(stage.value, _table(stage, at)), *at)
@@ -261,7 +261,7 @@ class RowsBuilder:
             body = emit.loop(var, count, body)
         return body
 
-    def _target(self, stage: Stage, at: list[Any]) -> tuple[Any, int]:
+    def _target(self, stage: Equation, at: list[Any]) -> tuple[Any, int]:
         """The buffer that a stage goes to, and how many of its indices are the row's."""
         equations = self.rows.equations
         if equations.is_output(stage):
@@ -286,11 +286,11 @@ class RowsBuilder:
         return kept, len(at)
 
 
-def _table(stage: Stage, place: list[Any]) -> dict[Any, Any]:
+def _table(stage: Equation, place: list[Any]) -> dict[Any, Any]:
     return dict(zip(stage.spatial, place, strict=True))
 
 
-def _reads_only_in_place(reader: Stage, kept: Stage) -> bool:
+def _reads_only_in_place(reader: Equation, kept: Equation) -> bool:
     for load in loads(reader.value):
         if compat.load_buffer(load).same_as(kept.buffer):
             for found, var, extent in zip(

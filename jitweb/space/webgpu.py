@@ -21,7 +21,7 @@ from harness.targets.invocations import as_kernel
 from jitweb.space import emit
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
-from jitweb.space.equations import NotStages, Stage, loads
+from jitweb.space.equations import Equation, NotStages, loads
 from jitweb.space.matmul import (
     Matmul,
     MatmulBuilder,
@@ -237,7 +237,7 @@ def _elementwise(rows: Rows, group: int) -> Any:
     return emit.function(rows.equations.parameters, emit.sequence(bodies))
 
 
-def _is_float(stage: Stage) -> bool:
+def _is_float(stage: Equation) -> bool:
     """Whether all that a stage computes with is float32, as WGSL's vectors should hold."""
     dtypes = {str(stage.buffer.ty.dtype), *(compat.dtype_of(load) for load in loads(stage.value))}
     return dtypes == {"float32"}

@@ -14,7 +14,9 @@ from tvm import tirx
 from harness import passes
 from harness.case import Case, PassCall, module_text
 from harness.devices.base import KernelFailed
-from harness.oracles.verify import Found, Sequence, of_exception, verify
+from harness.oracles.failures import of_failure
+from harness.oracles.oracle import Found, Sequence
+from harness.oracles.verify import verify
 from harness.passes.build import lower
 from harness.semantics.reference import reference_of
 from harness.targets import get_target
@@ -202,7 +204,7 @@ def test_what_a_kernel_does_wrong_is_known(name: str, module: Any, kind: Kind, w
     with pytest.raises(KernelFailed, match=words) as failure:
         run_unjudged(module, name)
     sequence = Sequence("plain", (), 0)
-    found = of_exception(failure.value, sequence, "run")
+    found = of_failure(failure.value, sequence, "run")
     assert isinstance(found, Found)
     assert found.verdict.kind is kind
     assert verdict(programs.scaled_sum(), name).kind is Kind.OK

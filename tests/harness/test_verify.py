@@ -13,7 +13,7 @@ from tvm import tirx
 from harness import compat, passes
 from harness.case import Case, PassCall, module_text
 from harness.oracles import verify
-from harness.verdict import Kind, Verdict
+from harness.verdict import Kind, Stage, Verdict
 from harness.worker.post_mortem import verdict_of
 from harness.worker.sandbox import JobResult, Settings, Worker
 from tests import programs
@@ -134,16 +134,24 @@ def deep_sum() -> Any:
 @pytest.mark.parametrize(
     ("outcome", "kind"),
     [
-        (JobResult("hung", stage="legal:pass:3:tirx.UnrollLoop"), Kind.HANG),
-        (JobResult("hung", stage="illegal:pass:3:tirx.UnrollLoop"), Kind.INVALID),
-        (JobResult("hung", stage="reference"), Kind.INVALID),
-        (JobResult("died", signal=signal.SIGSEGV, stage="illegal:build"), Kind.CRASH),
-        (JobResult("died", signal=signal.SIGSEGV, stage="legal:run"), Kind.OUT_OF_BOUNDS),
-        (JobResult("died", signal=signal.SIGFPE, stage="legal:run"), Kind.CRASH),
-        (JobResult("died", signal=signal.SIGSEGV, stage="reference"), Kind.INVALID),
-        (JobResult("died", signal=signal.SIGKILL, stage="legal:build"), Kind.INVALID),
+        (JobResult("hung", stage=Stage.parse("legal:pass:3:tirx.UnrollLoop")), Kind.HANG),
+        (JobResult("hung", stage=Stage.parse("illegal:pass:3:tirx.UnrollLoop")), Kind.INVALID),
+        (JobResult("hung", stage=Stage.parse("reference")), Kind.INVALID),
+        (JobResult("died", signal=signal.SIGSEGV, stage=Stage.parse("illegal:build")), Kind.CRASH),
         (
-            JobResult("died", signal=signal.SIGABRT, stage="plain:build", stderr="std::bad_alloc"),
+            JobResult("died", signal=signal.SIGSEGV, stage=Stage.parse("legal:run")),
+            Kind.OUT_OF_BOUNDS,
+        ),
+        (JobResult("died", signal=signal.SIGFPE, stage=Stage.parse("legal:run")), Kind.CRASH),
+        (JobResult("died", signal=signal.SIGSEGV, stage=Stage.parse("reference")), Kind.INVALID),
+        (JobResult("died", signal=signal.SIGKILL, stage=Stage.parse("legal:build")), Kind.INVALID),
+        (
+            JobResult(
+                "died",
+                signal=signal.SIGABRT,
+                stage=Stage.parse("plain:build"),
+                stderr="std::bad_alloc",
+            ),
             Kind.OUT_OF_MEMORY,
         ),
     ],

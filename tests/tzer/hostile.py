@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from harness.case import Case
-from harness.verdict import Kind, Verdict
+from harness.verdict import Kind, Stage, Verdict
 from harness.worker.progress_page import STAGES
 
 
 def handle(request: dict[str, Any]) -> dict[str, Any]:
-    STAGES.enter("legal:build")
+    STAGES.enter(Stage("legal", "build"))
     origin = Case.from_json(request["case"]).origin
     if origin in _DEEDS:
         _DEEDS[origin]()

@@ -13,7 +13,7 @@ import pytest
 
 from corpus.store import Store
 from harness.case import Case, PassCall, module_text
-from harness.verdict import Kind, Verdict
+from harness.verdict import Kind, Stage, Verdict
 from tests import programs
 from tzer.cli import tell_of_changes
 
@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "parameter 0[1] is 3, expected 4",
             "wrong-result|b",
             "s_tir.CanonicalizeLoop",
-            "plain",
+            Stage("plain"),
             {"expected": "4", "actual": "3"},
         )
         store.add_finding(case, wrong, 2, True)

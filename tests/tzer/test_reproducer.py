@@ -16,7 +16,7 @@ from tvm import tirx
 from harness import compat
 from harness.case import Case, PassCall, module_text
 from harness.oracles.verify import verify
-from harness.verdict import Kind, Verdict
+from harness.verdict import Kind, Stage, Verdict
 from harness.worker.post_mortem import verdict_of
 from harness.worker.sandbox import Settings, Worker
 from tests import programs
@@ -87,7 +87,7 @@ def test_a_crash_is_shown_and_survived(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in (Kind.OK, Kind.INVALID)])
 def test_where_the_bug_does_not_show_the_status_is_zero(kind: Kind, tmp_path: Path) -> None:
     case = Case(module_text(programs.scaled_sum("bfloat16")), (PassCall("s_tir.CanonicalizeLoop"),))
-    stage = "legal:run" if kind is Kind.CRASH else "legal"
+    stage = Stage("legal", "run" if kind is Kind.CRASH else "")
     verdict = Verdict(kind, True, "nothing", "none", "s_tir.CanonicalizeLoop", stage)
     text = write_reproducer(case, verdict)
     done = run(text, tmp_path)
@@ -105,7 +105,9 @@ def test_what_this_tvm_cannot_express_has_status_two(tmp_path: Path) -> None:
 def test_nothing_but_tvm_and_numpy_is_needed(tmp_path: Path) -> None:
     for kind in (Kind.WRONG_RESULT, Kind.CRASH, Kind.OUT_OF_BOUNDS, Kind.ROUND_TRIP):
         case = Case(module_text(programs.scaled_sum()))
-        text = write_reproducer(case, Verdict(kind, True, "x", "x", "s_tir.X", "legal:run"))
+        text = write_reproducer(
+            case, Verdict(kind, True, "x", "x", "s_tir.X", Stage("legal", "run"))
+        )
         others = imports(text) - set(sys.stdlib_module_names)
         # tvm_ffi and ml_dtypes are what tvm itself is installed with.
         assert others <= {"tvm", "tvm_ffi", "numpy", "ml_dtypes"}
@@ -114,7 +116,7 @@ def test_nothing_but_tvm_and_numpy_is_needed(tmp_path: Path) -> None:
 def test_a_module_that_cannot_be_printed_travels_as_json(tmp_path: Path) -> None:
     text = write_reproducer(
         Case(module_text(dividing_by_zero())),
-        Verdict(Kind.INTERNAL_ERROR, True, "x", "x", "tirx.StmtSimplify", "legal"),
+        Verdict(Kind.INTERNAL_ERROR, True, "x", "x", "tirx.StmtSimplify", Stage("legal")),
     )
     assert "MODULE_JSON" in text
     assert run(text, tmp_path).returncode in (0, 1)
@@ -123,7 +125,7 @@ def test_a_module_that_cannot_be_printed_travels_as_json(tmp_path: Path) -> None
 def test_a_message_cannot_break_out_of_the_script(tmp_path: Path) -> None:
     case = Case(module_text(programs.scaled_sum()))
     hostile = Verdict(
-        Kind.CRASH, True, '"""\nraise SystemExit(77)\n"""', "\\x", "y'\"", "legal:run"
+        Kind.CRASH, True, '"""\nraise SystemExit(77)\n"""', "\\x", "y'\"", Stage("legal", "run")
     )
     assert run(write_reproducer(case, hostile), tmp_path).returncode == 0
 
@@ -131,7 +133,7 @@ def test_a_message_cannot_break_out_of_the_script(tmp_path: Path) -> None:
 def test_a_module_named_main_only_is_needed() -> None:
     function = tirx.PrimFunc([], tirx.Evaluate(0)).with_attr("global_symbol", "main")
     case = Case(module_text(tvm.IRModule({"main": function})))
-    assert "def main(" in write_reproducer(case, Verdict(Kind.CRASH, stage="legal:build"))
+    assert "def main(" in write_reproducer(case, Verdict(Kind.CRASH, stage=Stage("legal", "build")))
 
 
 def test_what_a_device_refuses_is_shown_by_the_harness(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from corpus.store import Store
 from harness.case import Case, CaseError, PassCall, load_module, module_text
 from harness.ir.script import full_script
 from harness.semantics.reference import Invalid
-from harness.verdict import Kind, Verdict
+from harness.verdict import Kind, Stage, Verdict
 from tests import programs
 from tests.harness.test_untrusted import PROGRAM
 from tzer.triage.program import program_of
@@ -48,7 +48,13 @@ CALM = "nothing special"
 
 def verdict_with(kind: Kind, text: str) -> Verdict:
     return Verdict(
-        kind, True, text, text, text, f"legal:{text}", {"error": text, "stderr": text, text: text}
+        kind,
+        True,
+        text,
+        text,
+        text,
+        Stage("legal", text),
+        {"error": text, "stderr": text, text: text},
     )
 
 
@@ -104,7 +110,9 @@ def test_what_a_script_prints_of_a_message_is_obeyed_by_no_terminal(tmp_path: Pa
 )
 def test_a_pass_is_one_of_the_catalogue_with_arguments_of_its_own(call: PassCall) -> None:
     with pytest.raises(CaseError):
-        write_reproducer(replace(CASE, passes=(call,)), Verdict(Kind.CRASH, stage="legal:lower"))
+        write_reproducer(
+            replace(CASE, passes=(call,)), Verdict(Kind.CRASH, stage=Stage("legal", "lower"))
+        )
 
 
 @pytest.mark.parametrize("changes", [{"opt_level": 10**30}, {"input_seed": -1}, {"target": "c'"}])
@@ -122,7 +130,7 @@ def test_a_name_in_the_program_is_code_neither_here_nor_in_the_script(tmp_path: 
     module = tvm.script.from_source(PROGRAM)
     case = Case(module_text(module).replace('"helper"', f'"{name}"'.replace("\n", "\\n")))
     assert load_module(case.module) is not None
-    verdict = Verdict(Kind.CRASH, False, "it died", "crash|a", "", "illegal:lower")
+    verdict = Verdict(Kind.CRASH, False, "it died", "crash|a", "", Stage("illegal", "lower"))
     assert program_of(case, verdict).text is None
     with pytest.raises(Invalid, match="is not a function's name"):
         write_reproducer(case, verdict)
@@ -146,7 +154,7 @@ def test_a_string_of_the_program_ends_no_literal() -> None:
     source = PROGRAM.replace("a value", "'''\" + x".replace('"', ""))
     source = source.replace('T.thread_binding(4, thread="threadIdx.x")', "range(4)")
     case = Case(module_text(tvm.script.from_source(source.replace(', scope="shared"', ""))))
-    text = write_reproducer(case, Verdict(Kind.REJECTED_VALID, stage="legal:lower"))
+    text = write_reproducer(case, Verdict(Kind.REJECTED_VALID, stage=Stage("legal", "lower")))
     (module,) = (
         node.value
         for node in ast.parse(text).body

@@ -52,7 +52,7 @@ class Subject:
     @property
     def runs(self) -> bool:
         """Whether the compiled code is run, not only compiled."""
-        step = self.verdict.stage.partition(":")[2].partition(":")[0]
+        step = self.verdict.stage.step
         return self.verdict.kind in RUN_KINDS or step == "run" or self.verdict.pass_name == "run"
 
     @property
@@ -95,7 +95,7 @@ def write_reproducer(case: Case, verdict: Verdict) -> str:
     program = program_of(case, verdict)
     reference = reference_of(program.case)
     plain, mutated = sequences(program.case, reference)
-    sequence = plain if verdict.stage.partition(":")[0] == "plain" else mutated
+    sequence = plain if verdict.stage.sequence == "plain" else mutated
     subject = Subject(program, verdict, reference, sequence)
     if not target.has_runtime and not subject.lowers_only:
         header, expected = _header(subject, "tzer and the device"), _expected(verdict)

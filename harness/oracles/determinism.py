@@ -1,0 +1,25 @@
+"""Determinism: the same passes on the same module give the same module. Lowers it once more."""
+
+from __future__ import annotations
+
+from harness import compat
+from harness.oracles.oracle import AfterBuild, Oracle
+from harness.passes.build import lower
+from harness.verdict import Kind, Verdict
+from harness.worker.progress_page import STAGES
+
+
+def _check(view: AfterBuild) -> Verdict | None:
+    compilation = view.compilation
+    sequence, target = compilation.sequence, compilation.target
+    with STAGES.inside_tvm(sequence.at("again")):
+        module = target.prepare(compilation.reference.module)
+        again = lower(module, sequence.calls, target=target, opt_level=sequence.opt_level)
+        if compat.structural_equal(view.lowered, again):
+            return None
+    message = "the same passes on the same module gave two different modules"
+    last = sequence.calls[-1].name
+    return compilation.found(Kind.NONDETERMINISM, message, place=last, shows="lowering")
+
+
+DETERMINISM = Oracle("determinism", _check, every=16)

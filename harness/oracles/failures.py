@@ -1,0 +1,121 @@
+"""Failures: what it says of TVM that a module could not be lowered, built or run.
+
+`MEANINGS` is the table of all errors that mean something: those of targets and devices, with what
+TVM itself has raised among them. Any other exception is a bug of ours and becomes no verdict.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tvm.error import InternalError
+
+from harness.devices.base import DeviceError, KernelFailed, KernelRefused
+from harness.oracles.known_errors import known_refusal
+from harness.oracles.oracle import Found, Sequence
+from harness.semantics.reference import Invalid
+from harness.system.text import first_line
+from harness.targets.executable import CompilerRejected, NotExpressible, RaisedByTVM
+from harness.verdict import (
+    Kind,
+    Stage,
+    Verdict,
+    error_signature,
+    normalise,
+    refusal_signature,
+    result_signature,
+    validator_diagnostic,
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One of `FAILURES` with where it came up: a pass, "code generation" or "run"."""
+
+    error: Exception
+    sequence: Sequence
+    place: str
+
+    @property
+    def message(self) -> str:
+        """What went wrong in a line; with LLVM's own first diagnostic where it refuses it."""
+        message = first_line(self.error)
+        lines = [line.strip() for line in str(self.error).splitlines() if line.strip()]
+        if message in lines[:-1] and message.endswith(":"):
+            message += " " + lines[lines.index(message) + 1]
+        return re.sub(r"\b0x[0-9a-f]{6,}\b", "0x...", message)  # it is another in every run
+
+    def of_kind(self, kind: Kind) -> Found:
+        """The finding of an exception, told apart from others by its type and TVM's source file."""
+        raised = self.error.error if isinstance(self.error, RaisedByTVM) else self.error
+        name, backtrace = type(raised).__name__, "".join(traceback.format_exception(raised))
+        signature = error_signature(kind, self.place, name, self.message, backtrace)
+        detail = {"error": name, "backtrace": backtrace[-4000:]}
+        stage = Stage(self.sequence.name)
+        return Found(Verdict(kind, True, self.message, signature, self.place, stage, detail))
+
+
+def _raised_by_tvm(failure: Failure) -> Found | Invalid:
+    assert isinstance(failure.error, RaisedByTVM)
+    error = failure.error.error
+    if isinstance(error, MemoryError) or "bad_alloc" in failure.message:
+        return failure.of_kind(Kind.OUT_OF_MEMORY)
+    refusal = known_refusal(failure.message)
+    if refusal is not None:
+        return Invalid(f"documented limit of TVM: {refusal}")
+    internal = isinstance(error, InternalError)
+    return failure.of_kind(Kind.INTERNAL_ERROR if internal else Kind.REJECTED_VALID)
+
+
+def _compiler_rejected(failure: Failure) -> Found:
+    return failure.of_kind(Kind.INVALID_CODEGEN)
+
+
+def _kernel_refused(failure: Failure) -> Found:
+    """V8, naga or tint refuses the code."""
+    diagnostic = validator_diagnostic(failure.message)
+    stage = Stage(failure.sequence.name)
+    signature = refusal_signature(diagnostic)
+    return Found(Verdict(Kind.INVALID_CODEGEN, True, diagnostic, signature, "", stage))
+
+
+def _kernel_failed(failure: Failure) -> Found | Invalid:
+    """A kernel did not come to its end."""
+    message = failure.message
+    if "StrayWrite" in message or "out of bounds" in message:
+        kind = Kind.OUT_OF_BOUNDS
+    elif "not done after" in message:
+        kind = Kind.HANG
+    elif "RuntimeError" in message:  # V8's name for a trap
+        kind = Kind.CRASH
+    else:  # such as a memory that can't be allocated
+        return Invalid(message)
+    signature = result_signature(kind, "run", normalise(message))
+    return Found(Verdict(kind, True, message, signature, "run", Stage(failure.sequence.name)))
+
+
+def _case_at_fault(failure: Failure) -> Invalid:
+    return Invalid(failure.message)
+
+
+MEANINGS: dict[type[Exception], Callable[[Failure], Found | Invalid]] = {
+    RaisedByTVM: _raised_by_tvm,
+    CompilerRejected: _compiler_rejected,
+    KernelRefused: _kernel_refused,
+    KernelFailed: _kernel_failed,
+    NotExpressible: _case_at_fault,
+    DeviceError: _case_at_fault,
+}
+FAILURES: tuple[type[Exception], ...] = tuple(MEANINGS)
+
+
+def of_failure(error: Exception, sequence: Sequence, place: str) -> Found | Invalid:
+    """What one of `FAILURES` means; `place` is a pass, "code generation" or "run"."""
+    failure = Failure(error, sequence, place)
+    if not sequence.legal:  # TVM owes nothing to a pass whose precondition is broken
+        return Invalid(f"broken precondition in {place}: {failure.message}")
+    meaning = next(MEANINGS[known] for known in MEANINGS if isinstance(error, known))
+    return meaning(failure)

@@ -1,0 +1,135 @@
+"""What an oracle is: a property, when it is looked at, and for which cases.
+
+An oracle is one file with one `Oracle`, which stands in `table.py`. Its check gets what there is to
+look at (after a pass, after the build, or after the run) and returns the verdict that it has found,
+or None. Whatever else it raises is a bug of ours and becomes no finding; calls of TVM that may fail
+are wrapped in `harness.targets.executable.raised_by_tvm`, one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from harness.case import Case, PassCall
+from harness.oracles.guarded import GuardedArray
+from harness.semantics.inputs import Argument
+from harness.semantics.reference import Reference
+from harness.targets import Runnable, Target
+from harness.verdict import Kind, SequenceName, Stage, Verdict, normalise, result_signature
+
+# From these passes on main takes packed arguments, which the interpreter doesn't model.
+SIGNATURE_CHANGES = ("tirx.SplitHostDevice", "tirx.MakePackedAPI")
+
+
+class Found(Exception):
+    """An oracle has found something; carries the verdict."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.message)
+        self.verdict = verdict
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A pass sequence from the module to code generation: the "plain" one, or a case's own."""
+
+    name: SequenceName
+    calls: tuple[PassCall, ...]
+    opt_level: int
+
+    @property
+    def legal(self) -> bool:
+        return self.name != "illegal"
+
+    def at(self, step: str) -> Stage:
+        """The stage of this step of the sequence."""
+        return Stage(self.name, step)
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """A case on its way through one of its two pass sequences."""
+
+    case: Case
+    reference: Reference
+    sequence: Sequence
+    target: Target
+
+    @property
+    def own_passes(self) -> int:
+        """How many of the sequence's passes, from its beginning, are the case's own."""
+        return 0 if self.sequence.name == "plain" else len(self.case.passes)
+
+    def found(
+        self,
+        kind: Kind,
+        message: str,
+        *,
+        place: str = "",
+        shows: str | None = None,
+        pass_name: str = "",
+        detail: dict[str, Any] | None = None,
+    ) -> Verdict:
+        """A finding. `place` and `shows` (else the message) make its signature."""
+        signature = result_signature(kind, place, normalise(message) if shows is None else shows)
+        stage = Stage(self.sequence.name)
+        return Verdict(kind, True, message, signature, pass_name, stage, detail or {})
+
+
+@dataclass(frozen=True)
+class AfterPass:
+    """The module that one of the case's own passes gave; `packed`: its signature has changed."""
+
+    compilation: Compilation
+    index: int
+    call: PassCall
+    module: Any
+    packed: bool
+
+
+@dataclass(frozen=True)
+class AfterBuild:
+    """The module after the last pass, and the code generated from it."""
+
+    compilation: Compilation
+    lowered: Any
+    executable: Runnable
+
+
+@dataclass(frozen=True)
+class AfterRun:
+    """What a run left in its arguments, which lie in `guards` where they are arrays.
+
+    `plain` is the plain build of the same program, or None if that is what has run.
+    """
+
+    compilation: Compilation
+    executable: Runnable
+    plain: Runnable | None
+    arguments: list[Argument]
+    guards: list[GuardedArray | None] = field(default_factory=list)
+
+
+View = TypeVar("View", AfterPass, AfterBuild, AfterRun)
+
+
+@dataclass(frozen=True)
+class Oracle(Generic[View]):
+    """One property. Looks at one case in `every`, and by default at legal sequences alone.
+
+    A case is picked by its own digest: the same ones in every run, so that a finding is confirmed
+    by running the case again.
+    """
+
+    name: str
+    check: Callable[[View], Verdict | None]
+    every: int = 1
+    needs_legal: bool = True
+
+    def looks_at(self, compilation: Compilation) -> bool:
+        """Whether the case is of its share, and the sequence one that it can judge."""
+        if self.needs_legal and not compilation.sequence.legal:
+            return False
+        return self.every == 1 or int(compilation.case.digest[:8], 16) % self.every == 0

@@ -1,0 +1,16 @@
+"""All oracles, in the order in which they look. To add one: its file, and its line here."""
+
+from __future__ import annotations
+
+from harness.oracles.determinism import DETERMINISM
+from harness.oracles.json_round_trip import JSON_ROUND_TRIP
+from harness.oracles.oracle import AfterBuild, AfterPass, AfterRun, Oracle
+from harness.oracles.out_of_bounds import OUT_OF_BOUNDS
+from harness.oracles.script_round_trip import SCRIPT_ROUND_TRIP
+from harness.oracles.slow_code import SLOW_CODE
+from harness.oracles.well_formed import WELL_FORMED
+from harness.oracles.wrong_result import WRONG_RESULT
+
+AFTER_PASS: tuple[Oracle[AfterPass], ...] = (WELL_FORMED, JSON_ROUND_TRIP, SCRIPT_ROUND_TRIP)
+AFTER_BUILD: tuple[Oracle[AfterBuild], ...] = (DETERMINISM,)
+AFTER_RUN: tuple[Oracle[AfterRun], ...] = (OUT_OF_BOUNDS, WRONG_RESULT, SLOW_CODE)

@@ -1,0 +1,28 @@
+"""Wrong result: compiled code computes what the reference interpreter does, within tolerances."""
+
+from __future__ import annotations
+
+from harness.oracles.culprit import culprit
+from harness.oracles.oracle import AfterRun, Oracle
+from harness.verdict import Kind, Verdict
+
+
+def _check(view: AfterRun) -> Verdict | None:
+    compilation = view.compilation
+    reference = compilation.reference
+    mismatch = reference.mismatch(view.arguments, strict=compilation.target.is_strict)
+    if mismatch is None:
+        return None
+    where = culprit(compilation)
+    buffer = reference.module["main"].params[mismatch.buffer]
+    return compilation.found(
+        Kind.WRONG_RESULT,
+        str(mismatch),
+        place=where,
+        shows=str(buffer.ty.dtype),
+        pass_name=where,
+        detail={"expected": repr(mismatch.expected), "actual": repr(mismatch.actual)},
+    )
+
+
+WRONG_RESULT = Oracle("wrong-result", _check)
