@@ -1,8 +1,8 @@
 """Passes: which passes there are, what each needs, and which sequences of them are legal.
 
-`catalogue.py` is the table, `state.py` what a module can be, `make.py` turns a PassCall into TVM's
-pass, `legality.py` judges, repairs and completes sequences, `draw.py` draws them, and `graph.py`
-shows the table as a graph.
+`catalogue.py` is the table of passes, `state.py` what a module can be, `orders.py` the orders in
+which TVM itself runs passes. `graph.py` makes one graph of the three; by it `legality.py` judges,
+repairs and completes sequences, and `draw.py` draws them. `make.py` makes TVM's pass of a call.
 """
 
 from harness.passes.catalogue import CATALOGUE, ArgRange, PassInfo
@@ -10,7 +10,6 @@ from harness.passes.draw import draw_call, draw_legal, draw_random
 from harness.passes.graph import PASS_GRAPH
 from harness.passes.legality import (
     complete,
-    default_order,
     first_illegal,
     is_legal,
     minimal_order,
@@ -18,6 +17,7 @@ from harness.passes.legality import (
     states_after,
 )
 from harness.passes.make import check_call, make_pass
+from harness.passes.orders import default_order
 from harness.passes.state import State, initial_states
 
 __all__ = [

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from harness.case import PassCall
 from harness.passes.catalogue import CATALOGUE
-from harness.passes.legality import default_order, repair, states_after
+from harness.passes.graph import OPTIONAL, after, legal_passes, moving_passes
+from harness.passes.legality import repair, states_after
+from harness.passes.orders import default_order
 from harness.passes.pass_info import PassInfo, States
 
-_OPTIONAL = tuple(info for info in CATALOGUE.values() if info.optional)
 _DRAWABLE = tuple(info for info in CATALOGUE.values() if info.name != "tirx.BindTarget")
 # Passes for devices that a processor's program has no use for: drawn, but seldom.
-_QUIET = frozenset(
+_FOR_DEVICES = frozenset(
     {
         "s_tir.InferFragment",
         "s_tir.InjectPTXAsyncCopy",
@@ -32,7 +34,7 @@ _QUIET = frozenset(
         "tirx.VerifyMemory",
     }
 )
-_QUIET_WEIGHT = 0.1
+_FOR_DEVICES_WEIGHT = 0.1
 _CONFIG_SHARE = 0.5  # of the passes that take a configuration
 
 
@@ -60,27 +62,27 @@ def draw_legal(states: States, rng: random.Random, length: int) -> tuple[PassCal
     return draw(states, rng, length)
 
 
-def _weighted(rng: random.Random, among: list[PassInfo]) -> PassInfo:
-    weights = [_QUIET_WEIGHT if info.name in _QUIET else 1.0 for info in among]
-    return rng.choices(among, weights)[0]
+def _weighted(rng: random.Random, among: Sequence[str]) -> PassInfo:
+    weights = [_FOR_DEVICES_WEIGHT if name in _FOR_DEVICES else 1.0 for name in among]
+    return CATALOGUE[rng.choices(among, weights)[0]]
 
 
 def _walk(states: States, rng: random.Random, length: int) -> tuple[PassCall, ...]:
     calls: list[PassCall] = []
     for _ in range(length):
-        legal = [info for info in _OPTIONAL if not info.missing(states)]
+        legal = legal_passes(states)
         if not legal:
             break
         # A pass which changes the states opens the way to others: prefer it half the time.
-        moving = [info for info in legal if info.after(states) != states]
+        moving = moving_passes(states)
         info = _weighted(rng, moving if moving and rng.random() < 0.5 else legal)
         calls.append(draw_call(rng, info))
-        states = info.after(states)
+        states = after(info.name, states)
     return tuple(calls)
 
 
 def _targets(states: States, rng: random.Random, length: int) -> tuple[PassCall, ...]:
-    wanted = [draw_call(rng, _weighted(rng, list(_OPTIONAL))) for _ in range(length)]
+    wanted = [draw_call(rng, _weighted(rng, OPTIONAL)) for _ in range(length)]
     return repair(states, wanted, rng)
 
 
@@ -91,9 +93,8 @@ def _changed_default(states: States, rng: random.Random, length: int) -> tuple[P
         place = rng.randrange(len(calls))
         change = rng.random()
         if change < 0.4:
-            here = states_after(states, calls[:place])
-            legal = [info for info in _OPTIONAL if not info.missing(here)]
-            calls.insert(place, draw_call(rng, _weighted(rng, legal or list(_OPTIONAL))))
+            legal = legal_passes(states_after(states, calls[:place]))
+            calls.insert(place, draw_call(rng, _weighted(rng, legal or OPTIONAL)))
         elif change < 0.6:
             calls.insert(rng.randint(place, len(calls)), calls[place])
         elif change < 0.8:

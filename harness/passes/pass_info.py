@@ -72,11 +72,3 @@ class PassInfo:
     source: str = ""
     never: str = ""
     optional: bool = True
-
-    def after(self, states: States) -> States:
-        """The states of a module that had `states`, after this pass."""
-        return (states - self.destroys) | self.gives
-
-    def missing(self, states: States) -> States:
-        """The states that the pass needs and the module lacks."""
-        return self.needs - states

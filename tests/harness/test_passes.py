@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
+import networkx
 import pytest
 import tvm
 from hypothesis import given, settings
@@ -16,6 +18,16 @@ from harness import compat, passes
 from harness.case import CaseError, PassCall
 from harness.passes import CATALOGUE, State
 from harness.passes.build import lower
+from harness.passes.graph import (
+    OPTIONAL,
+    PASS_GRAPH,
+    PROVIDERS,
+    build_graph,
+    legal_passes,
+    moving_passes,
+)
+from harness.passes.orders import REQUIRED
+from harness.passes.picture import lowering_as_mermaid, lowering_graph
 from harness.targets import TARGETS, get_target
 from tests.programs import matmul, scaled_sum, store_at
 
@@ -89,12 +101,43 @@ def test_a_configuration_reaches_the_pass_and_ends_with_it() -> None:
 
 
 def test_the_graph_shows_needs_and_gives_with_their_source() -> None:
-    graph = passes.PASS_GRAPH
+    graph = PASS_GRAPH
     edge = graph.edges[State.NO_INIT, "s_tir.ConvertBlocksToOpaque"]
     assert edge["relation"] == "needs"
     assert "ICHECK" in edge["source"]
     assert graph.edges["s_tir.LowerInitBlock", State.NO_INIT]["relation"] == "gives"
     assert graph.edges["tirx.StorageRewrite", State.SEPARATE_STORAGE]["relation"] == "destroys"
+
+
+def test_the_required_order_is_one_that_the_graph_allows() -> None:
+    steps = lowering_graph()
+    assert networkx.is_directed_acyclic_graph(steps)
+    assert all(before < after for before, after in steps.edges)
+    for state in PROVIDERS:
+        assert PASS_GRAPH.nodes[state]["kind"] == "state"
+        assert networkx.ancestors(PASS_GRAPH, state)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=SEEDS)
+def test_the_passes_to_draw_from_are_those_whose_needs_the_graph_finds_met(seed: int) -> None:
+    calls = passes.draw_legal(MATMUL_STATES, random.Random(seed), 6)
+    states = passes.states_after(MATMUL_STATES, calls)
+    legal = legal_passes(states)
+    assert set(moving_passes(states)) <= set(legal)
+    for name in OPTIONAL:
+        assert (name in legal) == (set(PASS_GRAPH.predecessors(name)) <= states)
+
+
+def test_a_step_that_no_pass_gives_is_not_in_a_graph() -> None:
+    with pytest.raises(KeyError):
+        build_graph((), REQUIRED)
+
+
+def test_the_picture_of_a_lowering_is_current() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-it-works.md").read_text()
+    picture = f"```mermaid\n{lowering_as_mermaid()}\n```\n"
+    assert picture in page, f"put this into docs/how-it-works.md:\n{picture}"
 
 
 # States.
