@@ -1,4 +1,4 @@
-"""Serving a bundle's page on this machine, with the headers that threads need.
+"""Serving a bundle's page, with the headers that threads need.
 
 Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy make a page cross-origin isolated, which
 is what browsers ask for before they share memory between threads. Whoever hosts a bundle elsewhere
@@ -7,69 +7,115 @@ has to send the same two.
 
 from __future__ import annotations
 
+import shutil
 import socket
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from os import fstat
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from harness.console.terminal import print_line
+from harness.devices.web_files import (
+    HEADERS,
+    LOCAL,
+    content_type,
+    is_foreign,
+    open_file,
+    parts_of,
+)
 from jitweb.errors import JitwebError
 
-LOCAL = ("localhost", "127.0.0.1", "[::1]")
-ANYWHERE = ("0.0.0.0", "::", "")
-HEADERS = {
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-}
-TYPES = {
-    ".mjs": "text/javascript",
-    ".wasm": "application/wasm",
-    ".json": "application/json",
-    ".ts": "text/plain; charset=utf-8",
-    ".safetensors": "application/octet-stream",
-}
+ASK_SECONDS = 10.0  # until the whole request has come
+SEND_SECONDS = 30.0  # for a part of the answer
+MOST_WAITING = 100  # connections that have not asked yet: beyond these the oldest are closed
 
 
-class BundleHandler(SimpleHTTPRequestHandler):
-    """Files of one folder, for pages of this machine alone."""
+class BundleServer(ThreadingHTTPServer):
+    """A folder's server. Connections that ask nothing hold up nobody."""
 
-    extensions_map = SimpleHTTPRequestHandler.extensions_map | TYPES
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, folder: Path, host: str, port: int) -> None:
+        self.folder = folder
+        self._waiting: dict[socket.socket, float] = {}  # since when, the oldest first
+        self._lock = threading.Lock()
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), BundleHandler)
+        self.served = (host, str(self.server_address[0]))
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self._waiting[request] = time.monotonic()
+            late = list(self._waiting)[:-MOST_WAITING]
+        self._end(late)
+        super().process_request(request, client_address)
+
+    def service_actions(self) -> None:
+        before = time.monotonic() - ASK_SECONDS
+        with self._lock:
+            late = [request for request, since in self._waiting.items() if since < before]
+        self._end(late)
+
+    def has_asked(self, request: socket.socket) -> None:
+        with self._lock:
+            self._waiting.pop(request, None)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.has_asked(request)
+        super().shutdown_request(request)
+
+    def _end(self, requests: list[socket.socket]) -> None:
+        for request in requests:
+            self.has_asked(request)
+            try:
+                request.shutdown(socket.SHUT_RDWR)
+            except OSError:  # it ended itself
+                pass
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), OSError):  # that is a client who has gone, or is silent
+            super().handle_error(request, client_address)
+
+
+class BundleHandler(BaseHTTPRequestHandler):
+    """One request for a file."""
+
+    server: BundleServer
+    timeout = SEND_SECONDS
+
+    def parse_request(self) -> bool:
+        """Whether there is a request to answer, whatever its method."""
+        if not super().parse_request():
+            return False
+        self.server.has_asked(self.connection)
+        if is_foreign(self.headers.get_all, self.server.served):
+            self.send_error(403, "Not for this name or page")
+            return False
+        return True
 
     def do_GET(self) -> None:
-        if self._is_allowed():
-            super().do_GET()
+        parts = parts_of(self.path)
+        if parts == [""]:
+            parts = ["index.html"]
+        file = open_file(self.server.folder, parts) if parts else None
+        if not parts or file is None:
+            self.send_error(404)
+            return
+        with file:
+            self.send_response(200)
+            self.send_header("Content-Type", content_type(parts[-1]))
+            self.send_header("Content-Length", str(fstat(file.fileno()).st_size))
+            self.end_headers()
+            if self.command != "HEAD":
+                shutil.copyfileobj(file, self.wfile)
 
-    def do_HEAD(self) -> None:
-        if self._is_allowed():
-            super().do_HEAD()
-
-    def _is_allowed(self) -> bool:
-        """Refuse another name than ours: a foreign page whose name leads here (DNS rebinding)."""
-        host = self.headers.get("Host", "")
-        served = str(self.server.server_address[0])  # type: ignore[index]
-        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
-        if served in ANYWHERE or name in (*LOCAL, served):
-            return self._is_inside()
-        self.send_error(403, "not for this name")
-        return False
-
-    def _is_inside(self) -> bool:
-        """Refuse what a link leads to outside of the folder."""
-        root, path = Path(self.directory).resolve(), self.translate_path(self.path)
-        if "\0" not in path and Path(path).resolve().is_relative_to(root):
-            return True
-        self.send_error(404)
-        return False
-
-    def list_directory(self, path: Any) -> None:
-        self.send_error(404)
+    do_HEAD = do_GET
 
     def end_headers(self) -> None:
         for name, value in HEADERS.items():
@@ -80,38 +126,31 @@ class BundleHandler(SimpleHTTPRequestHandler):
         pass
 
 
-class SixServer(ThreadingHTTPServer):
-    """For addresses such as ::1."""
-
-    address_family = socket.AF_INET6
-
-
-def _server(folder: Path, port: int, host: str) -> ThreadingHTTPServer:
-    kind = SixServer if ":" in host else ThreadingHTTPServer
+def _server(folder: Path, port: int, host: str) -> BundleServer:
     try:
-        server = kind((host, port), partial(BundleHandler, directory=str(folder)))
+        return BundleServer(folder, host, port)
     except OSError as error:
         raise JitwebError(
             f"can't listen on {host}:{port} ({error.strerror}); choose another --port"
         ) from None
-    server.daemon_threads = True
-    return server
 
 
-def _address(host: str, server: ThreadingHTTPServer) -> str:
+def _address(host: str, server: BundleServer) -> str:
     name = f"[{host}]" if ":" in host else host
     return f"http://{name}:{server.server_address[1]}/"
 
 
 @contextmanager
 def serve(folder: Path, port: int = 0, host: str = "127.0.0.1") -> Iterator[str]:
-    """Serve a folder for as long as the block runs; gives the page's address.
+    """Serve a folder for as long as the block runs; yields the page's address.
 
     Raises:
         JitwebError: the port is taken.
     """
     with _server(folder, port, host) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
         thread.start()
         try:
             yield _address(host, server)
@@ -127,7 +166,7 @@ def serve_forever(folder: Path, port: int, host: str) -> None:
     """
     with _server(folder, port, host) as server:
         print_line(f"{_address(host, server)}  (Ctrl-C ends it)", err=True)
-        if host not in (*LOCAL, "::1"):
+        if host not in LOCAL:
             print_line(f"every machine that can reach {host} can load this model", err=True)
         try:
             server.serve_forever()

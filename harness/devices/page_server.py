@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import http
 import json
-import mimetypes
+import logging
 import queue
 import secrets
 import socket
@@ -16,7 +16,6 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -24,15 +23,10 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 from harness.devices.base import DeviceError
 from harness.devices.page_connection import CHUNK_BYTES, PageConnection
+from harness.devices.web_files import HEADERS, content_type, is_foreign, open_file, parts_of
 
 HERE = Path(__file__).parent
-ISOLATION = {  # what shared memory and precise clocks need
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-}
+CLOSED_SECONDS = 5.0  # until the thread of a connection that was closed ends
 KEEPALIVE = [  # seconds until an end that does not answer is given up
     (getattr(socket, name), value)
     for name, value in (
@@ -41,7 +35,10 @@ KEEPALIVE = [  # seconds until an end that does not answer is given up
     )
     if hasattr(socket, name)
 ]  # fmt: skip
-TYPES = {".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm"}
+# The library would print the traceback of whatever a client sends that is no request.
+LOGGER = logging.getLogger(__name__)
+LOGGER.addHandler(logging.NullHandler())
+LOGGER.propagate = False
 
 
 class PageServer:
@@ -75,9 +72,11 @@ class PageServer:
                 compression=None,
                 max_size=CHUNK_BYTES,
                 ping_interval=None,  # a kernel may take its time
+                logger=LOGGER,
             )
         except OSError as error:
             raise DeviceError(f"can't listen on {host}:{port}: {error.strerror or error}") from None
+        self._served = (host, str(self._server.socket.getsockname()[0]))
         port = self._server.socket.getsockname()[1]
         self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}/{self._token}/"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -102,31 +101,41 @@ class PageServer:
             connection.socket.setsockopt(socket.IPPROTO_TCP, option, seconds)
         connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._connected.put(PageConnection(connection))
-        self._closing.wait()  # the connection lasts until this returns
+        while not self._closing.wait(CLOSED_SECONDS) and connection.close_code is None:
+            pass  # the connection lasts until this returns
 
     def _respond(self, connection: ServerConnection, request: Request) -> Response | None:
-        parts = unquote(urlsplit(request.path).path).split("/")
-        if len(parts) < 3 or not secrets.compare_digest(parts[1].encode(), self._token.encode()):
-            return _response(http.HTTPStatus.NOT_FOUND, b"", ".txt")
-        if parts[2:] == ["devices", "socket"]:
-            origin = urlsplit(request.headers.get("Origin") or "").netloc
-            is_own = origin and origin == request.headers.get("Host")
-            return None if is_own else _response(http.HTTPStatus.FORBIDDEN, b"", ".txt")
-        if parts[2:] == ["state"]:
-            return _response(http.HTTPStatus.OK, json.dumps(self.state).encode(), ".json")
-        if parts[2:] == [""] and self._first_page is not None:
-            return _response(http.HTTPStatus.OK, self._first_page.read_bytes(), ".html")
-        folder = self._folders.get(parts[2])
-        path = folder.joinpath(*parts[3:]).resolve() if folder else None
-        if path is None or not path.is_relative_to(folder or "") or not path.is_file():
-            return _response(http.HTTPStatus.NOT_FOUND, b"", ".txt")
-        return _response(http.HTTPStatus.OK, path.read_bytes(), path.suffix)
+        if is_foreign(request.headers.get_all, self._served):
+            return _response(http.HTTPStatus.FORBIDDEN)
+        parts = parts_of(request.path) or [""]
+        if len(parts) < 2 or not _is_same(parts[0], self._token):
+            return _response(http.HTTPStatus.NOT_FOUND)
+        if getattr(request, "method", "GET") != "GET":  # older releases take no other
+            return _response(http.HTTPStatus.METHOD_NOT_ALLOWED)
+        match parts[1:]:
+            case ["devices", "socket"]:  # which a page alone opens, and every page says whose it is
+                has_origin = bool(request.headers.get_all("Origin"))
+                return None if has_origin else _response(http.HTTPStatus.FORBIDDEN)
+            case ["state"]:
+                return _response(http.HTTPStatus.OK, json.dumps(self.state).encode(), "state.json")
+            case [""] if self._first_page is not None:
+                return _response(http.HTTPStatus.OK, self._first_page.read_bytes(), "first.html")
+            case [name, *rest] if name in self._folders and rest:
+                file = open_file(self._folders[name], rest)
+                if file is not None:
+                    with file:
+                        return _response(http.HTTPStatus.OK, file.read(), rest[-1])
+        return _response(http.HTTPStatus.NOT_FOUND)
 
 
-def _response(status: http.HTTPStatus, body: bytes, suffix: str) -> Response:
-    kind = TYPES.get(suffix) or mimetypes.types_map.get(suffix) or "application/octet-stream"
-    headers = Headers(ISOLATION)
-    headers["Content-Type"] = kind
+def _response(status: http.HTTPStatus, body: bytes = b"", name: str = "none.txt") -> Response:
+    headers = Headers(HEADERS)
+    headers["Content-Type"] = content_type(name)
     headers["Content-Length"] = str(len(body))
     headers["Connection"] = "close"
     return Response(status.value, status.phrase, headers, body)
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Whether two texts are equal, in a time that says nothing of where they differ."""
+    return secrets.compare_digest(one.encode(errors="replace"), other.encode())

@@ -9,15 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from jitweb.serve import serve
 from tests.harness.liar import LyingPage, answered
 from tests.tab import Tab
 
@@ -263,29 +259,3 @@ def test_a_page_that_lies_ends_the_search_in_one_line_and_is_not_recorded(
     (line,) = [line for line in errors.splitlines() if line.startswith("jitweb: ")]
     assert "samples holds what is not the time of a call; choose another --device" in line
     assert json.loads(jitweb("records", "ls", "--records", records, "--json").stdout) == []
-
-
-def fetch(address: str, **headers: str) -> tuple[int, Any]:
-    try:
-        with urllib.request.urlopen(urllib.request.Request(address, headers=headers)) as answer:
-            return answer.status, answer.headers
-    except urllib.error.HTTPError as error:
-        return error.code, error.headers
-
-
-def test_the_server_isolates_its_page_and_gives_foreign_ones_nothing(
-    bundle: Path, tmp_path: Path
-) -> None:
-    copy = tmp_path / "copy"
-    subprocess.run(["cp", "-r", bundle, copy], check=True)
-    (copy / "link").symlink_to("/etc/hostname")
-    (tmp_path / "secret").write_text("")
-    with serve(copy) as address:
-        status, headers = fetch(f"{address}plan.json")
-        assert status == 200
-        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
-        assert headers["Cross-Origin-Embedder-Policy"] == "require-corp"
-        assert fetch(f"{address}runtime.mjs")[1]["Content-Type"] == "text/javascript"
-        assert fetch(f"{address}plan.json", Host="evil.example")[0] == 403
-        for path in ("link", "../secret", "%2e%2e/secret", "/etc/hostname", "missing"):
-            assert fetch(f"{address}{path}")[0] == 404
