@@ -43,7 +43,7 @@ from harness.devices.node import find_node, processor_name
 from harness.devices.page import BROWSER_SUPERVISOR
 from jitweb.bundle import read_plan
 from jitweb.errors import JitwebError
-from jitweb.onnx_file import fix_shapes, graph_inputs
+from jitweb.onnx.read import fix_shapes, graph_inputs
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 HERE = Path(__file__).resolve()

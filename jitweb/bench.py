@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from jitweb.bundle import read_plan
+from jitweb.expected import example_inputs
 from jitweb.host import open_host
 from jitweb.plan import Tensor
-from jitweb.workflow import example_inputs
 
 
 def bench_bundle(

@@ -22,7 +22,8 @@ from harness import compat
 from jitweb.errors import JitwebError
 from jitweb.kernel_reference import run_function
 from jitweb.kinds import describe
-from jitweb.onnx_file import graph_inputs, read_onnx
+from jitweb.onnx.read import graph_inputs, read_onnx
+from jitweb.onnx.simplify import simplify
 from jitweb.plan import Call, Operand, Plan, Slot, Task, Tensor, Weight
 from jitweb.relax_graph import Graph, GraphValue, KernelCall, import_graph
 from jitweb.space.emit import shape_of
@@ -47,7 +48,7 @@ def import_model(path: Path, shapes: Mapping[str, Sequence[int]] | None = None) 
     Raises:
         JitwebError: the file or the model can't be used; the message says how to mend it.
     """
-    model = read_onnx(path, shapes or {})
+    model = simplify(read_onnx(path, shapes or {}))
     graph = import_graph(model)
     inputs = _boundary(graph_inputs(model), graph.inputs)
     outputs = _boundary(model.graph.output, graph.outputs)

@@ -16,14 +16,14 @@ import numpy as np
 import onnx
 import tvm
 from tvm import ir, relax
-from tvm.relax.frontend.onnx import from_onnx, onnx_frontend
 
 from harness import compat
 from harness.console.suppress_warnings import without_warnings
 from harness.system.text import first_line
 from jitweb.errors import JitwebError
 from jitweb.narrow import NotNarrowable, narrow_array, narrow_function, stored_dtype
-from jitweb.onnx_file import graph_inputs, unsupported
+from jitweb.onnx.read import graph_inputs
+from jitweb.onnx.to_relax import to_relax, unsupported
 
 # What results of a size that depends on values become.
 FROM = {"relax.call_pure_packed": ("nonzero", "range", "unique", "nonmaxsuppression")}
@@ -73,7 +73,7 @@ def import_graph(model: onnx.ModelProto) -> Graph:
     Raises:
         JitwebError: it has operators, control flow or shapes that can't be imported.
     """
-    missing = unsupported(model, onnx_frontend._get_convert_map())
+    missing = unsupported(model)
     if missing:
         raise JitwebError(f"operators that are not supported: {'; '.join(missing)}")
     module = _converted(model, _passes())
@@ -89,8 +89,7 @@ def _converted(model: onnx.ModelProto, passes: list[Any]) -> Any:
         warnings.simplefilter("ignore")
         try:
             with tvm.transform.PassContext(opt_level=3):
-                module = from_onnx(model, keep_params_in_input=False)
-                return tvm.transform.Sequential(passes)(module)
+                return tvm.transform.Sequential(passes)(to_relax(model))
         except Exception as error:  # whatever Python or the FFI raises
             return first_line(error)
 

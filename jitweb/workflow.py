@@ -6,25 +6,21 @@ This is `jitweb tune`, without its options and its progress bar.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
-
 from harness.devices.base import Device
 from jitweb import bundle
 from jitweb.errors import JitwebError
+from jitweb.expected import expected_outputs
 from jitweb.model import ImportedModel, import_model
-from jitweb.onnx_file import read_onnx
 from jitweb.records import Records
 from jitweb.space.candidate import Candidate
 from jitweb.targets import open_target
 from jitweb.tune import Progress, TaskInput, Tuner, TuningResult
 
-INPUT_SEED = 0
 # What is left to do when the search ends: both variants of the kernels, weights, files.
 FINISH_SHARE, MOST_FINISH_S = 0.1, 5.0
 
@@ -147,7 +143,7 @@ def tune_model(
     started = time.monotonic()
     model = import_model(options.model, options.shapes)
     on_import(model)
-    check = reference_check(options.model, options.shapes)
+    check = expected_outputs(options.model, options.shapes, model)
     imported = time.monotonic()
     outcomes, devices, sections = {}, {}, {}
     for number, name in enumerate(options.targets):
@@ -177,60 +173,3 @@ def _share(options: Options, number: int, spent: float) -> float | None:
         return None
     left = options.budget_s - min(MOST_FINISH_S, FINISH_SHARE * options.budget_s) - spent
     return max(0.5, left / (len(options.targets) - number))
-
-
-def example_inputs(tensors: Iterable[Any], vocabulary: int = 2) -> dict[str, np.ndarray]:
-    """Inputs for a model: normal floats; masks of ones; ids below `vocabulary`."""
-    rng = np.random.default_rng(INPUT_SEED)
-    made: dict[str, np.ndarray] = {}
-    for tensor in tensors:
-        if tensor.dtype.startswith("float"):
-            made[tensor.name] = rng.standard_normal(tensor.shape).astype(tensor.dtype)
-        elif "mask" in tensor.name or tensor.dtype == "bool":
-            made[tensor.name] = np.ones(tensor.shape, tensor.dtype)
-        else:
-            most = 2 if "type" in tensor.name else vocabulary
-            made[tensor.name] = rng.integers(0, most, tensor.shape).astype(tensor.dtype)
-    return made
-
-
-def vocabulary_of(model: onnx.ModelProto) -> int:
-    """The least number of rows among the tables that a Gather reads along its first axis."""
-    rows = {tensor.name: tensor.dims[0] for tensor in model.graph.initializer if tensor.dims}
-    tables = [
-        rows[node.input[0]]
-        for node in model.graph.node
-        if node.op_type == "Gather" and rows.get(node.input[0], 0) > 16
-    ]
-    return int(min(tables, default=2))
-
-
-def reference_check(path: Path, shapes: Mapping[str, Sequence[int]]) -> bundle.ExpectedOutputs:
-    """Example inputs and what the ONNX package's own reference gives for them.
-
-    Raises:
-        JitwebError: the reference can't run the model.
-    """
-    from onnx.reference import ReferenceEvaluator
-
-    from jitweb.onnx_file import graph_inputs
-    from jitweb.plan import Tensor
-
-    model = read_onnx(path, shapes)
-    tensors = []
-    for value in graph_inputs(model):
-        kind = value.type.tensor_type
-        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)).name
-        extents = tuple(dimension.dim_value for dimension in kind.shape.dim)
-        tensors.append(Tensor(value.name, dtype, dtype, extents, 0))
-    try:
-        inputs = example_inputs(tensors, vocabulary_of(model))
-        results = ReferenceEvaluator(model).run(None, inputs)
-    except Exception as error:  # whatever an operator's implementation raises
-        line = " ".join(str(error).split())[:200] or type(error).__name__
-        raise JitwebError(f"onnx.reference can't run the model: {line}") from None
-    outputs = {
-        value.name: np.asarray(result)
-        for value, result in zip(model.graph.output, results, strict=True)
-    }
-    return bundle.ExpectedOutputs(inputs, outputs, f"onnx.reference {onnx.__version__}")

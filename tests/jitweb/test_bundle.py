@@ -17,11 +17,12 @@ from onnx.reference import ReferenceEvaluator
 from jitweb.bench import bench_bundle
 from jitweb.bundle import read_plan
 from jitweb.errors import JitwebError
+from jitweb.expected import example_inputs
 from jitweb.host import open_host
 from jitweb.plan import Tensor
 from jitweb.serve import serve
 from jitweb.verify import verify_bundle
-from jitweb.workflow import Options, example_inputs, tune_model
+from jitweb.workflow import Options, tune_model
 from tests.tab import Tab
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,4 +1,4 @@
-"""Reading an ONNX file: everything that can be wrong with one, said before TVM sees it."""
+"""Reading an ONNX file: everything that can be wrong with one, reported before TVM sees it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import onnx
 
 from harness.system.text import first_line
 from jitweb.errors import JitwebError
+from jitweb.onnx.graph import CONTRIB, STANDARD
 
-NEWEST_OPSET = 20
 MOST_WEIGHT_BYTES = 4 << 30  # what a 32-bit memory addresses
 LEAST_ELEMENT_BYTES = 4
-STANDARD = ("", "ai.onnx")  # the operators' own domain
-CONTROL_FLOW = ("If", "Loop", "Scan")
+ORT_WITHOUT_DOMAIN = ("SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization")
 
 
 def read_onnx(path: Path, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProto:
@@ -32,6 +30,7 @@ def read_onnx(path: Path, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProt
         onnx.load_external_data_for_model(model, str(path.parent))
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
         raise JitwebError(f"{path}: its external data can't be read: {first_line(error)}") from None
+    _name_domains(model)
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
@@ -90,11 +89,22 @@ def _check_external(model: onnx.ModelProto, folder: Path) -> None:
         )
 
 
+def _name_domains(model: onnx.ModelProto) -> None:
+    """Give onnxruntime's operators their domain, where its optimizer wrote them without one."""
+    found = [node for node in model.graph.node if node.op_type in ORT_WITHOUT_DOMAIN]
+    for node in found:
+        node.domain = CONTRIB
+    if found and not any(each.domain == CONTRIB for each in model.opset_import):
+        model.opset_import.add(domain=CONTRIB, version=1)
+
+
 def _check_opset(model: onnx.ModelProto, path: Path) -> None:
+    newest = onnx.defs.onnx_opset_version()
     for opset in model.opset_import:
-        if opset.domain in STANDARD and opset.version > NEWEST_OPSET:
+        if opset.domain in STANDARD and opset.version > newest:
             raise JitwebError(
-                f"{path} is of opset {opset.version}; export it with opset {NEWEST_OPSET} or less"
+                f"{path} is of opset {opset.version}, and the installed onnx knows {newest}: "
+                "update onnx, or export the model with an older opset"
             )
 
 
@@ -166,17 +176,3 @@ def _example(value: onnx.ValueInfoProto) -> str:
         for axis, dimension in enumerate(value.type.tensor_type.shape.dim)
     ]
     return "x".join(sizes)
-
-
-def unsupported(model: onnx.ModelProto, supported: Mapping[str, Any]) -> list[str]:
-    """Operators that can't be imported, each with the names of the nodes that are of it."""
-    found: dict[str, list[str]] = {}
-    for node in model.graph.node:
-        is_known = node.op_type in supported or node.op_type == "Constant"
-        if not is_known or node.op_type in CONTROL_FLOW or node.domain not in STANDARD:
-            name = node.op_type if node.domain in STANDARD else f"{node.domain}.{node.op_type}"
-            found.setdefault(name, []).append(node.name or node.output[0])
-    return [
-        f"{operator} ({', '.join(names[:5])}{', …' if len(names) > 5 else ''})"
-        for operator, names in found.items()
-    ]

@@ -1,0 +1,274 @@
+"""Exports the model zoo's combinations: PyTorch to ONNX, with inputs and onnxruntime's outputs.
+
+    python benchmarks/zoo_exports.py FOLDER NAME...
+
+writes for each NAME (``architecture.form``) FOLDER/NAME.onnx, NAME.npz (three sets of inputs, and
+what onnxruntime returned for them) and NAME.json (the shapes to ask for, or why it failed).
+It needs torch, transformers, onnxscript and onnxruntime, and nothing of this project but the list.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from zoo_architectures import ARCHITECTURES, PAST, SEQUENCE, Architecture, Input
+from zoo_list import FORMS, Form
+
+SETS = 3
+
+
+class Flat(torch.nn.Module):
+    """A model of positional tensors in and out; caches are flattened to a tensor each."""
+
+    def __init__(self, model: Any, names: Sequence[str], outputs: Sequence[str], layers: int):
+        super().__init__()
+        self.model, self.names, self.outputs, self.layers = model, names, outputs, layers
+
+    def forward(self, *tensors: Any) -> Any:
+        arguments = dict(zip(self.names, tensors, strict=True))
+        if self.layers:
+            from transformers import DynamicCache
+
+            past = DynamicCache()
+            for layer in range(self.layers):
+                parts = (arguments.pop(f"past.{layer}.{part}") for part in ("key", "value"))
+                past.update(*parts, layer)
+            arguments["past_key_values"] = past
+        result = self.model(**arguments, return_dict=True)
+        found = [result[name] for name in self.outputs]
+        if self.layers:
+            layers = result.past_key_values.layers
+            found += [part for layer in layers for part in (layer.keys, layer.values)]
+        return tuple(found) if len(found) > 1 else found[0]
+
+
+def with_cache(architecture: Architecture) -> tuple[dict[str, Input], list[str]]:
+    """Inputs and outputs of a decoder's step that takes a cache and returns a longer one."""
+    assert architecture.cache is not None
+    heads, size = architecture.cache
+    inputs = dict(architecture.inputs)
+    open_axes = {0: "batch", 1: "total"}
+    inputs["attention_mask"] = Input("mask", (1, PAST + SEQUENCE), open_axes)
+    outputs = list(architecture.outputs)
+    for layer in range(2):
+        for part in ("key", "value"):
+            axes = {0: "batch", 2: "past"}
+            inputs[f"past.{layer}.{part}"] = Input("floats", (1, heads, PAST, size), axes)
+            outputs.append(f"present.{layer}.{part}")
+    return inputs, outputs
+
+
+def export(name: str, path: Path) -> tuple[dict[str, Input], dict[str, str]]:
+    """Write the export; returns its inputs, and the shapes that it leaves open."""
+    kind, _, form_name = name.partition(".")
+    architecture, form = ARCHITECTURES[kind], FORMS[form_name]
+    torch.manual_seed(0)
+    model = architecture.make(form.attention)
+    inputs, outputs = dict(architecture.inputs), list(architecture.outputs)
+    if form.cache:
+        inputs, outputs = with_cache(architecture)
+    elif architecture.cache:
+        model.config.use_cache = False
+    if form.precision == "float16-torch":
+        model = model.half()
+    flat = Flat(model, list(inputs), architecture.outputs, 2 if form.cache else 0).eval()
+    random = np.random.default_rng(0)
+    tensors = tuple(torch.from_numpy(each.draw(random)) for each in inputs.values())
+    if form.precision == "float16-torch":
+        tensors = tuple(each.half() if each.is_floating_point() else each for each in tensors)
+    _torch_export(flat, tensors, inputs, outputs, form, path)
+    for step in form.after:
+        AFTER[step](path, architecture, inputs)
+    opened = {key: "x".join(map(str, each.shape)) for key, each in inputs.items() if form.open}
+    return inputs, opened
+
+
+def _torch_export(
+    flat: Flat,
+    tensors: tuple[Any, ...],
+    inputs: Mapping[str, Input],
+    outputs: list[str],
+    form: Form,
+    path: Path,
+) -> None:
+    common = {
+        "input_names": list(inputs), "output_names": outputs, "opset_version": form.opset,
+        "verbose": False,
+    }  # fmt: skip
+    with torch.no_grad():
+        if form.exporter == "legacy":
+            axes = {key: dict(each.open) for key, each in inputs.items()} if form.open else None
+            torch.onnx.export(flat, tensors, str(path), dynamo=False, dynamic_axes=axes, **common)
+            return
+        shapes = None
+        if form.open:
+            shapes = tuple(
+                {
+                    place: torch.export.Dim.DYNAMIC
+                    for place, axis in each.open.items()
+                    if axis != "batch"
+                }
+                for each in inputs.values()
+            )
+        program = torch.onnx.export(
+            flat, tensors, dynamo=True, dynamic_shapes=(shapes,) if shapes else None, **common
+        )
+    model = program.model_proto
+    for part in (model.graph, *model.graph.node, *model.graph.value_info):
+        del part.metadata_props[:]
+    onnx.save(model, path)
+
+
+# ------------------------------------------------------------------------- what is done afterwards
+
+
+def _float16(path: Path, architecture: Architecture, inputs: Mapping[str, Input]) -> None:
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    model = onnx.shape_inference.infer_shapes(onnx.load(path))
+    onnx.save(convert_float_to_float16(model, keep_io_types=True), path)
+
+
+def _dynamic(path: Path, architecture: Architecture, inputs: Mapping[str, Input]) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(str(path), str(path), weight_type=QuantType.QInt8)
+
+
+def _qdq(path: Path, architecture: Architecture, inputs: Mapping[str, Input]) -> None:
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Drawn(CalibrationDataReader):
+        def __init__(self) -> None:
+            random = np.random.default_rng(1)
+            self.sets = [{k: v.draw(random) for k, v in inputs.items()} for _ in range(3)]
+
+        def get_next(self) -> Any:
+            return self.sets.pop() if self.sets else None
+
+    prepared = path.with_suffix(".prepared.onnx")
+    quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
+    quantize_static(str(prepared), str(path), Drawn(), quant_format=QuantFormat.QDQ)
+    prepared.unlink()
+
+
+def _nbits(bits: int) -> Callable[..., None]:
+    def quantize(path: Path, architecture: Architecture, inputs: Mapping[str, Input]) -> None:
+        from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+
+        made = MatMulNBitsQuantizer(
+            onnx.load(path), bits=bits, block_size=32, is_symmetric=bits == 8
+        )
+        made.process()
+        made.model.save_model_to_file(str(path))
+
+    return quantize
+
+
+def _optimized(level: str) -> Callable[..., None]:
+    def optimize(path: Path, architecture: Architecture, inputs: Mapping[str, Input]) -> None:
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+        options.optimized_model_filepath = str(path)
+        options.log_severity_level = 4
+        model = path.read_bytes()
+        onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    return optimize
+
+
+def _fused(path: Path, architecture: Architecture, inputs: Mapping[str, Input]) -> None:
+    from onnxruntime.transformers.fusion_options import FusionOptions
+    from onnxruntime.transformers.optimizer import optimize_model
+
+    options = FusionOptions(architecture.kind)
+    options.use_multi_head_attention = architecture.kind in ("bart", "t5", "clip")
+    made = optimize_model(
+        str(path), architecture.kind, 4, 64, optimization_options=options, opt_level=0
+    )
+    made.save_model_to_file(str(path))
+
+
+AFTER: Mapping[str, Callable[..., None]] = {
+    "float16": _float16,
+    "dynamic": _dynamic,
+    "qdq": _qdq,
+    "nbits4": _nbits(4),
+    "nbits8": _nbits(8),
+    "ort-basic": _optimized("ORT_ENABLE_BASIC"),
+    "ort-extended": _optimized("ORT_ENABLE_EXTENDED"),
+    "ort-fused": _fused,
+}
+
+
+def expected(path: Path, sets: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+    """What onnxruntime returns, without optimisations of its own."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level, options.intra_op_num_threads = 4, 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(
+        path.read_bytes(), options, providers=["CPUExecutionProvider"]
+    )
+    taken = {each.name for each in session.get_inputs()}
+    names = [each.name for each in session.get_outputs()]
+    runs = [session.run(None, {k: v for k, v in each.items() if k in taken}) for each in sets]
+    return [dict(zip(names, results, strict=True)) for results in runs]
+
+
+def export_one(name: str, folder: Path) -> None:
+    path, facts = folder / f"{name}.onnx", folder / f"{name}.json"
+    try:
+        inputs, opened = export(name, path)
+        random = np.random.default_rng(7)
+        sets = [{key: each.draw(random) for key, each in inputs.items()} for _ in range(SETS)]
+        if FORMS[name.partition(".")[2]].precision == "float16-torch":
+            sets = [
+                {k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in each.items()}
+                for each in sets
+            ]
+        results = expected(path, sets)
+        taken = {value.name for value in onnx.load(path, load_external_data=False).graph.input}
+        arrays = {
+            f"{number}.{side}.{key}": array
+            for number, ends in enumerate(zip(sets, results, strict=True))
+            for side, values in zip(("input", "output"), ends, strict=True)
+            for key, array in values.items()
+            if side == "output" or key in taken
+        }
+        np.savez(folder / f"{name}.npz", **arrays)  # type: ignore[arg-type]
+        told: dict[str, Any] = {"shapes": {k: v for k, v in opened.items() if k in taken}}
+    except Exception as error:  # an exporter's or onnxruntime's own, whatever it is
+        message = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        told = {"error": message}
+    facts.write_text(json.dumps(told))
+
+
+def main() -> None:
+    folder, names = Path(sys.argv[1]), sys.argv[2:]
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
+    for name in names:
+        export_one(name, folder)
+        print(name, flush=True)
+
+
+if __name__ == "__main__":
+    main()

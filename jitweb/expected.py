@@ -1,0 +1,86 @@
+"""What a bundle is verified by: example inputs, and what an oracle computes for them.
+
+The oracles are asked in the order of the table, the most independent of us first, until one can run
+the model. onnx.reference lacks onnxruntime's operators, and some of its own fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx.reference import ReferenceEvaluator
+
+from harness.system.text import first_line
+from jitweb.bundle import ExpectedOutputs
+from jitweb.errors import JitwebError
+from jitweb.model import ImportedModel, run_plan
+from jitweb.onnx.read import read_onnx
+from jitweb.onnx.simplify import simplify
+
+INPUT_SEED = 0
+Arrays = Mapping[str, np.ndarray]
+
+
+def example_inputs(tensors: Iterable[Any], vocabulary: int = 2) -> dict[str, np.ndarray]:
+    """Inputs for a model: normal floats; masks of ones; ids below `vocabulary`."""
+    rng = np.random.default_rng(INPUT_SEED)
+    made: dict[str, np.ndarray] = {}
+    for tensor in tensors:
+        if tensor.dtype.startswith("float"):
+            made[tensor.name] = rng.standard_normal(tensor.shape).astype(tensor.dtype)
+        elif "mask" in tensor.name or tensor.dtype == "bool":
+            made[tensor.name] = np.ones(tensor.shape, tensor.dtype)
+        else:
+            most = 2 if "type" in tensor.name else vocabulary
+            made[tensor.name] = rng.integers(0, most, tensor.shape).astype(tensor.dtype)
+    return made
+
+
+def vocabulary_of(model: onnx.ModelProto) -> int:
+    """The least number of rows among the tables that a Gather reads along its first axis."""
+    rows = {tensor.name: tensor.dims[0] for tensor in model.graph.initializer if tensor.dims}
+    tables = [
+        rows[node.input[0]]
+        for node in model.graph.node
+        if node.op_type == "Gather" and rows.get(node.input[0], 0) > 16
+    ]
+    return int(min(tables, default=2))
+
+
+def expected_outputs(
+    path: Path, shapes: Mapping[str, Sequence[int]], imported: ImportedModel
+) -> ExpectedOutputs:
+    """Example inputs, and what the first oracle that can run the model gives for them.
+
+    Raises:
+        JitwebError: none can.
+    """
+    original = read_onnx(path, shapes)
+    inputs = example_inputs(imported.plan.inputs, vocabulary_of(original))
+    oracles: Mapping[str, Callable[[], Arrays]] = {
+        f"onnx.reference {onnx.__version__}": lambda: _by_reference(original, inputs),
+        f"onnx.reference {onnx.__version__}, after simplification": lambda: _by_reference(
+            simplify(original), inputs
+        ),
+        "NumPy, kernel by kernel": lambda: run_plan(imported, inputs),
+    }
+    problem = ""
+    for source, oracle in oracles.items():
+        try:
+            outputs = oracle()
+        except Exception as error:  # whatever an operator's implementation raises
+            problem = problem or first_line(error)
+        else:
+            return ExpectedOutputs(inputs, outputs, source)
+    raise JitwebError(f"no reference can run the model: {problem}")
+
+
+def _by_reference(model: onnx.ModelProto, inputs: Arrays) -> Arrays:
+    with np.errstate(all="ignore"):
+        results = ReferenceEvaluator(model).run(None, dict(inputs))
+    names = [value.name for value in model.graph.output]
+    return {name: np.asarray(each) for name, each in zip(names, results, strict=True)}

@@ -1,0 +1,108 @@
+"""What a rule of the simplifier sees of a graph: types, constants, and how to emit nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+OPSET = 20  # what every model becomes: the newest for which TVM's frontend was tested
+STANDARD = ("", "ai.onnx")  # the operators' own domain
+CONTRIB = "com.microsoft"  # onnxruntime's own
+
+
+class Graph:
+    """What a rule sees: shapes and values of names, and `op`, which emits a node."""
+
+    def __init__(self, opsets: Mapping[str, int]) -> None:
+        self.opsets = dict(opsets)
+        self.types: dict[str, onnx.TypeProto] = {}
+        self.constants: dict[str, onnx.TensorProto] = {}
+        self._arrays: dict[str, np.ndarray] = {}
+        self.nodes: list[onnx.NodeProto] = []
+        self._count = 0
+        self._prefix = ""
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The static shape of a value.
+
+        Raises:
+            ValueError: it has none.
+        """
+        shape = self.known_shape(name)
+        if shape is None:
+            raise ValueError(f"{name} has no static shape")
+        return shape
+
+    def known_shape(self, name: str) -> tuple[int, ...] | None:
+        """The static shape of a value, or None."""
+        if name in self.constants:
+            return tuple(self.constants[name].dims)
+        kind = self.types.get(name)
+        if kind is None or not kind.HasField("tensor_type"):
+            return None
+        if not kind.tensor_type.HasField("shape"):
+            return None
+        dimensions = kind.tensor_type.shape.dim
+        if not all(each.HasField("dim_value") for each in dimensions):
+            return None
+        return tuple(each.dim_value for each in dimensions)
+
+    def dtype(self, name: str) -> int:
+        """The element type of a value, as ONNX numbers it; 0 if it isn't known."""
+        if name in self.constants:
+            return int(self.constants[name].data_type)
+        return int(self.types[name].tensor_type.elem_type) if name in self.types else 0
+
+    def value(self, name: str) -> np.ndarray | None:
+        """The value of a constant, or None."""
+        if name in self.constants and name not in self._arrays:
+            self._arrays[name] = numpy_helper.to_array(self.constants[name])
+        return self._arrays.get(name)
+
+    def constant(self, array: Any, dtype: int | None = None) -> str:
+        """The name of a new constant, of an ONNX element type if one is given."""
+        array = np.asarray(array)
+        if dtype is not None:
+            array = array.astype(helper.tensor_dtype_to_np_dtype(dtype))
+        name = self._new("constant")
+        self.constants[name] = numpy_helper.from_array(array, name)
+        self._arrays[name] = array
+        return name
+
+    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """Emit a node of one output; its name is returned."""
+        return self.ops(kind, inputs, 1, **attributes)[0]
+
+    def ops(
+        self, kind: str, inputs: Sequence[str], count: int, domain: str = "", **attributes: Any
+    ) -> list[str]:
+        """Emit a node of `count` outputs, of opset OPSET; their names are returned."""
+        outputs = [self._new(kind) for _ in range(count)]
+        node = helper.make_node(
+            kind, inputs, outputs, name=self._prefix, domain=domain, **attributes
+        )
+        return self.add(node, is_made=True)
+
+    def _new(self, text: str) -> str:
+        self._count += 1
+        return f"{self._prefix}/{text}_{self._count}"
+
+    def add(self, node: onnx.NodeProto, is_made: bool) -> list[str]:
+        raise NotImplementedError
+
+
+def attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    """A node's attributes as Python values; texts as str."""
+    found = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+    return {
+        name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()
+    }
+
+
+def operands(node: onnx.NodeProto, count: int) -> list[str]:
+    """A node's inputs, filled up with "" to `count`."""
+    return [*node.input, *[""] * (count - len(node.input))]

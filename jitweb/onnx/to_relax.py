@@ -1,0 +1,197 @@
+"""A simplified model as a Relax module: by TVM's frontend, and by our converters where it can't.
+
+The graph is cut into stretches of nodes that the frontend takes, each a model of its own for its
+public `from_onnx`, and single nodes for the converters; all are inlined into one function again.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import onnx
+import tvm
+from onnx import numpy_helper
+from tvm import relax
+from tvm.relax.frontend.onnx import from_onnx
+
+from harness.console.suppress_warnings import without_warnings
+from jitweb.onnx.convert import CONVERTERS
+from jitweb.onnx.convert.node import Node, as_constant
+from jitweb.onnx.graph import OPSET, attributes
+from jitweb.onnx.read import graph_inputs
+
+
+def to_relax(model: onnx.ModelProto) -> Any:
+    """The module, its function `main` of the model's inputs.
+
+    Raises:
+        Exception: whatever TVM or a converter raises where it can't import a node.
+    """
+    if not any(_is_ours(node) for node in model.graph.node):
+        return from_onnx(model, keep_params_in_input=False)
+    return _Joiner(model).module()
+
+
+def _is_ours(node: onnx.NodeProto) -> bool:
+    return (node.domain, node.op_type) in CONVERTERS
+
+
+CONTROL_FLOW = ("If", "Loop", "Scan")
+
+
+class _Joiner:
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.model = model
+        graph = model.graph
+        self.types = {value.name: value.type for value in (*graph.value_info, *graph.input)}
+        self.types.update({value.name: value.type for value in graph.output})
+        self.constants = {tensor.name: tensor for tensor in graph.initializer}
+        self.builder = relax.BlockBuilder()
+        self.values: dict[str, Any] = {}
+        self.parts: dict[str, Any] = {}
+
+    def module(self) -> Any:
+        inputs = []
+        for number, value in enumerate(graph_inputs(self.model)):
+            self.values[value.name] = _variable(f"input_{number}", value.type)
+            inputs.append(self.values[value.name])
+        with self.builder.function("main", inputs):
+            for is_ours, nodes in groupby(self.model.graph.node, _is_ours):
+                if is_ours:
+                    for node in nodes:
+                        self._convert(node)
+                else:
+                    self._import(list(nodes))
+            results = [self._operand(value.name) for value in self.model.graph.output]
+            body = results[0] if len(results) == 1 else relax.Tuple(results)
+            self.builder.emit_func_output(body)
+        module = self.builder.get()
+        main = module["main"].inline_functions(self.parts)
+        for name in self.parts:
+            del module[module.get_global_var(name)]
+        module["main"] = main
+        module = relax.transform.Normalize()(module)
+        return relax.transform.ConvertToDataflow(1)(module)
+
+    def _operand(self, name: str) -> Any:
+        if name not in self.values:
+            self.values[name] = as_constant(numpy_helper.to_array(self.constants[name]))
+        return self.values[name]
+
+    def _convert(self, node: onnx.NodeProto) -> None:
+        """Emit a node by its converter."""
+        known = [self.constants.get(name) for name in node.input]
+        result = CONVERTERS[node.domain, node.op_type](
+            Node(
+                self.builder,
+                node.op_type.lower(),
+                [self._operand(name) if name else None for name in node.input],
+                [None if each is None else numpy_helper.to_array(each) for each in known],
+                [self._shape(name) for name in node.input],
+                attributes(node),
+                len(node.output),
+            )
+        )
+        self._keep(node.output, result)
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        if name in self.constants:
+            return tuple(self.constants[name].dims)
+        if name not in self.types:
+            return ()
+        return tuple(each.dim_value for each in self.types[name].tensor_type.shape.dim)
+
+    def _import(self, nodes: Sequence[onnx.NodeProto]) -> None:
+        """Emit a stretch of nodes by TVM's frontend."""
+        part, read, made = onnx.ModelProto(), _read(nodes), _made(nodes)
+        part.ir_version = self.model.ir_version
+        part.opset_import.extend(self.model.opset_import)
+        graph = part.graph
+        graph.name = f"part_{len(self.parts)}"
+        graph.node.extend(nodes)
+        needed = {value.name for value in self.model.graph.output} | self._read_elsewhere(nodes)
+        inputs = [name for name in read if name not in made and name not in self.constants]
+        outputs = [name for name in made if name in needed]
+        graph.input.extend(onnx.ValueInfoProto(name=name, type=self.types[name]) for name in inputs)
+        graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
+        for value in graph.output:
+            if value.name in self.types:
+                value.type.CopyFrom(self.types[value.name])
+        graph.initializer.extend(self.constants[name] for name in read if name in self.constants)
+        function = from_onnx(part, keep_params_in_input=False)["main"]
+        function = function.with_attr("global_symbol", graph.name)
+        self.parts[graph.name] = function
+        callee = self.builder.add_func(function, graph.name)
+        arguments = [self._operand(name) for name in inputs]
+        self._keep(outputs, self.builder.emit(relax.Call(callee, arguments)))
+
+    def _read_elsewhere(self, nodes: Sequence[onnx.NodeProto]) -> set[str]:
+        own = {id(node) for node in nodes}
+        return set(_read([node for node in self.model.graph.node if id(node) not in own]))
+
+    def _keep(self, names: Sequence[str], result: Any) -> None:
+        if len(names) == 1:
+            self.values[names[0]] = result
+            return
+        for place, name in enumerate(names):
+            if name:
+                self.values[name] = self.builder.emit(relax.TupleGetItem(result, place))
+
+
+def _variable(name: str, kind: onnx.TypeProto) -> Any:
+    shape = [each.dim_value for each in kind.tensor_type.shape.dim]
+    dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.tensor_type.elem_type)).name
+    return relax.Var(name, relax.TensorType(shape, dtype))
+
+
+def _read(nodes: Sequence[onnx.NodeProto]) -> dict[str, None]:
+    """The names that the nodes read, in order."""
+    return dict.fromkeys(name for node in nodes for name in _names(node))
+
+
+def _names(node: onnx.NodeProto) -> Iterator[str]:
+    yield from (name for name in node.input if name)
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            for inner in attribute.g.node:
+                yield from _names(inner)
+
+
+def _made(nodes: Sequence[onnx.NodeProto]) -> dict[str, None]:
+    return dict.fromkeys(name for node in nodes for name in node.output if name)
+
+
+def unsupported(model: onnx.ModelProto) -> list[str]:
+    """Operators that can't be imported, each with the names of the nodes that are of it."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for node in model.graph.node:
+        found.setdefault((node.domain, node.op_type), []).append(node.name or node.output[0])
+    return [
+        f"{domain}{'.' if domain else ''}{operator} "
+        f"({', '.join(names[:5])}{', …' if len(names) > 5 else ''})"
+        for (domain, operator), names in found.items()
+        if (domain, operator) not in CONVERTERS
+        and (domain or operator in CONTROL_FLOW or not _frontend_takes(operator))
+    ]
+
+
+def _frontend_takes(operator: str) -> bool:
+    """Whether TVM's frontend knows an operator: it refuses others before it looks at operands."""
+    part = onnx.ModelProto(ir_version=9)
+    part.opset_import.add(domain="", version=OPSET)
+    part.graph.node.add(op_type=operator)
+    with without_warnings(), redirect_stdout(StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            from_onnx(part)
+        except tvm.error.OpNotImplemented:
+            return False
+        except Exception:  # of its operands, as it has none here
+            return True
+    return True

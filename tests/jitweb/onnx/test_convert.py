@@ -1,0 +1,100 @@
+"""The converters: each operator gives what ONNX says, for every form that its attributes allow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jitweb.onnx.convert import CONVERTERS
+from tests.jitweb.onnx.models import check, model_of, node
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.standard_normal((3, 5, 4)).astype(np.float32)
+TIES = RANDOM.integers(-2, 3, (3, 7)).astype(np.float32)
+NUMBERS = RANDOM.integers(-9, 9, (3, 5)).astype(np.int64)
+
+CASES: list[tuple[str, dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarray], int]] = [
+    # operator, attributes, inputs, constants, outputs
+    ("CumSum", {}, {"x": X}, {"axis": np.array(1)}, 1),
+    ("CumSum", {"reverse": 1}, {"x": X}, {"axis": np.array(-1)}, 1),
+    ("CumSum", {"exclusive": 1}, {"x": NUMBERS}, {"axis": np.array([0])[0]}, 1),
+    ("CumSum", {"exclusive": 1, "reverse": 1}, {"x": NUMBERS}, {"axis": np.array(1)}, 1),
+    ("TopK", {}, {"x": TIES}, {"k": np.array([4])}, 2),
+    ("TopK", {"largest": 0, "axis": 0}, {"x": TIES}, {"k": np.array([2])}, 2),
+    ("TopK", {"axis": 1}, {"x": X}, {"k": np.array([1])}, 2),
+    ("OneHot", {}, {"i": NUMBERS}, {"d": np.array(6), "v": X[0, 0, :2]}, 1),
+    ("OneHot", {"axis": 0}, {"i": NUMBERS[0]}, {"d": np.array(3), "v": np.array([0, 1])}, 1),
+    ("GatherElements", {"axis": 1}, {"x": X, "i": RANDOM.integers(-5, 5, (3, 2, 4))}, {}, 1),
+    ("GatherElements", {}, {"i": np.array([[0, -1, 1]])}, {"x": X[:, 0, :3]}, 1),
+]  # fmt: skip
+ORDER = {"OneHot": ("i", "d", "v"), "GatherElements": ("x", "i")}
+
+
+@pytest.mark.parametrize(("kind", "attributes", "inputs", "constants", "outputs"), CASES)
+def test_converted_operators_compute_what_onnx_says(
+    kind: str,
+    attributes: dict[str, Any],
+    inputs: dict[str, np.ndarray],
+    constants: dict[str, np.ndarray],
+    outputs: int,
+    tmp_path: Path,
+) -> None:
+    names = ORDER.get(kind, (*inputs, *constants))
+    results = [f"y{number}" for number in range(outputs)]
+    model = model_of([node(kind, names, results, **attributes)], inputs, results, constants)
+    check(model, inputs, tmp_path)
+
+
+@pytest.mark.parametrize("is_constant", [True, False])
+@pytest.mark.parametrize("reduction", ["none", "add", "max"])
+@pytest.mark.parametrize(
+    ("kind", "indices", "updates"),
+    [
+        ("ScatterElements", np.array([[2, -3], [0, 1]]), X[:2, 0, :2]),
+        ("ScatterND", np.array([[0, 1], [2, -1]]), X[:2, 1]),
+        ("ScatterND", np.array([[[1]], [[0]]]), X[:2, None]),
+    ],
+)
+def test_scatters_write_each_update_to_its_place(
+    kind: str,
+    indices: np.ndarray,
+    updates: np.ndarray,
+    reduction: str,
+    is_constant: bool,
+    tmp_path: Path,
+) -> None:
+    data = X[:, 0] if kind == "ScatterElements" else X
+    inputs = {"x": data, "u": updates}
+    weights = {"i": indices} if is_constant else {}
+    made = node(kind, ["x", "i", "u"], ["y"], reduction=reduction)
+    taken = inputs if is_constant else {**inputs, "i": indices}
+    check(model_of([made], taken, ["y"], weights, opset=18), taken, tmp_path)
+
+
+@pytest.mark.parametrize("is_constant", [True, False])
+def test_updates_of_one_place_are_added_up(is_constant: bool, tmp_path: Path) -> None:
+    indices = np.array([[1], [1], [0]])
+    inputs = {"x": X, "u": X[::-1].copy(), **({} if is_constant else {"i": indices})}
+    made = node("ScatterND", ["x", "i", "u"], ["y"], reduction="add")
+    model = model_of([made], inputs, ["y"], {"i": indices} if is_constant else {}, opset=18)
+    check(model, inputs, tmp_path)
+
+
+def test_every_converter_is_tested() -> None:
+    tested = {kind for kind, *_ in CASES} | {"ScatterElements", "ScatterND"}
+    assert {kind for _, kind in CONVERTERS} == tested
+
+
+def test_converted_operators_stand_among_imported_ones(tmp_path: Path) -> None:
+    nodes = [
+        node("Relu", ["x"], ["a"]),
+        node("CumSum", ["a", "axis"], ["b"]),
+        node("Add", ["b", "a"], ["c"]),
+        node("TopK", ["c", "k"], ["v", "i"]),
+        node("Neg", ["v"], ["y"]),
+    ]
+    weights = {"axis": np.array(1), "k": np.array([2])}
+    check(model_of(nodes, {"x": X}, ["y", "i", "a"], weights), {"x": X}, tmp_path)
