@@ -22,7 +22,7 @@ from corpus.findings import Finding
 from corpus.lock import FolderLock
 from corpus.modules import module_row
 from corpus.schema import FILE
-from harness.case import Case
+from harness.case import Case, CaseError, PassCall
 from harness.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -171,6 +171,14 @@ class Store:
                 how = f"entry {identity}: {error}"
                 raise StoreError(damaged(self.folder, how)) from None
         raise KeyError(identity)
+
+    def passes(self) -> Iterator[tuple[PassCall, ...]]:
+        """The pass sequences of all entries in the order of their birth, without their modules."""
+        for identity, rest in self._database.rows("select id, rest from entries order by id"):
+            try:
+                yield Case.from_json(rest).passes
+            except CaseError as error:
+                raise StoreError(damaged(self.folder, f"entry {identity}: {error}")) from None
 
     def update_counters(self, changed: Iterable[Counters]) -> None:
         """Write down the scheduler's counters of these entries."""

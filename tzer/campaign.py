@@ -25,7 +25,7 @@ from harness.verdict import Kind, Verdict
 from harness.worker.sandbox import SandboxError, Settings, Worker
 from tzer.coverage_map import CoverageMap
 from tzer.interrupt import ended_by_signals
-from tzer.joint import MutationPlan, ScheduledEntry, Scheduler, Strategy
+from tzer.joint import MutationPlan, ScheduledEntry, Scheduler
 from tzer.options import CampaignOptions
 from tzer.trial import Examiner, Stopped, Trial, persistently
 
@@ -183,7 +183,7 @@ class Campaign:
             about["ir_mutators"],
             about["pass_mutators"],
             general=about["general"],
-            strategy=Strategy(self.options.strategy),
+            strategy=self.options.strategy,
             tolerance=self.options.tolerance,
         )
         self.scheduler.restore(self.before.get("scheduler", {}))

@@ -26,13 +26,12 @@ from harness.console.command_line import (
 from harness.console.terminal import print_json, print_line, print_python, print_text
 from harness.system.text import printable
 from tzer import __version__
+from tzer.options import DEFAULT_TOLERANCE, CampaignOptions, Strategy
 
 if TYPE_CHECKING:
     from corpus.store import Finding, Store
-    from tzer.options import CampaignOptions
 
 DEFAULT_TIME = "10m"
-STRATEGIES = ("joint", "random-pass", "ir-only", "general-only", "no-coverage")
 
 
 folder = click.argument("directory", metavar="DIR", type=Place(path_type=Path))
@@ -72,11 +71,13 @@ def cli() -> None:
     help="Source groups that coverage counts in.",
 )
 @click.option("--seed", type=int, help="Makes the campaign's choices repeatable.")
-@click.option("--strategy", type=click.Choice(STRATEGIES), default="joint", show_default=True)
+@click.option(
+    "--strategy", type=click.Choice([*map(str, Strategy)]), default="joint", show_default=True
+)
 @click.option(
     "--tolerance",
     type=click.IntRange(min=1),
-    default=4,
+    default=DEFAULT_TOLERANCE,
     show_default=True,
     help="Fruitless mutations of a program in a row before its passes have their turn.",
 )
@@ -98,12 +99,9 @@ def fuzz(
     Ends when its time is over or at Ctrl-C, with everything kept. The exit status is 0 then,
     whether or not anything was found: finding is what a campaign is for.
     """
-    from importlib.metadata import version
-
     from corpus.store import Store
-    from harness.coverage.blockmap import FORMAT
     from harness.coverage.scope import DEFAULT_GROUPS, resolve_scope
-    from tzer.options import CampaignOptions
+    from tzer.cov import tvm_release
     from tzer.progress import progress_view
 
     if time_s is None and tests is None:
@@ -117,12 +115,11 @@ def fuzz(
         targets,
         resolve_scope(scope),
         seed,
-        strategy,
+        Strategy(strategy),
         tolerance,
     )
     _check_targets(targets)
-    release = version("apache-tvm")
-    release += f" (blocks {FORMAT})"  # by whose numbers coverage is written down
+    release = tvm_release()
     settings = {
         "tvm": release,
         "strategy": strategy,
@@ -227,6 +224,32 @@ def stats(directory: Path, json_output: bool) -> None:
     print_line(f"{'time':10} {hours(values['elapsed_s'])}")
     for name, text in summary_rows(values, f"{values['native_blocks_seeds']} by the seeds alone"):
         print_line(f"{name:10} {text}")
+
+
+@cli.command()
+@click.argument("directory", metavar="DIR", type=Place(path_type=Path), required=False)
+@click.option("--by", type=click.Choice(("file", "pass")), default="file", show_default=True)
+@click.option("--graph", is_flag=True, help="Print the graph of passes and states for Graphviz.")
+@as_json
+def cov(directory: Path | None, by: str, graph: bool, json_output: bool) -> None:
+    """How much of the compiler a campaign has reached: blocks by file, or entries by pass."""
+    from corpus.store import Store
+    from tzer.cov import by_file, by_pass
+
+    if graph:
+        from harness.passes.picture import as_dot
+
+        print_text(as_dot())
+        return
+    if directory is None:
+        raise click.UsageError("name the folder of a campaign, or give --graph")
+    with Store.open(directory) as store:
+        rows = by_file(store) if by == "file" else by_pass(store)
+    if json_output:
+        print_json([row.summary() for row in rows])
+        return
+    for row in rows:
+        print_line(str(row))
 
 
 @cli.command()

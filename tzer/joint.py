@@ -23,6 +23,7 @@ import numpy as np
 
 from harness.case import PassCall
 from tzer.bandit import Bandit
+from tzer.options import DEFAULT_TOLERANCE, Strategy
 from tzer.rarity import Rarity
 
 # The prototype of the paper gives passes one fruitless try before it goes back to the program.
@@ -40,16 +41,6 @@ UNGUIDED_CAPACITY = 4_096
 REWEIGH_EVERY = 20
 # An entry's weight is divided by its run time; below this, faster is no better.
 FAST_SECONDS = 0.05
-
-
-class Strategy(StrEnum):
-    """What the campaign mutates and what guides it; all but JOINT are there to be compared."""
-
-    JOINT = "joint"
-    RANDOM_PASS = "random-pass"
-    IR_ONLY = "ir-only"
-    GENERAL_ONLY = "general-only"
-    NO_COVERAGE = "no-coverage"
 
 
 class Action(StrEnum):
@@ -104,7 +95,7 @@ class Scheduler:
         *,
         general: Iterable[str] = (),
         strategy: Strategy = Strategy.JOINT,
-        tolerance: int = 4,
+        tolerance: int = DEFAULT_TOLERANCE,
         capacity: int = CAPACITY,
     ) -> None:
         self.rng = rng

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from harness.coverage.scope import DEFAULT_SCOPE
 
-STRATEGIES = ("joint", "random-pass", "ir-only", "general-only", "no-coverage")
 DEFAULT_TOLERANCE = 4
+
+
+class Strategy(StrEnum):
+    """What the campaign mutates and what guides it; all but JOINT are there to be compared."""
+
+    JOINT = "joint"
+    RANDOM_PASS = "random-pass"
+    IR_ONLY = "ir-only"
+    GENERAL_ONLY = "general-only"
+    NO_COVERAGE = "no-coverage"
 
 
 @dataclass(frozen=True)
@@ -25,5 +35,5 @@ class CampaignOptions:
     targets: tuple[str, ...] = ("llvm",)
     scope: tuple[str, ...] = DEFAULT_SCOPE
     seed: int | None = None
-    strategy: str = "joint"
+    strategy: Strategy = Strategy.JOINT
     tolerance: int = DEFAULT_TOLERANCE

@@ -18,9 +18,9 @@ from tzer.joint import (
     MutationPlan,
     ScheduledEntry,
     Scheduler,
-    Strategy,
     passes_that_matter,
 )
+from tzer.options import Strategy
 from tzer.rarity import STORED_BLOCKS, Rarity
 
 IR = ("insert", "delete", "unroll")
