@@ -1,4 +1,4 @@
-"""The generator gives well-formed, typed programs that depend on nothing but its random numbers."""
+"""The generator makes well-formed, typed programs that depend only on its random numbers."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def scope() -> tuple[Scope, Any]:
 
 @QUICK
 @given(st.integers(0, 1 << 32), st.sampled_from(SCALARS), st.sampled_from([1, 4]))
-def test_expressions_have_the_demanded_dtype(seed: int, dtype: str, lanes: int) -> None:
+def test_expressions_have_the_requested_dtype(seed: int, dtype: str, lanes: int) -> None:
     demanded = vector(dtype, lanes)
     value = ExpressionGenerator(random.Random(seed), scope()[0]).draw(demanded, 4)
     assert value.dtype == demanded == compat.dtype_of(value.expr)
@@ -101,14 +101,14 @@ def test_expressions_have_the_demanded_dtype(seed: int, dtype: str, lanes: int) 
 
 @QUICK
 @given(st.integers(0, 1 << 32), st.sampled_from(["int8", "uint8", "int32", "int64"]))
-def test_intervals_hold_what_constant_expressions_are(seed: int, dtype: str) -> None:
+def test_intervals_contain_the_values_of_constant_expressions(seed: int, dtype: str) -> None:
     value = ExpressionGenerator(random.Random(seed), Scope(), loads=False).draw(dtype, 3)
     low, high = value.range
     assert limits(dtype)[0] <= low <= high <= limits(dtype)[1]
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_scope_knows_every_variable_that_a_program_uses(seed: int) -> None:
+def test_the_scope_has_every_variable_that_a_program_uses(seed: int) -> None:
     for site in sites(generate(random.Random(seed))["main"]):
         if site.key == "Var" and site.role == "value":
             assert any(variable.var.same_as(site.node) for variable in site.scope.variables)

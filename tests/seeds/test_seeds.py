@@ -1,4 +1,4 @@
-"""The seeds: enough of them, all valid, the same in every process, and of every feature."""
+"""The seeds: enough of them, all valid, the same in every process, and covering every feature."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_names_are_unique_and_begin_with_the_family() -> None:
     assert all(seed.name.startswith(f"{seed.family}/") for seed in all_seeds())
 
 
-def test_every_seed_is_valid_and_means_something() -> None:
+def test_every_seed_is_valid_and_can_be_interpreted() -> None:
     for seed in all_seeds():
         assert reference_of(Case(seed.text)).expectation is not None, seed.name
 
@@ -50,7 +50,7 @@ def test_every_seed_can_be_lowered_legally() -> None:
 
 
 @pytest.mark.parametrize("seed", all_seeds()[::40], ids=lambda seed: str(seed.name))
-def test_a_sample_compiles_to_what_it_means(seed: Seed) -> None:
+def test_a_sample_compiles_correctly(seed: Seed) -> None:
     found = verify(Case(seed.text))
     assert found.kind is Kind.OK, found
 
@@ -67,7 +67,7 @@ def test_every_feature_of_the_ir_is_in_a_seed(feature: str) -> None:
 
 
 def test_another_process_builds_the_same_seeds() -> None:
-    """Whatever the order of its hashes: two campaigns of one seed must begin alike."""
+    """Independent of hash order: two campaigns with the same seed must start the same way."""
     code = (
         "from harness.case import module_text; from seeds.families import all_recipes\n"
         "for recipe in all_recipes():\n"
@@ -89,15 +89,15 @@ def test_another_process_builds_the_same_seeds() -> None:
         assert built[seed.name] == seed.text, seed.name
 
 
-def test_a_damaged_cache_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_cache_is_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = library.Catalogue((Seed("a/b", "a", "{}"),), {})
     monkeypatch.setattr(library, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(library, "build", lambda: made)
     library.catalogue.cache_clear()
     try:
         assert library.catalogue() == made
-        (kept,) = tmp_path.glob("seeds-*.json")
-        kept.write_text("{cut off")
+        (cached,) = tmp_path.glob("seeds-*.json")
+        cached.write_text("{cut off")
         library.catalogue.cache_clear()
         assert library.catalogue() == made
     finally:

@@ -1,4 +1,4 @@
-"""Short ways to write a program down and run it by the reference semantics."""
+"""Helpers that make a program from TVMScript and run it under the reference semantics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["array", "evaluate", "ml_dtypes", "module", "run", "undefined"]
 
 
 def module(text: str) -> Any:
-    """The module of TVMScript function definitions; decorators are put in."""
+    """The module of TVMScript function definitions without decorators."""
     lines = ["@I.ir_module", "class Module:"]
     for line in textwrap.dedent(text).strip().splitlines():
         if line.startswith("def "):
@@ -30,12 +30,12 @@ def module(text: str) -> Any:
 
 
 def array(values: Any, dtype: str) -> np.ndarray:
-    """An array of TVM's dtype."""
+    """An array of a TVM dtype."""
     return np.array(values).astype(numpy_dtype(dtype))
 
 
 def run(program: Any, *args: Any) -> list[Any]:
-    """The arguments after a run, changed in place; takes TVMScript or a module."""
+    """Run TVMScript or a module; returns the arguments, which are changed in place."""
     made = compile_program(module(program) if isinstance(program, str) else program)
     values = [np.int32(value) if type(value) is int else value for value in args]
     made.run(values)
@@ -43,14 +43,14 @@ def run(program: Any, *args: Any) -> list[Any]:
 
 
 def undefined(program: Any, *args: Any) -> str:
-    """The kind of undefined behaviour that the program has on these arguments."""
+    """The kind of undefined behaviour of the program on these arguments."""
     with pytest.raises(UndefinedBehaviour) as caught:
         run(program, *args)
     return caught.value.kind
 
 
 def evaluate(build: Any, *operands: tuple[str, Any]) -> Any:
-    """The value of an expression of scalars given as (dtype, value): `build(a, b)` makes it."""
+    """The value of the expression `build(a, b)`, whose operands are (dtype, value) pairs."""
     variables = [tirx.Var(f"x{i}", dtype) for i, (dtype, _) in enumerate(operands)]
     expression = build(*variables)
     result = tirx.decl_buffer((1,), str(expression.ty.dtype), "result")

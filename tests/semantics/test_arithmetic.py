@@ -1,4 +1,4 @@
-"""Scalar arithmetic means what its definition says, in every dtype."""
+"""Scalar arithmetic follows its definition in every dtype."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_rounding_to_float16_is_that_of_numpy(value: float) -> None:
 
 
 @given(st.data(), st.sampled_from(SIGNED))
-def test_a_right_shift_divides_by_a_power_of_two(data: Any, dtype: str) -> None:
+def test_a_right_shift_is_a_floor_division_by_a_power_of_two(data: Any, dtype: str) -> None:
     a, amount = data.draw(integers(dtype)), data.draw(st.integers(0, parse(dtype).bits - 1))
     result = evaluate(lambda x, y: x >> y, (dtype, a), (dtype, amount))
     assert int(result) == math.floor(a / 2**amount) or int(result) == a // 2**amount
@@ -142,7 +142,7 @@ def test_bitwise_operators_agree_with_numpy(data: Any, symbol: str, dtype: str) 
 
 
 @given(st.data(), st.sampled_from(SIGNED + UNSIGNED))
-def test_population_count_counts_the_ones(data: Any, dtype: str) -> None:
+def test_popcount_counts_the_ones(data: Any, dtype: str) -> None:
     value = data.draw(integers(dtype))
     expected = bin(value & ((1 << parse(dtype).bits) - 1)).count("1")
     assert int(evaluate(tirx.popcount, (dtype, value))) == expected
@@ -154,15 +154,15 @@ def test_leading_zeros_are_counted_from_the_top() -> None:
 
 
 @given(st.floats(width=32))
-def test_reinterpreting_there_and_back_changes_nothing(value: float) -> None:
-    def there_and_back(x: Any) -> Any:
+def test_reinterpret_round_trips(value: float) -> None:
+    def round_trip(x: Any) -> Any:
         return tirx.reinterpret("float32", tirx.reinterpret("uint32", x))
 
-    result = evaluate(there_and_back, ("float32", value))
+    result = evaluate(round_trip, ("float32", value))
     assert result == np.float32(value) or (np.isnan(result) and math.isnan(value))
 
 
-def test_reinterpreting_one_gives_its_bits() -> None:
+def test_reinterpret_of_one_is_its_bit_pattern() -> None:
     build = lambda x: tirx.reinterpret("uint32", x)  # noqa: E731
     assert evaluate(build, ("float32", 1.0)) == 0x3F800000
 
@@ -181,7 +181,7 @@ INTRINSICS: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", INTRINSICS)
 @pytest.mark.parametrize("value", [0.25, 0.75, 0.5])
-def test_an_intrinsic_is_the_function_of_its_name(name: str, value: float) -> None:
+def test_an_intrinsic_computes_the_function_of_its_name(name: str, value: float) -> None:
     result = evaluate(getattr(tirx, name), ("float64", value))
     assert result == pytest.approx(INTRINSICS[name](value), rel=1e-14, abs=0)
 
@@ -227,11 +227,11 @@ def test_a_fixed_point_product_rounds_to_nearest() -> None:
         return tirx.q_multiply_shift(x, tirx.const(3 << 29, "int32"), tirx.const(31, "int32"),
                                      tirx.const(-1, "int32"))  # fmt: skip
 
-    assert evaluate(build, ("int32", 100)) == 38  # 37.5, halves upwards
+    assert evaluate(build, ("int32", 100)) == 38  # 37.5, rounded up
     assert evaluate(build, ("int32", -100)) == -37
 
 
 @given(st.floats(-100, 100, width=32))
-def test_truth_of_floats(value: float) -> None:
+def test_predicates_of_floats(value: float) -> None:
     assert evaluate(lambda x: tirx.Cast("bool", x), ("float32", value)) == (value != 0)
     assert evaluate(tirx.isnan, ("float32", value)) == False  # noqa: E712

@@ -1,4 +1,4 @@
-"""The interpreter agrees with TVM's plain builds, and finds that lowering keeps the meaning."""
+"""The interpreter agrees with TVM's plain builds, before and after every step of lowering."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.semantics.inputs import make_inputs
 from harness.semantics.reference import copy_arguments
 from harness.targets import get_target
 
-Tensor: TypeAlias = Any  # te.Tensor, which the type checker can't see
+Tensor: TypeAlias = Any  # te.Tensor, for which there are no types
 
 
 def tensor(dtype: str, *shape: int) -> Tensor:
@@ -25,7 +25,7 @@ def tensor(dtype: str, *shape: int) -> Tensor:
 
 
 def of(compute: Callable[..., Any], *inputs: Tensor) -> Callable[[], Any]:
-    """A function that makes the module of an operator on these inputs."""
+    """A function that returns the module of an operator on these inputs."""
 
     def make() -> Any:
         result = compute(*inputs)
@@ -94,7 +94,7 @@ OPERATORS: dict[str, Callable[[], Any]] = {
 
 
 def scheduled_softmax() -> Any:
-    """Parallel, vectorized, unrolled, computed inside other loops."""
+    """Softmax with parallel, vectorized and unrolled loops, and compute_at."""
     schedule = s_tir.Schedule(OPERATORS["softmax"]())
     loops = schedule.get_loops(schedule.get_sblock("T_softmax_norm"))
     schedule.parallel(loops[0])
@@ -107,7 +107,7 @@ def scheduled_softmax() -> Any:
 
 
 def scheduled_matmul() -> Any:
-    """Tiled with imperfect factors, with a cache for the output and a separate init."""
+    """A matmul with imperfect tiles, a cached write and a decomposed reduction."""
     schedule = s_tir.Schedule(OPERATORS["matmul"]())
     block = schedule.get_sblock("T_matmul")
     i, j, k = schedule.get_loops(block)
@@ -143,7 +143,7 @@ def test_the_interpreter_agrees_with_a_plain_build(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_every_step_of_the_default_lowering_keeps_the_meaning(name: str) -> None:
+def test_every_step_of_the_default_lowering_preserves_the_meaning(name: str) -> None:
     module = PROGRAMS[name]()
     inputs = make_inputs(module["main"], 0)
     expectation = expect(compile_program(module), inputs)

@@ -1,4 +1,4 @@
-"""Expectations tolerate what rounding can do, and nothing else."""
+"""Expectations tolerate differences that rounding can cause, and no others."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_well_conditioned_operation_has_a_small_tolerance() -> None:
     assert found.unstable_fraction == 0
 
 
-def test_catastrophic_cancellation_has_a_large_one() -> None:
+def test_catastrophic_cancellation_has_a_large_tolerance() -> None:
     values = uniform(1, 2)
     found = elementwise("(A[i] * T.float32(1.1) + T.float32(1000)) - T.float32(1000)", values)
     assert np.median(relative_tolerance(found)) > 1e-4
@@ -82,7 +82,7 @@ def test_an_integer_near_a_tie_is_unstable() -> None:
         for i in range(2):
             B[i] = T.Cast("int32", A[i] * T.float32(0.1))
     """
-    # 10 * 0.1 rounds to 1 exactly, 15 * 0.1 is well inside.
+    # 10 * 0.1 rounds to exactly 1, 15 * 0.1 is far from an integer.
     found = expectation(program, array([10.0, 15.0], "float32"), array([0, 0], "int32"))
     assert found.unstable_fraction == pytest.approx(0.25)
     other = outputs(found)
@@ -115,10 +115,10 @@ def test_zeros_of_either_sign_are_equal() -> None:
         "T.round(A[i] * T.float32(2))",  # of ties
         "T.float32(1) / (A[i] - A[i])",  # of a zero's sign
         "T.Cast('float32', T.sqrt(A[i]) < T.float32(1))",
-        # pi or an exact zero, by a zero's sign, which decides between 0 and infinity * 0
+        # pi or zero, depending on a zero's sign, and so 0 or infinity * 0
         "T.float32(6) / T.atan2(ZERO, T.float32(-1) * ZERO) * ZERO",
         "T.copysign(T.float32(1), T.sqrt(A[i]))",  # of a NaN's sign
-        "T.rsqrt(ZERO * A[i])",  # of infinity's sign, by a zero's
+        "T.rsqrt(ZERO * A[i])",  # of infinity's sign, which is the zero's
         "T.pow(ZERO * A[i], T.float32(-3))",
         "T.log(T.float32('inf')) * (ZERO / T.float32(3))",  # infinity * 0, which folds to 0
     ],
@@ -156,7 +156,7 @@ def test_a_program_whose_validity_depends_on_rounding_is_invalid() -> None:
     def main(A: T.Buffer((1,), "float32"), B: T.Buffer((4,), "int32")):
         B[T.Cast("int32", A[0] * T.float32(0.1)) - 1] = 1
     """
-    # Cast(10 * 0.1) is 1; a hair less and the index is -1.
+    # Cast(10 * 0.1) is 1; for a slightly smaller product it is 0, and the index is -1.
     with pytest.raises(UndefinedBehaviour):
         expectation(program, array([10.0], "float32"), array([0] * 4, "int32"))
 

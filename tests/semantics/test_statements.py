@@ -1,4 +1,4 @@
-"""Statements, blocks, vectors and memory mean what TVM's headers say of them."""
+"""Statements, blocks, vectors and memory behave as TVM's headers document them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_loop_starts_at_its_minimum_and_takes_its_step() -> None:
     assert run(program, ints(*[0] * 8))[0].tolist() == [0, 1, 0, 0, 4, 0, 0, 7]
 
 
-def test_a_loop_without_extent_does_nothing() -> None:
+def test_a_loop_of_extent_zero_does_nothing() -> None:
     program = """
     def main(A: T.Buffer((2,), "int32"), n: T.int32):
         for i in range(n):
@@ -81,7 +81,7 @@ def test_init_runs_when_the_reduction_axes_are_at_their_minimum() -> None:
     assert run(program, values, ints(7, 7, 7))[1].tolist() == (100 + values.sum(1)).tolist()
 
 
-def test_a_block_predicate_leaves_iterations_out() -> None:
+def test_a_block_predicate_skips_iterations() -> None:
     program = """
     def main(A: T.Buffer((7,), "int32")):
         for i, j in T.grid(2, 4):
@@ -93,7 +93,7 @@ def test_a_block_predicate_leaves_iterations_out() -> None:
     assert run(program, ints(*[0] * 7))[0].tolist() == list(range(7))
 
 
-def test_a_matched_buffer_is_a_window_on_its_source() -> None:
+def test_a_match_buffer_is_a_view_of_its_source() -> None:
     program = """
     def main(A: T.Buffer((4, 6), "int32")):
         for i in range(2):
@@ -122,7 +122,7 @@ def test_a_declared_buffer_is_another_view_of_the_same_memory() -> None:
     assert result.tolist() == [[0] * 6, [0, 10, 20, 1, 11, 21]]
 
 
-def test_memory_seen_under_two_dtypes_keeps_its_bits() -> None:
+def test_memory_accessed_as_two_dtypes_keeps_its_bits() -> None:
     program = """
     def main(A: T.Buffer((2,), "float32"), B: T.Buffer((2,), "int32")):
         bits = T.decl_buffer((2,), "int32", data=A.data)
@@ -172,7 +172,7 @@ def test_thread_loops_are_loops() -> None:
     assert run(program, ints(*[0] * 6))[0].tolist() == [0, 1, 2, 10, 11, 12]
 
 
-def test_thread_extents_are_loops_too() -> None:
+def test_thread_extents_are_loops() -> None:
     program = """
     def main(A: T.Buffer((6,), "int32")):
         b = T.launch_thread("blockIdx.x", 2)

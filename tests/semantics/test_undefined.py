@@ -1,4 +1,4 @@
-"""Everything to which TIR gives no meaning is reported, by its kind."""
+"""All undefined behaviour of TIR is reported with its kind."""
 
 from __future__ import annotations
 
@@ -74,16 +74,16 @@ def test_index_out_of_range(index: int) -> None:
     assert undefined(store, zeros(4), index) == "out-of-range"
 
 
-def test_a_dimension_is_checked_by_itself() -> None:
+def test_each_dimension_is_checked_separately() -> None:
     program = """
     def main(A: T.Buffer((2, 3), "int32"), x: T.int32):
         A[0, x] = 1
     """
-    # Element 3 of the memory exists, and is A[1, 0].
+    # Element 3 of the memory exists: it is A[1, 0].
     assert undefined(program, zeros(6).reshape(2, 3), 3) == "out-of-range"
 
 
-def test_if_then_else_guards_and_select_does_not() -> None:
+def test_if_then_else_guards_its_branches_and_select_does_not() -> None:
     guarded = """
     def main(A: T.Buffer((4,), "int32"), B: T.Buffer((4,), "int32")):
         for i in range(4):
@@ -127,7 +127,7 @@ def test_two_iterations_that_write_one_element_race(kind: str) -> None:
     assert run(program.replace(f"T.{kind}(4)", "range(4)"), zeros(4), zeros(1)) is not None
 
 
-def test_a_reader_races_with_a_later_writer_and_the_other_way_round() -> None:
+def test_a_read_races_with_a_later_write_and_vice_versa() -> None:
     program = """
     def main(A: T.Buffer((5,), "int32"), B: T.Buffer((5,), "int32")):
         for i in T.parallel(4):
@@ -138,7 +138,7 @@ def test_a_reader_races_with_a_later_writer_and_the_other_way_round() -> None:
     assert undefined(backwards, zeros(5), zeros(5)) == "data-race"
 
 
-def test_a_parallel_reduction_races_and_iterations_of_their_own_do_not() -> None:
+def test_a_parallel_reduction_races_and_iterations_on_separate_elements_do_not() -> None:
     reduction = """
     def main(A: T.Buffer((3, 4), "int32"), B: T.Buffer((3,), "int32")):
         for i in range(3):
@@ -153,7 +153,7 @@ def test_a_parallel_reduction_races_and_iterations_of_their_own_do_not() -> None
     assert run(rows, ones, zeros(3))[1].tolist() == [4, 4, 4]
 
 
-def test_executions_of_a_concurrent_loop_one_after_the_other_do_not_race() -> None:
+def test_successive_executions_of_a_concurrent_loop_do_not_race() -> None:
     program = """
     def main(A: T.Buffer((4,), "int32")):
         for k in range(3):
@@ -262,7 +262,7 @@ def test_a_block_axis_must_stay_in_its_domain() -> None:
         ("", "B[v]", "undeclared-access"),
     ],
 )
-def test_a_block_may_touch_only_what_it_declares(
+def test_a_block_may_access_only_what_it_declares(
     reads: str, writes: str, fault: str | None
 ) -> None:
     program = f"""
@@ -291,7 +291,7 @@ def test_a_false_assertion_is_a_defined_error() -> None:
         run(program, zeros(1), 0)
 
 
-def test_an_endless_loop_meets_the_step_limit() -> None:
+def test_an_endless_loop_ends_at_the_step_limit() -> None:
     program = compile_program(
         module("""
     def main(A: T.Buffer((1,), "int32")):
@@ -303,7 +303,7 @@ def test_an_endless_loop_meets_the_step_limit() -> None:
         program.run([zeros(1)], step_limit=1000)
 
 
-def test_a_program_that_fails_leaves_its_arguments_alone() -> None:
+def test_a_program_that_fails_does_not_change_its_arguments() -> None:
     program = """
     def main(A: T.Buffer((4,), "int32"), x: T.int32):
         A[0] = 7
@@ -322,7 +322,7 @@ def test_a_program_that_fails_leaves_its_arguments_alone() -> None:
         ("A[0] = T.undef()", "undef"),
     ],
 )
-def test_what_has_no_model_is_refused_by_name(statement: str, named: str) -> None:
+def test_an_unsupported_construct_is_rejected_with_its_name(statement: str, named: str) -> None:
     text = f"""
     def main(A: T.Buffer((1,), "int32")):
         {statement}
