@@ -13,14 +13,28 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from corpus.errors import StoreError
-from corpus.schema import APPLICATION_ID, FILE, SCHEMA, VERSION
+from corpus.schema import APPLICATION_ID, FILE, META, SCHEMA, VERSION
+from harness.system.data import fits, is_amount, parse_json
+from harness.system.files import write_atomically
+from harness.system.sqlite import BoundedConnection, has_schema
+from harness.system.text import first_line
 
 BUSY_SECONDS = 10
-DAMAGE = ("malformed", "not a database", "no such table", "no such column", "unsupported file")
+DAMAGE = (
+    "malformed",
+    "not a database",
+    "no such table",
+    "no such column",
+    "unsupported file",
+    "too big",
+    "Could not decode",
+)
 Row = tuple[Any, ...]
+Types = tuple[type | UnionType, ...]
 
 
 class Database:
@@ -35,7 +49,8 @@ class Database:
         self.folder = folder
         self._depth = 0
         with self.in_words():
-            self._connection = connect(folder / FILE, write=write)
+            self._bounded = connect(folder / FILE, write=write)
+        self._connection = self._bounded.sql
 
     def close(self) -> None:
         self._connection.close()
@@ -70,31 +85,48 @@ class Database:
         finally:
             self._depth = 0
 
-    def rows(self, query: str, values: Row = ()) -> Iterator[Row]:
-        """The rows that a query gives."""
+    def rows(self, query: str, types: Types, values: Row = ()) -> Iterator[Row]:
+        """The rows that a query gives, with columns of these types.
+
+        Raises:
+            StoreError: a column is of another type, or the database can't be read.
+        """
         with self.in_words():
-            for row in self._connection.execute(query, values):  # noqa: UP028
+            self._bounded.begin()
+            for row in self._connection.execute(query, values):
                 # Not `yield from`, which would close the cursor where a reader stops early, perhaps
                 # after the database.
+                for value, type_ in zip(row, types, strict=True):
+                    if not isinstance(value, type_) or (type_ is float and not is_amount(value)):
+                        raise StoreError(damaged(self.folder, "a column is of another type"))
                 yield row
 
     def write(self, statement: str, values: Row = ()) -> int:
         """Carry out a statement, inside a transaction; the id of the row that it inserted."""
         with self.in_words():
+            self._bounded.begin()
             return self._connection.execute(statement, values).lastrowid or 0
 
     def write_many(self, statement: str, rows: Iterable[Row]) -> None:
         """Carry out a statement once a row."""
         with self.in_words():
+            self._bounded.begin()
             self._connection.executemany(statement, rows)
 
     def meta(self, name: str) -> dict[str, Any]:
-        """A value of the `meta` table; empty where there is none."""
-        for (value,) in self.rows("select value from meta where name = ?", (name,)):
+        """A value of the `meta` table; empty where there is none.
+
+        Raises:
+            StoreError: it is not of the form that the schema gives.
+        """
+        for (text,) in self.rows("select value from meta where name = ?", (str,), (name,)):
             try:
-                return dict(json.loads(value))
-            except (ValueError, TypeError):
-                raise StoreError(damaged(self.folder, f"its {name} can't be read")) from None
+                value = parse_json(text)
+            except ValueError:
+                value = None
+            if not fits(value, META[name]):
+                raise StoreError(damaged(self.folder, f"its {name} can't be read"))
+            return dict(value)
         return {}
 
     def set_meta(self, name: str, value: dict[str, Any]) -> None:
@@ -103,49 +135,45 @@ class Database:
 
 
 def create(path: Path, settings: dict[str, Any]) -> None:
-    """Make the file aside and move it into place: it is never there half-made."""
-    aside = path.with_name(f"{path.name}.new")
-    discard(aside)
+    """Make the file in memory and write it whole: it is never there half-made."""
+    database = sqlite3.connect(":memory:", isolation_level=None)
     try:
-        database = sqlite3.connect(aside, isolation_level=None)
-        try:
-            database.executescript(SCHEMA)
-            database.execute(f"pragma application_id = {APPLICATION_ID}")
-            database.execute(f"pragma user_version = {VERSION}")
-            database.execute("insert into meta values ('settings', ?)", (json.dumps(settings),))
-        finally:
-            database.close()
-        aside.rename(path)
-    except BaseException:
-        discard(aside)
-        raise
+        database.executescript(SCHEMA)
+        database.execute(f"pragma application_id = {APPLICATION_ID}")
+        database.execute(f"pragma user_version = {VERSION}")
+        database.execute("insert into meta values ('settings', ?)", (json.dumps(settings),))
+        content = bytearray(database.serialize())
+    finally:
+        database.close()
+    content[18:20] = WAL
+    write_atomically(path, bytes(content))
 
 
-def discard(aside: Path) -> None:
-    """Remove a database that was never moved into place, and its journal."""
-    aside.unlink(missing_ok=True)
-    aside.with_name(f"{aside.name}-journal").unlink(missing_ok=True)
+WAL = b"\2\2"  # the versions of the file's format that stand for a write-ahead log
 
 
 def is_ours(path: Path) -> bool:
     """Whether a file in a campaign's folder is one that a store makes."""
-    return path.name == "lock" or path.name.startswith(FILE)
+    return path.name == "lock" or path.name.removeprefix(".").startswith(FILE)
 
 
-def connect(path: Path, *, write: bool) -> sqlite3.Connection:
+def connect(path: Path, *, write: bool) -> BoundedConnection:
     """A checked connection to a store's file.
 
     Raises:
-        StoreError: it is another program's, or of a newer version.
+        StoreError: it is another program's, of a newer version, or has other tables.
         sqlite3.Error: it can't be opened, or is damaged.
     """
+    if path.with_name(f"{path.name}-journal").exists():
+        # A store has a write-ahead log, and a journal can name files for SQLite to delete.
+        raise StoreError(f"{path}-journal is not of tzer's making; move it away")
     if write:
         database = _connect(path, "mode=rw")
         try:
-            database.execute("pragma journal_mode = wal")
-            database.execute("pragma synchronous = normal")
+            database.sql.execute("pragma journal_mode = wal")
+            database.sql.execute("pragma synchronous = normal")
         except BaseException:
-            database.close()
+            database.sql.close()
             raise
         return database
     try:
@@ -159,17 +187,10 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
         return _connect(path, "mode=ro&immutable=1")
 
 
-def _connect(path: Path, options: str) -> sqlite3.Connection:
-    database = sqlite3.connect(
-        f"{path.resolve().as_uri()}?{options}",
-        uri=True,
-        timeout=BUSY_SECONDS,
-        isolation_level=None,
-        check_same_thread=False,
-    )
+def _connect(path: Path, mode: str) -> BoundedConnection:
+    bounded = BoundedConnection(path, mode, BUSY_SECONDS)
+    database = bounded.sql
     try:
-        # A store may come from elsewhere: nothing in its schema is to run functions.
-        database.execute("pragma trusted_schema = off")
         (application,) = database.execute("pragma application_id").fetchone()
         (version,) = database.execute("pragma user_version").fetchone()
         if application != APPLICATION_ID:
@@ -179,27 +200,30 @@ def _connect(path: Path, options: str) -> sqlite3.Connection:
                 f"{path.parent} was written by a newer tzer (format {version}, this one knows "
                 f"{VERSION}); upgrade tzer, or give another --out"
             )
-        database.execute("select count(*) from meta").fetchone()
+        if not has_schema(database, SCHEMA):
+            raise StoreError(damaged(path.parent, "it has other tables than a campaign"))
     except BaseException:
         database.close()
         raise
-    return database
+    return bounded
 
 
 def in_words(error: Exception, folder: Path) -> str:
-    """One line that says what is wrong with the folder, and how to mend it."""
-    text = str(error)
+    """One line that says what is wrong with the folder, and how to fix it."""
+    text = first_line(error)
     if "disk is full" in text or "No space left" in text:
         return f"{folder} can't be written: the disk is full; free some space and start again"
     if "File too large" in text or "disk I/O error" in text:
         return (
             f"{folder} can't be written or read: the disk is full, fails, or limits the size of "
-            "files (ulimit -f); mend that and start again"
+            "files (ulimit -f); fix that and start again"
         )
     if isinstance(error, NotADirectoryError):
         return f"{folder} would be inside of a file; give another folder"
     if isinstance(error, PermissionError) or "readonly" in text or "unable to open" in text:
         return f"{folder} can't be written or read; check its permissions, or give another folder"
+    if "interrupted" in text:
+        return damaged(folder, "reading it has no end")
     if isinstance(error, UnicodeDecodeError) or any(sign in text for sign in DAMAGE):
         return damaged(folder, text)
     if "locked" in text:

@@ -15,8 +15,8 @@ from harness.case import Case, CaseError
 if TYPE_CHECKING:  # loaded where it is used: statistics need no arrays
     import numpy as np
 
-MAX_MODULE_BYTES = 256 << 20
-MAX_BLOCK_BYTES = 64 << 20
+MAX_MODULE_BYTES = 64 << 20
+MAX_BLOCK_BYTES = 16 << 20
 
 
 class DecodeError(ValueError):
@@ -50,7 +50,7 @@ def pack_rest(case: Case) -> str:
     return replace(case, module="").to_json()
 
 
-def unpack_case(module: bytes, rest: str) -> Case:
+def unpack_case(module: bytes | None, rest: str) -> Case:
     """The case of a packed module and the rest."""
     try:
         return replace(Case.from_json(rest), module=_inflate(module, MAX_MODULE_BYTES).decode())
@@ -58,11 +58,13 @@ def unpack_case(module: bytes, rest: str) -> Case:
         raise DecodeError(str(error)) from None
 
 
-def _inflate(data: bytes, limit: int) -> bytes:
+def _inflate(data: bytes | None, limit: int) -> bytes:
+    if data is None:
+        raise DecodeError("its module is missing")
     inflater = zlib.decompressobj()
     try:
         plain = inflater.decompress(data, limit)
-    except (zlib.error, TypeError) as error:
+    except zlib.error as error:
         raise DecodeError(str(error)) from None
     if not inflater.eof:
         raise DecodeError("a column is cut off, or larger than anything that tzer writes")

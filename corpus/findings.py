@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from corpus.database import Database, Row, damaged
 from corpus.encoding import DecodeError, pack_rest, unpack_case
 from corpus.errors import StoreError
 from corpus.modules import module_row
+from corpus.schema import VERDICT
 from harness.case import Case
+from harness.system.data import fits, parse_json
+from harness.system.text import cut
 from harness.verdict import Kind, Verdict
 
 ID_DIGITS = 8
 
-_SELECT = (
-    "select findings.id, signature, kind, legal, confirmed, count, text, rest, verdict, "
-    "first_test, first_seconds from findings left join modules on modules.id = module "
-)
-_ORDER = "order by confirmed desc, legal desc, kind, count desc, findings.id"
+_IDENTITY = re.compile(r"[0-9a-f]{8}")
+MOST_VERDICT = 1 << 20  # characters
+
+_COLUMNS = "id, signature, kind, legal, confirmed, count, verdict, first_test, first_seconds"
+_TYPES = (str, str, str, int, int, int, str, int, float)
+_ORDER = "order by confirmed desc, legal desc, kind, count desc, id"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A signature that was seen: its first case, how often, and whether a fresh process agreed.
+class ListedFinding:
+    """A signature that was seen: how often, and whether a fresh process agreed.
 
-    `first_test` and `first_seconds` say when, over all sessions of the campaign.
+    `first_test` and `first_seconds` say when, over all runs of the campaign.
     """
 
     id: str
@@ -36,7 +41,6 @@ class Finding:
     legal: bool
     confirmed: bool
     count: int
-    case: Case
     verdict: Verdict
     first_test: int
     first_seconds: float
@@ -58,6 +62,13 @@ class Finding:
         }
 
 
+@dataclass(frozen=True)
+class Finding(ListedFinding):
+    """A finding with its case: the first of the signature, or the most telling one."""
+
+    case: Case
+
+
 def identity_of(signature: str) -> str:
     """The id of a finding: the same in every campaign that meets the signature."""
     return hashlib.sha256(signature.encode("utf-8", "replace")).hexdigest()[:ID_DIGITS]
@@ -70,14 +81,14 @@ def add(
     at_test: int,
     at_seconds: float,
     confirmed: bool,
-) -> tuple[Finding, bool]:
+) -> tuple[ListedFinding, bool]:
     """Count a finding; the finding, and whether it is a new one. See `Store.add_finding`."""
+    verdict = _short(verdict)
     identity = identity_of(verdict.signature)
     with database.transaction():
         columns = (verdict.kind, verdict.legal, *_case_columns(database, case), verdict.to_json())
-        known = next(
-            database.rows("select confirmed, legal from findings where id = ?", (identity,)), None
-        )
+        query = "select confirmed, legal from findings where id = ?"
+        known = next(database.rows(query, (int, int), (identity,)), None)
         if known is None:
             database.write(
                 "insert into findings (kind, legal, module, rest, verdict, confirmed, id, "
@@ -92,11 +103,11 @@ def add(
                     "confirmed = ? where id = ?",
                     (*columns, confirmed, identity),
                 )
-        (finding,) = _read(database, "where findings.id = ?", (identity,))
+        (finding,) = _read(database, "where id = ?", (identity,))
     return finding, known is None
 
 
-def listed(database: Database, *, unconfirmed: bool) -> list[Finding]:
+def listed(database: Database, *, unconfirmed: bool) -> list[ListedFinding]:
     """See `Store.findings`."""
     return list(_read(database, ("" if unconfirmed else "where confirmed ") + _ORDER))
 
@@ -104,11 +115,11 @@ def listed(database: Database, *, unconfirmed: bool) -> list[Finding]:
 def find(database: Database, beginning: str) -> Finding:
     """See `Store.finding`."""
     digits = beginning.lower()
-    found: list[Finding] = []
+    found: list[ListedFinding] = []
     if 0 < len(digits) <= ID_DIGITS and all(digit in "0123456789abcdef" for digit in digits):
-        found = list(_read(database, "where findings.id like ? limit 2", (f"{digits}%",)))
+        found = list(_read(database, "where id like ? limit 2", (f"{digits}%",)))
     if len(found) == 1:
-        return found[0]
+        return _whole(database, found[0])
     if found:
         raise StoreError(f"several findings have an id that begins with {beginning}; give more")
     given, folder = " ".join(beginning[:80].split()), database.folder
@@ -118,8 +129,8 @@ def find(database: Database, beginning: str) -> Finding:
 def latest(database: Database) -> tuple[str, str] | None:
     """See `Store.latest_finding`."""
     query = "select id, verdict from findings where confirmed order by first_test desc, id limit 1"
-    for identity, verdict in database.rows(query):
-        return str(identity), _verdict(verdict, database).message
+    for identity, verdict in database.rows(query, (str, str)):
+        return identity, _verdict(verdict, database).message
     return None
 
 
@@ -129,42 +140,66 @@ def by_kind(database: Database) -> dict[str, int]:
         "select kind, count(*) from findings where confirmed group by kind "
         "order by max(legal) desc, kind"
     )
-    return {str(kind): int(count) for kind, count in database.rows(query)}
+    return {_kind(kind, database): count for kind, count in database.rows(query, (str, int))}
 
 
-def _read(database: Database, where: str, values: Row = ()) -> Iterator[Finding]:
-    for row in database.rows(_SELECT + where, values):
-        identity, signature, kind, legal, confirmed, count, text, rest, verdict, test, seconds = row
-        try:
-            case = unpack_case(text, rest)
-            kind = Kind(kind)
-        except (DecodeError, ValueError) as error:
-            raise StoreError(damaged(database.folder, f"finding {identity}: {error}")) from None
-        yield Finding(
+def _read(database: Database, where: str, values: Row = ()) -> Iterator[ListedFinding]:
+    for row in database.rows(f"select {_COLUMNS} from findings {where}", _TYPES, values):
+        identity, signature, kind, legal, confirmed, count, verdict, test, seconds = row
+        if not _IDENTITY.fullmatch(identity):
+            raise StoreError(damaged(database.folder, "the id of a finding"))
+        yield ListedFinding(
             identity,
             signature,
-            kind,
+            _kind(kind, database),
             bool(legal),
             bool(confirmed),
             count,
-            case,
             _verdict(verdict, database),
             test,
             seconds,
         )
 
 
+def _whole(database: Database, listed: ListedFinding) -> Finding:
+    query = (
+        "select text, rest from findings left join modules on modules.id = module "
+        "where findings.id = ?"
+    )
+    try:
+        for text, rest in database.rows(query, (bytes | None, str), (listed.id,)):
+            known = {each.name: getattr(listed, each.name) for each in fields(listed)}
+            return Finding(**known, case=unpack_case(text, rest))
+        raise DecodeError("its row is missing")
+    except DecodeError as error:
+        raise StoreError(damaged(database.folder, f"finding {listed.id}: {error}")) from None
+
+
+def _kind(text: str, database: Database) -> Kind:
+    try:
+        return Kind(text)
+    except ValueError:
+        raise StoreError(damaged(database.folder, "the kind of a finding")) from None
+
+
 def _verdict(text: str, database: Database) -> Verdict:
     try:
-        verdict = Verdict.from_json(text)
-        for name in ("message", "signature", "pass_name"):
-            if not isinstance(getattr(verdict, name), str):
-                raise TypeError(f"its {name} is no text")
-        if not isinstance(verdict.detail, dict):
-            raise TypeError("its detail is no object")
-        return verdict
-    except (ValueError, KeyError, TypeError) as error:
+        data = parse_json(text, MOST_VERDICT)
+        if not fits(data, VERDICT) or data.keys() != VERDICT.keys():
+            raise ValueError("its fields")
+        return _short(Verdict.from_json(text))
+    except ValueError as error:
         raise StoreError(damaged(database.folder, f"a verdict: {error}")) from None
+
+
+def _short(verdict: Verdict) -> Verdict:
+    """The verdict with texts of a length that a person reads."""
+    return replace(
+        verdict,
+        message=cut(verdict.message),
+        signature=cut(verdict.signature),
+        pass_name=cut(verdict.pass_name),
+    )
 
 
 def _case_columns(database: Database, case: Case) -> tuple[int, str]:

@@ -5,6 +5,7 @@ An advisory lock on a file, which the system lets go of when the process ends, h
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -16,11 +17,18 @@ class FolderLock:
     """Held from construction to `release`.
 
     Raises:
-        StoreError: another process holds it.
+        StoreError: another process holds it, or the file is a link.
+        OSError: the file can't be opened.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        how = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            self._descriptor = os.open(folder / "lock", how, 0o644)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise StoreError(f"{folder}/lock is a link; give another folder") from None
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

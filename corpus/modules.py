@@ -11,8 +11,9 @@ from harness.case import Case
 
 def module_row(database: Database, case: Case) -> int:
     """The id of the row of the case's module, which is made if there is none."""
+    query = "select id from modules where digest = ?"
     digest = hashlib.sha256(case.module.encode()).digest()
-    for (identity,) in database.rows("select id from modules where digest = ?", (digest,)):
-        return int(identity)
+    for (identity,) in database.rows(query, (int,), (digest,)):
+        return identity
     values = digest, pack_module(case)
     return database.write("insert into modules (digest, text) values (?, ?)", values)

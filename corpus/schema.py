@@ -1,6 +1,8 @@
-"""The tables of a store, and what marks an SQLite file as ours."""
+"""The tables of a store, the JSON in them, and what marks an SQLite file as ours."""
 
 from __future__ import annotations
+
+from harness.system.data import Form, is_amount, is_count
 
 FILE = "campaign.sqlite3"
 APPLICATION_ID = 0x747A6572  # "tzer" in ASCII
@@ -53,3 +55,32 @@ create table timeline (
     lines integer not null, corpus integer not null, findings integer not null
 );
 """
+
+# The forms of the JSON values; see `harness.system.data.fits`.
+META: dict[str, Form] = {
+    "settings": {
+        "tvm": str,
+        "strategy": str,
+        "targets": [str],
+        "scope": [str],
+        "seed": int | None,
+    },
+    "progress": {
+        "seed": int,
+        "counts": {str: is_count},
+        "seconds": {str: is_amount},
+        "seeds_finished": bool,
+        "seeds_done": [str],
+        "scheduler": {str: {str: (is_amount, is_amount)}},
+    },
+    "stats": {str: object},  # each number is checked where it is read
+}
+VERDICT = {
+    "kind": str,
+    "legal": bool,
+    "message": str,
+    "signature": str,
+    "pass_name": str,
+    "stage": str,
+    "detail": dict,
+}

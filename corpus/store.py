@@ -18,17 +18,18 @@ from corpus import findings as found
 from corpus.database import Database, create, damaged, in_words, is_ours
 from corpus.encoding import DecodeError, pack_blocks, pack_rest, unpack_blocks, unpack_case
 from corpus.errors import StoreError
-from corpus.findings import Finding
+from corpus.findings import Finding, ListedFinding
 from corpus.lock import FolderLock
 from corpus.modules import module_row
 from corpus.schema import FILE
 from harness.case import Case, CaseError, PassCall
+from harness.system.data import is_amount
 from harness.verdict import Verdict
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["CorpusEntry", "Finding", "Store", "StoreError"]
+__all__ = ["CorpusEntry", "Finding", "ListedFinding", "Store", "StoreError"]
 
 Line = tuple[str, int]
 
@@ -151,7 +152,8 @@ class Store:
     def entries(self) -> Iterator[CorpusEntry]:
         """All entries in the order of their birth, without their cases."""
         columns = "id, parent, blocks, born, chosen, ir_failures, pass_failures"
-        for row in self._database.rows(f"select {columns} from entries order by id"):
+        types = (int, int | None, bytes, int, int, int, int)
+        for row in self._database.rows(f"select {columns} from entries order by id", types):
             yield CorpusEntry(row[0], row[1], self._blocks(row[2]), *row[3:])
 
     def case(self, identity: int) -> Case:
@@ -164,7 +166,7 @@ class Store:
             "select text, rest from entries left join modules on modules.id = module "
             "where entries.id = ?"
         )
-        for text, rest in self._database.rows(query, (identity,)):
+        for text, rest in self._database.rows(query, (bytes | None, str), (identity,)):
             try:
                 return unpack_case(text, rest)
             except DecodeError as error:
@@ -193,7 +195,7 @@ class Store:
 
     def add_finding(
         self, case: Case, verdict: Verdict, at_test: int, confirmed: bool, at_seconds: float = 0.0
-    ) -> tuple[Finding, bool]:
+    ) -> tuple[ListedFinding, bool]:
         """Count the finding by its signature; the finding, and whether it is a new one.
 
         The first case of a signature is kept, but gives way to one that tells more: confirmed
@@ -201,15 +203,15 @@ class Store:
         """
         return found.add(self._database, case, verdict, at_test, at_seconds, confirmed)
 
-    def findings(self, *, unconfirmed: bool = False) -> list[Finding]:
-        """The findings: legal sequences first, then by kind and by count.
+    def findings(self, *, unconfirmed: bool = False) -> list[ListedFinding]:
+        """The findings, without their cases: legal sequences first, then by kind and by count.
 
         Without `unconfirmed`, only those that a fresh process confirmed.
         """
         return found.listed(self._database, unconfirmed=unconfirmed)
 
     def finding(self, identity: str) -> Finding:
-        """The finding whose id begins with these digits.
+        """The finding whose id begins with these digits, with its case.
 
         Raises:
             StoreError: none does, or several do.
@@ -238,10 +240,14 @@ class Store:
         """All native blocks (uint32 ids, ascending) and Python lines reached so far."""
         import numpy as np
 
-        parts = [self._blocks(row[0]) for row in self._database.rows("select blocks from coverage")]
-        blocks = np.unique(np.concatenate(parts)) if parts else np.empty(0, np.uint32)
-        lines = self._database.rows("select file, line from lines")
-        return blocks, {(str(file), int(line)) for file, line in lines}
+        blocks = np.empty(0, np.uint32)
+        parts: list[np.ndarray] = []
+        for (packed,) in self._database.rows("select blocks from coverage", (bytes,)):
+            parts.append(self._blocks(packed))
+            if sum(map(len, parts)) > MERGE_BLOCKS:  # duplicates don't pile up
+                blocks, parts = np.unique(np.concatenate([blocks, *parts])), []
+        blocks = np.unique(np.concatenate([blocks, *parts]))
+        return blocks, set(self._database.rows("select file, line from lines", (str, int)))
 
     # Where the campaign stands.
 
@@ -267,9 +273,10 @@ class Store:
         Raises:
             StoreError: one is no number.
         """
-        recorded = {**EMPTY_STATS, **self._database.meta("stats")}
-        for name in EMPTY_STATS:
-            if not isinstance(recorded[name], int | float) or not 0 <= recorded[name] < MOST:
+        meta = self._database.meta("stats")
+        recorded = {name: meta.get(name, value) for name, value in EMPTY_STATS.items()}
+        for name, value in recorded.items():
+            if not is_amount(value):
                 raise StoreError(damaged(self.folder, f"its {name} is no number"))
         return {**recorded, "findings": self.findings_by_kind()}
 
@@ -284,7 +291,8 @@ class Store:
 
     def timeline(self) -> list[dict[str, float]]:
         """The points of the timeline in their order, with the keys of `TIMELINE`."""
-        rows = self._database.rows("select * from timeline order by rowid")
+        types = (float, int, int, int, int, int)
+        rows = self._database.rows("select * from timeline order by rowid", types)
         return [dict(zip(TIMELINE, row, strict=True)) for row in rows]
 
     def _blocks(self, packed: bytes) -> np.ndarray:
@@ -296,7 +304,7 @@ class Store:
 
 TIMELINE = ("elapsed_s", "tests", "native_blocks", "python_lines", "corpus", "findings")
 
-MOST = 1e30  # greater numbers are no count of anything
+MERGE_BLOCKS = 1 << 22
 EMPTY_STATS: dict[str, Any] = {
     "tests": 0,
     "tests_per_second": 0.0,

@@ -29,7 +29,7 @@ from tzer import __version__
 from tzer.options import DEFAULT_TOLERANCE, CampaignOptions, Strategy
 
 if TYPE_CHECKING:
-    from corpus.store import Finding, Store
+    from corpus.store import Finding, ListedFinding, Store
 
 DEFAULT_TIME = "10m"
 
@@ -272,7 +272,7 @@ def findings(directory: Path, unconfirmed: bool, json_output: bool) -> None:
             print_line(_finding_line(finding, width))
 
 
-def _finding_line(finding: Finding, width: int) -> str:
+def _finding_line(finding: ListedFinding, width: int) -> str:
     order = "legal  " if finding.legal else "illegal"
     message = finding.verdict.message
     line = printable(f"{finding.id}  {finding.kind:15} {order} {finding.count:5}x  {message}")

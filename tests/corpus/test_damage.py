@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from corpus.encoding import unpack_case as unpack
 from corpus.schema import FILE
 from corpus.store import Store, StoreError
 from harness.case import Case, PassCall
+from harness.system.sqlite import BoundedConnection
+from harness.system.text import LONGEST_LINE
 from harness.verdict import Kind, Verdict
 
 NOBODY = 65534
@@ -46,6 +49,7 @@ def read_everything(folder: Path) -> None:
             store.case(entry.id)
         for finding in store.findings(unconfirmed=True):
             finding.summary()
+            store.finding(finding.id)
         store.coverage(), store.settings(), store.progress(), store.stats(), store.timeline()
         store.latest_finding()
 
@@ -75,13 +79,56 @@ def test_a_file_cut_short_is_read_or_refused(template: Path, share: float) -> No
     read_or_refused(data[: int(len(data) * share)])
 
 
+def one_finding(store: Store) -> None:
+    store.finding(store.findings()[0].id)
+
+
+def progress(field: str) -> str:
+    return f"update meta set value = '{{{field}}}' where name = 'progress'"
+
+
+DEEP = "[" * 100_000
+NESTED = '{"a":' * 40 + "1" + "}" * 40
+ENDLESS = "with recursive n (i) as (select 1 union all select i + 1 from n) select i from n"
+
+
 @pytest.mark.parametrize(
     ("statement", "read"),
     [
-        ("update modules set text = x'00'", Store.findings),
+        ("update modules set text = x'00'", one_finding),
+        ("delete from modules", one_finding),
         ("update findings set verdict = '[]'", Store.findings),
         ("update findings set kind = 'ghost'", Store.findings),
-        ("update findings set rest = '{}'", Store.findings),
+        ("update findings set rest = '{}'", one_finding),
+        ("update findings set id = 'a' || char(27) || '[2J' where first_test = 1", Store.findings),
+        ("update findings set count = 'many'", Store.findings),
+        ("update findings set first_seconds = 9e999", Store.findings),
+        ("update findings set verdict = replace(verdict, '\"m\"', '7')", Store.findings),
+        (f"update findings set verdict = '{DEEP}'", Store.findings),
+        (f"update findings set verdict = replace(verdict, '{{}}', '{NESTED}')", Store.findings),
+        ("update findings set verdict = cast(zeroblob(2000000) as text)", Store.findings),
+        (
+            "update findings set signature = cast(x'ff' as text) where first_test = 1",
+            Store.findings,
+        ),
+        ("insert or replace into meta values ('settings', '{\"targets\": 3}')", Store.settings),
+        (
+            "insert or replace into meta values ('settings', '{\"tvm\": [\"0.27\"]}')",
+            Store.settings,
+        ),
+        (f"insert or replace into meta values ('settings', '{DEEP}')", Store.settings),
+        (progress('"counts": {"tests": -1}'), Store.progress),
+        (progress('"counts": [1]'), Store.progress),
+        (progress('"seconds": {"elapsed": 1e400}'), Store.progress),
+        (progress('"seeds_done": [[]]'), Store.progress),
+        (progress('"scheduler": {"ir": {"x": [1]}}'), Store.progress),
+        ("update lines set line = 'x' where line = 1", Store.coverage),
+        ("create view v as select 1", Store.stats),
+        ("create trigger t after insert on meta begin select 1; end", Store.stats),
+        ("create index i on lines (line)", Store.stats),
+        ("alter table lines add column more", Store.stats),
+        (f"drop table findings; create view findings as {ENDLESS}", Store.findings),
+        (f"drop table timeline; create view timeline as {ENDLESS}", Store.timeline),
         ("update meta set value = '{' where name = 'progress'", Store.progress),
         ("update meta set value = '7' where name = 'stats'", Store.stats),
         ("update meta set value = '{\"valid_rate\": null}' where name = 'stats'", Store.stats),
@@ -98,8 +145,7 @@ def test_a_broken_column_is_named_as_damage(
 ) -> None:
     shutil.copy(template, tmp_path / FILE)
     database = sqlite3.connect(tmp_path / FILE)
-    with database:
-        database.execute(statement)
+    database.executescript(statement)
     database.close()
     with pytest.raises(StoreError, match="is damaged"), Store.open(tmp_path) as store:
         read(store)  # type: ignore[operator]
@@ -110,21 +156,81 @@ def test_a_column_that_would_fill_the_memory_is_refused() -> None:
         unpack_blocks(zlib.compress(bytes(65 << 20)))
 
 
-@given(st.lists(st.integers(0, 2**32 - 1)), st.text(st.characters(exclude_categories=["Cs"])))
+@given(
+    st.lists(st.integers(0, 2**32 - 1)),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=99),
+)
 def test_columns_come_back_as_they_were(blocks: list[int], text: str) -> None:
     ids = np.array(blocks, np.uint32)
     assert np.array_equal(unpack_blocks(pack_blocks(ids)), ids)
-    case = Case(text, (PassCall(text, (1, 2.5, None, True, text)),), text, 3, 4, text)
+    case = Case(text, (PassCall("tirx.X", (1, 2.5, None, True, text)),), "llvm", 3, 4, text)
     assert unpack(pack_module(case), pack_rest(case)) == case
 
 
 def test_a_campaign_killed_while_it_made_its_folder_starts_anew(tmp_path: Path) -> None:
-    for name in ("lock", f"{FILE}.new", f"{FILE}.new-journal"):
-        (tmp_path / name).write_bytes(b"half")
-        assert is_ours(tmp_path / name)
+    half = tmp_path / f".{FILE}.1a2b"
+    for path in (tmp_path / "lock", half):
+        path.write_bytes(b"half")
+        assert is_ours(path)
     with Store.create_or_resume(tmp_path) as store:
         store.record_progress({"tests": 1})
-    assert sorted(path.name for path in tmp_path.iterdir()) == [FILE, "lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [half.name, FILE, "lock"]
+
+
+def test_a_new_store_is_neither_written_nor_locked_through_a_link(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "campaign", tmp_path / "mine"
+    folder.mkdir()
+    (folder / "lock").symlink_to(elsewhere)
+    with pytest.raises(StoreError, match="lock is a link"):
+        Store.create_or_resume(folder)
+    assert not elsewhere.exists()
+
+
+def test_a_journal_that_names_files_to_delete_is_not_played_back(
+    template: Path, tmp_path: Path
+) -> None:
+    shutil.copy(template, tmp_path / FILE)
+    (tmp_path / f"{FILE}-journal").write_bytes(b"journal")
+    for open_store in (Store.open, Store.create_or_resume):
+        with pytest.raises(StoreError, match="not of tzer's making"):
+            open_store(tmp_path)
+
+
+def test_findings_are_listed_without_their_modules(tmp_path: Path) -> None:
+    """A module of zeros is a thousand times as large as it is in the file."""
+    with Store.create_or_resume(tmp_path) as store:
+        for number in range(10):
+            case = Case(f"{number}" + " " * (4 << 20))
+            store.add_finding(case, Verdict(Kind.CRASH, True, "m", f"s{number}"), 1, True)
+    tracemalloc.start()
+    with Store.open(tmp_path) as store:
+        assert len(store.findings()) == 10
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
+
+
+def test_a_message_that_nobody_reads_to_its_end_is_cut(tmp_path: Path) -> None:
+    with Store.create_or_resume(tmp_path) as store:
+        long = "x" * (50 << 20)
+        store.add_finding(Case("1"), Verdict(Kind.CRASH, True, long, long, long), 1, True)
+        (finding,) = store.findings()
+    texts = (finding.verdict.message, finding.signature, finding.verdict.pass_name)
+    assert [len(text) for text in texts] == [LONGEST_LINE] * 3
+
+
+def test_a_query_without_an_end_is_ended(template: Path) -> None:
+    database = BoundedConnection(template, "mode=ro", 1)
+    with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+        for _ in database.sql.execute(ENDLESS):
+            pass
+    database.sql.close()
+
+
+def test_a_value_that_would_fill_the_memory_is_refused(template: Path) -> None:
+    database = BoundedConnection(template, "mode=ro", 1)
+    with pytest.raises(sqlite3.DataError, match="too big"):
+        database.sql.execute("select length(zeroblob(100000000) || 'x')").fetchone()
+    database.sql.close()
 
 
 def test_a_reader_where_nobody_may_write_takes_the_file_as_it_is(template: Path) -> None:

@@ -87,7 +87,7 @@ def test_findings_are_grouped_by_signature_legal_ones_first(tmp_path: Path) -> N
         store.add_finding(Case("4"), crash("c"), 4, False)
         found = store.findings()
         assert [(f.signature, f.legal, f.count) for f in found] == [("b", True, 1), ("a", False, 2)]
-        assert found[1].case.module == "1"
+        assert store.finding(found[1].id).case.module == "1"
         assert len(store.findings(unconfirmed=True)) == 3
         assert store.findings_by_kind() == {"crash": 2}
 
@@ -97,7 +97,7 @@ def test_a_case_that_tells_more_takes_the_place_of_the_first(tmp_path: Path) -> 
         store.add_finding(Case("1"), crash("a", legal=False), 1, False)
         store.add_finding(Case("2"), crash("a", legal=True), 2, True)
         store.add_finding(Case("3"), crash("a", legal=True), 3, True)
-        (finding,) = store.findings()
+        finding = store.finding(store.findings()[0].id)
         assert (finding.case.module, finding.legal, finding.count) == ("2", True, 3)
         assert finding.first_test == 1
 
