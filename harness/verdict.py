@@ -117,7 +117,7 @@ class Verdict:
         return cls(**{**data, "kind": Kind(data["kind"]), "stage": stage})
 
 
-# Frames that every backtrace has, and so tell nothing apart.
+# Libraries of frames that every backtrace has, so that they don't distinguish crashes.
 COMMON_LIBRARIES = (
     "libc.so",
     "libc-",
@@ -156,8 +156,8 @@ def normalise(message: str, length: int = 160) -> str:
 def error_signature(kind: Kind, place: str, error_type: str, message: str, backtrace: str) -> str:
     """The signature of an exception: its type, the TVM source file that raised it, and the message.
 
-    The pass is no part of it where the source file is known: one fault of the simplifier shows in
-    every pass that simplifies.
+    The pass is not part of it if the source file is known: one bug of the simplifier shows in every
+    pass that simplifies.
     """
     sources = _SOURCE.findall(backtrace)
     where = sources[-1][0] if sources else place
@@ -165,7 +165,7 @@ def error_signature(kind: Kind, place: str, error_type: str, message: str, backt
 
 
 def validator_diagnostic(message: str) -> str:
-    """What a validator of code reports, without its preface and its look at the source."""
+    """A validator's diagnostic without its preface and its quotation of the source."""
     text = message.split("┌─")[0]
     text = re.sub(r"^.*?(Shader .*?error:|WGSL:|Module\(\):)\s*", "", text)
     found = re.match(r"(?::\d+:\d+ error: )?([^'`]*(?:'[^']*'|`[^`]*`)?)", text)
@@ -173,8 +173,8 @@ def validator_diagnostic(message: str) -> str:
 
 
 def refusal_signature(text: str) -> str:
-    """The signature of a validator's diagnostic. The names in it are those of TVM's choice: they
-    tell one gap of the code generator from another, and stay."""
+    """The signature of a validator's diagnostic. It contains the diagnostic's names, which are
+    chosen by TVM, because they distinguish one gap of the code generator from another."""
     return result_signature(
         Kind.INVALID_CODEGEN, "code generation", re.sub(r"\d+", "#", text)[:160]
     )

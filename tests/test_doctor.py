@@ -1,4 +1,4 @@
-"""The doctor tells what is wrong and how to mend it, and never faints."""
+"""The doctor reports what is wrong and how to fix it, and survives failing probes."""
 
 from __future__ import annotations
 
@@ -18,29 +18,35 @@ from harness.console.doctor import DoctorCheck
 from harness.console.probes import ProbeResult
 from jitweb.cli import cli as jitweb
 
-HOUSE = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 
 
-def well() -> ProbeResult:
-    """A probe that finds all in order."""
+def passing() -> ProbeResult:
+    """A probe that finds nothing wrong."""
     return ProbeResult(True, "works", "nothing")
 
 
-def ill() -> ProbeResult:
+def failing() -> ProbeResult:
     """A probe that finds a fault."""
-    return ProbeResult(False, "broken", "mend it so")
+    return ProbeResult(False, "broken", "repair it")
 
 
-def fainting() -> ProbeResult:
-    """A probe that breaks."""
-    raise RuntimeError("no strength")
+def raising() -> ProbeResult:
+    """A probe that raises."""
+    raise RuntimeError("the probe is broken")
 
 
 @pytest.mark.parametrize(
     ("probe", "needed", "status"),
-    [(well, True, 0), (ill, False, 0), (ill, True, 1), (fainting, False, 0), (fainting, True, 1)],
+    [
+        (passing, True, 0),
+        (failing, False, 0),
+        (failing, True, 1),
+        (raising, False, 0),
+        (raising, True, 1),
+    ],
 )
-def test_only_a_missing_need_makes_the_exit_status_1(
+def test_only_a_failed_check_that_is_needed_makes_the_exit_status_1(
     probe: Callable[[], ProbeResult],
     needed: bool,
     status: int,
@@ -50,18 +56,18 @@ def test_only_a_missing_need_makes_the_exit_status_1(
     assert "it" in capsys.readouterr().out
 
 
-def test_a_failed_check_says_how_to_mend_it_and_a_good_one_does_not() -> None:
+def test_only_a_failed_check_says_how_to_fix_it() -> None:
     text = doctor.as_text(
-        doctor.examine([DoctorCheck("a", True, well), DoctorCheck("b", True, ill)])
+        doctor.examine([DoctorCheck("a", True, passing), DoctorCheck("b", True, failing)])
     )
-    assert "mend: mend it so" in text
+    assert "fix: repair it" in text
     assert "nothing" not in text
 
 
-def test_a_probe_that_breaks_is_a_failed_check() -> None:
-    (result,) = doctor.examine([DoctorCheck("it", True, fainting)])
+def test_a_probe_that_raises_is_a_failed_check() -> None:
+    (result,) = doctor.examine([DoctorCheck("it", True, raising)])
     assert not result.ok
-    assert "no strength" in result.detail
+    assert "the probe is broken" in result.detail
 
 
 @given(
@@ -70,16 +76,16 @@ def test_a_probe_that_breaks_is_a_failed_check() -> None:
         min_size=1,
     )
 )
-def test_json_gives_back_every_result_whatever_it_says(
+def test_json_round_trips_every_result(
     rows: list[tuple[str, bool, bool, str, str]],
 ) -> None:
     results = [doctor.Result(*row) for row in rows]
-    told = json.loads(doctor.as_json(results))
-    assert [doctor.Result(**row) for row in told["checks"]] == results
-    assert told["ok"] == doctor.healthy(results)
+    report = json.loads(doctor.as_json(results))
+    assert [doctor.Result(**row) for row in report["checks"]] == results
+    assert report["ok"] == doctor.healthy(results)
 
 
-def test_a_crash_in_a_probed_program_is_survived_and_named() -> None:
+def test_a_crash_in_a_probed_program_is_reported_with_its_signal() -> None:
     outcome = probes.run_python("import os; os.abort()")
     assert not outcome.ok
     assert "signal 6" in outcome.detail
@@ -107,19 +113,19 @@ def test_a_compiler_that_does_not_run_is_reported_with_its_name(
     assert "CC" in outcome.remedy
 
 
-def test_a_narrow_address_space_is_reported_with_the_command_that_widens_it() -> None:
+def test_a_low_limit_of_address_space_is_reported_with_the_command_that_raises_it() -> None:
     program = (
         "import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
         "from harness.console import probes; outcome = probes.probe_limits()\n"
         "print(outcome.ok, outcome.detail, outcome.remedy)"
     )
-    asked = probes.run_python(program)
-    assert asked.detail.startswith("False")
-    assert "ulimit -v" in asked.detail
+    result = probes.run_python(program)
+    assert result.detail.startswith("False")
+    assert "ulimit -v" in result.detail
 
 
 @pytest.mark.parametrize("probe", [probes.probe_python, probes.probe_tvm, probes.probe_tvm_ffi])
-def test_what_the_suite_itself_runs_on_is_found_healthy(
+def test_the_environment_of_the_suite_is_healthy(
     probe: Callable[[], ProbeResult],
 ) -> None:
     assert probe().ok, probe().detail
@@ -136,23 +142,23 @@ def test_a_version_is_compared_by_its_numbers(version: str, release: tuple[int, 
 def test_jitweb_doctor_prints_one_json_value_and_nothing_else() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "jitweb.cli", "doctor", "--json"],
-        cwd=HOUSE,
+        cwd=ROOT,
         capture_output=True,
         text=True,
     )
-    told = json.loads(done.stdout)
-    assert {check["name"] for check in told["checks"]} >= {"tvm", "node", "chromium", "wgpu"}
-    assert done.returncode == (0 if told["ok"] else 1)
+    report = json.loads(done.stdout)
+    assert {check["name"] for check in report["checks"]} >= {"tvm", "node", "chromium", "wgpu"}
+    assert done.returncode == (0 if report["ok"] else 1)
 
 
 def test_jitweb_help_names_every_command() -> None:
-    told = CliRunner().invoke(jitweb, ["--help"])
-    assert told.exit_code == 0
+    result = CliRunner().invoke(jitweb, ["--help"])
+    assert result.exit_code == 0
     assert set(jitweb.commands) >= {"tune", "inspect", "verify", "run", "bench", "serve", "doctor"}
-    assert all(name in told.output for name in jitweb.commands)
+    assert all(name in result.output for name in jitweb.commands)
 
 
 @pytest.mark.parametrize("program", ["import harness.console.doctor", "import jitweb.cli"])
-def test_the_doctor_can_be_asked_where_tvm_is_broken(program: str) -> None:
+def test_the_doctor_does_not_import_tvm(program: str) -> None:
     outcome = probes.run_python(f"{program}\nimport sys; print('tvm' in sys.modules)")
     assert outcome == ProbeResult(True, "False")

@@ -17,10 +17,10 @@ import pytest
 import tzer
 from harness.console import probes
 
-HOUSE = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("tzer", "jitweb", "corpus", "seeds", "harness")
-PROJECT = tomllib.loads((HOUSE / "pyproject.toml").read_text())["project"]
-MODULES = sorted(path for package in PACKAGES for path in (HOUSE / package).rglob("*.py"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 
 def test_every_folder_with_modules_is_a_package() -> None:
@@ -28,7 +28,7 @@ def test_every_folder_with_modules_is_a_package() -> None:
     assert [path for path in MODULES if not (path.parent / "__init__.py").exists()] == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(HOUSE)))
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text()))
 
@@ -50,16 +50,16 @@ def test_the_doctor_knows_the_same_releases_as_the_package() -> None:
 
 
 def test_the_changelog_has_the_version_of_the_package() -> None:
-    assert f"\n## {tzer.__version__}\n" in (HOUSE / "CHANGELOG.md").read_text()
+    assert f"\n## {tzer.__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def build(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Do a part of what an installation does, on a copy of the project."""
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
-        shutil.copy(HOUSE / name, folder)
+        shutil.copy(ROOT / name, folder)
     for package in PACKAGES:
         shutil.copytree(
-            HOUSE / package, folder / package, ignore=shutil.ignore_patterns("*.so", "__pycache__")
+            ROOT / package, folder / package, ignore=shutil.ignore_patterns("*.so", "__pycache__")
         )
     return subprocess.run(
         [sys.executable, "setup.py", *command.split()],
@@ -107,8 +107,8 @@ def bootstrap(folder: Path, venv: str, **environment: str) -> subprocess.Complet
     """Run the bootstrap script of a copy of the project that lies in a folder with a space."""
     clone = folder / "a clone"
     (clone / "scripts").mkdir(parents=True, exist_ok=True)
-    shutil.copy(HOUSE / "pyproject.toml", clone)
-    shutil.copy(HOUSE / "scripts" / "bootstrap.sh", clone / "scripts")
+    shutil.copy(ROOT / "pyproject.toml", clone)
+    shutil.copy(ROOT / "scripts" / "bootstrap.sh", clone / "scripts")
     return subprocess.run(
         ["bash", "scripts/bootstrap.sh", venv],
         cwd=clone,
@@ -149,7 +149,7 @@ def test_bootstrap_leaves_an_environment_alone_that_it_has_not_made(tmp_path: Pa
 
 
 def test_make_alone_lists_what_can_be_made() -> None:
-    done = subprocess.run(["make"], cwd=HOUSE, capture_output=True, text=True, check=True)
+    done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert {"demo", "test", "lint", "clean"} <= {
         line.split()[1] for line in done.stdout.splitlines() if line.startswith("  make ")
     }

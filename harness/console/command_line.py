@@ -60,7 +60,7 @@ class Names(click.ParamType):
 
 
 class Place(click.Path):
-    """A path, which is not empty: that would be the folder one happens to be in."""
+    """A path that is not empty (an empty one would be the current folder)."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         if not os.fspath(value):
@@ -69,7 +69,7 @@ class Place(click.Path):
 
 
 def write_whole(output: Path, content: bytes) -> None:
-    """Write a file whole or not at all; a device or a pipe is written to and stays what it is.
+    """Write a file completely or not at all; a device or a pipe is written to directly.
 
     Raises:
         OSError: it can't be written.
@@ -78,12 +78,12 @@ def write_whole(output: Path, content: bytes) -> None:
     if real.exists() and not real.is_file():
         real.write_bytes(content)
         return
-    aside = real.with_name(f".{real.name[:64]}.{os.getpid()}")
+    temporary = real.with_name(f".{real.name[:64]}.{os.getpid()}")
     try:
-        aside.write_bytes(content)
-        aside.replace(real)
+        temporary.write_bytes(content)
+        temporary.replace(real)
     except BaseException:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -1,8 +1,8 @@
-"""What works on this machine, and what to install for the rest.
+"""The doctor: reports what works on this machine, and what to install for the rest.
 
-`tzer doctor` and `jitweb doctor` are this module with another list of checks. A check is data: a
-name, whether the tool is of any use without it, and a probe from `probes.py`. To add one, write a
-probe that returns an `ProbeResult`, and add one line to `TZER_CHECKS` or `JITWEB_CHECKS`.
+`tzer doctor` and `jitweb doctor` run this module with different lists of checks. A check is data: a
+name, whether the tool needs it, and a probe from `probes.py`. To add one, write a probe that
+returns a `ProbeResult`, and add one line to `TZER_CHECKS` or `JITWEB_CHECKS`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from harness.devices.table import DEVICES
 
 @dataclass(frozen=True)
 class DoctorCheck:
-    """One thing to look at. `needed`: without it the tool can't do its work at all."""
+    """One check. `needed`: the tool doesn't work without it."""
 
     name: str
     needed: bool
@@ -29,7 +29,7 @@ class DoctorCheck:
 
 @dataclass(frozen=True)
 class Result:
-    """A check and its outcome, flat, as `--json` prints it."""
+    """A check and its result, as `--json` prints it."""
 
     name: str
     ok: bool
@@ -64,25 +64,25 @@ JITWEB_CHECKS: tuple[DoctorCheck, ...] = (
 )
 
 
-# --------------------------------------------------------------------------- running and telling
+# ------------------------------------------------------------------------- running and reporting
 
 
 def examine(checks: Iterable[DoctorCheck]) -> list[Result]:
-    """Run the probes in order. A probe that breaks is a failed check, never a traceback."""
+    """Run the probes in order. A probe that raises is a failed check, never a traceback."""
     return [_examine_one(check) for check in checks]
 
 
 def _examine_one(check: DoctorCheck) -> Result:
     try:
         outcome = check.probe()
-    except Exception as error:  # a doctor who faints helps nobody
+    except Exception as error:  # the other checks must still run
         outcome = ProbeResult(False, f"the check itself failed: {error!r}")
     remedy = "" if outcome.ok else outcome.remedy
     return Result(check.name, outcome.ok, check.needed, outcome.detail, remedy)
 
 
 def healthy(results: Iterable[Result]) -> bool:
-    """True where everything needed works; what is merely useful may be missing."""
+    """Whether every check that is needed is ok; the others may fail."""
     return all(result.ok or not result.needed for result in results)
 
 
@@ -93,20 +93,20 @@ def as_json(results: Iterable[Result]) -> str:
 
 
 def as_text(results: Iterable[Result]) -> str:
-    """A line for each check, and under each failed one what mends it."""
+    """A line for each check, followed by the fix if it failed."""
     listed = list(results)
     width = max(len(result.name) for result in listed)
     lines = []
     for result in listed:
-        mark = "ok     " if result.ok else "FAILED " if result.needed else "missing"
-        lines.append(f"{mark}  {result.name:<{width}}  {result.detail}")
+        status = "ok     " if result.ok else "FAILED " if result.needed else "missing"
+        lines.append(f"{status}  {result.name:<{width}}  {result.detail}")
         if result.remedy:
-            lines.append(f"{'':{width + 9}}  mend: {result.remedy}")
+            lines.append(f"{'':{width + 9}}  fix: {result.remedy}")
     return "\n".join(lines)
 
 
 def doctor(checks: Iterable[DoctorCheck], *, json_output: bool) -> int:
-    """Examine, print, and return the exit status: 0 where all that is needed works, else 1."""
+    """Run the checks and print the results; returns the exit status, 0 if healthy, else 1."""
     results = examine(checks)
     print_text(as_json(results) if json_output else as_text(results))
     return 0 if healthy(results) else 1

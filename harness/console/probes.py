@@ -1,8 +1,8 @@
-"""The probes of the doctor: each looks at one thing on this machine and says what it found.
+"""The probes of the doctor: each examines one thing on this machine and returns the result.
 
 Probes that load TVM do so in a child process, because a broken installation may end in a
-segmentation fault, and because this module must stay importable where TVM is not. `doctor.py` says
-which tool asks which probes.
+segmentation fault, and because this module must be importable without TVM. `doctor.py` lists the
+probes of each tool.
 """
 
 from __future__ import annotations
@@ -25,37 +25,37 @@ from harness.system.text import last_line
 
 OLDEST_PYTHON = (3, 11)
 TVM_RANGE = ((0, 26), (0, 28))
-"""Supported releases of apache-tvm: from the first, up to and without the second."""
+"""Supported releases of apache-tvm: from the first up to the second (exclusive)."""
 TVM_FFI_BELOW = (0, 1, 15)
 """The first apache-tvm-ffi that crashes in `tvm.ir.save_json` (docs/decisions/0001)."""
 PIN_TVM = 'pip install "apache-tvm>=0.26,<0.28" "apache-tvm-ffi>=0.1.14.post0,<0.1.15"'
 
 WORKER_BYTES = 1 << 30
-"""Memory that a worker takes at its largest; its address space is at most four times that."""
+"""Maximum memory of a worker; its address space is at most four times that."""
 DISK_BYTES = 1 << 30
 PROBE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a probe found; `remedy` says how to mend it where `ok` is false."""
+    """The result of a probe; `remedy` says how to fix it if `ok` is false."""
 
     ok: bool
     detail: str
     remedy: str = ""
 
 
-# ------------------------------------------------------------------ the floor both tools stand on
+# ----------------------------------------------------------------------------------- both tools
 
 
 def probe_python() -> ProbeResult:
-    """Python itself, against the oldest release that the dependencies support."""
+    """Whether Python is at least the oldest release that the dependencies support."""
     found = f"{platform.python_implementation()} {platform.python_version()}"
     wanted = ".".join(map(str, OLDEST_PYTHON))
     return ProbeResult(
         sys.version_info[:2] >= OLDEST_PYTHON,
         f"{found} ({sys.executable})",
-        f"install Python {wanted} or later and make the virtual environment anew with it",
+        f"install Python {wanted} or later and create the virtual environment again with it",
     )
 
 
@@ -86,7 +86,7 @@ tvm.ir.assert_structural_equal(module, again)
 
 
 def probe_tvm_ffi() -> ProbeResult:
-    """Whether a module survives TVM's JSON: every stored case rests on that."""
+    """Whether a module round-trips through TVM's JSON, which every stored case needs."""
     installed = _installed_version("apache-tvm-ffi")
     if installed is None:
         return ProbeResult(False, "apache-tvm-ffi is not installed", PIN_TVM)
@@ -96,16 +96,16 @@ def probe_tvm_ffi() -> ProbeResult:
     trip = run_python(_JSON_ROUND_TRIP)
     if not trip.ok:
         return ProbeResult(False, f"apache-tvm-ffi {installed}: JSON fails: {trip.detail}", PIN_TVM)
-    return ProbeResult(True, f"apache-tvm-ffi {installed}, modules survive JSON")
+    return ProbeResult(True, f"apache-tvm-ffi {installed}, JSON round trip works")
 
 
 # --------------------------------------------------------------------------------- the fuzzer
 
 
 def probe_native_coverage() -> ProbeResult:
-    """Whether blocks of the compiler library can be counted; Python lines are counted anyway."""
+    """Whether coverage of the native compiler library works; Python coverage always does."""
     system, machine = platform.system(), platform.machine()
-    lost = "the fuzzer goes on with Python coverage alone"
+    lost = "the fuzzer uses only Python coverage"
     if (system, machine) != ("Linux", "x86_64"):
         detail = f"{system} on {machine}: native coverage needs Linux on x86-64; {lost}"
         return ProbeResult(False, detail, "none: use a Linux x86-64 machine for native coverage")
@@ -123,7 +123,7 @@ def probe_native_coverage() -> ProbeResult:
 
 
 def probe_c_compiler() -> ProbeResult:
-    """A compiler for what the `c` target generates."""
+    """Whether there is a C compiler for the `c` target."""
     wanted = os.environ.get("CC")
     for name in [wanted] if wanted else ["gcc", "clang", "cc"]:
         path = shutil.which(name)
@@ -136,19 +136,21 @@ def probe_c_compiler() -> ProbeResult:
 
 
 def probe_disk() -> ProbeResult:
-    """Room for a campaign in the current folder."""
+    """Whether the current folder has space for a campaign."""
     here = Path.cwd()
     free = shutil.disk_usage(here).free
     detail = f"{_gigabytes(free)} free in {here}"
     if not os.access(here, os.W_OK):
         return ProbeResult(
-            False, f"{here} is not writable", "give --out a folder that you may write"
+            False, f"{here} is not writable", "use --out with a folder that is writable"
         )
-    return ProbeResult(free >= DISK_BYTES, detail, "free some space, or give --out another disk")
+    return ProbeResult(
+        free >= DISK_BYTES, detail, "free some space, or use --out with a folder on another disk"
+    )
 
 
 def probe_memory() -> ProbeResult:
-    """Memory for at least one worker beside the campaign."""
+    """Whether there is memory for the campaign and at least one worker."""
     try:
         pages = os.sysconf("SC_AVPHYS_PAGES")
         free = pages * os.sysconf("SC_PAGE_SIZE")
@@ -160,7 +162,7 @@ def probe_memory() -> ProbeResult:
 
 
 def probe_limits() -> ProbeResult:
-    """Resource limits of this shell that workers would inherit and could not raise."""
+    """Whether the resource limits of this shell, which workers inherit, are high enough."""
     import resource
 
     def hard(limit: int) -> float:
@@ -175,7 +177,7 @@ def probe_limits() -> ProbeResult:
     if hard(resource.RLIMIT_NPROC) < 64:
         tight.append(("fewer than 64 processes", "ulimit -u 256"))
     if not tight:
-        return ProbeResult(True, "address space, open files and processes are wide enough")
+        return ProbeResult(True, "address space, open files and processes are high enough")
     faults, remedies = zip(*tight, strict=True)
     return ProbeResult(
         False, ", ".join(faults), f"{'; '.join(remedies)}, in a shell that may raise it"
@@ -186,7 +188,7 @@ def probe_limits() -> ProbeResult:
 
 
 def probe_device(kind: DeviceKind) -> ProbeResult:
-    """What a device needs on this machine."""
+    """Whether this machine has what a device needs."""
     try:
         return ProbeResult(True, kind.find())
     except DeviceError as error:
@@ -197,7 +199,7 @@ def probe_device(kind: DeviceKind) -> ProbeResult:
 
 
 def _run(command: list[str], environment: dict[str, str] | None = None) -> ProbeResult:
-    """Run a command; the detail is its last line of output, or how it failed."""
+    """Run a command; the detail is its last line of output, or the failure."""
     try:
         done = run_program(command, PROBE_SECONDS, environment)
     except subprocess.TimeoutExpired:
@@ -206,14 +208,14 @@ def _run(command: list[str], environment: dict[str, str] | None = None) -> Probe
         return ProbeResult(False, error.strerror or str(error))
     if done.returncode < 0:
         return ProbeResult(False, f"killed by signal {-done.returncode}")
-    said = last_line(done.stdout) or last_line(done.stderr)
+    line = last_line(done.stdout) or last_line(done.stderr)
     if done.returncode:
-        said = last_line(done.stderr) or said or f"exit status {done.returncode}"
-    return ProbeResult(done.returncode == 0, said)
+        line = last_line(done.stderr) or line or f"exit status {done.returncode}"
+    return ProbeResult(done.returncode == 0, line)
 
 
 def run_python(program: str) -> ProbeResult:
-    """Run a program with this Python and these packages, whatever lies in the current folder."""
+    """Run a program with this Python and its packages, never with those of the current folder."""
     return _run(python_command("-c", program), python_environment())
 
 
@@ -225,7 +227,7 @@ def _installed_version(distribution: str) -> str | None:
 
 
 def release_of(version: str) -> tuple[int, ...]:
-    """The numbers of a version up to the first part that is none: 0.27.0.post1 is (0, 27, 0)."""
+    """The leading numeric parts of a version: 0.27.0.post1 is (0, 27, 0)."""
     numbers = []
     for part in version.split("."):
         if not part.isdigit():
@@ -255,7 +257,7 @@ def _meminfo_available() -> int:
 
 
 def _extension_remedy() -> str:
-    """How to build the extension here, naming Debian's packages where Debian splits them."""
+    """How to build the extension here, with the Debian packages that are missing."""
     missing = []
     if shutil.which("gcc") is None and shutil.which("cc") is None:
         missing += ["gcc", "libc6-dev"]

@@ -1,4 +1,4 @@
-"""Keeping the compiler's own warnings from the user, who can do nothing about them."""
+"""Suppresses the warnings of TVM's C++ on standard error, which a user can't act on."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ STDERR = 2
 
 @contextmanager
 def without_warnings() -> Iterator[None]:
-    """Leave out what TVM's C++ warns of on standard error; everything else comes at the end.
+    """Remove warnings of TVM's C++ from standard error; other output is written at the end.
 
-    Nothing else should write there meanwhile: it goes by the process's file descriptor.
+    Nothing else should write there meanwhile, because this redirects the process's file descriptor.
     """
     try:
         before = os.dup(STDERR)
-    except OSError:  # standard error is closed: there is nobody to spare
+    except OSError:  # standard error is closed
         yield
         return
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as kept:
-        os.dup2(kept.fileno(), STDERR)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), STDERR)
         try:
             yield
         finally:
             sys.stderr.flush()
             os.dup2(before, STDERR)
             os.close(before)
-            kept.seek(0)
-            for line in kept:
+            captured.seek(0)
+            for line in captured:
                 if WARNING not in line:
                     os.write(STDERR, line)

@@ -1,7 +1,7 @@
 """Block map: the basic blocks of the stock compiler library, each with its source file.
 
-`source_files.py` says which file each function of the stripped library is from; here the functions
-are decoded, and cut into blocks. That takes seconds; the result is kept in the cache, under the
+`source_files.py` determines the source file of each function of the stripped library; here the
+functions are decoded and divided into basic blocks. That takes seconds; the result is cached by the
 library's build id.
 """
 
@@ -20,7 +20,7 @@ from harness.coverage.elf import ElfError, Library
 from harness.coverage.source_files import attribute
 
 FORMAT = 2
-# What reading a file that is not a map, or is one no longer, may raise.
+# The exceptions of reading a file that is damaged or is not a block map.
 DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 
 
@@ -28,9 +28,9 @@ DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFil
 class BlockMap:
     """All blocks of TVM's own code, ascending by address.
 
-    `blocks`: uint32 offsets from where the library is loaded; a block's id is its index here.
-    `block_file`: uint16 index into `files`, one a block. `functions`: uint32 offsets of function
-    starts, of the whole library; `function_file`: int32 index into `files`, or -1, one a function.
+    `blocks`: uint32 offsets from the library's load address; a block's id is its index here.
+    `block_file`: for each block, a uint16 index into `files`. `functions`: uint32 offsets of all
+    functions of the library; `function_file`: for each function, an int32 index into `files` or -1.
     """
 
     build_id: str
@@ -42,11 +42,11 @@ class BlockMap:
 
     @property
     def identity(self) -> str:
-        """What ids of blocks are bound to: the library, and the way it was cut into blocks."""
+        """Identifies the library and the division into blocks, which block ids depend on."""
         return f"{self.build_id}-{FORMAT}"
 
     def locate(self, offset: int) -> tuple[str, int]:
-        """(source file or "", offset of the function's start) of the code at this offset."""
+        """The source file (or "") and the offset of the function that contains this offset."""
         index = int(np.searchsorted(self.functions, offset, side="right")) - 1
         if index < 0:
             return "", 0
@@ -54,7 +54,7 @@ class BlockMap:
         return self.files[file] if file >= 0 else "", int(self.functions[index])
 
     def in_scope(self, patterns: tuple[str, ...]) -> np.ndarray:
-        """The ids (uint32) of blocks whose file starts with, or matches, one of the patterns."""
+        """The ids (uint32) of blocks whose file starts with or matches one of the patterns."""
         wanted = [
             any(file.startswith(pattern) or fnmatch.fnmatch(file, pattern) for pattern in patterns)
             for file in self.files
@@ -63,24 +63,24 @@ class BlockMap:
 
 
 def cache_folder() -> Path:
-    """Where maps are kept: $TZER_CACHE, else ~/.cache/tzer."""
+    """The folder of cached maps: $TZER_CACHE, else ~/.cache/tzer."""
     return Path(os.environ.get("TZER_CACHE") or Path.home() / ".cache" / "tzer")
 
 
 def load(path: Path, folder: Path | None = None) -> BlockMap:
-    """The map of this library, from the cache or decoded now (some 15 seconds).
+    """The map of this library, from the cache or decoded now (about 15 seconds).
 
     Raises:
-        ElfError: the file is not a library that can be understood.
+        ElfError: the file is not a library in the expected layout.
     """
     library = Library(path)
-    kept = (folder or cache_folder()) / f"blocks-{FORMAT}-{library.build_id}.npz"
+    cached = (folder or cache_folder()) / f"blocks-{FORMAT}-{library.build_id}.npz"
     try:
-        return _read(kept, library.build_id)
+        return _read(cached, library.build_id)
     except DAMAGED:
-        pass  # not there yet, or damaged: made anew
+        pass  # missing or damaged: decode it again
     made = decode(library)
-    _write(kept, made)
+    _write(cached, made)
     return made
 
 
@@ -94,18 +94,18 @@ def _read(path: Path, build_id: str) -> BlockMap:
             data["functions"],
             data["function_file"],
         )
-    whole = (
+    consistent = (
         len(found.blocks) == len(found.block_file)
         and len(found.functions) == len(found.function_file)
         and int(found.block_file.max()) < len(found.files)
     )
-    if found.build_id != build_id or not whole:
+    if found.build_id != build_id or not consistent:
         raise ValueError("the map is of another library, or damaged")
     return found
 
 
 def _write(path: Path, made: BlockMap) -> None:
-    """Written aside and moved into place; a cache that can't be written is done without."""
+    """Write a temporary file and rename it; a cache that can't be written is ignored."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
@@ -129,14 +129,14 @@ def _write(path: Path, made: BlockMap) -> None:
 
 
 def decode(library: Library) -> BlockMap:
-    """The map of a library, from its bytes.
+    """Decode the map of a library.
 
     Raises:
-        ElfError: the library is not laid out as TVM's wheels are.
+        ElfError: the library's layout is not that of TVM's wheels.
     """
     functions = attribute(library)
     blocks: list[int] = []
-    # What runs while the library is loaded is over before the first breakpoint.
+    # Initialisers run while the library is loaded, before the first breakpoint is set.
     for index in np.flatnonzero((functions.file >= 0) & ~functions.initialiser).tolist():
         blocks += block_starts(library, int(functions.starts[index]), int(functions.sizes[index]))
     offsets = np.array(blocks, np.int64)
@@ -152,10 +152,11 @@ def decode(library: Library) -> BlockMap:
 
 
 def block_starts(library: Library, start: int, size: int) -> list[int]:
-    """Addresses (ascending) at which basic blocks of a function begin.
+    """The addresses (ascending) at which basic blocks of a function start.
 
-    Its start, the targets of direct branches, and what follows a branch or return. Only starts of
-    instructions that a linear decode meets are kept: a breakpoint anywhere else would change code.
+    These are its start, the targets of direct branches, and the instructions after a branch or
+    return. Only addresses of instructions found by linear decoding count: a breakpoint anywhere
+    else would change an instruction.
     """
     from iced_x86 import Decoder, FlowControl, Mnemonic
 
@@ -166,7 +167,7 @@ def block_starts(library: Library, start: int, size: int) -> list[int]:
     leads = True
     for instruction in Decoder(64, library.code(start, size), ip=start):
         if instruction.is_invalid:
-            break  # not code: what was met so far stands
+            break  # not code: keep the blocks so far
         address = instruction.ip
         starts.add(address)
         if leads and instruction.mnemonic != Mnemonic.NOP:  # NOP: padding before an aligned block

@@ -1,8 +1,8 @@
 """Crash reports: the native backtrace of a process that dies by a signal.
 
-`install_crash_handler` in the worker's child has `_native.c` write the report as text; the parent
-reads it and `parse_backtrace` turns addresses into source files and function offsets, which stay
-the same between runs.
+`install_crash_handler` in the worker's child makes `_native.c` write the report as text; the parent
+reads it, and `parse_backtrace` converts addresses to source files and function offsets, which are
+the same in every run.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ LIBRARY = "libtvm_compiler.so"
 class NativeFrame:
     """A native frame: library, TVM source file ("" if not TVM's), offset of the function's start.
 
-    In other libraries than TVM's compiler, whose functions are not known, the offset is that of the
-    call itself; in generated code, whose place changes from run to run, library "?" and 0.
+    In libraries other than TVM's compiler the functions are unknown, and the offset is that of the
+    call; in generated code, whose address differs from run to run, it is 0 and the library is "?".
     """
 
     library: str
@@ -29,7 +29,7 @@ class NativeFrame:
 
 @dataclass(frozen=True)
 class CrashReport:
-    """Why a process died: signal number, whether its stack was used up, frames innermost first."""
+    """Why a process died: signal number, whether the stack overflowed, frames innermost first."""
 
     signal: int
     stack_overflow: bool
@@ -37,14 +37,14 @@ class CrashReport:
 
 
 def install_crash_handler(descriptor: int) -> None:
-    """Have this process write a report to `descriptor` when a fatal signal ends it.
+    """Make this process write a report to `descriptor` when a fatal signal ends it.
 
     Replaces the handlers that TVM installs. The process still dies by the same signal. A crash in
-    any thread is reported; the overflow of its stack only if the thread has called this as well,
-    because the handler then needs a stack that belongs to the thread.
+    any thread is reported, but a stack overflow only if the thread has called this as well, because
+    the handler then needs an alternate stack of that thread.
 
     Raises:
-        ImportError: the C extension is not there.
+        ImportError: the C extension is not built.
     """
     from harness.coverage._native import handle_crashes
 
@@ -52,7 +52,7 @@ def install_crash_handler(descriptor: int) -> None:
 
 
 def parse_backtrace(report: bytes, block_map: BlockMap) -> CrashReport:
-    """The report that a dying process wrote; a cut-off one gives the frames that are whole."""
+    """Parse the report of a dying process; of a truncated one, the frames that are complete."""
     number, overflow = 0, False
     frames: list[NativeFrame] = []
     for line in report.decode(errors="replace").splitlines():
@@ -65,7 +65,7 @@ def parse_backtrace(report: bytes, block_map: BlockMap) -> CrashReport:
             elif words[0] == "frame":
                 frames.append(_frame(words[1], int(words[2], 16), block_map))
         except (IndexError, ValueError):
-            continue  # the line where the writer was cut off
+            continue  # a truncated line
     return CrashReport(number, overflow, tuple(frames))
 
 

@@ -1,6 +1,6 @@
-"""Python coverage: which lines of TVM's own Python a case reaches, by coverage.py.
+"""Python coverage: the lines of TVM's own Python that a case reaches, recorded with coverage.py.
 
-Tracing slows Python down, so the campaign records one case in so many.
+Tracing slows Python down, so a campaign records only one in many cases.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class PythonCoverage:
         import coverage
 
         self._folder = tvm_folder()
-        # No data file, and no configuration file of the folder we happen to stand in.
-        # `include`, not `source`: that would look for files that never ran, each time.
+        # No data file, and no configuration file of the current folder.
+        # `include`, not `source`, which would search for files that never ran, each time.
         self._coverage: Any = coverage.Coverage(
             data_file=None, config_file=False, include=[f"{self._folder}/*"], messages=False
         )
-        # A case may well reach no Python of TVM.
+        # A case may reach no Python of TVM.
         self._coverage.set_option("run:disable_warnings", ["no-data-collected"])
 
     def start(self) -> None:
@@ -47,5 +47,5 @@ class PythonCoverage:
             for file in data.measured_files()
             for line in data.lines(file) or ()
         }
-        data.erase()  # the lines alone: `Coverage.erase` would set everything up anew
+        data.erase()  # erases only the lines; `Coverage.erase` would also reset the tracer
         return found

@@ -1,15 +1,14 @@
 """Source files: which file of TVM each function of the stripped library was compiled from.
 
-Three things that a stripped library still tells are put together:
-- `.eh_frame` lists the functions object after object, each with its unlikely part;
-- an object of TVM has functions that run at start-up (registrations), the last of them at its end;
-- checks and error messages leave the path of the source file in `.rodata`, and the functions of
-  that file, and no others, refer to it by `lea register, [rip+…]`.
+It combines three properties of a stripped library:
+- `.eh_frame` lists the functions object file by object file, each with its cold part;
+- an object file of TVM has functions that run at start-up (registrations), the last one at its end;
+- checks and error messages leave the path of the source file in `.rodata`, and only the functions
+  of that file refer to it, by `lea register, [rip+…]`.
 
-So the list is cut into pieces behind those start-up functions, wherever the addresses before and
-after don't overlap, and a piece has the name of the one file that it refers to. A file without any
-check has no path: it is named by its folder and by what it registers, as in
-`src/tirx/transform/(BindTarget)`.
+So the list is split after those start-up functions, wherever the addresses before and after don't
+overlap, and a piece is named after the one file that it refers to. A file without any check has no
+path: it is named after its folder and what it registers, as in `src/tirx/transform/(BindTarget)`.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ import numpy as np
 
 from harness.coverage.elf import ElfError, Library
 
-# Below this many functions a piece without a path is the rest of its neighbour, not a file.
+# A piece without a path and with fewer functions is a part of its neighbour, not a file.
 FEWEST_FUNCTIONS = 4
 FEWEST_FILES = 100
 _SOURCE_PATH = re.compile(rb"\x00/[^\x00]*?/(src/[\w/+-]+\.cc)(?=\x00)")
@@ -45,7 +44,7 @@ class Attribution:
 
 @dataclass
 class _Piece:
-    """A stretch [start, stop) of the functions as they were linked."""
+    """A range [start, stop) of the functions in link order."""
 
     start: int
     stop: int
@@ -53,21 +52,21 @@ class _Piece:
 
 
 def attribute(library: Library) -> Attribution:
-    """Give every function of the library its source file.
+    """Determine the source file of every function of the library.
 
     Raises:
-        ElfError: the library is not laid out as TVM's wheels are.
+        ElfError: the library's layout is not that of TVM's wheels.
     """
     starts, sizes = library.functions()
     initialiser = np.isin(starts, library.initialisers())
     references = _References(library, starts)
-    # Behind the start-up code lies what runs later; only there do objects follow one another.
+    # The code that runs later is after the start-up code; only there is it ordered by object file.
     later = starts > starts[initialiser].max(initial=0)
     pieces = _pieces(references.path, _apart(starts, later), initialiser, later)
     while pieces and not pieces[-1].file:
-        pieces.pop()  # what is linked behind TVM's own objects: LLVM, the C++ library
+        pieces.pop()  # linked after TVM's own objects: LLVM, the C++ library
     if len({piece.file for piece in pieces}) < FEWEST_FILES:
-        raise ElfError(f"{library.path} is not laid out as a wheel of TVM is")
+        raise ElfError(f"{library.path}: its layout is not that of TVM's wheels")
     _name(pieces, references, later)
     files = tuple(sorted({piece.file for piece in pieces}))
     index_of = {file: index for index, file in enumerate(files)}
@@ -79,9 +78,9 @@ def attribute(library: Library) -> Attribution:
 
 
 class _References:
-    """What the functions refer to in `.rodata`: paths of source files, and registered names.
+    """The functions' references to `.rodata`: paths of source files, and registered names.
 
-    `path` maps the place of a function in link order to the source file that it refers to.
+    `path` maps the index of a function in link order to the source file that it refers to.
     """
 
     def __init__(self, library: Library, starts: np.ndarray) -> None:
@@ -142,14 +141,14 @@ def _pieces(
     ends = {0, len(initialiser)}
     for place in (np.flatnonzero(initialiser) + 1).tolist():
         while place < len(later) and not later[place] and not initialiser[place]:
-            place += 1  # its unlikely part goes with it
+            place += 1  # its cold part belongs to it
         if apart[place]:
             ends.add(place)
     referring = sorted(path)
     cuts = sorted(ends)
     for left, right in zip(referring, referring[1:], strict=False):
         if path[left] != path[right] and cuts[bisect_right(cuts, left)] > right:
-            # No start-up function between two files: somewhere in the middle.
+            # No start-up function between two files: split somewhere in the middle.
             possible = np.flatnonzero(apart[left + 1 : right + 1])
             if len(possible):
                 insort(cuts, left + 1 + int(possible[len(possible) // 2]))
@@ -162,7 +161,7 @@ def _pieces(
 
 
 def _name(pieces: list[_Piece], references: _References, later: np.ndarray) -> None:
-    """Name the pieces that refer to no path, by their neighbours and by what they register."""
+    """Name the pieces without a path, after their neighbours and what they register."""
     named = [index for index, piece in enumerate(pieces) if piece.file]
     for index, piece in enumerate(pieces):
         if piece.file:
@@ -176,13 +175,13 @@ def _name(pieces: list[_Piece], references: _References, later: np.ndarray) -> N
 
 
 def _name_of(registered: Sequence[str], before: str, after: str) -> str:
-    """The file that registers these names and was linked between two files that are known."""
+    """A name for the file that registers these names and was linked between two known files."""
     stems = {_plain(name.rpartition(".")[2]) for name in registered}
     for file in (after, before):
         if _plain(PurePosixPath(file).stem) in stems:
             return file
     folders = {str(PurePosixPath(file).parent) for file in (before, after)}
-    # The shortest is the thing itself: StmtSimplify, not StmtSimplifyConfig.
+    # The shortest name is the pass itself: StmtSimplify, not StmtSimplifyConfig.
     for name in sorted(registered, key=lambda name: (len(name), name)):
         space, _, what = name.rpartition(".")
         folder = "src/" + space.replace(".", "/")

@@ -178,19 +178,19 @@ def at(root: Any, path: Path) -> Any:
 
 
 def replace_at(
-    root: Any, path: Path, new: Any, mend: Callable[[Any, Any], Any] | None = None
+    root: Any, path: Path, new: Any, update: Callable[[Any, Any], Any] | None = None
 ) -> Any:
     """A copy of `root` with `new` at this path.
 
-    `mend(old, rebuilt)` may replace each rebuilt node on the way up, innermost first.
+    `update(old, rebuilt)` may replace each rebuilt node on the way up, innermost first.
     """
     spine = [root]
     for step in path[:-1]:
         spine.append(child(spine[-1], step))
     for node, step in zip(reversed(spine), reversed(path), strict=True):
         new = with_child(node, step, new)
-        if mend is not None:
-            new = mend(node, new)
+        if update is not None:
+            new = update(node, new)
     return new
 
 
@@ -307,10 +307,10 @@ def _visible(regions: Any, hidden: set[Any]) -> list[Any]:
     return found
 
 
-def mend_regions(old: Any, new: Any) -> Any:
-    """For `replace_at`: a changed block again declares all that it reads and writes.
+def update_regions(old: Any, new: Any) -> Any:
+    """For `replace_at`: declares all reads and writes of a changed block.
 
-    Regions that TVM would have detected are detected anew. Others were written by hand, and are
+    Regions that equal TVM's detection are detected again. Others were written by hand, and are
     widened to whole buffers.
     """
     if compat.type_key(new) != "SBlock":

@@ -1,7 +1,7 @@
-"""Known errors: by which TVM refuses a program on purpose. They are answers, not findings.
+"""Known errors, with which TVM rejects a program on purpose: they are not findings.
 
-Each entry quotes the stable part of a diagnostic and says why it is no bug. Any other error that a
-legal sequence raises on a valid program is a finding.
+Each entry has the constant part of a diagnostic and the reason why it is not a bug. Any other error
+that a legal sequence raises on a valid program is a finding.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ KNOWN_REFUSALS: dict[str, str] = {
         "software_pipeline annotations are for loops over several statements"
     ),
     "is invalid for irregular loop": (
-        "a loop with break or continue can't be unrolled or vectorized, and must not ask for it"
+        "a loop with break or continue can't be unrolled or vectorized, so the annotation is wrong"
     ),
-    "Cannot vectorize ShuffleNode": "VectorizeLoop does not know vectors inside vectorized loops",
-    "Do not have a default for tirx.": "the code generator does not know this statement",
+    "Cannot vectorize ShuffleNode": "VectorizeLoop does not support vectors in vectorized loops",
+    "Do not have a default for tirx.": "the code generator does not support this statement",
     "only allows vector with lanes in {2, 3, 4}": "WGSL has no wider vectors",
     "unknown intrinsic": "the code generator has no lowering of this intrinsic for this dtype",
     "Unknown intrinsic": "the code generator has no lowering of this intrinsic for this dtype",
     "Unresolved call": "the code generator has no lowering of this intrinsic for this dtype",
 }
 
-# What TVM's verifier reports of modules that its own passes give on purpose.
+# Diagnostics of TVM's verifier about modules that its own passes create on purpose.
 TOLERATED_FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(r"undefined variable \S+ at \S+\.node\.$"),
@@ -31,13 +31,13 @@ TOLERATED_FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (
         re.compile(r"multiple definitions of variable"),
-        "passes share and repeat definitions, which ConvertSSA tells apart where it matters",
+        "passes share and duplicate definitions, which ConvertSSA renames where it matters",
     ),
 )
 
 
 def known_refusal(message: str) -> str | None:
-    """Why TVM may refuse with this message, or None if it is not a known refusal."""
+    """Why TVM may reject a program with this message, or None if it is not a known error."""
     for part, reason in KNOWN_REFUSALS.items():
         if part in message:
             return reason
@@ -45,7 +45,7 @@ def known_refusal(message: str) -> str | None:
 
 
 def tolerated_form(diagnostic: str) -> str | None:
-    """Why a pass may give a module of which the verifier reports this, or None if it may not."""
+    """Why a pass may return a module with this diagnostic, or None if it may not."""
     for pattern, reason in TOLERATED_FORMS:
         if pattern.search(diagnostic):
             return reason

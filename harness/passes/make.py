@@ -28,9 +28,9 @@ def check_call(call: PassCall) -> PassInfo:
     if len(call.args) > len(info.args):
         raise CaseError(f"{call.name} takes at most {len(info.args)} arguments: {call}")
     for argument, value in zip(info.args, call.args, strict=False):
-        complaint = argument.complaint(value)
-        if complaint is not None:
-            raise CaseError(f"{call.name}: {complaint}, not {value!r}")
+        diagnostic = argument.diagnostic(value)
+        if diagnostic is not None:
+            raise CaseError(f"{call.name}: {diagnostic}, not {value!r}")
     if any(argument.required for argument in info.args[len(call.args) :]):
         missing = info.args[len(call.args)].name
         raise CaseError(f"{call.name} needs its argument {missing}")

@@ -27,22 +27,22 @@ class ArgRange:
     fields: tuple[tuple[str, tuple[JSONScalar, ...]], ...] = ()
 
     def draw(self, rng: random.Random) -> JSONScalar:
-        """A value; for a configuration, each field is left out half the time."""
+        """A random value; in a configuration, each field is omitted half of the time."""
         if not self.config:
             return rng.choice(self.values)
         chosen = {name: rng.choice(values) for name, values in self.fields if rng.random() < 0.5}
         return json.dumps(chosen)
 
-    def complaint(self, value: JSONScalar) -> str | None:
-        """None if the value is of this range, else what would be."""
+    def diagnostic(self, value: JSONScalar) -> str | None:
+        """None if the value is in this range, else a message that says which values are."""
         if self.config:
-            return self._config_complaint(value)
+            return self._config_diagnostic(value)
         # True == 1 in Python, but not to a pass.
         if any(value == known and type(value) is type(known) for known in self.values):
             return None
         return f"{self.name} must be one of {', '.join(repr(known) for known in self.values)}"
 
-    def _config_complaint(self, value: JSONScalar) -> str | None:
+    def _config_diagnostic(self, value: JSONScalar) -> str | None:
         names = [name for name, _ in self.fields]
         wanted = f"{self.name} must be JSON text of an object with keys among {', '.join(names)}"
         try:

@@ -24,7 +24,7 @@ def refusal_of(function: Any, scalars: frozenset[str]) -> str | None:
     """Why a PrimFunc that computes with these scalars at most can't be expressed, or None."""
     for parameter in function.params:
         if not compat.is_buffer(parameter):
-            return f"parameter {parameter.name} is no buffer"
+            return f"parameter {parameter.name} is not a buffer"
         if compat.static_shape(parameter) is None:
             return f"parameter {parameter.name} has a symbolic shape"
         if parameter.ty.strides or not isinstance(parameter.ty.elem_offset, compat.IntImm):

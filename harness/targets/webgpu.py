@@ -1,10 +1,10 @@
-"""The webgpu target: a PrimFunc scheduled with thread bindings becomes WGSL compute shaders.
+"""The webgpu target: compiles a PrimFunc scheduled with thread bindings to WGSL compute shaders.
 
-Lowering is TVM's own in a lean order; what concerns the host (packed API, a host build) is left
-out, since the runtime is JavaScript. TVM sorts a kernel's buffers by name and passes the number of
-workgroups as a uniform: here the bindings are put into the order of the parameters, and the number
-is written into the code, so that a shader needs nothing but its buffers and `grid`.
-`harness/devices/` runs and times the shaders.
+Lowering uses TVM's own passes, without those for the host (packed API, a host build), since the
+runtime is JavaScript. TVM sorts a kernel's buffers by name and passes the number of workgroups as a
+uniform: here the bindings get the order of the parameters, and the number becomes a constant in the
+code, so that a shader needs only its buffers and `grid`. `harness/devices/` runs and times the
+shaders.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ __all__ = ["Shader", "build_shader"]
 DEVICE_KERNEL_LAUNCH = 2  # TVM's calling convention of kernels
 LAUNCH_PARAMETERS = "tirx.kernel_launch_params"
 MAX_THREADS = 256  # maxComputeInvocationsPerWorkgroup, and the same in x and y
-MAX_GRID = 65535  # maxComputeWorkgroupsPerDimension that every WebGPU device has
-MAX_WORKGROUP_STORAGE = 16384  # bytes; maxComputeWorkgroupStorageSize that every device has
-# What an array in a storage buffer can hold; TVM generates i8 for bool, which WGSL lacks.
+MAX_GRID = 65535  # maxComputeWorkgroupsPerDimension, WebGPU's default limit
+MAX_WORKGROUP_STORAGE = 16384  # bytes; maxComputeWorkgroupStorageSize, WebGPU's default limit
+# The bytes of an element in a storage buffer; for bool TVM generates i8, which WGSL lacks.
 ELEMENTS = {"float32": 4, "float16": 2, "int32": 4, "uint32": 4}
 _WGSL_SIZES = {"f32": 4, "i32": 4, "u32": 4, "f16": 2, "bool": 4}
 _ARRAY = re.compile(r"^var<workgroup> \w+ : array<(?:vec(\d)<)?(\w+)>?, (\d+)>;", re.MULTILINE)
@@ -48,33 +48,33 @@ def build_shader(
     """The function's shader; several, to be dispatched in order, if it has several grids.
 
     Raises:
-        NotExpressible: it has parameters that are no float32, float16, int32 or uint32 buffers,
-            keeps values between grids in memory of its own, needs more workgroup storage or
-            threads than allowed, or leaves work outside of thread bindings.
+        NotExpressible: it has parameters other than float32, float16, int32 or uint32 buffers,
+            allocates memory for values between grids, needs more workgroup storage or threads
+            than allowed, or has statements outside of thread bindings.
         RaisedByTVM: a pass or the code generator raised.
     """
     _check_parameters(function)
     target = _target(max_workgroup_storage)
     lowered = _lowered(function, target, (*_lowerings(), *_splitting()))
-    shaders = tuple(_shaders(lowered, target, max_workgroup_storage, mended=True))
+    shaders = tuple(_shaders(lowered, target, max_workgroup_storage, fixed=True))
     return shaders[0] if len(shaders) == 1 else shaders
 
 
 def shaders_as_generated(lowered: Any) -> tuple[Shader, ...]:
-    """The shaders of a function that is lowered up to the split, by TVM's own code as it is.
+    """The shaders of a function that is lowered up to the split, as TVM generates them.
 
     Raises: as `build_shader`.
     """
     _check_parameters(lowered)
     target = _target(MAX_WORKGROUP_STORAGE)
     split = _lowered(lowered, target, _splitting())
-    return tuple(_shaders(split, target, MAX_WORKGROUP_STORAGE, mended=False))
+    return tuple(_shaders(split, target, MAX_WORKGROUP_STORAGE, fixed=False))
 
 
 def _shaders(
-    split: Any, target: Any, max_workgroup_storage: int, *, mended: bool
+    split: Any, target: Any, max_workgroup_storage: int, *, fixed: bool
 ) -> Iterator[Shader]:
-    """The shaders of a module that is split; `mended` where TVM's code is known to be wrong."""
+    """The shaders of a split module; `fixed`: with fixes of known bugs in TVM's WGSL."""
     kernels = {
         symbol.name_hint: part
         for symbol, part in split.functions.items()
@@ -84,11 +84,11 @@ def _shaders(
         raise NotExpressible("the function has no thread bindings; schedule it for a GPU first")
     for dispatch in _dispatches(split["main"], set(kernels)):
         kernel = kernels[dispatch.symbol]
-        if mended:
+        if fixed:
             kernel = kernel.with_body(_with_exact_floats(kernel.body))
         order = sorted(range(len(dispatch.parameters)), key=dispatch.parameters.__getitem__)
         code = _wgsl(kernel, order, dispatch.symbol, target)
-        code = _with_no_numbers(code) if mended else code
+        code = _with_non_finite_values(code) if fixed else code
         yield _shader(code, kernel, dispatch, max_workgroup_storage)
 
 
@@ -96,7 +96,7 @@ def _check_parameters(function: Any) -> None:
     for parameter in function.params:
         if not compat.is_buffer(parameter):
             raise NotExpressible(
-                f"parameter {parameter.name} is no buffer; scalars are not supported"
+                f"parameter {parameter.name} is not a buffer; scalars are not supported"
             )
         dtype = str(parameter.ty.dtype).partition("x")[0]
         if dtype not in ELEMENTS:
@@ -115,11 +115,11 @@ def _target(max_workgroup_storage: int) -> Any:
 
 @cache
 def _with_host(target: Any) -> Any:
-    return tvm.target.Target(target, "llvm")  # splitting host and device needs to know of two
+    return tvm.target.Target(target, "llvm")  # splitting host and device needs both targets
 
 
 def _lowered(function: Any, target: Any, lowerings: tuple[Any, ...]) -> Any:
-    """The function after these passes, in a module."""
+    """A module with the function after these passes."""
     named = function.with_attr("global_symbol", "main").with_attr("target", _with_host(target))
     module = ir.IRModule({"main": named})
     with tvm.transform.PassContext(opt_level=3), raised_by_tvm():
@@ -130,7 +130,7 @@ def _lowered(function: Any, target: Any, lowerings: tuple[Any, ...]) -> Any:
 
 @cache
 def _lowerings() -> tuple[Any, ...]:
-    """The default pipeline's passes up to the split, without those that can't concern WebGPU."""
+    """The default pipeline's passes up to the split, without those that don't apply to WebGPU."""
     return (
         s_tir.transform.CanonicalizeLoop(),
         s_tir.transform.LowerCrossThreadReduction(),
@@ -164,7 +164,7 @@ def _lowerings() -> tuple[Any, ...]:
 
 @cache
 def _splitting() -> tuple[Any, ...]:
-    """From there on: to a host function and the kernels that it calls."""
+    """The passes that split the function into a host function and the kernels that it calls."""
     return (
         tirx.transform.VerifyMemory(),
         s_tir.transform.ThreadSync("shared"),
@@ -186,18 +186,18 @@ def _dispatches(host: Any, kernels: set[str]) -> Iterator[_Dispatch]:
     """The host function's calls in order.
 
     Raises:
-        NotExpressible: it does more than call kernels with its own parameters, one after another.
+        NotExpressible: it does anything else than call kernels with its own parameters.
     """
     position = {parameter: index for index, parameter in enumerate(host.params)}
     for node in compat.nodes(host.body):
         kind = compat.type_key(node)
         if kind == "AllocBuffer":
             raise NotExpressible(
-                "the function keeps values between grids in memory of its own; "
-                "make that a parameter, or split the function"
+                "the function allocates memory for values between grids; "
+                "make it a parameter, or split the function"
             )
         if kind in ("For", "While", "IfThenElse", "BufferStore"):
-            raise NotExpressible("the function does work outside of thread bindings")
+            raise NotExpressible("the function has statements outside of thread bindings")
         if kind == "DeclBuffer":  # a flat view of a parameter
             position[node.buffer] = position[_buffer_of(node.data)]
         if kind == "Call" and node.args and isinstance(node.args[0], compat.StringImm):
@@ -252,7 +252,7 @@ def _wgsl(kernel: Any, order: list[int], entry: str, target: Any) -> str:
 
 
 def _with_exact_floats(body: Any) -> Any:
-    """The body with each float32 that seven digits don't give, all that TVM prints, as its bits."""
+    """The body with the bit pattern of each float32 that TVM's seven digits don't represent."""
 
     def replaced(number: Any) -> Any:
         value = float(number.value)
@@ -266,14 +266,14 @@ def _with_exact_floats(body: Any) -> Any:
     return tvm_ffi.structural_map(body, (compat.FloatImm, replaced))
 
 
-# What TVM prints for numbers that are none, and their bits.
-NO_NUMBERS = {"inff": 0x7F800000, "nanf": 0x7FC00000}
+# What TVM prints for infinity and NaN, and their bit patterns.
+NOT_FINITE = {"inff": 0x7F800000, "nanf": 0x7FC00000}
 
 
-def _with_no_numbers(code: str) -> str:
-    """Infinity and NaN in a form that WGSL takes, which none that is a constant is."""
+def _with_non_finite_values(code: str) -> str:
+    """The code with infinity and NaN as variables: WGSL allows neither as a constant."""
     used = []
-    for printed, bits in NO_NUMBERS.items():
+    for printed, bits in NOT_FINITE.items():
         code, count = re.subn(rf"\b{printed}\b", f"bitcast<f32>({printed}_)", code)
         if count:
             used.append(f"var<private> {printed}_ : u32 = {bits:#x}u;\n")
@@ -282,18 +282,18 @@ def _with_no_numbers(code: str) -> str:
 
 
 def _with_constant_grid(code: str, blocks: int) -> str:
-    """The code without its uniform, the number of workgroups in x less one: it is written in."""
+    """The code with its uniform, the number of workgroups in x minus 1, as a constant."""
     found = _UNIFORM.search(code)
     use = f"{found[3]}.{found[2]}" if found else ""
     if found is None or code.count(use) != 1:
-        raise ValueError("TVM's WGSL is not of the form that is known; is this TVM supported?")
+        raise ValueError("TVM's WGSL has an unknown form; is this TVM version supported?")
     return code.replace(found[0], "\n").replace(use, f"{blocks - 1}u")
 
 
 def _with_access(code: str) -> tuple[str, tuple[int, ...]]:
-    """The code with read_write for the bindings that it stores to alone, and their numbers.
+    """The code with read_write only for the bindings that it stores to, and their numbers.
 
-    TVM may declare all of them read_write. A line that begins with a buffer is a store.
+    TVM may declare all of them read_write. A line that starts with a buffer is a store.
     """
     names = [found[2] for found in _BINDING.finditer(code)]
     stored = {name for name in names if re.search(rf"^ *{name}\[", code, re.MULTILINE)}
@@ -312,10 +312,10 @@ def _three(extents: dict[str, int], kind: str) -> tuple[int, int, int]:
 
 
 def _grid(blocks: tuple[int, int, int]) -> tuple[int, int, int]:
-    """The grid to dispatch: what is too large for x goes on in z, as TVM's code expects it."""
-    x, y, _ = blocks  # TVM refuses blockIdx.z
+    """The grid to dispatch: if x is too large, it is split over x and z, as TVM's code expects."""
+    x, y, _ = blocks  # TVM rejects blockIdx.z
     if y > MAX_GRID:
-        raise NotExpressible(f"a grid of {y} in y is too large; WebGPU takes {MAX_GRID}")
+        raise NotExpressible(f"a grid of {y} in y is too large; WebGPU allows {MAX_GRID}")
     layers = math.ceil(x / MAX_GRID)
     return math.ceil(x / layers), y, layers
 
@@ -324,7 +324,7 @@ def _check_workgroup(code: str, workgroup: tuple[int, int, int], max_storage: in
     if math.prod(workgroup) > MAX_THREADS or workgroup[2] > 64:
         raise NotExpressible(
             f"a workgroup of {'x'.join(map(str, workgroup))} threads is too large; "
-            f"WebGPU takes {MAX_THREADS} in all and 64 in z"
+            f"WebGPU allows {MAX_THREADS} in all and 64 in z"
         )
     used = 0
     for lanes, element, count in _ARRAY.findall(code):

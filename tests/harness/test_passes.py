@@ -1,4 +1,4 @@
-"""The pass catalogue: what can be constructed, what is legal, and how sequences are mended."""
+"""The pass catalogue: what can be constructed, what is legal, and how sequences are completed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_every_pass_says_where_its_states_come_from(info: passes.PassInfo) -> No
 
 
 @pytest.mark.parametrize(
-    ("call", "complaint"),
+    ("call", "diagnostic"),
     [
         (PassCall("tirx.Nonsense"), "unknown pass 'tirx.Nonsense'"),
         (PassCall("tirx.NarrowDataType"), "needs its argument target_bits"),
@@ -81,10 +81,10 @@ def test_every_pass_says_where_its_states_come_from(info: passes.PassInfo) -> No
     ],
     ids=str,
 )
-def test_a_wrong_call_is_one_clear_line(call: PassCall, complaint: str) -> None:
+def test_a_wrong_call_is_one_clear_line(call: PassCall, diagnostic: str) -> None:
     with pytest.raises(CaseError) as caught:
         passes.make_pass(call)
-    assert complaint in str(caught.value)
+    assert diagnostic in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

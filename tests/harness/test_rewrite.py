@@ -60,7 +60,7 @@ def test_a_changed_block_declares_what_it_reads() -> None:
     b = function.params[1]
     load = next(site for site in sites(function) if site.key == "BufferLoad")
     other = tirx.BufferLoad(b, list(load.node.indices))
-    changed = rewrite.replace_at(function, load.path, other, rewrite.mend_regions)
+    changed = rewrite.replace_at(function, load.path, other, rewrite.update_regions)
     block = next(node for node in compat.nodes(changed.body) if _is_copy(node))
     assert [compat.region_buffer(region).name for region in block.reads] == ["B"]
 

@@ -20,7 +20,7 @@ def test_a_loop_starts_at_its_minimum_and_takes_its_step() -> None:
     assert run(program, ints(*[0] * 8))[0].tolist() == [0, 1, 0, 0, 4, 0, 0, 7]
 
 
-def test_a_loop_of_extent_zero_does_nothing() -> None:
+def test_a_loop_of_negative_extent_does_nothing() -> None:
     program = """
     def main(A: T.Buffer((2,), "int32"), n: T.int32):
         for i in range(n):

@@ -218,7 +218,7 @@ def put(function: Any, site: Site, new: Any) -> Any:
         new, path = in_bounds(index, guard.extent, guard.scope), guard.path
     else:
         path = site.path
-    return rewrite.replace_at(function, path, new, rewrite.mend_regions)
+    return rewrite.replace_at(function, path, new, rewrite.update_regions)
 
 
 def in_bounds(index: Any, extent: int, scope: Any) -> Any:
