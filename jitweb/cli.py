@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 TARGET_NAMES = ("wasm", "webgpu")
 USUAL_BUDGET_S = 30.0
 FAILED_CHECK = 1
-TOLERANCE = 1e-4
 
 bundle_folder = click.argument("folder", metavar="OUT", type=Place(path_type=Path))
 records_option = click.option(
@@ -345,6 +344,7 @@ def verify(folder: Path, target: str | None, device: str, json_output: bool) -> 
 
     Exits 1 where a file was changed or a result is wrong.
     """
+    from jitweb.compare import TOLERANCE
     from jitweb.verify import verify_bundle
 
     found = verify_bundle(folder, target, TOLERANCE, device)

@@ -7,6 +7,7 @@ import numpy as np
 # From here on a number stands for infinity: masks add float32's least, and rounding does the rest.
 HUGE = 1e30
 LEAST_SCALE = 1e-6
+TOLERANCE = 1e-4  # of an output's scale
 
 
 def scale_of(wanted: np.ndarray) -> float:

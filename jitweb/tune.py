@@ -23,7 +23,7 @@ from harness.compat import tvm_version
 from harness.devices.base import Device, KernelFailed, KernelRefused, Timing, is_time
 from harness.system.text import first_line
 from jitweb import records as recorded
-from jitweb.compare import errors, scale_of
+from jitweb.compare import TOLERANCE, errors, scale_of
 from jitweb.errors import JitwebError
 from jitweb.kernel_reference import NotEvaluable, evaluate, run_plainly
 from jitweb.records import DeviceSpeed, Record, Records
@@ -41,7 +41,6 @@ NEGLIGIBLE = 0.001  # of the model's latency: an attempt that promises less is n
 SPEED_SECONDS = 0.1
 CACHED = 4 << 20  # bytes
 LONGER = 1.1  # shares of equal budgets differ a little
-TOLERANCE = 1e-4  # of the output's scale
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from tvm import tirx
 from harness import compat
 from harness.ir import rewrite
 from harness.ir.intervals import is_float
-from harness.ir.sites import PARALLEL, SERIAL, Memory, Scope, Variable
+from harness.ir.loop_kinds import PARALLEL, SERIAL
+from harness.ir.sites import Memory, Scope, Variable
 from seeds.statements import StatementGenerator
 from seeds.values import constant
 

@@ -14,7 +14,8 @@ from tvm import tirx
 
 from harness import compat
 from harness.ir.intervals import Interval, base_dtype, fits, is_float, is_integer, lanes_of, limits
-from harness.ir.sites import VECTORIZED, Scope, Variable
+from harness.ir.loop_kinds import VECTORIZED
+from harness.ir.sites import Scope, Variable
 from seeds.values import (
     FLOATS,
     INTEGERS,
@@ -43,7 +44,7 @@ LIBRARY: tuple[tuple[str, float | None], ...] = (
 )  # fmt: skip
 ROUNDING = ("floor", "ceil", "trunc", "round", "nearbyint", "fabs")
 BINARY_CALLS = ("atan2", "hypot", "copysign", "nextafter", "pow")
-FLOAT_MAX = {"float16": 6e4, "bfloat16": 1e38, "float32": 1e38, "float64": 1e300}
+SAFE_MAGNITUDE = {"float16": 6e4, "bfloat16": 1e38, "float32": 1e38, "float64": 1e300}
 # The probability of constructs that are valid but known to fail in TVM: low, so that they rarely
 # hide other bugs.
 KNOWN_FAILING_PROBABILITY = 0.1
@@ -352,7 +353,7 @@ def _joined(node: Any, dtype: str, a: RangedExpr, b: RangedExpr) -> RangedExpr:
 
 
 def _bounded(node: Any, dtype: str, bound: float | None) -> RangedExpr:
-    top = FLOAT_MAX[base_dtype(dtype)]
+    top = SAFE_MAGNITUDE[base_dtype(dtype)]
     return RangedExpr(node, dtype, None, bound if bound is not None and bound < top else None)
 
 

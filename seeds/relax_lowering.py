@@ -10,7 +10,7 @@ from tvm import IRModule, relax, tirx
 from harness import case, compat
 from seeds.recipe import module_of
 
-MAX_ELEMENTS = 2048
+MAX_SEED_ELEMENTS = 2048
 
 
 class NotUsable(ValueError):
@@ -58,9 +58,9 @@ def is_usable(function: Any) -> bool:
         if compat.is_buffer(param):
             shape = compat.static_shape(param)
             elements = 1
-            for extent in shape or (MAX_ELEMENTS + 1,):
+            for extent in shape or (MAX_SEED_ELEMENTS + 1,):
                 elements *= extent
-            if shape != () and not 0 < elements <= MAX_ELEMENTS:
+            if shape != () and not 0 < elements <= MAX_SEED_ELEMENTS:
                 return False
         elif compat.dtype_of(param) == "handle":
             return False

@@ -16,17 +16,9 @@ from tvm import tirx
 
 from harness import compat
 from harness.ir.intervals import is_float, limits
+from harness.ir.loop_kinds import CONCURRENT, PARALLEL, SERIAL, UNROLLED, VECTORIZED
 from harness.ir.rewrite import refresh, sequence
-from harness.ir.sites import (
-    CONCURRENT,
-    PARALLEL,
-    SERIAL,
-    UNROLLED,
-    VECTORIZED,
-    Memory,
-    Scope,
-    Variable,
-)
+from harness.ir.sites import Memory, Scope, Variable
 from seeds.expression_rules import KNOWN_FAILING_PROBABILITY
 from seeds.expressions import ExpressionGenerator
 from seeds.values import RangedExpr, clamped, constant, intrinsic, vector, whole
@@ -34,7 +26,6 @@ from seeds.values import RangedExpr, clamped, constant, intrinsic, vector, whole
 CONTENT_INTERVALS = ((-100, 100), (-8, 8), (0, 50), (0, 1))
 PRAGMAS = ("pragma_unroll_explicit", "pragma_auto_unroll_max_step")
 MAX_NEST = 5
-MAX_ITERATIONS = 4096
 
 Rule = Callable[["StatementGenerator", Scope, int], list[Any] | None]
 

@@ -26,7 +26,7 @@ from harness.devices.message import (
     text_in,
     texts_in,
 )
-from harness.devices.shader import Shader
+from harness.devices.shader import LEAST_LIMITS, Shader
 from harness.wasm.linker import ARRAYS_START
 
 Code = bytes | Shader | tuple[Shader, ...]
@@ -36,18 +36,6 @@ TIMING_PATIENCE = 20.0  # for each launch
 ATTEMPTS = 3
 # Of JSON for each launch that is timed: a sample takes half a millisecond or more.
 SAMPLES_BYTES, SAMPLES_BYTES_A_SECOND = 4096, 100_000
-# WebGPU's defaults, which every device has or exceeds, for those of its limits that we read.
-LEAST_LIMITS = {
-    "maxBufferSize": 1 << 28,
-    "maxStorageBufferBindingSize": 1 << 27,
-    "maxComputeInvocationsPerWorkgroup": 256,
-    "maxComputeWorkgroupSizeX": 256,
-    "maxComputeWorkgroupSizeY": 256,
-    "maxComputeWorkgroupSizeZ": 64,
-    "maxComputeWorkgroupStorageSize": 16384,
-    "maxComputeWorkgroupsPerDimension": 65535,
-    "maxStorageBuffersPerShaderStage": 8,
-}
 MOST_LIMIT = 1 << 53
 
 

@@ -1,4 +1,4 @@
-"""What a device with WebGPU takes: a compute shader, and what it needs to run.
+"""What a device with WebGPU takes: a compute shader with what it needs to run, and its limits.
 
 `harness/targets/webgpu.py` makes them; `browser.py` and `wgpu.py` run them.
 """
@@ -6,6 +6,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+# WebGPU's defaults, which every device has or exceeds, for those of its limits that we read.
+LEAST_LIMITS = {
+    "maxBufferSize": 1 << 28,
+    "maxStorageBufferBindingSize": 1 << 27,
+    "maxComputeInvocationsPerWorkgroup": 256,
+    "maxComputeWorkgroupSizeX": 256,
+    "maxComputeWorkgroupSizeY": 256,
+    "maxComputeWorkgroupSizeZ": 64,
+    "maxComputeWorkgroupStorageSize": 16384,
+    "maxComputeWorkgroupsPerDimension": 65535,
+    "maxStorageBuffersPerShaderStage": 8,
+}
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,8 @@ from harness.ir.intervals import (
     lanes_of,
     limits,
 )
+from harness.ir.loop_kinds import CONCURRENT
 from harness.ir.rewrite import Path
-
-SERIAL, PARALLEL, VECTORIZED, UNROLLED, THREAD = 0, 1, 2, 3, 4
-CONCURRENT = frozenset({PARALLEL, VECTORIZED, THREAD})
 
 
 @dataclass(frozen=True)

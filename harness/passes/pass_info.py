@@ -68,7 +68,6 @@ class PassInfo:
     gives: States = frozenset()
     destroys: States = frozenset()
     args: tuple[ArgRange, ...] = ()
-    preserves_semantics: bool = True
     source: str = ""
     never: str = ""
     optional: bool = True

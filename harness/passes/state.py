@@ -16,6 +16,7 @@ from tvm import tirx
 
 from harness import compat
 from harness.case import module_text
+from harness.ir.loop_kinds import THREAD_BINDING, VECTORIZED
 
 
 class State(StrEnum):
@@ -69,8 +70,6 @@ ALWAYS = frozenset(
         State.PLAIN_SIGNATURE,
     }
 )
-VECTORIZED = int(tirx.ForKind.VECTORIZED)
-THREAD_BINDING = int(tirx.ForKind.THREAD_BINDING)
 
 
 def initial_states(module: Any) -> frozenset[State]:

@@ -15,7 +15,7 @@ import numpy as np
 from harness import compat
 
 Argument = np.ndarray | np.generic
-MAX_ELEMENTS = 1 << 20
+MAX_INPUT_ELEMENTS = 1 << 20
 
 
 class InputError(ValueError):
@@ -47,8 +47,8 @@ def make_inputs(function: Any, seed: int) -> list[Argument]:
             shape = compat.static_shape(param)
             if shape is None:
                 raise InputError(f"buffer {param.name} has a symbolic shape")
-            if int(np.prod(shape, dtype=np.int64)) > MAX_ELEMENTS:
-                raise InputError(f"buffer {param.name} has more than {MAX_ELEMENTS} elements")
+            if int(np.prod(shape, dtype=np.int64)) > MAX_INPUT_ELEMENTS:
+                raise InputError(f"buffer {param.name} has more than {MAX_INPUT_ELEMENTS} elements")
             arguments.append(_values(rng, str(param.ty.dtype), shape))
         else:
             arguments.append(_values(rng, compat.dtype_of(param), ())[()])

@@ -20,7 +20,7 @@ from harness.semantics.emitter import label
 from harness.semantics.errors import Unsupported
 from harness.semantics.ranges import Operand, constant
 
-MAX_ELEMENTS = 1 << 22
+MAX_ALLOCATED_ELEMENTS = 1 << 22
 CODED = ("float16", "bfloat16")  # dtypes that a memoryview reads as their bit pattern
 
 
@@ -144,7 +144,7 @@ class MemoryCompiler(CallCompiler):
         if buffer.ty.strides and shape:
             elements = ranges.multiply(shape[0], strides[0])
         size = ranges.multiply(ranges.add(elements, offset), constant(dtype.lanes))
-        if not 0 <= size.high <= MAX_ELEMENTS:
+        if not 0 <= size.high <= MAX_ALLOCATED_ELEMENTS:
             raise Unsupported(f"an allocation of up to {size.high} elements")
         storage = Storage(
             self.fresh("b"), label(buffer.name), dtype, size, is_bytes, True, tracks_accesses,

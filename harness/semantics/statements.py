@@ -12,20 +12,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from harness import compat
+from harness.ir.loop_kinds import CONCURRENT
 from harness.semantics import ranges
 from harness.semantics.blocks import BlockCompiler, paired
 from harness.semantics.emitter import label
 from harness.semantics.errors import Unsupported
 from harness.semantics.memory import Storage, View
 from harness.semantics.ranges import Operand, constant
-from harness.semantics.survey import (
-    PARALLEL,
-    THREAD_ATTRIBUTES,
-    THREAD_BINDING,
-    VECTORIZED,
-    pointed_to,
-    survey_function,
-)
+from harness.semantics.survey import THREAD_ATTRIBUTES, pointed_to, survey_function
 
 SHARED = ("shared", "shared.dyn", "warp")
 IGNORED_CALLS = frozenset({"prefetch", "start_profile_intrinsic", "end_profile_intrinsic"})
@@ -107,7 +101,7 @@ class StatementCompiler(BlockCompiler):
     # Loops
 
     def _statement_For(self, node: Any) -> None:
-        concurrent = int(node.kind) in (PARALLEL, VECTORIZED, THREAD_BINDING)
+        concurrent = int(node.kind) in CONCURRENT
         concurrent = concurrent and hash(node.loop_var) not in self.survey.serialised
         with self._loop(node.loop_var, node.min, node.extent, node.step, concurrent):
             self.statement(node.body)

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness import compat
+from harness.ir.loop_kinds import CONCURRENT, THREAD_BINDING
 from harness.semantics.dtypes import parse
 from harness.semantics.errors import Unsupported
 
-PARALLEL, VECTORIZED, THREAD_BINDING = 1, 2, 4
 REDUCTION = 2  # IterVar.CommReduce
 THREAD_ATTRIBUTES = ("thread_extent", "virtual_thread")
 
@@ -82,7 +82,7 @@ def _survey_body(
     for statement in statements(function.body):
         key = compat.type_key(statement)
         if key == "For":
-            survey.has_concurrency |= int(statement.kind) in (PARALLEL, VECTORIZED, THREAD_BINDING)
+            survey.has_concurrency |= int(statement.kind) in CONCURRENT
         elif key == "AttrStmt":
             survey.has_concurrency |= str(statement.attr_key) in THREAD_ATTRIBUTES
         elif key == "AllocBuffer":
@@ -173,7 +173,7 @@ def pointed_to(expression: Any, pointers: dict[int, int]) -> int | None:
 
 def _survey_accesses(statement: Any, loops: tuple[int, ...], survey: Survey) -> None:
     key = compat.type_key(statement)
-    if key == "For" and int(statement.kind) in (PARALLEL, VECTORIZED, THREAD_BINDING):
+    if key == "For" and int(statement.kind) in CONCURRENT:
         variable = hash(statement.loop_var)
         if int(statement.kind) == THREAD_BINDING and _carries_reduction(statement):
             survey.serialised.add(variable)

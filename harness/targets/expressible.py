@@ -58,7 +58,7 @@ def refusal_of_gpu(function: Any) -> str | None:
     for node in compat.nodes(function.body):
         if compat.is_buffer(node) and str(node.ty.storage_scope) not in MEMORY:
             return f"{node.name} lies in {node.ty.storage_scope}"
-        if compat.type_key(node) == "AttrStmt" and str(node.attr_key) in ("thread_extent",):
+        if compat.type_key(node) == "AttrStmt" and str(node.attr_key) == "thread_extent":
             return "it has thread bindings of its own"
         if compat.type_key(node) == "For" and node.thread_binding is not None:
             return "it has thread bindings of its own"

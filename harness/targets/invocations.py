@@ -11,9 +11,11 @@ from typing import Any
 from tvm import ir, tirx
 
 from harness import compat
+from harness.devices.shader import LEAST_LIMITS
 from harness.ir import rewrite
+from harness.ir.loop_kinds import PARALLEL
 
-MOST_INVOCATIONS = 256
+MAX_INVOCATIONS = LEAST_LIMITS["maxComputeWorkgroupSizeX"]  # of the one workgroup
 
 
 def as_kernel(body: Any) -> Any:
@@ -48,11 +50,11 @@ def _on_invocations(body: Any) -> Any:
 def _is_grid(loop: Any) -> bool:
     numbers = isinstance(loop.min, compat.IntImm) and isinstance(loop.extent, compat.IntImm)
     return (
-        loop.kind == tirx.ForKind.PARALLEL
+        int(loop.kind) == PARALLEL
         and numbers
         and loop.step is None
         and int(loop.min) == 0
-        and 0 < int(loop.extent) <= MOST_INVOCATIONS
+        and 0 < int(loop.extent) <= MAX_INVOCATIONS
     )
 
 

@@ -22,6 +22,7 @@ import tvm_ffi
 from tvm import ir, s_tir, tirx
 
 from harness import compat
+from harness.ir.loop_kinds import PARALLEL, SERIAL
 from harness.targets.executable import raised_by_tvm
 from harness.wasm.linker import ARRAYS_START, LinkError, link
 
@@ -188,15 +189,15 @@ def _split_rows(body: Any, begin: Any, end: Any) -> tuple[Any, int]:
             dtype = compat.dtype_of(loop.loop_var)
             first, count = begin.astype(dtype), (end - begin).astype(dtype)
             start = loop.min + first
-            return tirx.For(loop.loop_var, start, count, tirx.ForKind.SERIAL, loop.body)
-        return tirx.For(loop.loop_var, loop.min, loop.extent, tirx.ForKind.SERIAL, loop.body)
+            return tirx.For(loop.loop_var, start, count, SERIAL, loop.body)
+        return tirx.For(loop.loop_var, loop.min, loop.extent, SERIAL, loop.body)
 
     rows = int(outermost.extent) if outermost is not None else 1
     return tvm_ffi.structural_map(body, (tirx.For, replaced)), rows
 
 
 def _is_parallel(node: Any) -> bool:
-    return compat.type_key(node) == "For" and node.kind == tirx.ForKind.PARALLEL
+    return compat.type_key(node) == "For" and int(node.kind) == PARALLEL
 
 
 def _encloses_all(body: Any, loop: Any) -> bool:

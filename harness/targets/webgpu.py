@@ -22,16 +22,17 @@ import tvm_ffi
 from tvm import ir, s_tir, tirx
 
 from harness import compat
-from harness.devices.shader import Shader
+from harness.devices.shader import LEAST_LIMITS, Shader
 from harness.targets.executable import NotExpressible, raised_by_tvm
 
 __all__ = ["Shader", "build_shader"]
 
 DEVICE_KERNEL_LAUNCH = 2  # TVM's calling convention of kernels
 LAUNCH_PARAMETERS = "tirx.kernel_launch_params"
-MAX_THREADS = 256  # maxComputeInvocationsPerWorkgroup, and the same in x and y
-MAX_GRID = 65535  # maxComputeWorkgroupsPerDimension, WebGPU's default limit
-MAX_WORKGROUP_STORAGE = 16384  # bytes; maxComputeWorkgroupStorageSize, WebGPU's default limit
+MAX_THREADS = LEAST_LIMITS["maxComputeInvocationsPerWorkgroup"]  # and as many in x and y
+MAX_THREADS_Z = LEAST_LIMITS["maxComputeWorkgroupSizeZ"]
+MAX_GRID = LEAST_LIMITS["maxComputeWorkgroupsPerDimension"]
+MAX_WORKGROUP_STORAGE = LEAST_LIMITS["maxComputeWorkgroupStorageSize"]  # bytes
 # The bytes of an element in a storage buffer; for bool TVM generates i8, which WGSL lacks.
 ELEMENTS = {"float32": 4, "float16": 2, "int32": 4, "uint32": 4}
 _WGSL_SIZES = {"f32": 4, "i32": 4, "u32": 4, "f16": 2, "bool": 4}
@@ -321,10 +322,10 @@ def _grid(blocks: tuple[int, int, int]) -> tuple[int, int, int]:
 
 
 def _check_workgroup(code: str, workgroup: tuple[int, int, int], max_storage: int) -> None:
-    if math.prod(workgroup) > MAX_THREADS or workgroup[2] > 64:
+    if math.prod(workgroup) > MAX_THREADS or workgroup[2] > MAX_THREADS_Z:
         raise NotExpressible(
             f"a workgroup of {'x'.join(map(str, workgroup))} threads is too large; "
-            f"WebGPU allows {MAX_THREADS} in all and 64 in z"
+            f"WebGPU allows {MAX_THREADS} in all and {MAX_THREADS_Z} in z"
         )
     used = 0
     for lanes, element, count in _ARRAY.findall(code):

@@ -8,11 +8,8 @@ from typing import Any
 from tvm import tirx
 
 from harness import compat
+from harness.ir.loop_kinds import SERIAL, THREAD_BINDING
 
-SERIAL = tirx.ForKind.SERIAL
-PARALLEL = tirx.ForKind.PARALLEL
-VECTORIZED = tirx.ForKind.VECTORIZED
-UNROLLED = tirx.ForKind.UNROLLED
 THREAD_INDEX = 1  # tirx.IterVar.ThreadIndex
 
 
@@ -25,7 +22,7 @@ def constant(value: int) -> Any:
     return tirx.IntImm("int32", value)
 
 
-def loop(var: Any, extent: int, body: Any, kind: Any = SERIAL) -> Any:
+def loop(var: Any, extent: int, body: Any, kind: int = SERIAL) -> Any:
     """A loop from 0; one with a single iteration is the body itself, at 0."""
     return tirx.For(var, constant(0), constant(extent), kind, body)
 
@@ -35,8 +32,7 @@ def bound(var: Any, extent: int, tag: str, body: Any) -> Any:
     thread = tirx.IterVar(
         compat.Range.from_min_extent(0, extent), tirx.Var(tag, "int32"), THREAD_INDEX, tag
     )
-    kind = tirx.ForKind.THREAD_BINDING
-    return tirx.For(var, constant(0), constant(extent), kind, body, thread)
+    return tirx.For(var, constant(0), constant(extent), THREAD_BINDING, body, thread)
 
 
 def load(buffer: Any, *indices: Any) -> Any:

@@ -18,6 +18,7 @@ import tvm_ffi
 from tvm import tirx
 
 from harness import compat
+from harness.ir.loop_kinds import PARALLEL, SERIAL, UNROLLED, VECTORIZED
 from harness.ir.rewrite import substitute
 from jitweb.space import emit
 from jitweb.space.approximate import FUNCTIONS, approximate
@@ -221,7 +222,7 @@ class MatmulBuilder:
         else:
             body = emit.loop(column_tile, self.column_tiles, tile_body)
         body = emit.with_locals(locals_, emit.sequence([*before, body]))
-        body = emit.loop(outer, self.batches * tiles, body, emit.PARALLEL)
+        body = emit.loop(outer, self.batches * tiles, body, PARALLEL)
         return emit.function(self.parameters, body), self.packings
 
     def _panel(self, batch: list[Any], column_tile: Any) -> tuple[list[Any], list[Any]]:
@@ -240,7 +241,7 @@ class MatmulBuilder:
             k, column = emit.index("k_copy"), emit.index("column_copy")
             value = self._right(batch, self._column(column_tile) + column, k)
             copy = emit.store(self.panel, value, k, column)
-            copy = emit.loop(column, tiling.columns, copy, emit.VECTORIZED)
+            copy = emit.loop(column, tiling.columns, copy, VECTORIZED)
             return [emit.loop(k, matmul.depth, copy)], [self.panel]
         return [], []
 
@@ -260,15 +261,15 @@ class MatmulBuilder:
         table = dict(zip(total.spatial[:-2], batch, strict=True))
         return at_place(self.matmul.left, table | {total.spatial[-2]: row, total.reduced[0]: k})
 
-    def each(self, name: str, make: Any, rows_kind: Any = emit.UNROLLED) -> Any:
+    def each(self, name: str, make: Any, rows_kind: Any = UNROLLED) -> Any:
         """A statement for each element of a tile, in vectors."""
         i, j = emit.index(f"i_{name}"), emit.index(f"j_{name}")
         vectors = self.tiling.columns // self.lanes
         if vectors == 1:
-            inner = emit.loop(j, self.lanes, make(i, j), emit.VECTORIZED)
+            inner = emit.loop(j, self.lanes, make(i, j), VECTORIZED)
         else:
             v = emit.index(f"v_{name}")
-            inner = emit.loop(j, self.lanes, make(i, v * self.lanes + j), emit.VECTORIZED)
+            inner = emit.loop(j, self.lanes, make(i, v * self.lanes + j), VECTORIZED)
             inner = emit.loop(v, vectors, inner, rows_kind)
         return emit.loop(i, self.tiling.rows, inner, rows_kind)
 
@@ -281,12 +282,12 @@ class MatmulBuilder:
         start = each("init", lambda i, j: emit.store(total, tirx.FloatImm("float32", 0.0), i, j))
         run = emit.loop(k, self.matmul.depth, step)
         if not self.matmul.has_heavy_epilogue:
-            finish = self.finish(batch, row_tile, column_tile, total, emit.UNROLLED)
+            finish = self.finish(batch, row_tile, column_tile, total, UNROLLED)
             return emit.with_locals([total, *staged], emit.sequence([start, run, *finish]))
         # In memory for a moment, so that one copy of the epilogue's code can go over the tile.
         tile = emit.local("tile", shape)
         keep = each("keep", lambda i, j: emit.store(tile, emit.load(total, i, j), i, j))
-        finish = self.finish(batch, row_tile, column_tile, tile, emit.SERIAL)
+        finish = self.finish(batch, row_tile, column_tile, tile, SERIAL)
         return emit.with_locals([total, tile, *staged], emit.sequence([start, run, keep, *finish]))
 
     def step(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from tvm import tirx
 
+from harness.ir.loop_kinds import PARALLEL, UNROLLED, VECTORIZED
 from jitweb.space import emit
 from jitweb.space.candidate import Kernel
 
@@ -47,7 +48,7 @@ def gpu_probes() -> tuple[Probe, Probe, Probe]:
 
 def _parallel(count: int, body: Callable[[Any], Any]) -> Any:
     row = emit.index("row")
-    return emit.loop(row, count, body(row), emit.PARALLEL)
+    return emit.loop(row, count, body(row), PARALLEL)
 
 
 def _threads(count: int, body: Callable[[Any], Any]) -> Any:
@@ -65,8 +66,8 @@ def _multiply_adds(spread: Spread, rows: int, rounds: int) -> Probe:
 
     def each(name: str, make: Any) -> Any:
         chain, lane = emit.index(f"chain_{name}"), emit.index(f"lane_{name}")
-        inner = emit.loop(lane, LANES, make(chain, lane), emit.VECTORIZED)
-        return emit.loop(chain, CHAINS, inner, emit.UNROLLED)
+        inner = emit.loop(lane, LANES, make(chain, lane), VECTORIZED)
+        return emit.loop(chain, CHAINS, inner, UNROLLED)
 
     def step(chain: Any, lane: Any) -> Any:
         factor = emit.load(factors, lane)
@@ -95,7 +96,7 @@ def _copy(spread: Spread, elements: int) -> Probe:
         lane = emit.index("lane")
         place = row * LANES + lane
         return emit.loop(
-            lane, LANES, emit.store(target, emit.load(source, place), place), emit.VECTORIZED
+            lane, LANES, emit.store(target, emit.load(source, place), place), VECTORIZED
         )
 
     made = emit.function([source, target], spread(elements // LANES, body))

@@ -18,6 +18,7 @@ import tvm_ffi
 from tvm import tirx
 
 from harness import compat
+from harness.ir.loop_kinds import PARALLEL, SERIAL, UNROLLED, VECTORIZED
 from harness.ir.rewrite import substitute
 from jitweb.space import emit
 from jitweb.space.approximate import FUNCTIONS, approximate
@@ -146,7 +147,7 @@ class RowsBuilder:
     def build(self) -> Any:
         row = emit.index("row")
         count = emit.product(self.rows.extents)
-        loop = emit.loop(row, count, self.row(row), emit.PARALLEL)
+        loop = emit.loop(row, count, self.row(row), PARALLEL)
         return emit.function(self.rows.equations.parameters, loop)
 
     def row(self, row: Any) -> Any:
@@ -204,7 +205,7 @@ class RowsBuilder:
             emit.loop(
                 k,
                 extent // width,
-                emit.loop(lane, width, combined(lanes, k * width + lane, lane), emit.VECTORIZED),
+                emit.loop(lane, width, combined(lanes, k * width + lane, lane), VECTORIZED),
             )
         ]
         if extent % width:
@@ -217,10 +218,10 @@ class RowsBuilder:
         self.locals += [lanes, total]
         last = combine(emit.load(total, 0), emit.load(lanes, lane_sum))
         statements = [
-            emit.loop(start, width, emit.store(lanes, stage.init, start), emit.VECTORIZED),
+            emit.loop(start, width, emit.store(lanes, stage.init, start), VECTORIZED),
             emit.store(total, stage.init, 0),
             run,
-            emit.loop(lane_sum, width, emit.store(total, last, 0), emit.UNROLLED),
+            emit.loop(lane_sum, width, emit.store(total, last, 0), UNROLLED),
         ]
         self.held[stage.buffer] = lambda indices: emit.load(total, 0)
         if self.rows.equations.is_output(stage):
@@ -245,7 +246,7 @@ class RowsBuilder:
             lane = emit.index("lane")
             place = [*at, *outer, start + lane if count > 1 else start]
             value = self._value(stage.value, _table(stage, place))
-            kind = emit.VECTORIZED if count > 1 else emit.SERIAL
+            kind = VECTORIZED if count > 1 else SERIAL
             written = emit.store(buffer, value, *place[offset:])
             return emit.loop(lane, count, written, kind) if count > 1 else written
 

@@ -17,7 +17,9 @@ from tvm import tirx
 from tvm.s_tir import dlight
 
 from harness import compat
+from harness.ir.loop_kinds import UNROLLED, VECTORIZED
 from harness.targets.invocations import as_kernel
+from harness.targets.webgpu import MAX_THREADS
 from jitweb.space import emit
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
@@ -33,7 +35,6 @@ from jitweb.space.matmul import (
 from jitweb.space.rows import Rows, RowsBuilder, read_rows
 
 LANES = 4  # float32 in a vec4
-THREADS = 256  # maxComputeInvocationsPerWorkgroup that every device has
 # What WGSL has no function for, or none to rely on: its pow is undefined for a negative base, and
 # its tanh overflows on some devices. exp and inverseSqrt are its own.
 MISSING = frozenset({"erf", "fmod", "pow", "tanh"})
@@ -54,7 +55,7 @@ def webgpu_candidates(
 
     `limits` are the device's, by WebGPU's names.
     """
-    most = limits.get("maxComputeInvocationsPerWorkgroup", THREADS)
+    most = limits.get("maxComputeInvocationsPerWorkgroup", MAX_THREADS)
     return [*_of_family(function, most), Candidate("plain", {}, lambda: _plain(function))]
 
 
@@ -141,12 +142,12 @@ class _GpuMatmul(MatmulBuilder):
         column = v * self.lanes + j
         load_right = emit.store(rights, self.right(batch, column_tile, column, k), column)
         loads = [
-            emit.loop(i, rows, load_left, emit.UNROLLED),
+            emit.loop(i, rows, load_left, UNROLLED),
             emit.loop(
                 v,
                 columns // self.lanes,
-                emit.loop(j, self.lanes, load_right, emit.VECTORIZED),
-                emit.UNROLLED,
+                emit.loop(j, self.lanes, load_right, VECTORIZED),
+                UNROLLED,
             ),
         ]
 
@@ -231,7 +232,7 @@ def _elementwise(rows: Rows, group: int) -> Any:
         )
         body = emit.store(stage.buffer, value, *place)
         if width > 1:
-            body = emit.loop(lane, width, body, emit.VECTORIZED)
+            body = emit.loop(lane, width, body, VECTORIZED)
         body = emit.bound(thread, group, "threadIdx.x", body)
         bodies.append(emit.bound(block, -(-count // group), "blockIdx.x", body))
     return emit.function(rows.equations.parameters, emit.sequence(bodies))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,8 @@ from tvm.s_tir import dlight
 
 from harness.devices.base import Launch
 from harness.devices.remote import RemoteDevice
-from harness.devices.shader import Shader
+from harness.devices.shader import LEAST_LIMITS, Shader
+from harness.targets import webgpu
 from harness.targets.webgpu import build_shader
 
 # ------------------------------------------------------------------------------- kernels to build
@@ -234,3 +237,16 @@ def test_a_device_says_what_it_is_and_what_it_allows(device: RemoteDevice) -> No
     assert limits["maxComputeInvocationsPerWorkgroup"] == 256
     device.close()
     assert device.fingerprint() == first  # type: ignore[attr-defined]
+
+
+def test_the_program_of_wgpu_asks_for_the_limits_that_every_device_has() -> None:
+    # It stands alone, so that it has a table of its own.
+    tree = ast.parse((Path(webgpu.__file__).parents[1] / "devices" / "wgpu_program.py").read_text())
+    (table,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LIMITS"
+    )
+    for name, limit in table.items():
+        words = name.split("-")
+        assert limit == LEAST_LIMITS["".join([words[0], *map(str.capitalize, words[1:])])]

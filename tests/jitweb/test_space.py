@@ -13,6 +13,7 @@ from tvm import te, tirx, topi
 
 from harness.devices.base import Device
 from harness.devices.node import NodeDevice
+from harness.ir.loop_kinds import PARALLEL, VECTORIZED
 from harness.semantics import compile_program
 from jitweb.kernel_reference import evaluate
 from jitweb.space import emit
@@ -179,9 +180,9 @@ def _apply(node: NodeDevice, function: Any, values: np.ndarray) -> np.ndarray:
     row, lane = emit.index("row"), emit.index("lane")
     place = row * 8 + lane
     body = emit.loop(
-        lane, 8, emit.store(result, function(emit.load(source, place)), place), emit.VECTORIZED
+        lane, 8, emit.store(result, function(emit.load(source, place)), place), VECTORIZED
     )
-    made = emit.function([source, result], emit.loop(row, values.size // 8, body, emit.PARALLEL))
+    made = emit.function([source, result], emit.loop(row, values.size // 8, body, PARALLEL))
     built = WasmTarget().build(Kernel(made))
     handle = node.load(built.code)
     return node.run(built.launch(handle, [values, np.zeros_like(values)], (1,)))[0]

@@ -9,7 +9,8 @@ from tvm import tirx
 
 from harness import compat
 from harness.ir import rewrite
-from harness.ir.sites import PARALLEL, SERIAL, THREAD, UNROLLED, VECTORIZED, Site
+from harness.ir.loop_kinds import PARALLEL, SERIAL, THREAD_BINDING, UNROLLED, VECTORIZED
+from harness.ir.sites import Site
 from seeds.values import constant, intrinsic
 from tzer.mutate.base import SiteMutator
 from tzer.mutate.statements import between_blocks, leaves_unwritten
@@ -41,7 +42,7 @@ class ChangeLoopKind(SiteMutator):
     name = "change-loop-kind"
 
     def picks(self, site: Site) -> bool:
-        return site.key == "For" and int(site.node.kind) != THREAD and is_steady(site.node)
+        return site.key == "For" and int(site.node.kind) != THREAD_BINDING and is_steady(site.node)
 
     def change(self, site: Site, function: Any, rng: random.Random) -> Any | None:
         loop = site.node

@@ -9,7 +9,8 @@ from tvm import tirx
 
 from harness import compat
 from harness.ir import rewrite
-from harness.ir.sites import SERIAL, UNROLLED, VECTORIZED, Site, Variable
+from harness.ir.loop_kinds import SERIAL, UNROLLED, VECTORIZED
+from harness.ir.sites import Site, Variable
 from seeds.expressions import ExpressionGenerator
 from seeds.statements import PRAGMAS, has_pragma
 from seeds.values import constant, intrinsic
