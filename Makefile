@@ -6,6 +6,9 @@ VENV ?= .venv
 OLDEST_TVM := 0.26.0
 OLDEST_VENV ?= .venv-0.26
 JOBS ?= 2
+# TVM as pip installs it for others, with its newest apache-tvm-ffi: see docs/decisions/0001.
+BARE_VENV := .venv-bare
+BARE_TVM := 0.27.0.post1
 DEMO_TIME ?= 60s
 DEMO_OUT ?= demo-campaign
 # One more than the processors: many tests wait for a process to start or to end.
@@ -13,7 +16,7 @@ PYTEST_ARGS ?= -n $(shell expr $$(nproc 2>/dev/null || echo 2) + 1) --dist works
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint test-newest test-oldest install install-oldest browser clean
+.PHONY: help demo test lint test-newest test-oldest install install-oldest bare browser clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -28,7 +31,7 @@ lint: install ## ruff, mypy, and the floors of the house
 	"$(VENV)/bin/mypy"
 	"$(VENV)/bin/lint-imports" --no-logo --no-cache
 
-test-newest: install browser ## the test suite on the newest supported TVM
+test-newest: install bare browser ## the test suite on the newest supported TVM
 	"$(VENV)/bin/python" -m pytest $(PYTEST_ARGS)
 
 test-oldest: install-oldest browser ## what depends on TVM, on the oldest supported TVM
@@ -40,11 +43,14 @@ install: ## make or update the virtual environment (.venv)
 install-oldest:
 	@bash scripts/bootstrap.sh "$(OLDEST_VENV)" "apache-tvm==$(OLDEST_TVM)"
 
+bare: install # where reproducers are run in the tests
+	@bash scripts/bare_environment.sh "$(VENV)/bin/python" "$(BARE_VENV)" "apache-tvm==$(BARE_TVM)" numpy
+
 browser: # what the tests of WebGPU need: Debian's chromium, and a Vulkan driver
 	@bash scripts/install_browser.sh
 
 clean: ## remove the virtual environments, caches and what the demo made
-	rm -rf .venv .venv-0.26 build dist tzer.egg-info "$(DEMO_OUT)" demo-finding.py
+	rm -rf .venv .venv-0.26 $(BARE_VENV) build dist tzer.egg-info "$(DEMO_OUT)" demo-finding.py
 	rm -rf demo-bert.onnx demo-bundle demo-records.sqlite3*
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 	rm -f harness/coverage/_native*.so

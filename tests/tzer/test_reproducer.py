@@ -102,6 +102,14 @@ def test_what_this_tvm_cannot_express_has_status_two(tmp_path: Path) -> None:
     assert "can't express" in done.stdout
 
 
+def test_without_tvm_the_status_is_two_and_not_that_of_the_bug(tmp_path: Path) -> None:
+    text = write_reproducer(Case(module_text(programs.scaled_sum())), Verdict(Kind.CRASH))
+    (tmp_path / "tvm.py").write_text("raise ImportError('there is none')")
+    done = run(text, tmp_path)
+    assert done.returncode == 2 and done.stderr == ""
+    assert done.stdout == "this script needs apache-tvm and numpy: there is none\n"
+
+
 def test_nothing_but_tvm_and_numpy_is_needed(tmp_path: Path) -> None:
     for kind in (Kind.WRONG_RESULT, Kind.CRASH, Kind.OUT_OF_BOUNDS, Kind.ROUND_TRIP):
         case = Case(module_text(programs.scaled_sum()))
