@@ -176,7 +176,8 @@ class Store:
 
     def passes(self) -> Iterator[tuple[PassCall, ...]]:
         """The pass sequences of all entries in the order of their birth, without their modules."""
-        for identity, rest in self._database.rows("select id, rest from entries order by id"):
+        query = "select id, rest from entries order by id"
+        for identity, rest in self._database.rows(query, (int, str)):
             try:
                 yield Case.from_json(rest).passes
             except CaseError as error:
