@@ -155,8 +155,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     ),
     "whisper-decoder": Architecture(
         _make("WhisperModel", "WhisperConfig", "decoder", **WHISPER),
-        {name: DECODER_INPUTS[name] for name in ("input_ids", "encoder_hidden_states")},
-        STATES, kind="bart",
+        {**PLAIN, "encoder_hidden_states": SOURCE_STATES}, STATES, kind="bart",
     ),
     "t5-encoder": Architecture(
         _make("T5EncoderModel", "T5Config", **T5), PLAIN, STATES, kind="t5",

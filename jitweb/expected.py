@@ -20,6 +20,7 @@ from jitweb.errors import JitwebError
 from jitweb.model import ImportedModel, run_plan
 from jitweb.onnx.read import read_onnx
 from jitweb.onnx.simplify import simplify
+from jitweb.onnx.widen import is_short
 
 INPUT_SEED = 0
 Arrays = Mapping[str, np.ndarray]
@@ -69,7 +70,8 @@ def expected_outputs(
         "NumPy, kernel by kernel": lambda: run_plan(imported, inputs),
     }
     problem = ""
-    for source, oracle in oracles.items():
+    # The reference rounds to 16 bits after each operator, which is not what is to be verified.
+    for source, oracle in list(oracles.items())[1 if is_short(original) else 0 :]:
         try:
             outputs = oracle()
         except Exception as error:  # whatever an operator's implementation raises

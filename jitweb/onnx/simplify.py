@@ -19,6 +19,7 @@ from onnx.reference import ReferenceEvaluator
 
 from jitweb.onnx.graph import OPSET, STANDARD, Graph
 from jitweb.onnx.rules import rule_for
+from jitweb.onnx.widen import widen_node, widened, widened_type
 
 # Weights that are stored in fewer bytes stay so; what is random is drawn at each run.
 NOT_FOLDED = frozenset(
@@ -60,10 +61,10 @@ class _Simplifier(Graph):
     def simplified(self) -> onnx.ModelProto:
         graph = self.model.graph
         for tensor in graph.initializer:
-            self.constants[tensor.name] = tensor
+            self.constants[tensor.name] = widened(tensor)
         for value in graph.input:
             if value.name not in self.constants:
-                self.types[value.name] = value.type
+                self.types[value.name] = widened_type(value.type)
         for node in graph.node:
             self._take(node, {})
         outputs = [self._output(value) for value in graph.output]
@@ -73,6 +74,7 @@ class _Simplifier(Graph):
         """Process a node of the model; `scope` renames what is local to a branch."""
         copy = onnx.NodeProto()
         copy.CopyFrom(node)
+        widen_node(copy)
         names = {**self.renamed, **scope}
         _rename(copy, names)
         self._prefix = node.name or next((name for name in node.output if name), node.op_type)
@@ -185,6 +187,7 @@ class _Simplifier(Graph):
         found = self.renamed.get(value.name, value.name)
         made = onnx.ValueInfoProto()
         made.CopyFrom(value)
+        made.type.CopyFrom(widened_type(value.type))
         if found != value.name:
             self.nodes.append(helper.make_node("Identity", [found], [value.name]))
         if self.known_shape(found) is not None:
@@ -197,7 +200,11 @@ class _Simplifier(Graph):
         nodes = _alive(self.nodes, {value.name for value in outputs})
         needed = {name for node in nodes for name in (*node.input, *_outer_names(node))}
         needed |= {value.name for value in outputs}
-        inputs = [each for each in self.model.graph.input if each.name not in self.constants]
+        inputs = [
+            onnx.ValueInfoProto(name=each.name, type=self.types[each.name])
+            for each in self.model.graph.input
+            if each.name not in self.constants
+        ]
         model = onnx.ModelProto(ir_version=max(self.model.ir_version, 9))
         graph = model.graph
         graph.name = self.model.graph.name or "graph"

@@ -354,7 +354,7 @@ def taking(kind: int) -> onnx.ModelProto:
         ),
         *(
             (taking(kind), "x is of a type that is not supported")
-            for kind in (TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.UINT8)
+            for kind in (TensorProto.DOUBLE, TensorProto.UINT8)
         ),
     ],
 )

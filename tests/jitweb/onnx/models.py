@@ -41,6 +41,7 @@ def model_of(
     for value in model.graph.output:
         if not value.type.tensor_type.elem_type:  # of an operator that ONNX does not know
             value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+            value.type.tensor_type.shape.dim.add(dim_param="open")
     return model
 
 

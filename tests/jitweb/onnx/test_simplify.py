@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnx
 import pytest
@@ -128,6 +129,23 @@ def test_an_empty_shape_makes_a_scalar_and_an_empty_tensor_joins_to_nothing(tmp_
     ]
     weights = {"none": np.zeros(0, np.int64), "end": np.array([2]), "first": np.array([0])}
     check(model_of(nodes, CUBE, ["y"], weights), CUBE, tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_16_bit_floats_are_computed_in_float32(dtype: Any, tmp_path: Path) -> None:
+    short = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    weight = (X[0] * 100).astype(dtype)
+    nodes = [
+        node("Cast", ["x"], ["h"], to=short),
+        node("Mul", ["h", "w"], ["scaled"]),
+        node("Softmax", ["scaled"], ["p"]),
+        node("Cast", ["p"], ["y"], to=TensorProto.FLOAT),
+    ]
+    model = model_of(nodes, CUBE, ["y"], {"w": weight})
+    scaled = X.astype(np.float64) * weight.astype(np.float64)
+    parts = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    wanted = (parts / parts.sum(axis=-1, keepdims=True)).astype(np.float32)
+    assert_agree(computed(model, CUBE, tmp_path), {"y": wanted})
 
 
 def test_what_no_output_needs_is_dropped(tmp_path: Path) -> None:

@@ -1,0 +1,169 @@
+"""Fused operators with inputs, for test_fused.py; run as a script it records onnxruntime's outputs.
+
+python -m tests.jitweb.onnx.fused_cases     # needs onnxruntime; writes fused.npz beside it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from tests.jitweb.onnx.models import model_of, node
+
+RECORDED = Path(__file__).with_name("fused.npz")
+CONTRIB = "com.microsoft"
+BATCH, LENGTH, HEADS, SIZE, PAST = 2, 5, 4, 16, 3
+HIDDEN = HEADS * SIZE
+
+
+@dataclass(frozen=True)
+class FusedCase:
+    """A node of one operator. Inputs named w... are weights; "" stands for one left out."""
+
+    operator: str
+    inputs: tuple[str, ...]
+    attributes: dict[str, Any] = field(default_factory=dict)
+    outputs: int = 1
+    domain: str = CONTRIB
+    kept: tuple[int, ...] = (0,)  # the outputs that are looked at
+
+    @property
+    def name(self) -> str:
+        parts = [f"{key}={value}" for key, value in self.attributes.items()]
+        return " ".join([f"{self.domain or 'onnx'}.{self.operator}", *self.inputs, *parts])
+
+    def model(self) -> onnx.ModelProto:
+        names = [f"y{number}" if number in self.kept else "" for number in range(self.outputs)]
+        made = node(self.operator, self.inputs, names, domain=self.domain, **self.attributes)
+        taken = {name: value(name) for name in dict.fromkeys(self.inputs) if name}
+        weights = {name: taken.pop(name) for name in list(taken) if name.startswith("w")}
+        opset = 17 if self.domain else 23
+        return model_of([made], taken, [name for name in names if name], weights, opset=opset)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {name: value(name) for name in self.inputs if name and not name.startswith("w")}
+
+
+def value(name: str) -> np.ndarray:
+    """The operand of a name: its part before "_" says what it is, the rest tells two apart."""
+    kind = name.partition("_")[0]
+    random = np.random.default_rng(sum(map(ord, name)))
+    shapes: dict[str, tuple[int, ...]] = {
+        "x": (BATCH, LENGTH, HIDDEN),
+        "kv": (BATCH, LENGTH, HIDDEN // 2),
+        "step": (BATCH, 1, HIDDEN),
+        "kvstep": (BATCH, 1, HIDDEN // 2),
+        "packed": (BATCH, LENGTH, 2 * HIDDEN),
+        "heads": (BATCH, HEADS, LENGTH, SIZE),
+        "pairs": (BATCH, HEADS // 2, LENGTH, SIZE),
+        "cache": (BATCH, HEADS, PAST, SIZE),
+        "half": (BATCH, HEADS // 2, PAST, SIZE),
+        "past": (2, BATCH, HEADS, PAST, SIZE),
+        "bias": (1, HEADS, LENGTH, LENGTH),
+        "square": (BATCH, HIDDEN, HIDDEN),
+        "w": (HIDDEN,),
+        "wqkv": (HIDDEN, 3 * HIDDEN),
+        "wbias": (3 * HIDDEN,),
+        "wtable": (16, HIDDEN),
+        "wcos": (16, SIZE // 2),
+    }
+    if kind in shapes:
+        return random.standard_normal(shapes[kind], dtype=np.float32)
+    integers: dict[str, np.ndarray] = {
+        "ids": random.integers(0, 16, (BATCH, LENGTH)),
+        "mask": np.array([[1, 1, 1, 1, 0], [1, 1, 1, 0, 0]]),
+        "longmask": np.array([[1] * 8, [1] * 6 + [0] * 2]),
+        "ends": np.array([5, 3]),
+        "first": np.array([2]),
+        "places": np.array([[0, 1, 2, 3, 4], [3, 4, 5, 6, 7]]),
+        "wlast": np.full((BATCH,), LENGTH - 1),
+        "wlastpast": np.full((BATCH,), PAST),
+        "wtotal": np.array(LENGTH),
+        "wtotalpast": np.array(PAST + 1),
+        "seen": random.random((LENGTH, LENGTH)) < 0.8,
+    }
+    found = integers[kind]
+    wide = kind in ("first", "places")
+    if found.dtype == np.bool_:
+        return found | np.eye(LENGTH, dtype=np.bool_)
+    return found.astype(np.int64 if wide else np.int32)
+
+
+def cases() -> Iterator[FusedCase]:
+    heads = {"num_heads": HEADS}
+    yield FusedCase("Gelu", ("x",))
+    yield FusedCase("BiasGelu", ("x", "w"))
+    yield FusedCase("FastGelu", ("x",))
+    yield FusedCase("FastGelu", ("x", "w"))
+    yield FusedCase("QuickGelu", ("x",), {"alpha": 1.5})
+    yield FusedCase("FusedMatMul", ("x", "x_2"), {"transB": 1, "alpha": 0.5})
+    yield FusedCase("FusedMatMul", ("square", "square_2"), {"transA": 1})
+    yield FusedCase(
+        "SkipLayerNormalization", ("x", "x_2", "w", "w_2", "w_3"), outputs=4, kept=(0, 3)
+    )
+    yield FusedCase("SkipLayerNormalization", ("x", "x_2", "w"), {"epsilon": 1e-2})
+    yield FusedCase("SkipSimplifiedLayerNormalization", ("x", "x_2", "w"), outputs=4, kept=(0, 3))
+    yield FusedCase("SimplifiedLayerNormalization", ("x", "w"), {"axis": -1}, domain="")
+    embed = ("ids", "ids_2", "wtable", "wtable_2", "wtable_3", "w", "w_2", "mask")
+    yield FusedCase("EmbedLayerNormalization", embed, {"epsilon": 1e-6}, outputs=2)
+    yield FusedCase(
+        "EmbedLayerNormalization", ("ids", "", "wtable", "wtable_2", "", "w", "w_2"), {}, 2
+    )
+    yield FusedCase("Attention", ("x", "wqkv", "wbias"), heads)
+    yield FusedCase("Attention", ("x", "wqkv", "wbias", "mask"), heads)
+    yield FusedCase("Attention", ("x", "wqkv", "wbias", "ends"), heads)
+    yield FusedCase(
+        "Attention", ("x", "wqkv", "wbias", "", "", "bias"), {**heads, "unidirectional": 1}
+    )
+    past = ("x", "wqkv", "wbias", "longmask", "past")
+    yield FusedCase("Attention", past, {**heads, "unidirectional": 1}, 2, kept=(0, 1))
+    yield FusedCase("MultiHeadAttention", ("x", "x_2", "x_3"), heads)
+    yield FusedCase("MultiHeadAttention", ("x", "x_2", "x_3", "wbias", "mask", "bias"), heads)
+    cached = ("x", "x_2", "x_3", "", "", "", "cache", "cache_2")
+    yield FusedCase("MultiHeadAttention", cached, heads, 3, kept=(0, 1, 2))
+    group = {**heads, "kv_num_heads": HEADS // 2}
+    now, later = ("wlast", "wtotal"), ("wlastpast", "wtotalpast")
+    yield FusedCase(
+        "GroupQueryAttention", ("x", "kv", "kv_2", "", "", *now), group, 3, kept=(0, 1, 2)
+    )
+    turned = ("step", "kvstep", "kvstep_2", "half", "half_2", *later, "wcos", "wcos_2")
+    for interleaved in (0, 1):
+        rotary = {**group, "do_rotary": 1, "rotary_interleaved": interleaved}
+        yield FusedCase("GroupQueryAttention", turned, rotary, 3, kept=(0, 1, 2))
+    limited = {**group, "local_window_size": 3, "softcap": 2.0}
+    yield FusedCase("GroupQueryAttention", ("packed", "", "", "", "", *now), limited, 3, kept=(0,))
+    yield FusedCase("RotaryEmbedding", ("heads", "places", "wcos", "wcos_2"))
+    yield FusedCase("RotaryEmbedding", ("x", "first", "wcos", "wcos_2"), {"interleaved": 1})
+    yield FusedCase("RotaryEmbedding", ("heads", "wcos", "wcos_2", "places"), domain="")
+    yield FusedCase("RMSNormalization", ("x", "w"), {"epsilon": 1e-3}, domain="")
+    flat = {"q_num_heads": HEADS, "kv_num_heads": HEADS}
+    yield FusedCase("Attention", ("x", "x_2", "x_3"), {**flat, "is_causal": 1}, domain="")
+    yield FusedCase("Attention", ("heads", "heads_2", "heads_3", "seen"), {"scale": 0.3}, domain="")
+    yield FusedCase("Attention", ("heads", "pairs", "pairs_2", "bias"), {"softcap": 1.5}, domain="")
+    full = ("heads", "heads_2", "heads_3", "", "cache", "cache_2")
+    yield FusedCase("Attention", full, {"is_causal": 1}, 3, domain="", kept=(0, 1, 2))
+
+
+def record() -> None:
+    """Write what onnxruntime returns for every case."""
+    import onnxruntime
+
+    recorded = {}
+    for case in cases():
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        session = onnxruntime.InferenceSession(
+            case.model().SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        for place, array in zip(case.kept, session.run(None, case.arrays()), strict=True):
+            recorded[f"{case.name} -> {place}"] = array
+    np.savez_compressed(RECORDED, **recorded)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    record()
