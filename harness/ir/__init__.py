@@ -1,1 +1,1 @@
-"""Reading and rewriting TIR: paths into a function, sites of mutation, intervals of values."""
+"""Reads and rewrites TIR: paths into a function, sites of mutation, intervals of values."""

@@ -1,8 +1,7 @@
-"""Dtypes and intervals: which values a dtype holds, and which an integer expression can have.
+"""Dtypes and intervals: the values of a dtype, and those that an integer expression can have.
 
-Plain interval arithmetic that errs on the wide side. It serves the fuzzer's own code generation
-(`harness.ir.sites`, the seeds' generator, the mutators); nothing here asks TVM's analyzer, which is
-under test.
+Conservative interval arithmetic for the fuzzer's own code generation (`harness.ir.sites`, the seed
+generator, the mutators). It doesn't use TVM's analyzer, which is under test.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ Interval = tuple[int, int]
 
 
 class Ranges(Protocol):
-    """Where the ranges of variables and of buffers' elements come from."""
+    """The source of the intervals of variables and buffer elements."""
 
     def interval_of(self, var: Any) -> Interval | None: ...
 
@@ -29,7 +28,7 @@ def base_dtype(dtype: str) -> str:
 
 
 def lanes_of(dtype: str) -> int:
-    """The number of lanes, 1 for a scalar; 0 for a scalable vector, which is left alone."""
+    """The number of lanes, 1 for a scalar; 0 for a scalable vector, which is not supported."""
     _, cross, lanes = dtype.partition("x")
     if not cross:
         return 1
@@ -47,19 +46,19 @@ def is_float(dtype: str) -> bool:
 
 
 def limits(dtype: str) -> Interval:
-    """The least and the greatest value of an integer dtype or bool."""
+    """The smallest and the largest value of an integer dtype or bool."""
     dtype = base_dtype(dtype)
     if dtype == "bool":
         return 0, 1
     bits = int(dtype.removeprefix("u").removeprefix("int"))
     if dtype.startswith("u"):
-        # TVM's integer constants hold 64 signed bits: larger ones can't be written down.
+        # TVM's integer constants are signed 64-bit integers: larger ones can't be represented.
         return 0, min((1 << bits) - 1, (1 << 63) - 1)
     return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 
 
 def fits(interval: Interval, dtype: str) -> bool:
-    """Whether every value of the interval is one of the dtype."""
+    """Whether every value of the interval fits the dtype."""
     low, high = limits(dtype)
     return low <= interval[0] and interval[1] <= high
 
@@ -71,7 +70,7 @@ def input_interval(dtype: str) -> Interval:
     return (0, 8) if dtype.startswith("u") else (-8, 8)
 
 
-# Calls whose result depends on nothing but the values of their arguments.
+# Calls whose result depends only on the values of their arguments.
 PURE_CALLS = frozenset(
     "if_then_else likely exp exp2 exp10 erf tanh sigmoid log log2 log10 log1p tan cos cosh acos "
     "acosh sin sinh asin asinh atan atanh atan2 sqrt rsqrt floor ceil trunc round nearbyint fabs "
@@ -81,7 +80,7 @@ PURE_CALLS = frozenset(
 
 
 def is_pure_call(call: Any) -> bool:
-    """Whether the call is an operator or mathematical function of its arguments alone."""
+    """Whether the call is an operator or a mathematical function without side effects."""
     return compat.call_name(call) in PURE_CALLS
 
 
@@ -107,7 +106,7 @@ def interval(expr: Any, scope: Ranges) -> Interval | None:
 
 
 class _Extended:
-    """The ranges of a scope and of one more variable."""
+    """The intervals of a scope and one more variable."""
 
     def __init__(self, scope: Ranges, var: Any, found: Interval | None) -> None:
         self.scope, self.var, self.found = scope, var, found

@@ -1,9 +1,9 @@
-"""Taking IR apart and putting it together: paths into a function, replacement at a path, renaming.
+"""Rewrites IR: paths into a function, replacement at a path, renaming.
 
-IR nodes are immutable and may be shared, so a place in a program is named by its path from the root
-(a sequence of field names and list indices) and not by the node found there. `replace_at` rebuilds
-only the nodes on the path. Whole-tree rewrites go through TVM FFI's structural map, which runs in
-C++ and is common to the supported versions.
+IR nodes are immutable and may be shared, so a place in a program is identified by its path from the
+root (a sequence of field names and list indices), not by its node. `replace_at` rebuilds only the
+nodes on the path. Whole-tree rewrites use TVM FFI's structural map, which runs in C++ and exists in
+all supported versions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Step = tuple[str, int | None]
 Path = tuple[Step, ...]
 
 # The fields of each node class that hold expressions and statements, in order of evaluation.
-# Fields that must stay as they are (lanes, predicates, regions, thread bindings) are left out.
+# Fields that must not change (lanes, predicates, regions, thread bindings) are omitted.
 BINARY = (
     "Add Sub Mul Div Mod FloorDiv FloorMod Min Max EQ NE LT LE GT GE And Or "
     "BitwiseAnd BitwiseOr BitwiseXor LShift RShift"
@@ -99,7 +99,7 @@ BUILDERS: dict[str, Callable[[Any, Get], Any]] = {
     "BufferLoad": _load,
     "BufferStore": _store,
     "Bind": lambda node, get: tirx.Bind(node.var, get("value")),
-    # TVM's own parameter names have the first two the other way round.
+    # TVM's own names of the first two parameters are swapped.
     "AssertStmt": lambda node, get: tirx.AssertStmt(
         get("condition"), node.error_kind, node.message_parts
     ),
@@ -117,7 +117,7 @@ BUILDERS: dict[str, Callable[[Any, Get], Any]] = {
 
 
 def sequence(statements: Any) -> Any:
-    """The statements one after the other, flattened; a single one stays itself."""
+    """The statements in sequence, flattened; a single one is returned itself."""
     flat: list[Any] = []
     for statement in statements:
         if compat.type_key(statement) == "SeqStmt":
@@ -143,7 +143,7 @@ def with_fields(node: Any, **changes: Any) -> Any:
 
 
 def children(node: Any) -> Iterator[tuple[Step, Any]]:
-    """The expressions and statements right below a node, each with its step."""
+    """The child expressions and statements of a node, each with its step."""
     for field in CHILDREN.get(compat.type_key(node), ()):
         value = getattr(node, field)
         if field in LIST_FIELDS:
@@ -203,12 +203,12 @@ def substitute(node: Any, mapping: Mapping[Any, Any]) -> Any:
 
 
 def rewrite(node: Any, change: Callable[[Any], Any]) -> Any:
-    """Every object below the node replaced by what `change` gives for it, children first."""
+    """The node with each object in it replaced by the result of `change`, children first."""
     return tvm_ffi.structural_map(node, (tvm_ffi.Object, change))
 
 
 def bound_below(statement: Any) -> list[Any]:
-    """The variables and buffers that are defined at or below a statement or expression."""
+    """The variables and buffers that are defined in a statement or expression."""
     found: list[Any] = []
 
     def note(node: Any) -> None:
@@ -229,7 +229,7 @@ def bound_below(statement: Any) -> list[Any]:
 
 
 def refresh(statement: Any) -> Any:
-    """A copy with a fresh variable for each one defined in it, so that it may stand beside it."""
+    """A copy with fresh variables for those defined in it, so that both can be in one program."""
     fresh: dict[Any, Any] = {}
     for var in bound_below(statement):
         fresh[var] = compat.Var(var.name, var.ty)
@@ -266,7 +266,7 @@ def access_regions(block: Any) -> tuple[list[Any], list[Any]]:
         outer[buffer] = buffer
     try:
         reads, writes = s_tir.analysis.get_sblock_read_write_region(block, outer)
-    except Exception:  # the detector folds constants, and can fail at that in many ways
+    except Exception:  # the detector folds constants, which can raise any kind of exception
         return _touched(block, outer)
     own = {iter_var.var for iter_var in block.iter_vars}
     hidden = set(bound_below(block)) - own
@@ -274,7 +274,7 @@ def access_regions(block: Any) -> tuple[list[Any], list[Any]]:
 
 
 def _touched(block: Any, outer: Mapping[Any, Any]) -> tuple[list[Any], list[Any]]:
-    """Whole buffers: those that the block loads from and those that it stores to."""
+    """The buffers that the block loads from and those that it stores to, as whole regions."""
     reads: dict[Any, None] = {}
     writes: dict[Any, None] = {}
 
@@ -292,9 +292,9 @@ def _touched(block: Any, outer: Mapping[Any, Any]) -> tuple[list[Any], list[Any]
 
 
 def _visible(regions: Any, hidden: set[Any]) -> list[Any]:
-    """The regions; whole buffers where TVM's region can't be declared.
+    """The regions, with whole buffers instead of regions that can't be declared.
 
-    It may use a variable that is bound inside the block, or begin before the buffer does.
+    TVM's region may use a variable that is bound inside the block, or start before the buffer.
     """
     found = []
     for region in regions:

@@ -1,8 +1,8 @@
 """TVMScript of a module, for people, for reproducers and for the round-trip oracle.
 
-TVM's parser runs what it parses as Python. So a module's names are checked before it is printed
-(`harness.ir.untrusted`), and what TVM's printer made of it is checked to be nothing but TVMScript
-before anybody parses it. Text that comes from elsewhere is never parsed.
+TVM's parser executes the text as Python. So a module's names are checked before it is printed
+(`harness.ir.untrusted`), and the printer's text is checked to be only TVMScript before it is
+parsed. Text from elsewhere is never parsed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from harness import compat
 from harness.case import CaseError
 from harness.ir.untrusted import check_names
 
-# What printed TVMScript consists of. No import, no comprehension, no format string, no lambda.
+# The syntax of printed TVMScript: no import, no comprehension, no format string, no lambda.
 _SYNTAX = (
     (ast.Module, ast.ClassDef, ast.FunctionDef, ast.arguments, ast.arg, ast.keyword)
     + (ast.Expr, ast.Assign, ast.AnnAssign, ast.Assert, ast.Return, ast.Pass)
@@ -28,7 +28,7 @@ _METADATA = "metadata = tvm.ir.load_json("
 
 
 def script(module: Any) -> str | None:
-    """TVMScript of the module, or None where it does not parse back to an equal module."""
+    """TVMScript of the module, or None if it does not parse back to an equal module."""
     try:
         back = parsed_back(module)
     except Exception:  # the printer and the parser fail in many ways; each means "no round trip"
@@ -37,11 +37,11 @@ def script(module: Any) -> str | None:
 
 
 def full_script(module: Any) -> str:
-    """TVMScript of the module, with its metadata where there is any.
+    """TVMScript of the module, with its metadata if it has any.
 
     Raises:
-        CaseError: a name in the module isn't one, or the printer's text is not TVMScript.
-        Exception: whatever TVM's printer raises for a module that it can't print.
+        CaseError: a name in the module is invalid, or the printer's text is not TVMScript.
+        Exception: TVM's printer can't print the module.
     """
     check_names(module)
     text = str(module.script())
@@ -54,8 +54,8 @@ def parsed_back(module: Any) -> Any:
     """The module that the module's TVMScript parses to.
 
     Raises:
-        CaseError: a name in the module isn't one, or the printer's text is not TVMScript.
-        Exception: whatever TVM's printer and parser raise.
+        CaseError: a name in the module is invalid, or the printer's text is not TVMScript.
+        Exception: TVM's printer or parser fails.
     """
     from tvm.script import from_source
 
@@ -63,11 +63,11 @@ def parsed_back(module: Any) -> Any:
 
 
 def _check_syntax(text: str) -> None:
-    """Check that parsing the text calls nothing but TVM's own builders.
+    """Check that parsing the text calls only TVM's own builders.
 
     Raises:
         CaseError: it may call something else.
-        SyntaxError: it is not even Python.
+        SyntaxError: it is not Python.
     """
     tree = ast.parse(text)
     if tree.body and ast.unparse(tree.body[0]).startswith(_METADATA):
@@ -88,7 +88,7 @@ def _check_syntax(text: str) -> None:
 
 
 def _check_metadata(statement: ast.stmt) -> None:
-    """Check that a statement reads nodes of a constant text, which runs nothing."""
+    """Check that a statement loads nodes from a constant text, which executes nothing."""
     match statement:
         case ast.Assign(value=ast.Call(args=[ast.Constant(value=str())], keywords=[])):
             return
@@ -105,7 +105,7 @@ def _defined(node: ast.AST) -> tuple[str, ...]:
 
 
 def _is_builder(called: ast.expr) -> bool:
-    """Whether this is `range`, or an attribute of the language or of something in the program."""
+    """Whether this is `range`, or an attribute of TVMScript or of an object of the program."""
     if isinstance(called, ast.Name):
         return called.id == "range"
     while isinstance(called, ast.Attribute | ast.Subscript | ast.Call):

@@ -1,8 +1,8 @@
-"""What is in scope at each place of a PrimFunc: variables with their ranges, buffers, restrictions.
+"""The scope at each place of a PrimFunc: variables with their intervals, buffers, restrictions.
 
 `sites` lists every expression and statement of a function with its path and its Scope. Mutators
-pick a site from it and build new code from what the scope offers; the program generator builds the
-same Scope while it generates. Ranges are plain intervals and err on the wide side.
+choose a site and build new code from the variables and buffers of its scope; the program generator
+builds the same Scope while it generates. Intervals are conservative.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from harness.ir.rewrite import Path
 
 @dataclass(frozen=True)
 class Variable:
-    """A scalar variable and, for integers, the values that it can have."""
+    """A scalar variable and, for an integer, the interval of its values."""
 
     var: Any
     dtype: str
@@ -40,8 +40,8 @@ class Variable:
 class Memory:
     """A buffer in scope.
 
-    `fixed` maps a dimension to the variable that must index it, where iterations of an enclosing
-    parallel loop or block each own the elements with their own index.
+    `fixed` maps a dimension to the variable that must index it, if each iteration of an enclosing
+    parallel loop or block may only access the elements of its own index.
     """
 
     buffer: Any
@@ -56,7 +56,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Scope:
-    """The variables and buffers that code at one place may use, and the loops around it."""
+    """The variables and buffers that code at a place may use, and the loops around it."""
 
     variables: tuple[Variable, ...] = ()
     memories: tuple[Memory, ...] = ()
@@ -74,7 +74,7 @@ class Scope:
 
     @property
     def concurrent(self) -> bool:
-        """Whether the code runs in several iterations at a time, or in no fixed order."""
+        """Whether iterations of the code may run at the same time or in any order."""
         return any(kind in CONCURRENT for kind in self.loops)
 
     def interval_of(self, var: Any) -> Interval | None:
@@ -94,9 +94,9 @@ class Scope:
 
 @dataclass(frozen=True)
 class Guard:
-    """The innermost index that a site is part of: its place, and the dimension it must stay in.
+    """The innermost index that a site is part of: its path, and the dimension that bounds it.
 
-    `owned`: no other element may be accessed there.
+    `owned`: the index must not change, because no other element may be accessed there.
     """
 
     path: Path
@@ -107,12 +107,12 @@ class Guard:
 
 @dataclass(frozen=True)
 class Site:
-    """One place in a function. `role` says what its value is used for.
+    """One place in a function. `role` is the use of its value.
 
-    Roles: "value"; "condition" of a branch; "statement"; and those whose value can't be chosen
-    freely: "while" condition, "counter" (stored to what such a condition reads), "bound" of a loop,
-    "binding" and "predicate" of a block, "argument" of a call with demands of its own. A role holds
-    for everything below. Parts of an index have the role "value" and a guard.
+    Roles: "value"; "condition" of a branch; "statement"; and those whose value is restricted:
+    "while" condition, "counter" (stored to a buffer that such a condition reads), "bound" of a
+    loop, "binding" and "predicate" of a block, "argument" of a call with requirements of its own. A
+    role applies to everything nested in it. Parts of an index have the role "value" and a guard.
     """
 
     node: Any
@@ -141,7 +141,7 @@ class _Walk:
 
 
 def parameter_scope(function: Any, written: set[Any]) -> Scope:
-    """The scope of the parameters, with the ranges that inputs have."""
+    """The scope of the parameters, with the intervals of generated inputs."""
     variables, memories = [], []
     for param in function.params:
         if compat.is_buffer(param):
@@ -167,7 +167,7 @@ def _memory(buffer: Any, written: set[Any], readable: bool) -> Memory | None:
 
 
 def written_buffers(function: Any) -> set[Any]:
-    """The buffers that the function stores to, or hands out in ways that can't be followed."""
+    """The buffers that the function stores to, or whose pointers it passes on."""
     found: set[Any] = set()
 
     def note(node: Any) -> None:
@@ -204,7 +204,7 @@ def _visit(walk: _Walk, site: Site) -> None:
     for step, child in rewrite.children(node):
         below = (*path, step)
         if step[0] in BODIES:
-            # Evaluated late: what the node defines is in scope of its body alone.
+            # Evaluated late: the variable that the node defines is only in scope in its body.
             inner = _inside(walk, node, key, scope) if inner is None else inner
             role = site.role if key == "Let" else "statement"
             _visit(walk, Site(child, below, inner, role, site.guard))
@@ -224,10 +224,10 @@ def _visit(walk: _Walk, site: Site) -> None:
 
 
 def _is_owned(key: str, buffer: Any, scope: Scope) -> bool:
-    """Whether only the element at this very index may be accessed, for fear of a race.
+    """Whether only the element at this index may be accessed, to avoid a data race.
 
-    So it is where instances of a block or concurrent loop each write elements of their own, and
-    may read these alone.
+    This holds if each instance of a block or concurrent loop writes its own elements, because it
+    may then only read these.
     """
     if not (scope.in_block or scope.concurrent):
         return False
@@ -236,7 +236,7 @@ def _is_owned(key: str, buffer: Any, scope: Scope) -> bool:
 
 
 def counters_of(function: Any) -> set[Any]:
-    """The buffers that conditions of while loops read: what is stored there decides their end."""
+    """The buffers that conditions of while loops read, whose values end the loops."""
     found: set[Any] = set()
 
     def note(node: Any) -> None:
@@ -291,9 +291,9 @@ def _inside(walk: _Walk, node: Any, key: str, scope: Scope) -> Scope:
 
 
 def _isolated(scope: Scope, node: Any) -> Scope:
-    """The scope where instances of `node` must not disturb each other.
+    """The scope inside `node`, whose instances must not have data races with each other.
 
-    New code there may not write to what is shared, nor read what another instance writes.
+    New code there must not write to shared buffers, nor read what another instance writes.
     """
     written: set[Any] = set()
 

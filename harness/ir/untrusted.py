@@ -1,11 +1,11 @@
-"""What a module that may come from elsewhere is allowed to hold, before anybody relies on it.
+"""Checks a module that may come from elsewhere, before it is printed, parsed or compiled.
 
-A store, and so a case, may be of a stranger's making. Its names end up in TVMScript, whose parser
-runs Python, in C source and in symbols of compiled code; its calls end up in a process of ours. So
-names have to be names, and a program has to be complete in itself.
+A store, and so a case, may be from an untrusted source. Its names end up in TVMScript, whose parser
+executes Python, in C source and in symbols of compiled code; its calls are executed in our process.
+So names must be identifiers, and a program must not call anything outside the module.
 
-The module is looked at as TVM's JSON, written anew: all of its strings are there, whatever node
-and attribute they hang on.
+The checks use TVM's JSON of the module, serialised again, which contains all of its strings,
+whatever node and attribute they belong to.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from harness.case import CaseError, module_text
 LONGEST_NAME = 256
 LONGEST_TEXT = 10_000
 _NAME = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*(?:[.:-][A-Za-z0-9_]+)*)?")
-# Code generators write strings into source as they are.
+# Code generators don't escape strings in source.
 _QUOTABLE = re.compile(r"[^\"\\]*")
 _SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # The fields of nodes that hold a name; the keys of all maps are names too.
 _NAME_FIELDS = ("name", "name_hint", "attr_key", "thread_tag", "storage_scope")
-# Operators by which compiled code calls, or becomes, something that is not in the module.
+# Operators that call, or insert, code from outside the module.
 _OUTWARD = re.compile(r"extern|packed|llvm|spirv|asm|tvm_struct|ptx|cuda|nvshmem|lookup_param")
 _IMPORTS = re.compile(r"pragma_import_\w+|import_\w+")
 
@@ -34,10 +34,10 @@ Node = dict[str, Any]  # {"type": …, "data": …}, where indices stand for oth
 
 
 def check_names(module: Any) -> None:
-    """Check that each name in the module is one, and that every string is one line of text.
+    """Check that each name in the module is valid, and that every string is one line of text.
 
     Raises:
-        CaseError: one isn't, or a function is not a PrimFunc.
+        CaseError: a name or string is invalid, or a function is not a PrimFunc.
     """
     _check_names(_nodes(module))
 
@@ -46,7 +46,7 @@ def check_program(module: Any) -> None:
     """Check the names of a program that is to be compiled, and that it calls nothing outside.
 
     Raises:
-        CaseError: a name isn't one, a string would end its literal in generated source, or the
+        CaseError: a name is invalid, a string could end its literal in generated source, or the
             program calls or imports something from outside.
     """
     nodes = _nodes(module)

@@ -1,1 +1,1 @@
-"""Oracles: what turns a case into a verdict. `verify.py` runs them in order."""
+"""Oracles: the checks that turn a case into a verdict. `verify.py` runs them in order."""

@@ -14,10 +14,10 @@ CODE_GENERATION = "code generation"
 
 
 def culprit(compilation: Compilation) -> str:
-    """The first pass after which the interpreter gives another result, else "code generation".
+    """The first pass after which the interpreter computes another result, or "code generation".
 
-    Follows the sequence again up to where the function's signature is that of the packed API; a
-    pass whose output the interpreter can't run is passed over.
+    Runs the sequence again up to the passes that introduce the packed API; a pass whose output the
+    interpreter doesn't support is skipped.
     """
     reference, sequence = compilation.reference, compilation.sequence
     if reference.expectation is None:

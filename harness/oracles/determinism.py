@@ -1,4 +1,4 @@
-"""Determinism: the same passes on the same module give the same module. Lowers it once more."""
+"""Determinism: the same passes on the same module return the same module. Lowers it twice."""
 
 from __future__ import annotations
 

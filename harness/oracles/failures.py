@@ -1,7 +1,7 @@
-"""Failures: what it says of TVM that a module could not be lowered, built or run.
+"""Failures: the verdicts for modules that could not be lowered, built or run.
 
-`MEANINGS` is the table of all errors that mean something: those of targets and devices, with what
-TVM itself has raised among them. Any other exception is a bug of ours and becomes no verdict.
+`MEANINGS` is the table of all errors that have a verdict: those of targets and devices, which
+include what TVM itself raised. Any other exception is a bug of ours and never becomes a verdict.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from harness.verdict import (
 
 @dataclass(frozen=True)
 class Failure:
-    """One of `FAILURES` with where it came up: a pass, "code generation" or "run"."""
+    """One of `FAILURES` and where it was raised: a pass, "code generation" or "run"."""
 
     error: Exception
     sequence: Sequence
@@ -41,15 +41,15 @@ class Failure:
 
     @property
     def message(self) -> str:
-        """What went wrong in a line; with LLVM's own first diagnostic where it refuses it."""
+        """The error in one line, with LLVM's first diagnostic if LLVM rejected the code."""
         message = first_line(self.error)
         lines = [line.strip() for line in str(self.error).splitlines() if line.strip()]
         if message in lines[:-1] and message.endswith(":"):
             message += " " + lines[lines.index(message) + 1]
-        return re.sub(r"\b0x[0-9a-f]{6,}\b", "0x...", message)  # it is another in every run
+        return re.sub(r"\b0x[0-9a-f]{6,}\b", "0x...", message)  # differs in every run
 
     def of_kind(self, kind: Kind) -> Found:
-        """The finding of an exception, told apart from others by its type and TVM's source file."""
+        """The finding of an exception; its type and TVM's source file are in the signature."""
         raised = self.error.error if isinstance(self.error, RaisedByTVM) else self.error
         name, backtrace = type(raised).__name__, "".join(traceback.format_exception(raised))
         signature = error_signature(kind, self.place, name, self.message, backtrace)
@@ -75,7 +75,7 @@ def _compiler_rejected(failure: Failure) -> Found:
 
 
 def _kernel_refused(failure: Failure) -> Found:
-    """V8, naga or tint refuses the code."""
+    """V8, naga or tint rejects the code."""
     diagnostic = validator_diagnostic(failure.message)
     stage = Stage(failure.sequence.name)
     signature = refusal_signature(diagnostic)
@@ -83,7 +83,7 @@ def _kernel_refused(failure: Failure) -> Found:
 
 
 def _kernel_failed(failure: Failure) -> Found | Invalid:
-    """A kernel did not come to its end."""
+    """A kernel failed while it ran."""
     message = failure.message
     if "StrayWrite" in message or "out of bounds" in message:
         kind = Kind.OUT_OF_BOUNDS
@@ -113,9 +113,9 @@ FAILURES: tuple[type[Exception], ...] = tuple(MEANINGS)
 
 
 def of_failure(error: Exception, sequence: Sequence, place: str) -> Found | Invalid:
-    """What one of `FAILURES` means; `place` is a pass, "code generation" or "run"."""
+    """The verdict for one of `FAILURES`; `place` is a pass, "code generation" or "run"."""
     failure = Failure(error, sequence, place)
-    if not sequence.legal:  # TVM owes nothing to a pass whose precondition is broken
+    if not sequence.legal:  # a pass may fail if its precondition is violated
         return Invalid(f"broken precondition in {place}: {failure.message}")
     meaning = next(MEANINGS[known] for known in MEANINGS if isinstance(error, known))
     return meaning(failure)

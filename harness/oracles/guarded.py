@@ -1,8 +1,8 @@
-"""Guarded arrays: buffers whose neighbours notice when compiled code leaves them.
+"""Guarded arrays: buffers that detect out-of-bounds accesses of compiled code.
 
-Each array lies in pages of its own, its end as close to an unreadable page as the 64-byte alignment
-that TVM's code assumes allows; the bytes between hold a canary. A read or write beyond the guard
-faults (the sandbox sees SIGSEGV in stage "run"); a write in between shows in the canary.
+Each array has its own pages and ends as close to an inaccessible guard page as the 64-byte
+alignment that TVM's code assumes allows; the bytes between are a canary. A read or write in the
+guard page faults (the sandbox sees SIGSEGV in stage "run"); a write in between changes the canary.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PROT_NONE = 0
 
 
 class GuardedArray:
-    """A copy of `values` between two guard pages; `array` is what compiled code is given."""
+    """A copy of `values` between two guard pages; `array` is the argument for compiled code."""
 
     def __init__(self, values: np.ndarray) -> None:
         length = values.nbytes
@@ -44,7 +44,7 @@ class GuardedArray:
                 raise OSError(ctypes.get_errno(), "cannot protect a guard page")
 
     def damage(self) -> str | None:
-        """None, or which bytes beside the array were written."""
+        """None, or a text that says which bytes outside the array were written."""
         before, after = self._data[: self._start], self._data[self._end :]
         changed = np.flatnonzero(after != CANARY)
         if changed.size:
@@ -58,7 +58,7 @@ class GuardedArray:
 def guarded_copies(
     values: list[Argument],
 ) -> tuple[list[Argument], list[GuardedArray | None]]:
-    """Arguments for a run, and what guards each of them (None for a scalar)."""
+    """Arguments for a run, and the guard of each (None for a scalar)."""
     guards = [GuardedArray(each) if isinstance(each, np.ndarray) else None for each in values]
     arguments = [
         value if guard is None else guard.array for value, guard in zip(values, guards, strict=True)

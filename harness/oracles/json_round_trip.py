@@ -1,4 +1,4 @@
-"""JSON round trip: every pass leaves a module that TVM saves as JSON and loads as the same."""
+"""JSON round trip: every pass returns a module that TVM saves as JSON and loads unchanged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _check(view: AfterPass) -> Verdict | None:
         if same:
             return None
         message = "TVM's JSON of the module loads as another module"
-    # The signature has no place: the fault is the serializer's, whichever pass made the module.
+    # The signature has no place: the bug is in the serializer, whichever pass made the module.
     return view.compilation.found(Kind.ROUND_TRIP, message, pass_name=view.call.name)
 
 

@@ -1,9 +1,9 @@
-"""What an oracle is: a property, when it is looked at, and for which cases.
+"""Oracle: a property, when it is checked, and for which cases.
 
-An oracle is one file with one `Oracle`, which stands in `table.py`. Its check gets what there is to
-look at (after a pass, after the build, or after the run) and returns the verdict that it has found,
-or None. Whatever else it raises is a bug of ours and becomes no finding; calls of TVM that may fail
-are wrapped in `harness.targets.executable.raised_by_tvm`, one by one.
+An oracle is one file with one `Oracle`, which is listed in `table.py`. Its check gets a view (after
+a pass, after the build, or after the run) and returns a verdict, or None. Any exception that it
+raises is a bug of ours and never a finding; each call of TVM that may fail is wrapped in
+`harness.targets.executable.raised_by_tvm`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SIGNATURE_CHANGES = ("tirx.SplitHostDevice", "tirx.MakePackedAPI")
 
 
 class Found(Exception):
-    """An oracle has found something; carries the verdict."""
+    """An oracle returned a finding; carries the verdict."""
 
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict.message)
@@ -33,7 +33,7 @@ class Found(Exception):
 
 @dataclass(frozen=True)
 class Sequence:
-    """A pass sequence from the module to code generation: the "plain" one, or a case's own."""
+    """A complete pass sequence up to code generation: the "plain" one, or a case's own."""
 
     name: SequenceName
     calls: tuple[PassCall, ...]
@@ -50,7 +50,7 @@ class Sequence:
 
 @dataclass(frozen=True)
 class Compilation:
-    """A case on its way through one of its two pass sequences."""
+    """The compilation of a case with one of its two pass sequences."""
 
     case: Case
     reference: Reference
@@ -59,7 +59,7 @@ class Compilation:
 
     @property
     def own_passes(self) -> int:
-        """How many of the sequence's passes, from its beginning, are the case's own."""
+        """The number of passes at the start of the sequence that are the case's own."""
         return 0 if self.sequence.name == "plain" else len(self.case.passes)
 
     def found(
@@ -72,7 +72,7 @@ class Compilation:
         pass_name: str = "",
         detail: dict[str, Any] | None = None,
     ) -> Verdict:
-        """A finding. `place` and `shows` (else the message) make its signature."""
+        """A finding. Its signature consists of `place` and `shows` (by default the message)."""
         signature = result_signature(kind, place, normalise(message) if shows is None else shows)
         stage = Stage(self.sequence.name)
         return Verdict(kind, True, message, signature, pass_name, stage, detail or {})
@@ -80,7 +80,7 @@ class Compilation:
 
 @dataclass(frozen=True)
 class AfterPass:
-    """The module that one of the case's own passes gave; `packed`: its signature has changed."""
+    """The module after one of the case's own passes; `packed`: main has packed arguments."""
 
     compilation: Compilation
     index: int
@@ -100,9 +100,9 @@ class AfterBuild:
 
 @dataclass(frozen=True)
 class AfterRun:
-    """What a run left in its arguments, which lie in `guards` where they are arrays.
+    """The arguments after a run; arrays are in `guards`.
 
-    `plain` is the plain build of the same program, or None if that is what has run.
+    `plain` is the plain build of the same program, or None if this run is of the plain build.
     """
 
     compilation: Compilation
@@ -117,10 +117,10 @@ View = TypeVar("View", AfterPass, AfterBuild, AfterRun)
 
 @dataclass(frozen=True)
 class Oracle(Generic[View]):
-    """One property. Looks at one case in `every`, and by default at legal sequences alone.
+    """One property. Checks one case in `every`, and by default only legal sequences.
 
-    A case is picked by its own digest: the same ones in every run, so that a finding is confirmed
-    by running the case again.
+    Cases are selected by their digest, so that every run selects the same ones, and a finding can
+    be confirmed by running the case again.
     """
 
     name: str
@@ -129,7 +129,7 @@ class Oracle(Generic[View]):
     needs_legal: bool = True
 
     def looks_at(self, compilation: Compilation) -> bool:
-        """Whether the case is of its share, and the sequence one that it can judge."""
+        """Whether the case is selected, and its sequence can be checked."""
         if self.needs_legal and not compilation.sequence.legal:
             return False
         return self.every == 1 or int(compilation.case.digest[:8], 16) % self.every == 0

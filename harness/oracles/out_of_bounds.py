@@ -1,7 +1,7 @@
-"""Out of bounds: compiled code writes into its own buffers and nowhere else.
+"""Out of bounds: compiled code writes only into its own buffers.
 
-Here a write shows that has left a buffer by less than its guard page is away; one that goes further
-faults, which the post mortem of the job sees.
+This finds writes between a buffer and its guard page; one that reaches the guard page faults, which
+is handled in the post mortem of the job.
 """
 
 from __future__ import annotations

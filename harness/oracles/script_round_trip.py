@@ -1,8 +1,8 @@
 """Script round trip: the TVMScript of a module parses to a program of the same meaning.
 
-The parser folds constants as it goes, so another module is not a finding; one that means something
-else, by the reference interpreter, is. Printing and parsing is slow: it is done after one pass of
-one case in eight.
+The parser folds constants, so a different module is not a finding; one with another meaning,
+according to the reference interpreter, is. Printing and parsing are slow: they are done after one
+pass of one case in eight.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ def _check(view: AfterPass) -> Verdict | None:
     diagnostic = _lost(view, view.module)
     if diagnostic is None:
         return None
-    # Where the program itself can't be printed and parsed, the pass is not to blame.
+    # If the original program can't be printed and parsed, the pass is not at fault.
     own = _lost(view, compilation.reference.module)
     pass_name = "" if own else view.call.name
-    # The signature has no place: the fault is the printer's, whichever pass made the module.
+    # The signature has no place: the bug is in the printer, whichever pass made the module.
     return compilation.found(Kind.ROUND_TRIP, own or diagnostic, pass_name=pass_name)
 
 
 def _lost(view: AfterPass, module: Any) -> str | None:
-    """None, or how printing and parsing loses the program."""
+    """None, or how printing and parsing changes the program."""
     reference = view.compilation.reference
     try:
         with raised_by_tvm():
             back = parsed_back(module)
-    except (CaseError, RecursionError):  # names, or a nesting, that we don't let near the parser
+    except (CaseError, RecursionError):  # names or nesting that the parser must not get
         return None
     except (RaisedByTVM, SyntaxError) as error:
         return f"its TVMScript does not parse: {first_line(error)}"

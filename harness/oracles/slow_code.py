@@ -1,4 +1,4 @@
-"""Slow code: a case's own passes don't make its program many times slower than the plain build."""
+"""Slow code: a case's own passes must not make its program many times slower than plain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.verdict import Kind, Stage, Verdict
 from harness.worker.progress_page import STAGES
 
 RATIO = 25.0
-# Below this a difference is the machine's as likely as the compiler's.
+# Below this a difference may be noise of the machine.
 SECONDS = 2e-3
 TIMED_RUNS = 5
 

@@ -1,4 +1,4 @@
-"""All oracles, in the order in which they look. To add one: its file, and its line here."""
+"""All oracles, in the order in which they run. To add one: its file, and its line here."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Verify: from a Case to its Verdict, by running the oracles of `table.py` in order.
+"""Verify: determines the Verdict of a Case by running the oracles of `table.py` in order.
 
-The reference interpreter judges whether the program is valid and what it means; the module is built
-plainly and run; it is lowered with the case's own passes, looked at after each, built and run. A
-case whose pass sequence is not legal can only show a crash: TVM owes nothing to a pass whose
-precondition is broken except not to die.
+The reference interpreter decides whether the program is valid and computes its result; the module
+is built plainly and run; it is lowered with the case's own passes, checked after each, built and
+run. A case whose pass sequence is illegal can only have a crash as a finding: if its precondition
+is violated, a pass may fail, but must not crash.
 
-What TVM raises is judged in `failures.py`. Any other exception is a bug of ours: it leaves
-`verify`, ends the job and is counted as such, but is never a finding.
+`failures.py` determines the verdict of what TVM raises. Any other exception is a bug of ours: it
+propagates, ends the job and is counted as such, but is never a finding.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ REFERENCE = Stage(step="reference")
 
 
 def handle(request: dict[str, Any]) -> dict[str, Any]:
-    """The sandbox's default handler: {"case": text} gives {"verdict": text}."""
+    """The sandbox's default handler, from {"case": text} to {"verdict": text}."""
     return {"verdict": verify(Case.from_json(request["case"])).to_json()}
 
 
@@ -49,7 +49,7 @@ def verify(case: Case) -> Verdict:
     """The verdict of a case. May crash, hang or eat memory: call it in the sandbox.
 
     Raises:
-        Exception: a bug of ours, in an oracle or elsewhere, which says nothing of the case.
+        Exception: a bug of ours, in an oracle or elsewhere, which is unrelated to the case.
     """
     try:
         reference = reference_of(case)
@@ -80,7 +80,7 @@ def _target_of(case: Case, reference: Reference) -> Target:
 
 
 def _check_calls(case: Case) -> None:
-    """Raises Invalid where this TVM has no such pass, or not with these arguments."""
+    """Raises Invalid if this TVM doesn't have one of the passes, or not with these arguments."""
     try:
         for call in case.passes:
             catalogue.check_call(call)
@@ -103,7 +103,7 @@ def sequences(case: Case, reference: Reference) -> tuple[Sequence, Sequence]:
 
 
 def is_legal(case: Case) -> bool:
-    """Whether every pass of the case meets the state that it needs.
+    """Whether every pass of the case has the states that it needs.
 
     Raises:
         harness.case.CaseError: the module can't be loaded.
@@ -115,7 +115,7 @@ def is_legal(case: Case) -> bool:
 def _check_both(
     case: Case, reference: Reference, target: Target, plain: Sequence, mutated: Sequence
 ) -> None:
-    """Follow the plain sequence, once for a module and target, and the case's own."""
+    """Compile with the plain sequence (once for each module and target) and the case's own."""
     key = f"plain:{case.target}"
     if key not in reference.cache:
         reference.cache[key] = _Follower(Compilation(case, reference, plain, target)).follow()
@@ -123,7 +123,7 @@ def _check_both(
 
 
 class _Follower:
-    """Takes a case through one sequence, and has the oracles look; knows where it is."""
+    """Compiles a case with one sequence and runs the oracles; knows its current place."""
 
     def __init__(self, compilation: Compilation) -> None:
         self.compilation = compilation
@@ -132,7 +132,7 @@ class _Follower:
         self.packed = False
 
     def follow(self, plain: Runnable | None = None) -> Runnable:
-        """Lower, build and run; the executable. Raises Found, Invalid, or what is a bug of ours."""
+        """Lower, build and run; returns the executable. Raises Found or Invalid."""
         try:
             return self._follow(plain)
         except FAILURES as error:
@@ -153,7 +153,7 @@ class _Follower:
         with STAGES.inside_tvm(sequence.at("build")):
             executable = finish(lowered, target)
         self._ask(table.AFTER_BUILD, AfterBuild(self.compilation, lowered, executable))
-        if sequence.legal:  # what an illegal sequence computes means nothing
+        if sequence.legal:  # the results of an illegal sequence are meaningless
             self._run(executable, plain)
         return executable
 

@@ -1,4 +1,4 @@
-"""Well formed: every pass leaves a module that TVM's own verifier accepts."""
+"""Well formed: every pass returns a module that TVM's own verifier accepts."""
 
 from __future__ import annotations
 

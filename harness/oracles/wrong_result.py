@@ -1,4 +1,4 @@
-"""Wrong result: compiled code computes what the reference interpreter does, within tolerances."""
+"""Wrong result: compiled code computes the reference interpreter's results, within tolerances."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Passes: which passes there are, what each needs, and which sequences of them are legal.
+"""Passes: the catalogue, the states that each pass needs, and the legality of sequences.
 
-`catalogue.py` is the table of passes, `state.py` what a module can be, `orders.py` the orders in
-which TVM itself runs passes. `graph.py` makes one graph of the three; by it `legality.py` judges,
-repairs and completes sequences, and `draw.py` draws them. `make.py` makes TVM's pass of a call.
+`catalogue.py` is the table of passes, `state.py` the states of a module, `orders.py` the orders in
+which TVM itself runs passes. `graph.py` combines the three in one graph; with it `legality.py`
+checks, repairs and completes sequences, and `draw.py` draws them. `make.py` makes the TVM pass of a
+call.
 """
 
 from harness.passes.catalogue import CATALOGUE, ArgRange, PassInfo

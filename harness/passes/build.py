@@ -1,4 +1,4 @@
-"""Lowering: from a module and its pass calls to an executable, with callbacks at every step."""
+"""Lowers and compiles a module with a sequence of pass calls, with callbacks at every step."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def lower(
 ) -> Any:
     """The module after the passes, each under a PassContext of this optimisation level.
 
-    `before_pass` gets position and call, `after_pass` the module as well; what they raise ends the
-    lowering and comes out as it is. `target` is only for passes that look at the current target;
-    the target that the module is compiled for is what a BindTarget among the calls names.
+    `before_pass` is called with position and call, `after_pass` also with the module; what they
+    raise is propagated unchanged. `target` is only for passes that read the current target; the
+    target that the module is compiled for is that of a BindTarget among the calls.
 
     Raises:
         harness.case.CaseError: a call is of no known pass, or has wrong arguments.
@@ -49,12 +49,12 @@ def lower(
 
 
 def finish(module: Any, target: Target) -> Runnable:
-    """Code generation for a module that is lowered to the end, and loading what comes out."""
+    """Generate code for a completely lowered module, and load it."""
     return target.build(module)
 
 
 def plain_build(module: Any, target: Target) -> Runnable:
-    """Build by the passes that no lowering can do without, at optimisation level 0."""
+    """Build with only the required passes, at optimisation level 0."""
     module = target.prepare(module)
     calls = passes.complete(passes.initial_states(module), (), target.name)
     return finish(lower(module, calls, target=target, opt_level=PLAIN_OPT_LEVEL), target)

@@ -1,10 +1,10 @@
 """The catalogue: every pass on TIR that can be constructed, with what it needs, gives and destroys.
 
-The rule: a pass is legal only where TVM would be to blame if it failed on a valid program. Where a
-pass states its precondition, the row repeats it; where it doesn't, the row asks for what the
-default pipelines (`tvm.s_tir.pipeline`, `tvm.tirx.compilation_pipeline`) have established by the
-place where they run it. Each row's `source` says which; paths are below TVM's `src/`. The rows are
-in three files, in the order of a lowering.
+The rule: a pass is legal only if its failure on a valid program would be a bug of TVM. If a pass
+documents its precondition, the row repeats it; otherwise the row requires the states that the
+default pipelines (`tvm.s_tir.pipeline`, `tvm.tirx.compilation_pipeline`) have established where
+they run it. `source` says which; paths are relative to TVM's `src/`. The rows are in three files,
+in the order of a lowering.
 """
 
 from __future__ import annotations

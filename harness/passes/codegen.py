@@ -13,7 +13,7 @@ from harness.passes.rows import (
 from harness.passes.state import State as S
 from harness.targets import TARGETS
 
-# The rest of every lowering, in its one order.
+# The rest of every lowering, in the order that is always used.
 CODEGEN = (
     row(
         "tirx.BindTarget",

@@ -13,7 +13,7 @@ from harness.passes.orders import default_order
 from harness.passes.pass_info import PassInfo, States
 
 _DRAWABLE = tuple(info for info in CATALOGUE.values() if info.name != "tirx.BindTarget")
-# Passes for devices that a processor's program has no use for: drawn, but seldom.
+# Passes for devices, which are useless for a CPU program: drawn rarely.
 _FOR_DEVICES = frozenset(
     {
         "s_tir.InferFragment",
@@ -39,7 +39,7 @@ _CONFIG_SHARE = 0.5  # of the passes that take a configuration
 
 
 def draw_call(rng: random.Random, info: PassInfo) -> PassCall:
-    """A call of the pass with arguments of its ranges; trailing optional ones may be left out."""
+    """A call of the pass with random arguments; trailing optional ones may be omitted."""
     args = [argument.draw(rng) for argument in info.args]
     while args and not info.args[len(args) - 1].required and rng.random() < 1 - _CONFIG_SHARE:
         args.pop()
@@ -47,16 +47,16 @@ def draw_call(rng: random.Random, info: PassInfo) -> PassCall:
 
 
 def draw_random(rng: random.Random, length: int) -> tuple[PassCall, ...]:
-    """So many passes of the catalogue in any order, mostly illegal."""
+    """A sequence of `length` random passes of the catalogue, mostly illegal."""
     return tuple(draw_call(rng, rng.choice(_DRAWABLE)) for _ in range(length))
 
 
 def draw_legal(states: States, rng: random.Random, length: int) -> tuple[PassCall, ...]:
     """A legal sequence of about `length` drawn passes, for a module with these states.
 
-    One of: a walk through the passes that are legal at each step; passes in any order, with those
-    between them that make them legal; a part of TVM's default order, changed in places. The second
-    and third can be longer than `length`, by required passes.
+    One of: a random walk through the passes that are legal at each step; random passes with the
+    required passes inserted that make them legal; a part of TVM's default order with random
+    changes. The second and third can be longer than `length`, because of the required passes.
     """
     draw = rng.choices((_walk, _targets, _changed_default), (4, 4, 3))[0]
     return draw(states, rng, length)
@@ -73,7 +73,7 @@ def _walk(states: States, rng: random.Random, length: int) -> tuple[PassCall, ..
         legal = legal_passes(states)
         if not legal:
             break
-        # A pass which changes the states opens the way to others: prefer it half the time.
+        # A pass that changes the states makes others legal: prefer it half of the time.
         moving = moving_passes(states)
         info = _weighted(rng, moving if moving and rng.random() < 0.5 else legal)
         calls.append(draw_call(rng, info))

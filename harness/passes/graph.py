@@ -1,11 +1,11 @@
-"""The graph of pass states: what sequences are drawn from, judged, completed and repaired by.
+"""The graph of pass states, with which sequences are drawn, checked, completed and repaired.
 
-`PASS_GRAPH` has a node for each pass and each state, with `kind` "pass" or "state". Edges from a
-state to a pass are needs; those from a pass to a state are what it gives or destroys. Each edge has
-its `relation` ("needs", "gives", "destroys") and `source`, where that is read. The edge by which
-every lowering comes to a state has the `step` as well.
+`PASS_GRAPH` has a node for each pass and each state, with `kind` "pass" or "state". An edge from a
+state to a pass is a need; one from a pass to a state means that the pass gives or destroys it. Each
+edge has its `relation` ("needs", "gives", "destroys") and its `source` in TVM. The edge by which
+every lowering reaches a state also has the `step`.
 
-The functions below answer from the graph; what is asked for each mutant is computed from it once.
+The functions below query the graph; results that are needed for each mutant are cached.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from harness.passes.orders import REQUIRED, Step
 from harness.passes.pass_info import PassInfo, States
 from harness.passes.state import State
 
-KEPT = 4096  # answers; a campaign meets some hundred sets of states
+CACHE_SIZE = 4096  # results; a campaign has a few hundred sets of states
 
 
 def build_graph(rows: Iterable[PassInfo], required: Iterable[Step]) -> networkx.DiGraph:
-    """The graph of these passes, with the steps that every lowering takes."""
+    """The graph of these passes, with the steps of every lowering."""
     graph = networkx.DiGraph()
     for info in rows:
         graph.add_node(info.name, kind="pass", optional=info.optional)
@@ -83,19 +83,19 @@ def after(name: str, states: States) -> States:
     return states if transition is None else states - transition.destroys | transition.gives
 
 
-@lru_cache(KEPT)
+@lru_cache(CACHE_SIZE)
 def legal_passes(states: States) -> tuple[str, ...]:
     """The optional passes that are legal on a module with these states."""
     return tuple(name for name in OPTIONAL if is_legal_pass(name, states))
 
 
-@lru_cache(KEPT)
+@lru_cache(CACHE_SIZE)
 def moving_passes(states: States) -> tuple[str, ...]:
-    """Those of the legal passes after which the states are others."""
+    """The legal passes that change the states."""
     return tuple(name for name in legal_passes(states) if after(name, states) != states)
 
 
-# The optional passes of a lowering, by the state that each is the cheapest way to.
+# The optional passes of a lowering, by the state that each provides with the fewest steps.
 PROVIDERS: dict[State, Step] = {
     state: step
     for name, state, step in PASS_GRAPH.edges(data="step")
@@ -104,7 +104,7 @@ PROVIDERS: dict[State, Step] = {
 
 
 def _prerequisites() -> dict[State, States]:
-    """For each state that has a provider: it, and the states that must come before it."""
+    """For each state that has a provider: the state and those that must be reached before it."""
     provided = networkx.DiGraph()
     for state, step in PROVIDERS.items():
         provided.add_edges_from((need, state) for need in PASS_GRAPH.predecessors(step.call.name))
@@ -114,7 +114,7 @@ def _prerequisites() -> dict[State, States]:
 _PREREQUISITES = _prerequisites()
 
 
-@lru_cache(KEPT)
+@lru_cache(CACHE_SIZE)
 def bridge(states: States, name: str) -> tuple[Step, ...] | None:
     """The steps that make the pass legal on a module with these states; None if none can."""
     steps: list[Step] = []
@@ -122,7 +122,7 @@ def bridge(states: States, name: str) -> tuple[Step, ...] | None:
         lacking = missing(name, states)
         if not lacking:
             break
-        # A missing state may need others that are given earlier in the required order.
+        # A missing state may need others that passes earlier in the required order give.
         wanted = frozenset().union(*(_PREREQUISITES.get(state, {state}) for state in lacking))
         if step.state in states or step.state not in wanted:
             continue
@@ -133,9 +133,9 @@ def bridge(states: States, name: str) -> tuple[Step, ...] | None:
     return tuple(steps) if is_legal_pass(name, states) else None
 
 
-@lru_cache(KEPT)
+@lru_cache(CACHE_SIZE)
 def steps_left(states: States, for_runtime: bool) -> tuple[Step, ...]:
-    """What a lowering still has to do on a module with these states, up to code generation."""
+    """The remaining steps of a lowering for a module with these states, up to code generation."""
     left: list[Step] = []
     for step in REQUIRED:
         if step.state in states or step.on_demand or (step.for_runtime and not for_runtime):

@@ -1,4 +1,4 @@
-"""Legality: whether each pass of a sequence meets the states it needs, and how to make it so."""
+"""Legality: checks whether each pass of a sequence has the states that it needs, and repairs it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ DROPPED_SHARE = 0.25  # of the calls that could be made legal, so that repairs d
 
 
 def minimal_order(target: str) -> tuple[PassCall, ...]:
-    """The passes that no lowering can do without."""
+    """The passes that every lowering requires."""
     has_runtime = get_target(target).has_runtime
     steps = (step for step in REQUIRED if has_runtime or not step.for_runtime)
     return tuple(step.call for step in (bind(target), *steps))
 
 
 def states_after(states: States, calls: Iterable[PassCall]) -> States:
-    """The states after the calls, legal or not; unknown passes change nothing."""
+    """The states after the calls, whether legal or not; unknown passes change nothing."""
     for call in calls:
         states = after(call.name, states)
     return states
@@ -44,12 +44,12 @@ def first_illegal(states: States, calls: Calls) -> int | None:
 
 
 def is_legal(states: States, calls: Calls) -> bool:
-    """Whether every pass meets the states that it needs."""
+    """Whether every pass has the states that it needs."""
     return first_illegal(states, calls) is None
 
 
 def complete(states: States, calls: Calls, target: str) -> tuple[PassCall, ...]:
-    """What is still missing after the calls, up to code generation for the target."""
+    """The passes that are missing after the calls, up to code generation for the target."""
     states = states_after(states, calls)
     first = bind(target)
     is_bound = first.state in states
@@ -59,10 +59,10 @@ def complete(states: States, calls: Calls, target: str) -> tuple[PassCall, ...]:
 
 
 def repair(states: States, calls: Calls, rng: random.Random) -> tuple[PassCall, ...]:
-    """The nearest legal sequence: what a pass lacks is put before it, or else it is dropped.
+    """The nearest legal sequence: passes that a call needs are inserted, or the call is dropped.
 
-    Where passes could be put in to make a call legal, one time in four the call is dropped all the
-    same, so that repeated repairs don't make sequences ever longer.
+    If passes could be inserted to make a call legal, one time in four the call is dropped instead,
+    so that repeated repairs don't make sequences longer and longer.
     """
     repaired: list[PassCall] = []
     for call in calls:

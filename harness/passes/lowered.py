@@ -1,4 +1,4 @@
-"""Catalogue, second part: passes on loops and buffers, after the blocks are gone."""
+"""Catalogue, second part: passes on loops and buffers, after blocks are lowered."""
 
 from __future__ import annotations
 

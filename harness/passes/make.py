@@ -1,4 +1,4 @@
-"""From a PassCall to TVM's pass."""
+"""Makes TVM's pass for a PassCall."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def make_pass(call: PassCall) -> Any:
     """
     info = check_call(call)
     constructor = compat.pass_constructor(call.name)
-    assert constructor is not None  # the catalogue has those alone that this TVM offers
+    assert constructor is not None  # the catalogue has only passes that this TVM has
     if call.name == "tirx.BindTarget":
         return constructor(bound_target(str(call.args[0])))
     positional: list[JSONScalar] = []
@@ -60,7 +60,7 @@ def make_pass(call: PassCall) -> Any:
 
 
 class WithConfig:
-    """A pass that runs with entries of its own in the PassContext's configuration."""
+    """A pass that runs with additional entries in the PassContext's configuration."""
 
     def __init__(self, made: Any, config: dict[str, Any]) -> None:
         self.made = made

@@ -1,4 +1,4 @@
-"""The rows of the pass catalogue: what is known of a pass, and of an argument of it."""
+"""The rows of the pass catalogue: the properties of a pass and of its arguments."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ class ArgRange:
 
 @dataclass(frozen=True)
 class PassInfo:
-    """What a pass needs of a module, and what the module is afterwards.
+    """The states that a pass needs, and those that it gives and destroys.
 
-    `source` says where this comes from. `never` says why a pass is never legal here; such a pass
-    also needs `State.NEVER`. `optional` passes are the ones that sequences are drawn from; the
-    others are required of every lowering and come from its completion.
+    `source` is the place in TVM that shows this. `never` is the reason why a pass is never legal
+    here; such a pass also needs `State.NEVER`. Sequences are drawn from `optional` passes; the
+    others are required in every lowering and added by its completion.
     """
 
     name: str

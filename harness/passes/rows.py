@@ -1,4 +1,4 @@
-"""What the rows of the catalogue are written with: common needs, and short constructors."""
+"""Helpers for the rows of the catalogue: common needs, and short constructors."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def row(
     args: tuple[ArgRange, ...] = (),
     optional: bool = True,
 ) -> PassInfo:
-    """A pass that is legal where a module has what it needs."""
+    """A pass that is legal if a module has the states that it needs."""
     return PassInfo(
         name,
         frozenset(needs),

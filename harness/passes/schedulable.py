@@ -1,4 +1,4 @@
-"""Catalogue, first part: passes on schedulable TIR, while there are blocks."""
+"""Catalogue, first part: passes on schedulable TIR, which has blocks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""States: what a module is at a point of its lowering, as far as passes care.
+"""States: the properties of a module at a point of its lowering that passes rely on.
 
-A module has a set of states. `initial_states` reads it off the module itself, so that programs
-which begin half lowered are judged right; from there the catalogue says what each pass changes.
+A module has a set of states. `initial_states` determines it from the module, so that programs which
+are already partly lowered are handled correctly; the catalogue says how each pass changes it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from harness.ir.loop_kinds import THREAD_BINDING, VECTORIZED
 
 
 class State(StrEnum):
-    """A fact about a module. Each names something that some pass relies on."""
+    """A property of a module that a pass relies on."""
 
     STRUCTURED = "structured"  # blocks, multi-dimensional buffers and loops as written
     BLOCK_VARIABLES = "block-variables"  # not yet substituted by what they are bound to
@@ -54,10 +54,10 @@ class State(StrEnum):
     NO_FP8_STORAGE = "no-fp8-storage"
     BUILTINS_LOWERED = "builtins-lowered"
     INTRINSICS_LOWERED = "intrinsics-lowered"
-    NEVER = "never"  # no module has it: the need of a pass that is never legal here
+    NEVER = "never"  # no module has it; a pass that is never legal here needs it
 
 
-# What holds for every module that a case may begin with: there is no telling from the module.
+# States of every module that a case may start with; they can't be determined from the module.
 ALWAYS = frozenset(
     {
         State.STRUCTURED,
@@ -88,7 +88,7 @@ _DEFINITIONS = (tirx.For, tirx.Bind, tirx.Let, tirx.AllocBuffer, tirx.DeclBuffer
 
 
 class _StateReader:
-    """Reads states off the nodes of a module's JSON, where nodes refer to others by index."""
+    """Determines states from the nodes of a module's JSON, which refer to each other by index."""
 
     def __init__(self, nodes: list[dict[str, Any]], definitions: list[Any], wide: bool) -> None:
         self.nodes = nodes
@@ -150,7 +150,7 @@ class _StateReader:
         return bool(self.nodes[index]["data"])
 
     def flat(self, within_blocks: bool) -> bool:
-        """One index an access; in blocks also one dimension a buffer, as matches hide accesses."""
+        """Whether every access has one index; in blocks, also every buffer one dimension."""
         accesses = self.of_kind("BufferLoad", "BufferStore")
         indices = [access["indices"] for access in accesses]
         if within_blocks:
@@ -167,7 +167,7 @@ class _StateReader:
             if node["type"] == "ir.PrimType"
             and str(node["data"]["dtype"]).startswith(("int64", "uint64"))
         }
-        # Types of functions hold their shapes as 64-bit constants, which are in no expression.
+        # The types of functions contain shapes as 64-bit constants, which are not expressions.
         return self.wide_constants or any(
             node["data"].get("ty") in wide or node["data"].get("dtype") in wide
             for node in self.nodes
@@ -181,7 +181,7 @@ def _is_canonical(loop: Any) -> bool:
 
 
 def _goes_with_blocks(loop: Any) -> bool:
-    """Whether LowerOpaqueBlock removes the loop and later passes can't take it."""
+    """Whether LowerOpaqueBlock removes the loop and later passes don't support it."""
     single = isinstance(loop.extent, tirx.IntImm) and int(loop.extent) == 1
     return int(loop.kind) == THREAD_BINDING or (int(loop.kind) == VECTORIZED and single)
 
