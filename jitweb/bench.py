@@ -21,8 +21,8 @@ def bench_bundle(
         JitwebError, DeviceError: the bundle can't be run here.
     """
     plan = read_plan(folder)
-    inputs = example_inputs([Tensor.from_json(entry) for entry in plan["inputs"]])
     with open_host(folder, plan, target, threads, device) as host:
+        inputs = example_inputs([Tensor.from_json(entry) for entry in plan["inputs"]])
         measured = host.bench(inputs, seconds)
         calls = host.profile(inputs)
     samples = measured.samples

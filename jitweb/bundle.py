@@ -1,7 +1,7 @@
 """The bundle: what is shipped. A folder with the plan, kernels, weights, runtime and page.
 
-It is written aside and moved into its place, so that a bundle is there whole or not at all. Every
-file but the plan has its size and SHA-256 in the plan, which the runtime checks.
+It is written as a temporary folder and renamed, so that a bundle is there whole or not at all.
+Every file but the plan has its size and SHA-256 in the plan, which the runtime checks.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import json
 import os
 import re
 import shutil
+import stat
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -27,16 +29,18 @@ from harness.wasm.linker import MAX_PAGES, link
 from jitweb.compare import scale_of
 from jitweb.errors import JitwebError
 from jitweb.model import ImportedModel
-from jitweb.plan import Call, Plan, Tensor, Weight
+from jitweb.plan import Call, Plan, Weight
+from jitweb.plan_check import FORMAT, MOST_PLAN_BYTES, OtherFormat, is_number, parse_plan
 from jitweb.targets import Built, WebTarget
 from jitweb.tune import TuningResult
 
-FORMAT = 1
 PLAN = "plan.json"
 WEIGHTS = "weights.safetensors"
 CHECK = "check.safetensors"
 CHECKED = 4096  # elements of an output that are kept to verify it by
 NOT_SHIPPED = ("_", "host.")  # what the command line alone uses
+# What a run that was killed leaves beside a bundle: .NAME.PID.RANDOM; with .old what it replaced.
+LEFT = re.compile(r"(\d{1,9})(?:\.\w{8})?(\.old)?", re.ASCII)
 WASM_VARIANTS = {"relaxed": True, "simd128": False}
 
 
@@ -190,18 +194,21 @@ def write_bundle(
 
     refuse_foreign(out)
     real = Path(os.path.realpath(out))  # where out is a link, it stays one
-    aside = real.parent / f".{real.name}.{os.getpid()}"
+    made: Path | None = None
     try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        _write_files(aside, plan, sections, check)
-        sizes = {path.name: path.stat().st_size for path in sorted(aside.iterdir())}
-        _move_into_place(aside, real)
+        real.parent.mkdir(parents=True, exist_ok=True)
+        # A new folder, of a name that nobody can guess and put a link at.
+        made = Path(tempfile.mkdtemp(prefix=f".{real.name}.{os.getpid()}.", dir=real.parent))
+        made.chmod(0o777 & ~_umask())
+        _write_files(made, plan, sections, check)
+        sizes = {path.name: path.stat().st_size for path in sorted(made.iterdir())}
+        _move_into_place(made, real)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise JitwebError(f"{out} can't be written: {reason}") from None
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        if made is not None:
+            shutil.rmtree(made, ignore_errors=True)
     return sizes
 
 
@@ -209,14 +216,19 @@ def settle(out: Path) -> None:
     """Put right what a run that was killed has left: a bundle that was moved away comes back."""
     real = Path(os.path.realpath(out))
     for path in sorted(real.parent.glob(f".{glob.escape(real.name)}.*")):
-        rest = path.name.removeprefix(f".{real.name}.")
-        number = rest.removesuffix(".old")
-        if not number.isdecimal() or not path.is_dir() or psutil.pid_exists(int(number)):
+        left = LEFT.fullmatch(path.name.removeprefix(f".{real.name}."))
+        if left is None or not _is_own_folder(path) or psutil.pid_exists(int(left[1])):
             continue
-        if rest.endswith(".old") and not real.exists():
+        if left[2] and not real.exists():
             path.rename(real)
         else:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_own_folder(path: Path) -> bool:
+    """Whether it is a folder of this user's, and no link to one."""
+    found = path.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def refuse_foreign(out: Path) -> None:
@@ -300,14 +312,14 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _move_into_place(aside: Path, real: Path) -> None:
+def _move_into_place(made: Path, real: Path) -> None:
     if not real.exists():
-        aside.rename(real)
+        made.rename(real)
         return
-    old = real.parent / f".{real.name}.{os.getpid()}.old"
+    old = made.with_name(f"{made.name}.old")
     try:
         real.rename(old)
-        aside.rename(real)
+        made.rename(real)
     except BaseException:  # Ctrl-C too
         if not real.exists():
             old.rename(real)
@@ -316,79 +328,50 @@ def _move_into_place(aside: Path, real: Path) -> None:
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
-    """A bundle's plan, with all that the command line reads of it.
+    """A bundle's plan, checked: what it says can be relied on.
 
     Raises:
         JitwebError: it is no bundle, or of another format, or damaged.
     """
+    path = folder / PLAN
     try:
-        plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
-        is_ours = not isinstance(plan, dict) or plan.get("format", FORMAT) == FORMAT
-        if is_ours:
-            _check_plan(plan)
+        if path.exists() and not path.is_file():
+            raise ValueError("it is not a file")
+        with path.open("rb") as file:
+            plan = parse_plan(file.read(MOST_PLAN_BYTES + 1))
+        _check_tuning(plan)
     except FileNotFoundError:
         raise JitwebError(f"{folder} is no bundle: it has no {PLAN}") from None
     except NotADirectoryError:
         raise JitwebError(f"{folder} is a file; name the bundle's folder") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise JitwebError(f"{folder / PLAN} can't be read: {error}") from None
-    if not is_ours:
-        raise JitwebError(f"{folder} is of another format than this jitweb's; tune the model again")
-    return plan  # type: ignore[no-any-return]
+    except OtherFormat:
+        raise JitwebError(
+            f"{folder} is of another format than this jitweb's; tune the model again"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise JitwebError(f"{path} can't be read: {error}; tune the model again") from None
+    return plan
 
 
-PLAN_FIELDS = {
-    "format": int, "model": str, "inputs": list, "outputs": list, "slots": list, "tasks": dict,
-    "files": dict, "targets": dict,
-}  # fmt: skip
-
-
-TASK_FIELDS = {"kind": str, "name": str, "flops": int | float, "sites": int}
-TUNING_FIELDS = {"seconds": int | float, "kernels": dict}
-CHOICE_FIELDS = {"candidate": str, "tried": int}
-MOST = 1e30  # greater numbers are no count of anything
-
-
-def _check_plan(plan: Any) -> None:
-    if not isinstance(plan, dict):
-        raise ValueError("it is no plan")
-    for name, kind in PLAN_FIELDS.items():
-        if not _has(plan, {name: kind}):
-            raise ValueError(f"its {name} is missing or of another type")
-    for tensor in (*plan["inputs"], *plan["outputs"]):
-        Tensor.from_json(tensor)
-    for name, facts in plan["files"].items():
-        if "/" in name or "\\" in name or not isinstance(facts, dict) or "sha256" not in facts:
-            raise ValueError(f"{name!r} is no file of a bundle")
-    for task in plan["tasks"].values():
-        if not _has(task, TASK_FIELDS) or task["sites"] < 1:
-            raise ValueError("a task lacks its kind, name, operations or call sites")
-    if not plan["targets"]:
-        raise ValueError("it has no target")
+def _check_tuning(plan: Mapping[str, Any]) -> None:
+    """Raises: ValueError, if the plan doesn't say how its kernels were found."""
     for name, part in plan["targets"].items():
-        if name not in SECTIONS:
-            raise ValueError(f"{name!r} is no target")
-        tuning = part["tuning"] if _has(part, {"tuning": dict}) else {}
-        if not _has(tuning, TUNING_FIELDS) or not all(
-            _has(tuning["kernels"].get(key), CHOICE_FIELDS) for key in plan["tasks"]
+        tuning = part.get("tuning")
+        kernels = tuning.get("kernels") if isinstance(tuning, dict) else None
+        if (
+            not isinstance(kernels, dict)
+            or not is_number(tuning.get("seconds"))
+            or not all(_is_choice(kernels.get(key)) for key in plan["tasks"])
         ):
-            raise ValueError(f"it does not say how it was tuned for {name}; tune the model again")
-        if not _has(part, {"calls": list}) or not all(
-            _has(call, {"task": str}) and call["task"] in plan["tasks"] for call in part["calls"]
-        ):
-            raise ValueError(f"a call for {name} is of no task")
+            raise ValueError(f"it does not say how it was tuned for {name}")
 
 
-def _has(value: Any, fields: Mapping[str, Any]) -> bool:
-    """Whether it is a JSON object with these fields, each of its type; numbers are counts."""
-    return isinstance(value, dict) and all(
-        isinstance(value.get(name), kind) and _is_sane(value[name]) for name, kind in fields.items()
+def _is_choice(choice: Any) -> bool:
+    return (
+        isinstance(choice, dict)
+        and isinstance(choice.get("candidate"), str)
+        and is_number(choice.get("tried"))
     )
-
-
-def _is_sane(value: Any) -> bool:
-    is_number = isinstance(value, int | float)
-    return not is_number or (not isinstance(value, bool) and 0 <= value < MOST)
 
 
 def changed_files(folder: Path, plan: Mapping[str, Any]) -> list[str]:
@@ -396,5 +379,7 @@ def changed_files(folder: Path, plan: Mapping[str, Any]) -> list[str]:
     return [
         name
         for name, facts in plan["files"].items()
-        if not (folder / name).is_file() or _digest(folder / name) != facts["sha256"]
+        if not (folder / name).is_file()
+        or (folder / name).stat().st_size != facts["bytes"]
+        or _digest(folder / name) != facts["sha256"]
     ]

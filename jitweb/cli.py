@@ -191,9 +191,8 @@ def _devices(targets: Sequence[str], wanted: str) -> Iterator[dict[str, Device |
                 device = open_device(kind, lambda line: print_line(line, err=True))
                 closing.callback(device.close)
                 opened[kind] = device
-                if device_kind(
-                    kind
-                ).takes_address:  # somebody opens the page in his own time, not in the budget's
+                # Somebody opens a page in their own time, which is not to be the budget's.
+                if device_kind(kind).takes_address:
                     found = device.fingerprint()
                     print_line(f"measuring in {found['browser']} on {found['system']}", err=True)
         yield {target: opened[kind] for target, kind in kinds.items()}

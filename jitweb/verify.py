@@ -15,6 +15,8 @@ from jitweb.devices import device_of
 from jitweb.errors import JitwebError
 from jitweb.host import WEB, open_host
 
+RUNTIME = ("runtime.mjs", "plan.mjs")
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -63,7 +65,7 @@ class Verification:
 
     def lines(self) -> Iterator[str]:
         if self.has_other_runtime:
-            yield "note     runtime.mjs is not the one of this jitweb, which was used in its place"
+            yield "note     its runtime is not that of this jitweb, which was used in its place"
         for name in self.changed:
             yield f"changed  {name} is not as it was written"
         for each in self.agreements:
@@ -104,13 +106,17 @@ def verify_bundle(
                 Agreement(name, output, _error(kept, output, result), tolerance)
                 for output, result in results.items()
             ]
-        except (KeyError, IndexError) as error:
+        except ValueError as error:
             raise JitwebError(
                 f"{folder / CHECK} is not that of this model ({error}); tune the model again"
             ) from None
-    shipped = (folder / "runtime.mjs").read_bytes()
-    is_other = shipped != (WEB / "runtime.mjs").read_bytes()
-    return Verification(changed, tuple(agreements), source, is_other)
+    is_ours = all(_is_ours(folder / name, WEB / name) for name in RUNTIME)
+    return Verification(changed, tuple(agreements), source, not is_ours)
+
+
+def _is_ours(shipped: Path, own: Path) -> bool:
+    is_file = shipped.is_file() and shipped.stat().st_size == own.stat().st_size
+    return is_file and shipped.read_bytes() == own.read_bytes()
 
 
 def _kept(folder: Path) -> tuple[Mapping[str, np.ndarray], str]:
@@ -122,11 +128,26 @@ def _kept(folder: Path) -> tuple[Mapping[str, np.ndarray], str]:
         with safe_open(folder / CHECK, "numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}
             return arrays, (file.metadata() or {}).get("source", "a reference")
-    except SafetensorError as error:
+    except (SafetensorError, OSError, TypeError, ValueError) as error:  # of a dtype NumPy lacks
         raise JitwebError(f"{folder / CHECK} can't be read: {error}") from None
 
 
 def _error(kept: Mapping[str, np.ndarray], name: str, result: np.ndarray) -> float:
-    wanted, places = kept[f"output.{name}"], kept[f"places.{name}"]
+    """The largest error of an output at the places that were kept.
+
+    Raises:
+        ValueError: what was kept is not of this output.
+    """
+    parts = [kept.get(f"{part}.{name}") for part in ("output", "places", "scale")]
+    wanted, places, scale = (np.zeros(0) if part is None else part for part in parts)
+    if (
+        places.dtype != np.int64
+        or wanted.shape != places.shape
+        or (places.size == 0) != (result.size == 0)
+        or not np.all((places >= 0) & (places < result.size))
+    ):
+        raise ValueError(f"no values of {name} are kept in it")
+    if scale.shape != (1,) or not np.isfinite(scale[0]) or scale[0] <= 0:
+        raise ValueError(f"no scale of {name} is kept in it")
     found = result.reshape(-1)[places]
-    return float(np.max(errors(found, wanted, float(kept[f"scale.{name}"][0])), initial=0.0))
+    return float(np.max(errors(found, wanted, float(scale[0])), initial=0.0))

@@ -3,10 +3,8 @@
 // A module for the devices' programs, in Node and in browsers, which carry requests and answers from
 // and to Python; host.py is the other end.
 
-const TYPES = {
-  float32: Float32Array, float64: Float64Array, int64: BigInt64Array, int32: Int32Array,
-  int16: Int16Array, int8: Int8Array, uint8: Uint8Array, bool: Uint8Array,
-};
+import { TYPES } from "./plan.mjs";
+
 const MOST_SAMPLES = 100_000; // host.py takes no more
 const STEADY = 0.02; // warm once three runs in a row are no faster than this share
 

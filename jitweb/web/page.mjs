@@ -4,13 +4,10 @@
 // is also in window.jitweb and in the element #state, as JSON: `state` is loading, ready, running,
 // done or error.
 
+import { TYPES } from "./plan.mjs";
 import { load } from "./runtime.mjs";
 
 const ROUNDS = 20, MOST_MS = 8000;
-const TYPES = {
-  float32: Float32Array, float64: Float64Array, int64: BigInt64Array, int32: Int32Array,
-  int16: Int16Array, int8: Int8Array, uint8: Uint8Array, bool: Uint8Array,
-};
 const $ = (id) => document.getElementById(id);
 const options = new URLSearchParams(location.search);
 const opened = performance.now();

@@ -4,16 +4,14 @@
 //   const model = await load("./out/");
 //   const { logits } = await model.run({ input_ids });
 
+import { MOST_BYTES, TYPES, bytesIn, checkModule, parsePlan, parseSafetensors } from "./plan.mjs";
+
 const PAGE = 65536;
 const ALIGNMENT = 64;
 const STACK_BYTES = 65536; // of a thread
 const PROFILES = 5, PROFILED_MS = 50;
 const DISPOSED = "the model was disposed of; load it again";
 const SHARED_WITH_MAXIMUM = 0x03;
-const TYPES = {
-  float32: Float32Array, float64: Float64Array, int64: BigInt64Array, int32: Int32Array,
-  int16: Int16Array, int8: Int8Array, uint8: Uint8Array, bool: Uint8Array,
-};
 const isNode = typeof process !== "undefined" && !!process.versions?.node;
 const isWorker = typeof WorkerGlobalScope !== "undefined" && globalThis instanceof WorkerGlobalScope;
 const builtin = (name) => process.getBuiltinModule(`node:${name}`);
@@ -28,7 +26,7 @@ export async function load(url, options = {}) {
   const started = performance.now();
   const files = new Files(url, verify, onProgress);
   const plan = await files.readPlan();
-  if (target && !plan.targets[target]) {
+  if (target && !Object.hasOwn(plan.targets, target)) {
     throw new Error(`the bundle has no ${target}; it has ${Object.keys(plan.targets).join(", ")}`);
   }
   const names = target ? [target] : await usable(plan, device);
@@ -138,35 +136,32 @@ class Files {
   }
 
   async readPlan() {
-    const bytes = await this.#bytes("plan.json");
-    let plan;
-    try {
-      plan = JSON.parse(new TextDecoder().decode(bytes));
-    } catch {
-      throw new Error(`plan.json is no plan: is ${this.path} the folder of a bundle?`);
-    }
-    if (plan?.format !== 1) throw new Error(`the bundle is of format ${plan?.format}, this runtime knows 1`);
+    const bytes = await this.#bytes("plan.json", MOST_PLAN_BYTES);
+    const plan = parsePlan(bytes, this.path);
     this.known = plan.files;
     this.planDigest = (await digest(bytes)) ?? "unknown";
     return plan;
   }
 
   async read(name) {
-    if (!/^\w[\w.-]*$/.test(name) || !Object.hasOwn(this.known, name)) {
-      throw new Error(`${name} is not of this bundle`);
-    }
-    const bytes = await this.#bytes(name);
+    if (!Object.hasOwn(this.known, name)) throw new Error(`${name} is not of this bundle`);
+    const bytes = await this.#bytes(name, this.verify ? this.known[name].bytes : MOST_BYTES);
     if (this.verify) await this.#check(name, bytes);
     return bytes;
   }
 
-  async #bytes(name) {
+  // A file's bytes, of which there must not be more than `most`.
+  async #bytes(name, most) {
     if (isNode && (!this.base || this.base.protocol === "file:")) {
       const place = this.base ? new URL(name, this.base) : builtin("path").join(this.path, name);
-      const content = await builtin("fs/promises").readFile(place).catch((error) => {
+      const { readFile, stat } = builtin("fs/promises");
+      const fail = (error) => {
         throw new Error(`${name} can't be read: ${error.message}`);
-      });
-      const bytes = new Uint8Array(content);
+      };
+      const found = await stat(place).catch(fail);
+      if (!found.isFile()) throw new Error(`${name} can't be read: it is not a file`);
+      if (found.size > most) throw tooLarge(name);
+      const bytes = new Uint8Array(await readFile(place).catch(fail));
       this.onProgress({ file: name, loaded: bytes.byteLength, total: bytes.byteLength });
       return bytes;
     }
@@ -174,15 +169,20 @@ class Files {
       throw new Error(`${name} can't be fetched: ${error.message}`);
     });
     if (!response.ok) throw new Error(`${name} can't be fetched: ${response.status} ${response.statusText}`);
-    return this.#streamed(name, response);
+    return this.#streamed(name, response, most);
   }
 
-  async #streamed(name, response) {
-    const total = this.known?.[name]?.bytes ?? (Number(response.headers.get("content-length")) || 0);
-    let bytes = new Uint8Array(total), received = 0;
+  async #streamed(name, response, most) {
+    const length = Number(response.headers.get("content-length")) || 0; // of what is sent, maybe compressed
+    const total = this.known?.[name]?.bytes ?? length;
+    let bytes = new Uint8Array(Math.min(total, Math.max(length, FIRST_BYTES))), received = 0;
     for (const reader = response.body.getReader(); ; ) {
       const { done, value } = await reader.read();
       if (done) return bytes.subarray(0, received);
+      if (received + value.byteLength > most) {
+        reader.cancel().catch(() => {});
+        throw tooLarge(name);
+      }
       if (received + value.byteLength > bytes.byteLength) {
         const larger = new Uint8Array(2 * (received + value.byteLength)); // it was sent compressed
         larger.set(bytes.subarray(0, received));
@@ -206,27 +206,16 @@ class Files {
   }
 }
 
+const MOST_PLAN_BYTES = 2 ** 26; // plan.json, of which nothing is known before
+const FIRST_BYTES = 2 ** 26; // room that is made for a file before any of it has come
+
+const tooLarge = (name) => new Error(`${name} was changed: it is larger than the bundle says`);
+
 // SHA-256 in hexadecimal; null where it can't be computed.
 async function digest(bytes) {
   if (!globalThis.crypto?.subtle) return null; // only in secure contexts
   const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return [...sum].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-// Names to views of the bytes.
-function parseSafetensors(bytes) {
-  const damaged = new Error("weights.safetensors is damaged");
-  if (bytes.byteLength < 8) throw damaged;
-  const start = 8 + Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
-  if (start > bytes.byteLength) throw damaged;
-  const tensors = new Map();
-  for (const [name, facts] of Object.entries(JSON.parse(new TextDecoder().decode(bytes.subarray(8, start))))) {
-    if (name === "__metadata__") continue;
-    const [begin, end] = facts.data_offsets;
-    if (!(begin <= end && start + end <= bytes.byteLength)) throw damaged;
-    tensors.set(name, bytes.subarray(start + begin, start + end));
-  }
-  return tensors;
 }
 
 // The names of the weights that calls read, and the bytes of one.
@@ -407,12 +396,15 @@ async function makeWasm(plan, weights, content, flag, threads) {
   const module = await WebAssembly.compile(content).catch((error) => {
     throw new Error(`the kernels can't be compiled (they need WebAssembly SIMD): ${error.message}`);
   });
+  checkModule(module, part);
   const tensors = await weights;
   const layout = layOut(plan, part, tensors, threads);
   const pages = Math.ceil(layout.end / PAGE);
   if (pages > part.max_pages) throw new Error(`the model needs ${pages} pages of memory; WebAssembly has ${part.max_pages}`);
   const memory = makeMemory(pages, shared);
-  const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
+  const { exports } = await WebAssembly.instantiate(module, { env: { memory } }).catch((error) => {
+    throw new Error(`the kernels can't be used: ${error.message}`);
+  });
   const bytes = new Uint8Array(memory.buffer);
   for (const [name, at] of layout.weights) bytes.set(tensors.get(name), at);
   const calls = part.calls.map(({ task, kernel, args, rows }) => ({
@@ -467,7 +459,7 @@ class Thread {
     this.parts = calls.map(({ kernel, addresses, rows, isShared }, i) => {
       const first = number === 0 ? rows : 0, run = exports[kernel];
       const [begin, end] = isShared ? [share(rows, number), share(rows, number + 1)] : [0, first];
-      if (!run) throw new Error(`the kernel ${kernel} is missing`);
+      if (run.length !== addresses.length + 2) throw new Error(`the kernel ${kernel} takes other arguments`);
       return {
         kernel, run: begin < end ? () => run(...addresses, begin, end) : () => {},
         meetsAfter: isShared || !!calls[i + 1]?.isShared,
@@ -745,7 +737,7 @@ class WebgpuBackend {
     this.weights = new Map(names.map((name) => [name, this.#constant(bytesOf(weights, name), GPUBufferUsage.STORAGE)]));
     this.dispatches = part.calls.map(({ kernel, args }) => this.#dispatch(part.shaders[kernel], pipelines.get(kernel), args));
     this.outputs = plan.outputs.map(({ slot, stored, shape }) => {
-      const size = roundUp(product(shape) * TYPES[stored].BYTES_PER_ELEMENT, 4);
+      const size = roundUp(bytesIn(stored, shape), 4);
       return { slot, stored, shape, size, staging: this.#buffer(size, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST) };
     });
   }

@@ -117,7 +117,7 @@ BROKEN = "@group(0) @binding(0) var<storage, read> a: array<f32>; fn main( {"
 @pytest.mark.parametrize(
     ("bundle_of", "wanted"),
     [
-        (Tiny(limits={"maxBufferSize": 1 << 60}), "the model needs maxBufferSize"),
+        (Tiny(limits={"maxBufferSize": 1 << 50}), "the model needs maxBufferSize"),
         (Tiny(limits={"maxOfNothing": 1}), "this GPU has undefined"),
         (Tiny(features=["no-such-feature"]), "this GPU lacks no-such-feature"),
         (Tiny(shaders={"add": BROKEN}), "the kernel add is refused"),
@@ -217,6 +217,16 @@ def test_the_page_of_a_bundle_tells_what_it_measured(
     assert result["first_result_ms"] >= result["timings"]["fetch_ms"]
     assert {row["task"]: row["sites"] for row in result["kernels"]}["reverse"] == 2
     assert len(rows) == len(result["kernels"]) and any("2 × reverse" in row for row in rows)
+
+
+def test_a_file_that_goes_on_beyond_its_size_is_not_read_to_its_end(
+    tiny: Path, tmp_path: Path, browser: None
+) -> None:
+    folder = edit(tiny, tmp_path / "bundle", lambda plan: None)
+    with (folder / "weights.safetensors").open("ab") as file:
+        file.truncate(1 << 30)
+    (message,) = in_page(folder, 'return words(() => load("/", { target: "wasm" }));')
+    assert message == "Error: weights.safetensors was changed: it is larger than the bundle says"
 
 
 def test_the_page_of_a_damaged_bundle_says_which_file_it_is(

@@ -144,6 +144,8 @@ SHADERS = {
 
 # ------------------------------------------------------------------------------------ a bundle
 
+TUNING = {"seconds": 1.0, "kernels": {name: {"candidate": "c", "tried": 1} for name in KERNELS}}
+
 
 @dataclass
 class Tiny:
@@ -211,6 +213,7 @@ class Tiny:
                 if name in shaders
             ],
         }
+        parts: dict[str, dict[str, Any]] = {"wasm": wasm, "webgpu": webgpu}
         plan = {
             "format": 1,
             "model": "tiny",
@@ -237,12 +240,13 @@ class Tiny:
                     "name": name,
                     "flops": 0.0 if name in self.small else 1e9,
                     "bytes": 2.0,
+                    "sites": 1,
                 }
                 for name in KERNELS
             },
             "targets": {
-                name: part
-                for name, part in {"wasm": wasm, "webgpu": webgpu}.items()
+                name: {**part, "tuning": TUNING}
+                for name, part in parts.items()
                 if name in self.targets
             },
         }

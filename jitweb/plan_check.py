@@ -1,0 +1,247 @@
+"""What a bundle's plan says, checked before anything of it is used: it may come from anybody.
+
+Numbers are bounded, operands within slots, slots as large as what they hold, names those of files
+beside the plan. web/plan.mjs checks the same in JavaScript, for what runs without us.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn
+
+from jitweb.plan import DTYPES, nbytes
+
+FORMAT = 1
+MOST_BYTES = 2**32  # what WebAssembly addresses
+MOST_PLAN_BYTES = 2**26
+MOST_ENTRIES, MOST_TEXT, MOST_CODE, MOST_RANK, MOST_ARGUMENTS = 100_000, 1000, 2**24, 32, 64
+MOST_PAGES, MOST_ROWS, MOST_NUMBER, MOST_INTEGER = 65536, 2**31 - 1, 1e30, 2**53 - 1
+DEFAULT_LIMITS = {
+    "maxComputeWorkgroupsPerDimension": 65535,
+    "maxComputeInvocationsPerWorkgroup": 256,
+    "maxComputeWorkgroupSizeX": 256,
+    "maxComputeWorkgroupSizeY": 256,
+    "maxComputeWorkgroupSizeZ": 64,
+}
+FILE = re.compile(r"\w[\w.-]{0,200}", re.ASCII)
+IDENTIFIER = re.compile(r"[A-Za-z_]\w{0,200}", re.ASCII)
+DIGEST = re.compile(r"[0-9a-f]{64}")
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+
+
+class OtherFormat(ValueError):
+    """The plan is of a format that this release doesn't know."""
+
+
+def parse_plan(content: bytes) -> dict[str, Any]:
+    """The plan in the bytes of plan.json.
+
+    Raises:
+        OtherFormat: it is of another format.
+        ValueError: it can't be used; the message says what of it is wrong.
+    """
+    if len(content) > MOST_PLAN_BYTES:
+        raise ValueError("it is too large")
+    try:
+        plan = json.loads(content.decode(), parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    _require(isinstance(plan, dict), "it is not an object")
+    if plan.get("format", FORMAT) != FORMAT:
+        raise OtherFormat
+    check_plan(plan)
+    return plan  # type: ignore[no-any-return]
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def check_plan(plan: Mapping[str, Any]) -> None:
+    """Raises: ValueError, if the plan can't be used."""
+    _require(plan.get("format") == FORMAT, "the format")
+    _require(_is_text(plan.get("model")), "the model's name")
+    _require(_is_list(plan.get("slots"), lambda size: _is_count(size, MOST_BYTES)), "the slots")
+    _check_tensors("inputs", plan)
+    _require(_are_distinct(each["slot"] for each in plan["inputs"]), "two inputs in one slot")
+    _check_tensors("outputs", plan)
+    _require(_is_table(plan.get("files")), "the files")
+    _require(all(_is_file(*item) for item in plan["files"].items()), "the files")
+    _require(_is_table(plan.get("tasks"), _is_task), "the tasks")
+    _require(_is_table(plan.get("targets")) and plan["targets"], "the targets")
+    for name, part in plan["targets"].items():
+        _require(name in TARGETS, f"{name!r} is no target")
+        calls = part.get("calls") if isinstance(part, dict) else None
+        _require(_is_list(calls, lambda call: _is_call(call, plan)), f"the calls for {name}")
+        counts = {call["kernel"]: len(call["args"]) for call in part["calls"]}
+        is_same = (len(call["args"]) == counts[call["kernel"]] for call in part["calls"])
+        _require(all(is_same), f"a kernel's arguments for {name}")
+        TARGETS[name](part, plan)
+
+
+def _require(is_right: Any, what: str) -> None:
+    if not is_right:
+        raise ValueError(what)
+
+
+def _check_tensors(role: str, plan: Mapping[str, Any]) -> None:
+    slots, tensors = plan["slots"], plan.get(role)
+    _require(_is_list(tensors, lambda tensor: _is_tensor(tensor, slots)), f"the {role}")
+    _require(_are_distinct(each["name"] for each in plan[role]), f"two {role} of one name")
+    size = sum(nbytes(each["dtype"], each["shape"]) for each in plan[role])
+    _require(size <= MOST_BYTES, f"the {role} are too large")
+
+
+def _is_tensor(tensor: Any, slots: list[int]) -> bool:
+    if not isinstance(tensor, dict):
+        return False
+    dtype, stored, slot = tensor.get("dtype", ""), tensor.get("stored", ""), tensor.get("slot", -1)
+    return (
+        _is_text(tensor.get("name"))
+        and all(_is_text(each) and each in DTYPES for each in (dtype, stored))
+        and stored != "int64"
+        and dtype.startswith("float") == stored.startswith("float")
+        and _is_list(tensor.get("shape"), lambda each: _is_count(each, MOST_BYTES), MOST_RANK)
+        and _is_count(slot, len(slots) - 1)
+        and nbytes(stored, tensor["shape"]) <= slots[slot]
+    )
+
+
+def _is_file(name: str, facts: Any) -> bool:
+    return (
+        FILE.fullmatch(name) is not None
+        and isinstance(facts, dict)
+        and _is_count(facts.get("bytes"), MOST_BYTES)
+        and _is_text(facts.get("sha256"))
+        and DIGEST.fullmatch(facts["sha256"]) is not None
+    )
+
+
+def _is_task(task: Any) -> bool:
+    return (
+        isinstance(task, dict)
+        and _is_text(task.get("kind"))
+        and _is_text(task.get("name"))
+        and is_number(task.get("flops"))
+        and is_number(task.get("bytes"))
+        and _is_count(task.get("sites"), MOST_INTEGER, 1)
+    )
+
+
+def _is_call(call: Any, plan: Mapping[str, Any]) -> bool:
+    def is_operand(each: Any) -> bool:
+        if not isinstance(each, dict) or ("weight" in each) == ("slot" in each):
+            return False
+        is_slot = "slot" in each and _is_count(each["slot"], len(plan["slots"]) - 1)
+        return is_slot or _is_text(each.get("weight"))
+
+    return (
+        isinstance(call, dict)
+        and _is_text(call.get("task"))
+        and call["task"] in plan["tasks"]
+        and _is_text(call.get("kernel"))
+        and _is_list(call.get("args"), is_operand, MOST_ARGUMENTS)
+    )
+
+
+def _check_wasm(part: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+    modules, flags = part.get("modules"), part.get("memory_flag")
+    for variant in ("relaxed", "simd128"):
+        file = modules.get(variant) if isinstance(modules, dict) else None
+        _require(_is_text(file) and file in plan["files"], f"the module of {variant}")
+        size = plan["files"][file]["bytes"]
+        is_inside = isinstance(flags, dict) and _is_count(flags.get(variant), size - 1)
+        _require(is_inside, f"the memory's flag of {variant}")
+    pointer = part.get("stack_pointer")
+    _require(pointer is None or _is_text(pointer), "the stack pointer's name")
+    is_bounded = _is_count(part.get("static_end"), MOST_BYTES)
+    _require(is_bounded and _is_count(part.get("max_pages"), MOST_PAGES, 1), "the memory's size")
+    _require(
+        all(_is_count(call.get("rows"), MOST_ROWS, 1) for call in part["calls"]),
+        "the rows of a call",
+    )
+
+
+def _check_webgpu(part: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+    limits, shaders = part.get("limits"), part.get("shaders")
+    _require(_is_list(part.get("features"), _is_text), "the features")
+    _require(_is_table(limits, lambda limit: _is_count(limit, MOST_INTEGER)), "the limits")
+    offered = DEFAULT_LIMITS | part["limits"]
+    _require(_is_table(shaders, lambda shader: _is_shader(shader, offered)), "the shaders")
+    for call in part["calls"]:
+        shader = part["shaders"].get(call["kernel"])
+        _require(shader is not None, "a kernel that there is none of")
+        is_slot = ["slot" in each for each in call["args"]]
+        is_written = all(place < len(is_slot) and is_slot[place] for place in shader["writes"])
+        _require(is_written, "what a kernel writes")
+
+
+def _is_shader(shader: Any, limits: Mapping[str, int]) -> bool:
+    if not isinstance(shader, dict):
+        return False
+    most = limits["maxComputeWorkgroupsPerDimension"]
+    sizes = [limits[f"maxComputeWorkgroupSize{axis}"] for axis in "XYZ"]
+    if not (
+        _is_text(shader.get("code"), MOST_CODE)
+        and _is_text(shader.get("entry"))
+        and IDENTIFIER.fullmatch(shader["entry"])
+        and _is_triple(shader.get("grid"), [most] * 3)
+        and _is_triple(shader.get("workgroup"), sizes)
+    ):
+        return False
+    x, y, z = shader["workgroup"]
+    return x * y * z <= limits["maxComputeInvocationsPerWorkgroup"] and _is_list(
+        shader.get("writes"), lambda place: _is_count(place, MOST_ARGUMENTS), MOST_ARGUMENTS
+    )
+
+
+TARGETS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], None]] = {
+    "wasm": _check_wasm,
+    "webgpu": _check_webgpu,
+}
+
+
+# ------------------------------------------------------------------------------- types of JSON
+
+
+def _is_count(value: Any, most: int, least: int = 0) -> bool:
+    return type(value) is int and least <= value <= most
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a count of something, maybe a fraction."""
+    return type(value) in (int, float) and 0 <= value <= MOST_NUMBER
+
+
+def _is_text(value: Any, most: int = MOST_TEXT) -> bool:
+    return isinstance(value, str) and len(value) <= most and not HALF_CHARACTER.search(value)
+
+
+def _is_list(
+    value: Any, is_right: Callable[[Any], bool] = lambda each: True, most: int = MOST_ENTRIES
+) -> bool:
+    return isinstance(value, list) and len(value) <= most and all(map(is_right, value))
+
+
+def _is_triple(value: Any, most: list[int]) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(_is_count(each, limit, 1) for each, limit in zip(value, most, strict=True))
+    )
+
+
+def _is_table(value: Any, is_right: Callable[[Any], bool] = lambda each: True) -> bool:
+    return (
+        isinstance(value, dict)
+        and len(value) <= MOST_ENTRIES
+        and all(isinstance(name, str) for name in value)
+        and all(map(is_right, value.values()))
+    )
+
+
+def _are_distinct(values: Iterable[Any]) -> bool:
+    listed = list(values)
+    return len(set(listed)) == len(listed)
