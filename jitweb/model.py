@@ -25,7 +25,7 @@ from jitweb.kinds import describe
 from jitweb.onnx.read import graph_inputs, read_onnx
 from jitweb.onnx.simplify import simplify
 from jitweb.plan import Call, Operand, Plan, Slot, Task, Tensor, Weight
-from jitweb.relax_graph import Graph, GraphValue, KernelCall, import_graph
+from jitweb.relax_graph import GraphValue, KernelCall, KernelGraph, import_graph
 from jitweb.space.emit import shape_of
 from jitweb.space.equations import NotStages, inline, read_stages
 
@@ -75,7 +75,7 @@ def _boundary(infos: Sequence[Any], values: tuple[GraphValue, ...]) -> list[_Bou
     ]
 
 
-def _folded(graph: Graph) -> Graph:
+def _folded(graph: KernelGraph) -> KernelGraph:
     """The graph with the results of calls on constants alone as constants."""
     known: dict[GraphValue, GraphValue] = {}
     calls = []
@@ -92,7 +92,7 @@ def _folded(graph: Graph) -> Graph:
     return replace(graph, calls=tuple(calls), outputs=_replaced(graph.outputs, known))
 
 
-def _without_reshapes(graph: Graph) -> Graph:
+def _without_reshapes(graph: KernelGraph) -> KernelGraph:
     """The graph with what a reshape gives replaced by what it takes.
 
     A reshape stays where an output of the model would become an input, a constant, or the same
@@ -143,7 +143,7 @@ class _Planner:
     """Gives every value its place, and every kernel its task."""
 
     def __init__(
-        self, name: str, graph: Graph, inputs: list[_Boundary], outputs: list[_Boundary]
+        self, name: str, graph: KernelGraph, inputs: list[_Boundary], outputs: list[_Boundary]
     ) -> None:
         self.name, self.graph = name, graph
         self.inputs, self.outputs = inputs, outputs

@@ -59,7 +59,7 @@ class KernelCall:
 
 
 @dataclass(frozen=True)
-class Graph:
+class KernelGraph:
     """A model as calls in order. `inputs` and `outputs` are in the model's own order."""
 
     inputs: tuple[GraphValue, ...]
@@ -67,7 +67,7 @@ class Graph:
     calls: tuple[KernelCall, ...]
 
 
-def import_graph(model: onnx.ModelProto) -> Graph:
+def import_graph(model: onnx.ModelProto) -> KernelGraph:
     """The model as kernel calls.
 
     Raises:
@@ -141,7 +141,7 @@ class _GraphReader:
         self.functions: dict[str, Any] = {}
         self.model, self.inputs = model, len(graph_inputs(model))
 
-    def graph(self) -> Graph:
+    def graph(self) -> KernelGraph:
         for parameter in self.main.params:
             self.values[parameter] = _value(parameter.ty, str(parameter.name))
         inputs = tuple(self.values[parameter] for parameter in self.main.params[: self.inputs])
@@ -151,7 +151,7 @@ class _GraphReader:
                 self._bind(binding, calls)
         result = self._read(self.main.body.body)
         outputs = result if isinstance(result, tuple) else (result,)
-        return Graph(inputs, outputs, tuple(calls))
+        return KernelGraph(inputs, outputs, tuple(calls))
 
     def _bind(self, binding: Any, calls: list[KernelCall]) -> None:
         value = binding.value

@@ -21,7 +21,7 @@ from jitweb.kernel_reference import run_function
 from jitweb.model import Evaluator, ImportedModel, _folded, import_model, run_plan
 from jitweb.narrow import ENDLESS, NotNarrowable, narrow_array
 from jitweb.plan import Slot, Weight
-from jitweb.relax_graph import Graph, GraphValue, KernelCall
+from jitweb.relax_graph import GraphValue, KernelCall, KernelGraph
 from tests.jitweb.test_examples import KINDS
 from tests.jitweb.test_examples import make_model as example
 
@@ -160,7 +160,9 @@ def test_what_constants_alone_give_is_computed_at_import(imported: Import) -> No
     (function,) = imported(dense()).functions.values()
     result, shapes = GraphValue("float32", (3, 5)), [(3, 4), (4, 5)]
     inputs = tuple(GraphValue("float32", shape, np.ones(shape, np.float32)) for shape in shapes)
-    folded = _folded(Graph((), (result,), (KernelCall("matmul", function, inputs, (result,)),)))
+    folded = _folded(
+        KernelGraph((), (result,), (KernelCall("matmul", function, inputs, (result,)),))
+    )
     assert not folded.calls and folded.outputs[0].array is not None
     assert np.array_equal(folded.outputs[0].array, np.full((3, 5), 4))
 

@@ -34,23 +34,27 @@ FOUND_AGAIN = (
 
 
 @dataclass(frozen=True)
-class Program:
+class PrintedProgram:
     """The case that a script shows, and its module's TVMScript: None where only JSON says it."""
 
     case: Case
     text: str | None
 
 
-def program_of(case: Case, verdict: Verdict) -> Program:
+def program_of(case: Case, verdict: Verdict) -> PrintedProgram:
     """The program of the script that shows the finding; all work for TVM is done in children."""
     try:
         printed = json.loads(in_subprocess(lambda: _printed(case), SECONDS))
     except (Died, Refused):  # the printer or the parser can't do it
-        return Program(case, None)
+        return PrintedProgram(case, None)
     if printed["equal"]:
-        return Program(case, printed["text"])
+        return PrintedProgram(case, printed["text"])
     other = replace(case, module=printed["module"])
-    return Program(other, printed["text"]) if _shows(other, verdict) else Program(case, None)
+    return (
+        PrintedProgram(other, printed["text"])
+        if _shows(other, verdict)
+        else PrintedProgram(case, None)
+    )
 
 
 def _printed(case: Case) -> str:

@@ -30,7 +30,7 @@ from harness.targets import get_target
 from harness.verdict import Kind, Verdict
 from tzer.triage import reproducer_parts as parts
 from tzer.triage.device_reproducer import device_script
-from tzer.triage.program import Program, program_of
+from tzer.triage.program import PrintedProgram, program_of
 from tzer.triage.source_text import clean, comment, lines_literal, text_literal
 
 LONGEST_LIST = 64
@@ -44,7 +44,7 @@ CHILD_KINDS = (Kind.CRASH, Kind.HANG, Kind.OUT_OF_MEMORY, Kind.OUT_OF_BOUNDS)
 class Subject:
     """A finding with all that its script needs."""
 
-    program: Program
+    program: PrintedProgram
     verdict: Verdict
     reference: Reference
     sequence: Sequence
@@ -157,7 +157,7 @@ def _constants(subject: Subject) -> str:
     return "\n".join(lines)
 
 
-def _program(program: Program) -> str:
+def _program(program: PrintedProgram) -> str:
     if program.text is not None:
         return f'MODULE = "\\n".join({lines_literal(program.text)})\n\n{parts.LOAD_SCRIPT}'
     return f"MODULE_JSON = {text_literal(program.case.module)}\n\n{parts.LOAD_JSON}"
