@@ -68,10 +68,9 @@ class Stage:
         for known in get_args(SequenceName):
             if first == known:
                 sequence = known
-        parts = rest if sequence else [first, *rest]
-        match parts:
-            case [] | [""]:
-                return cls(sequence)
+        if text == sequence:
+            return cls(sequence)
+        match rest if sequence else [first, *rest]:
             case [step] if step.isalpha():
                 return cls(sequence, step)
             case ["pass", index, name] if index.isdecimal() and len(index) < 7:

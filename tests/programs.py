@@ -49,3 +49,11 @@ def shifted_inner() -> Any:
     outer = tirx.For(i, 3, 2, tirx.ForKind.SERIAL, inner)
     function = tirx.PrimFunc([target], outer).with_attr("global_symbol", "main")
     return tvm.IRModule({"main": function})
+
+
+def dividing_by_zero() -> Any:
+    """A float divided by the constant zero: infinity by IEEE 754, an error of TVM's simplifier."""
+    target = tirx.decl_buffer((1,), "float32", "target")
+    quotient = tirx.Div(tirx.BufferLoad(target, [0]), tirx.FloatImm("float32", 0.0))
+    function = tirx.PrimFunc([target], tirx.BufferStore(target, quotient, [0]))
+    return tvm.IRModule({"main": function.with_attr("global_symbol", "main")})

@@ -15,7 +15,7 @@ from typing import Any
 
 from harness import UserError
 from harness import passes as catalogue
-from harness.case import Case, PassCall, load_module
+from harness.case import Case, PassCall
 from harness.oracles import table
 from harness.oracles.culprit import CODE_GENERATION
 from harness.oracles.failures import FAILURES, of_failure
@@ -100,16 +100,6 @@ def sequences(case: Case, reference: Reference) -> tuple[Sequence, Sequence]:
     rest = catalogue.complete(states, case.passes, case.target)
     name: SequenceName = "legal" if legal else "illegal"
     return plain, Sequence(name, (*case.passes, *rest), case.opt_level)
-
-
-def is_legal(case: Case) -> bool:
-    """Whether every pass of the case has the states that it needs.
-
-    Raises:
-        harness.case.CaseError: the module can't be loaded.
-    """
-    states = catalogue.initial_states(load_module(case.module))
-    return bool(catalogue.is_legal(states, case.passes))
 
 
 def _check_both(

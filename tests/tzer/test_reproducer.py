@@ -20,7 +20,6 @@ from harness.verdict import Kind, Stage, Verdict
 from harness.worker.post_mortem import verdict_of
 from harness.worker.sandbox import Settings, Worker
 from tests import programs
-from tests.harness.test_verify import dividing_by_zero
 from tzer.triage.reproducer import write_reproducer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +65,7 @@ def test_a_wrong_result_shows_both_values(tmp_path: Path) -> None:
 
 def test_an_exception_shows_its_message(tmp_path: Path) -> None:
     calls = PassCall("s_tir.CanonicalizeLoop"), PassCall("tirx.StmtSimplify")
-    verdict, text = reproduced(dividing_by_zero(), *calls)
+    verdict, text = reproduced(programs.dividing_by_zero(), *calls)
     assert verdict.kind is Kind.INTERNAL_ERROR
     done = run(text, tmp_path)
     assert done.returncode == 1, done.stderr
@@ -123,7 +122,7 @@ def test_nothing_but_tvm_and_numpy_is_needed(tmp_path: Path) -> None:
 
 def test_a_module_that_cannot_be_printed_travels_as_json(tmp_path: Path) -> None:
     text = write_reproducer(
-        Case(module_text(dividing_by_zero())),
+        Case(module_text(programs.dividing_by_zero())),
         Verdict(Kind.INTERNAL_ERROR, True, "x", "x", "tirx.StmtSimplify", Stage("legal")),
     )
     assert "MODULE_JSON" in text
@@ -163,7 +162,7 @@ def test_what_a_device_refuses_is_shown_by_the_harness(tmp_path: Path) -> None:
 
 def test_what_a_pass_does_for_a_device_needs_tvm_alone(tmp_path: Path) -> None:
     calls = PassCall("s_tir.CanonicalizeLoop"), PassCall("tirx.StmtSimplify")
-    case = Case(module_text(dividing_by_zero()), calls, target="wasm")
+    case = Case(module_text(programs.dividing_by_zero()), calls, target="wasm")
     verdict = verify(case)
     assert verdict.kind is Kind.INTERNAL_ERROR
     text = write_reproducer(case, verdict)

@@ -1,9 +1,8 @@
-"""The oracles, on real programs and real bugs of the supported releases of TVM."""
+"""Verdicts of real programs, by all oracles, and real bugs of the supported releases of TVM."""
 
 from __future__ import annotations
 
 import random
-import signal
 from typing import Any
 
 import pytest
@@ -13,22 +12,14 @@ from tvm import tirx
 from harness import compat, passes
 from harness.case import Case, PassCall, module_text
 from harness.oracles import verify
-from harness.verdict import Kind, Stage, Verdict
+from harness.verdict import Kind, Verdict
 from harness.worker.post_mortem import verdict_of
-from harness.worker.sandbox import JobResult, Settings, Worker
+from harness.worker.sandbox import Settings, Worker
 from tests import programs
 
 
 def verdict(module: Any, *calls: PassCall, **more: Any) -> Verdict:
     return verify.verify(Case(module_text(module), calls, **more))
-
-
-def dividing_by_zero() -> Any:
-    """A float divided by the constant zero: infinity by IEEE 754."""
-    target = tirx.decl_buffer((1,), "float32", "target")
-    quotient = tirx.Div(tirx.BufferLoad(target, [0]), tirx.FloatImm("float32", 0.0))
-    function = tirx.PrimFunc([target], tirx.BufferStore(target, quotient, [0]))
-    return tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int8", "int64", "uint32"])
@@ -56,19 +47,19 @@ def test_a_silent_miscompilation_is_found_with_its_pass() -> None:
 
 
 def test_an_exception_of_a_legal_sequence_is_a_finding() -> None:
-    found = verdict(dividing_by_zero(), PassCall("s_tir.CanonicalizeLoop"), PassCall(_simplify()))
+    found = verdict(
+        programs.dividing_by_zero(),
+        PassCall("s_tir.CanonicalizeLoop"),
+        PassCall("tirx.StmtSimplify"),
+    )
     assert (found.kind, found.legal) == (Kind.INTERNAL_ERROR, True)
     assert "Divide by zero" in found.message
-
-
-def _simplify() -> str:
-    return "tirx.StmtSimplify"
 
 
 def test_the_same_exception_has_the_same_signature_in_another_pass() -> None:
     simplified = PassCall("tirx.StmtSimplify"), PassCall("tirx.RemoveNoOp")
     found = {
-        verdict(dividing_by_zero(), PassCall("s_tir.CanonicalizeLoop"), call).signature
+        verdict(programs.dividing_by_zero(), PassCall("s_tir.CanonicalizeLoop"), call).signature
         for call in simplified
     }
     assert len(found) == 1
@@ -98,12 +89,6 @@ def test_text_that_is_no_module_is_invalid() -> None:
     assert verify.verify(Case("{}")).kind is Kind.INVALID
 
 
-def test_what_is_legal_is_told_without_running() -> None:
-    text = module_text(programs.matmul())
-    assert verify.is_legal(Case(text))
-    assert not verify.is_legal(Case(text, (PassCall("tirx.LowerIntrin"),)))
-
-
 def test_a_crash_in_any_order_is_a_finding() -> None:
     if compat.tvm_version().startswith("0.26"):
         module, calls = deep_sum(), (PassCall("tirx.StmtSimplify"),)
@@ -129,32 +114,3 @@ def deep_sum() -> Any:
         total = total + tirx.BufferLoad(target, [0])
     function = tirx.PrimFunc([target], tirx.BufferStore(target, total, [0]))
     return tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
-
-
-@pytest.mark.parametrize(
-    ("outcome", "kind"),
-    [
-        (JobResult("hung", stage=Stage.parse("legal:pass:3:tirx.UnrollLoop")), Kind.HANG),
-        (JobResult("hung", stage=Stage.parse("illegal:pass:3:tirx.UnrollLoop")), Kind.INVALID),
-        (JobResult("hung", stage=Stage.parse("reference")), Kind.INVALID),
-        (JobResult("died", signal=signal.SIGSEGV, stage=Stage.parse("illegal:build")), Kind.CRASH),
-        (
-            JobResult("died", signal=signal.SIGSEGV, stage=Stage.parse("legal:run")),
-            Kind.OUT_OF_BOUNDS,
-        ),
-        (JobResult("died", signal=signal.SIGFPE, stage=Stage.parse("legal:run")), Kind.CRASH),
-        (JobResult("died", signal=signal.SIGSEGV, stage=Stage.parse("reference")), Kind.INVALID),
-        (JobResult("died", signal=signal.SIGKILL, stage=Stage.parse("legal:build")), Kind.INVALID),
-        (
-            JobResult(
-                "died",
-                signal=signal.SIGABRT,
-                stage=Stage.parse("plain:build"),
-                stderr="std::bad_alloc",
-            ),
-            Kind.OUT_OF_MEMORY,
-        ),
-    ],
-)
-def test_a_death_is_judged_by_where_it_happened(outcome: JobResult, kind: Kind) -> None:
-    assert verdict_of(outcome).kind is kind

@@ -1,0 +1,1 @@
+"""The oracles, one file each, on real programs and real bugs."""
