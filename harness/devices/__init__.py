@@ -1,1 +1,1 @@
-"""Where web code runs and is timed: base.py says what a device is, table.py which there are."""
+"""Devices: where web code runs and is timed. base.py defines a device, table.py lists them."""

@@ -1,7 +1,7 @@
-"""What a device is: a place where web code is loaded, run and timed, in a process of its own.
+"""Device: loads, runs and times web code in a separate process.
 
-`table.py` lists the devices. Bad code never harms the caller: a device
-that traps, hangs or dies raises one of the errors below, and the next call starts it anew.
+`table.py` lists the devices. Bad code never harms the caller: a device that traps, hangs or dies
+raises one of the errors below, and the next call restarts it.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ class DeviceError(UserError):
 
 
 class KernelRefused(Exception):
-    """The device's validator refuses the code; the message has its words."""
+    """The device's validator rejects the code; the message is its diagnostic."""
 
 
 class KernelFailed(Exception):
-    """The kernel trapped, ran out of time or memory, or lost the device."""
+    """The kernel trapped, ran out of time or memory, or caused a device loss."""
 
 
 @dataclass(frozen=True)
 class Launch:
     """One call of a kernel.
 
-    `handle` is what `load` gave, `entry` the function's name in it. `arrays` are its buffers in the
+    `handle` is the result of `load`, `entry` the function's name. `arrays` are its buffers in the
     order of the parameters, `writes` the positions of those that it writes; `scalars` are int32s
-    that follow the buffers (for a WebAssembly kernel the rows to do: begin and end).
+    that follow the buffers (for a WebAssembly kernel the rows to compute: begin and end).
     """
 
     handle: int
@@ -50,14 +50,14 @@ SHORTEST_MS, LONGEST_MS = 1e-9, 1e9
 
 
 def is_time(value: Any) -> bool:
-    """Whether it may be the milliseconds of a call: a number from a picosecond to eleven days."""
+    """Whether the value is plausible as the milliseconds of a call: a picosecond to eleven days."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return is_number and SHORTEST_MS <= value <= LONGEST_MS
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long one call of a kernel took, several times over, in milliseconds."""
+    """Several measurements of one call of a kernel, in milliseconds."""
 
     samples_ms: tuple[float, ...]
 
@@ -76,17 +76,17 @@ class Device(Protocol):
     kind: str
 
     def fingerprint(self) -> dict[str, str]:
-        """What identifies the device: two with equal fingerprints can share records."""
+        """The properties that identify the device: equal fingerprints can share records."""
 
     def limits(self) -> dict[str, int]:
-        """The limits that the space must keep, by WebGPU's names; empty for WebAssembly."""
+        """The limits of kernels, by WebGPU's names; empty for WebAssembly."""
 
     def load(self, code: Any) -> int:
-        """Load code and give a handle for launches.
+        """Load code; returns a handle for launches.
 
         Raises:
-            KernelRefused: the device does not take it.
-            DeviceError: the device is gone.
+            KernelRefused: the device rejects it.
+            DeviceError: the device died.
         """
 
     def run(self, launch: Launch, timeout_s: float = 10.0) -> list[np.ndarray]:
@@ -94,24 +94,24 @@ class Device(Protocol):
 
         Raises:
             KernelFailed: it trapped, hung or ran out of memory.
-            DeviceError: the device is gone.
+            DeviceError: the device died.
         """
 
     def time(self, launches: Sequence[Launch], seconds: float) -> list[Timing]:
-        """Time calls against each other: interleaved, after a warm-up until times are steady.
+        """Time calls alternately, after a warm-up until times are steady.
 
-        Takes about `seconds` in all. Raises what `run` raises.
+        Takes about `seconds` in all. Raises as `run`.
         """
 
     def release(self, handle: int) -> None:
-        """Forget the code behind a handle."""
+        """Release the code of a handle."""
 
     def close(self) -> None:
         """End the device's process."""
 
 
 class Closing:
-    """`with` for devices: closes at the end."""
+    """A context manager that closes the device."""
 
     def __enter__(self) -> Self:
         return self

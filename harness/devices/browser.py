@@ -1,8 +1,8 @@
-"""The browser device: WebGPU and WebAssembly in a headless Chromium of its own.
+"""The browser device: WebGPU and WebAssembly in a headless Chromium.
 
-What runs here runs where users are: the same WGSL compiler, the same limits, the same V8. Where
-there is no GPU, Chromium's own software adapter (SwiftShader) shows whether a kernel is right; its
-times say nothing about a GPU. Kernels are run by `browser_device.mjs`, in a worker of a page.
+It has the same WGSL compiler, limits and V8 as the browsers of users. Without a GPU, Chromium's own
+software adapter (SwiftShader) can check whether a kernel is correct; its times say nothing about a
+GPU. `browser_device.mjs` runs the kernels, in a worker of a page.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ MAC_APPLICATIONS = (
 FLAGS = (
     "--headless=new",
     "--enable-unsafe-webgpu",  # on systems where WebGPU is not released yet
-    "--enable-webgpu-developer-features",  # timestamps as they are, not in steps of 0.1 ms
-    "--disable-gpu-watchdog",  # how long a kernel may take is ours to say
+    "--enable-webgpu-developer-features",  # exact timestamps, not in steps of 0.1 ms
+    "--disable-gpu-watchdog",  # kernels have a time limit of their own
     "--disable-dev-shm-usage",  # small in containers
     "--disable-background-networking",
     "--disable-breakpad",
@@ -69,16 +69,16 @@ Adapter = Literal["auto", "software"]
 
 
 def find_browser() -> str:
-    """The path of a browser with WebGPU: what $JITWEB_BROWSER names, else a Chromium.
+    """The path of a browser with WebGPU: $JITWEB_BROWSER, else an installed Chromium.
 
     Raises:
-        DeviceError: there is none.
+        DeviceError: no browser is found.
     """
     wanted = os.environ.get("JITWEB_BROWSER")
     if wanted:
         path = shutil.which(wanted)
         if path is None:
-            raise DeviceError(f"JITWEB_BROWSER={wanted} is no program that can be run")
+            raise DeviceError(f"JITWEB_BROWSER={wanted} is not an executable program")
         return path
     for name in (*NAMES, *(MAC_APPLICATIONS if sys.platform == "darwin" else ())):
         path = shutil.which(name)
@@ -115,12 +115,12 @@ def open_module(module: str, folders: Mapping[str, Path]) -> Page:
 def browser_command(
     browser: str, profile: Path, *, software: bool, v8_flags: Sequence[str] = ()
 ) -> list[str]:
-    """The command line of a headless browser with WebGPU; the address is to follow."""
+    """The command line of a headless browser with WebGPU, without the address."""
     command = [browser, *FLAGS, f"--user-data-dir={profile}"]
     if v8_flags:
         command.append(f"--js-flags={' '.join(v8_flags)}")
     if os.geteuid() == 0:
-        command.append("--no-sandbox")  # which Chromium refuses to set up for root
+        command.append("--no-sandbox")  # Chromium's sandbox doesn't work for root
     if software:
         command += SOFTWARE_FLAGS
     elif sys.platform == "linux":
@@ -129,7 +129,7 @@ def browser_command(
 
 
 def may_have_gpu() -> bool:
-    """Whether it is worth asking for a GPU: False only where there certainly is none."""
+    """Whether there may be a GPU; False only if there certainly is none."""
     if sys.platform != "linux":
         return True
     return any(Path("/dev").glob("dri/renderD*")) or Path("/dev/nvidiactl").exists()
@@ -143,10 +143,10 @@ def open_page(
     browser: str | None = None,
     v8_flags: Sequence[str] = (),
 ) -> Page:
-    """A module in a worker of a headless browser's page, ready to be asked; see page.Page.
+    """A module in a worker of a headless browser's page, which answers requests; see page.Page.
 
     Raises:
-        DeviceError: there is no browser, or no package websockets.
+        DeviceError: no browser is found, or the package websockets is missing.
     """
     try:
         from harness.devices.page import Page
@@ -163,7 +163,7 @@ def open_page(
 
 @cache
 def has_working_gpu(browser: str) -> bool:
-    """Whether a browser finds a GPU that answers; it is asked once in a process."""
+    """Whether a browser has a GPU that works; checked once per process."""
     if not may_have_gpu():
         return False
     from harness.devices.page import Page
@@ -177,7 +177,7 @@ def has_working_gpu(browser: str) -> bool:
 
 
 def fingerprint_of(found: Mapping[str, Any], system: str, processor: str) -> dict[str, str]:
-    """The fingerprint of a browser that identified itself so."""
+    """The fingerprint of a browser from its answer to `identify`."""
     adapter = object_in(found, "adapter") if found.get("adapter") is not None else {}
     described = {name: adapter.get(name, "") for name in ("vendor", "architecture", "description")}
     return {
@@ -192,10 +192,10 @@ def fingerprint_of(found: Mapping[str, Any], system: str, processor: str) -> dic
 
 
 class BrowserDevice(RemoteDevice):
-    """WebGPU and WebAssembly in a headless browser. Not to be used by two threads at a time.
+    """WebGPU and WebAssembly in a headless browser. Not thread-safe.
 
-    `adapter` "auto" takes a GPU if there is one and else the software adapter, "software" always
-    the latter. `browser` is the path of the browser, if not what `find_browser` gives.
+    `adapter` "auto" uses a GPU if there is one, otherwise the software adapter; "software" always
+    uses the latter. `browser` is the path of the browser, by default that of `find_browser`.
     """
 
     kind = "browser"

@@ -1,8 +1,8 @@
-"""Runs a browser for as long as the program that started this lives.
+"""Runs a browser for as long as its own parent process lives.
 
-Usage: `browser_supervisor.py FOLDER COMMAND...`. A program of its own, so that however the program
-that started it ends, the browser and all its processes end with it, and FOLDER, its profile, is
-removed. page.py starts it.
+Usage: `browser_supervisor.py FOLDER COMMAND...`. A separate program, so that however the parent
+ends, the browser and all its processes end with it, and FOLDER, its profile, is removed. page.py
+starts it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main(folder: str, command: list[str]) -> int:
     )
     try:
         while browser.poll() is None and os.getppid() == parent:
-            # Standard input has an end as soon as the other program closes it or is no more.
+            # Standard input ends as soon as the parent closes it or dies.
             if select.select([sys.stdin], [], [], LOOK_SECONDS)[0]:
                 break
     finally:

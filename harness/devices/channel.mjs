@@ -1,13 +1,13 @@
 // Messages over standard input and output, for programs that Python starts.
 //
-// A message is what message.py describes. channel.py is the other end.
+// message.py describes the messages. channel.py is the other end.
 
 import { readSync, writeSync } from "node:fs";
 
 const INPUT = 0, OUTPUT = 1;
 const nap = new Int32Array(new SharedArrayBuffer(4));
 
-// Again and again where the pipe has nothing or no room just now.
+// Retries while the pipe is empty or full.
 function patiently(action) {
   for (;;) {
     try {
@@ -33,14 +33,14 @@ function writeAll(bytes) {
   for (let at = 0; at < bytes.length; ) at += patiently(() => writeSync(OUTPUT, bytes, at));
 }
 
-const MOST_MESSAGE = 4000; // characters; message.py takes no longer ones
+const MOST_MESSAGE = 4000; // characters; the limit of message.py
 
 // The answer to a request that failed.
 export const failure = (error, message = `${error.message ?? error}`) =>
   ({ error: error.kind ?? "failed", message: message.slice(0, MOST_MESSAGE) });
 
 export class Channel {
-  // The next message, its arrays as `arrays`. Ends the program where there is none any more.
+  // The next message, with its arrays as `arrays`. Ends the program at the end of the input.
   receive() {
     const length = new DataView(readExactly(4).buffer).getUint32(0, true);
     const message = JSON.parse(new TextDecoder().decode(readExactly(length)));
@@ -49,7 +49,7 @@ export class Channel {
     return message;
   }
 
-  // Answer the message that came last.
+  // Answer the last message.
   send(answer, arrays = []) {
     const text = new TextEncoder().encode(
       JSON.stringify({ ...answer, id: this.id, sizes: arrays.map((array) => array.byteLength) }),

@@ -1,7 +1,7 @@
 """A program that answers requests over its standard input and output, such as a script for Node.
 
-It is started when it is first asked, and ended when it doesn't answer in time; the next request
-starts another. channel.mjs is the other end.
+The first request starts it; if it doesn't answer in time, it is ended, and the next request starts
+another. channel.mjs is the other end.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from harness.system.processes import ends_with_us
 
 
 class ProgramEnded(Exception):
-    """The program ended, or was ended as it did not answer in time; the message says which."""
+    """The program ended, or was ended because it did not answer in time; the message says which."""
 
 
 class DeviceProcess(Closing):
-    """A command that takes requests. Not to be used by two threads at a time."""
+    """A program that answers requests. Not thread-safe."""
 
     def __init__(
         self, command: Sequence[str], environment: Mapping[str, str] | None = None
@@ -34,7 +34,7 @@ class DeviceProcess(Closing):
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._number = 0
-        self.starts = 0  # who keeps what only one process knows compares this
+        self.starts = 0  # to detect that a new process lost the state of the last one
 
     def ask(
         self,
@@ -43,11 +43,11 @@ class DeviceProcess(Closing):
         timeout_s: float,
         expected: Expected = NO_ARRAYS,
     ) -> tuple[dict[str, Any], list[bytes]]:
-        """The answer and the arrays that came with it, as bytes.
+        """The answer to a request and its arrays, as bytes.
 
         Raises:
-            ProgramEnded: there is none.
-            BadAnswer: it is not what was asked for.
+            ProgramEnded: the program ended, or did not answer in time.
+            BadAnswer: the answer is invalid.
         """
         process = self._started()
         self._number += 1
@@ -62,7 +62,7 @@ class DeviceProcess(Closing):
         except (BrokenPipeError, EOFError):
             self.close()
             raise ProgramEnded("it ended while it ran (out of memory?)") from None
-        except BaseException:  # a message cut short would be taken for the beginning of the next
+        except BaseException:  # the rest of this message would be read as the start of the next
             self.close()
             raise
 
@@ -85,7 +85,7 @@ class DeviceProcess(Closing):
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is not None:
-            self.close()  # it ended while it had nothing to do
+            self.close()  # it ended while it was idle
         if self._process is None:
             self._process = subprocess.Popen(
                 self._command,
@@ -94,7 +94,7 @@ class DeviceProcess(Closing):
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=self._environment,
-                start_new_session=True,  # Ctrl-C is for us alone: we end it
+                start_new_session=True,  # Ctrl-C must not reach it: this process ends it
                 preexec_fn=ends_with_us(memory_limit=False),
             )
             assert self._process.stdin is not None

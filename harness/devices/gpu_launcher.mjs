@@ -2,11 +2,11 @@
 //
 // A kernel is a list of shaders, as harness/targets/webgpu.py makes them, dispatched in order.
 
-const SAMPLE_MS = 2; // a shorter sample would show the cost of submitting it
+const SAMPLE_MS = 2; // the cost of submitting would dominate a shorter sample
 const MOST_REPEATS = 1000; // in one command buffer
-const GRACE_MS = 200; // errors may arrive before the loss of the device that they are due to
-const STEADY = 0.03; // warm once a round is no faster than this share
-// All other limits stay at WebGPU's defaults, so that what runs here runs everywhere.
+const GRACE_MS = 200; // errors may arrive before the device loss that caused them
+const STEADY = 0.03; // warm when a round improves by less than this fraction
+// All other limits are WebGPU's defaults, so that kernels run on every device.
 const RAISED_LIMITS = ["maxBufferSize", "maxStorageBufferBindingSize"];
 const REPORTED_LIMITS = [
   ...RAISED_LIMITS,
@@ -67,7 +67,7 @@ export class GpuLauncher {
     return device;
   }
 
-  // What the work gives. If the device is lost meanwhile, that is the error, whatever else it led to.
+  // The result of the work. If the device is lost meanwhile, that is the error, whatever follows.
   async #unlessLost(work) {
     try {
       return await Promise.race([work(), this.#lost]);
@@ -77,7 +77,7 @@ export class GpuLauncher {
     }
   }
 
-  // What the work gives, unless the device is lost or has something to say against it.
+  // The result of the work; throws if the device is lost or reports an error.
   async #watched(device, work) {
     return this.#unlessLost(async () => {
       device.pushErrorScope("validation");
@@ -97,7 +97,7 @@ export class GpuLauncher {
     });
   }
 
-  // Compile shaders; throws an error of kind "refused" with the validator's words.
+  // Compile shaders; throws an error of kind "refused" with the validator's diagnostic.
   async load(handle, shaders) {
     const device = await this.#device();
     const compiled = [];
@@ -151,7 +151,7 @@ export class GpuLauncher {
     return this.#kernels.delete(handle);
   }
 
-  // Buffers with the arrays in them, and the dispatches on them.
+  // Buffers with the arrays, and the dispatches on them.
   #place(device, launch, arrays) {
     const kernel = this.#kernels.get(launch.handle);
     if (!kernel) throw failure("unknown", `there is no code ${launch.handle}`);
@@ -178,7 +178,7 @@ export class GpuLauncher {
     return buffer;
   }
 
-  // The arrays that the call writes, as it leaves them.
+  // The arrays that the call writes, after the call.
   async run(launch, arrays) {
     const device = await this.#device();
     let placed;
@@ -203,8 +203,8 @@ export class GpuLauncher {
     }
   }
 
-  // For each launch, the milliseconds of one call, several times. The launches take turns, so that
-  // what disturbs the machine disturbs them alike.
+  // For each launch, samples of the milliseconds of one call. The launches alternate, so that other
+  // load on the machine affects all of them.
   async time(launches, arrays, budgetMs) {
     const start = performance.now();
     const device = await this.#device();
@@ -238,7 +238,7 @@ function copyOut(device, encoder, buffer) {
   return copy;
 }
 
-// Dispatches that write the same buffer wait for each other, as WebGPU has it.
+// Dispatches that write the same buffer wait for each other, as WebGPU specifies.
 function dispatch(pass, dispatches, repeats) {
   for (let i = 0; i < repeats; i++) {
     for (const { pipeline, group, grid } of dispatches) {
@@ -255,13 +255,13 @@ async function warmUp(clock, each, deadline) {
   while (calm < 3 && performance.now() < deadline) {
     const took = await clock.sample(each);
     calm = took < each.best * (1 - STEADY) ? 0 : calm + 1;
-    each.best = Math.min(each.best, took); // of a machine that was busy a longer one says nothing
+    each.best = Math.min(each.best, took); // a longer time may be due to other load
     const wanted = Math.ceil(SAMPLE_MS / Math.max(each.best, 1e-4));
     each.repeats = Math.min(MOST_REPEATS, Math.max(1, wanted));
   }
 }
 
-// Measures by the GPU's own clock where it has one that can be read.
+// Measures with the GPU's own clock if it can be read.
 class Clock {
   constructor(device) {
     this.device = device;
@@ -273,7 +273,7 @@ class Clock {
     this.copy = device.createBuffer({ size: 16, usage: copied });
   }
 
-  // Milliseconds of one call, as the mean of `repeats`.
+  // The milliseconds of one call: the mean of `repeats` calls.
   async sample({ dispatches, repeats }) {
     const { device, queries } = this;
     const encoder = device.createCommandEncoder();
@@ -290,7 +290,7 @@ class Clock {
     await device.queue.onSubmittedWorkDone();
     const waited = performance.now() - start;
     const counted = queries ? await this.#counted() : 0;
-    // A clock that stands still, or runs ahead of the processor's (some drivers'), is none.
+    // A clock that stands still or is faster than the CPU's (of some drivers) can't be used.
     return (counted > 0 && counted < 2 * waited ? counted : waited) / repeats;
   }
 

@@ -1,11 +1,11 @@
-"""Messages to and from the programs of devices, and what an answer may be.
+"""Messages to and from the programs of devices, and the validation of answers.
 
-A message is a 4-byte little-endian length, that many bytes of JSON, and the arrays that the JSON
-announces in `sizes`, one after another. A request has a number, `id`, which its answer repeats.
+A message is a 4-byte little-endian length, that many bytes of JSON, and the arrays whose sizes are
+in the JSON's `sizes`, one after another. A request has a number, `id`, which its answer repeats.
 
-Who answers may be anybody: a page is opened in a browser that we know nothing of. So nothing of an
-answer is believed: sizes are those that were asked for before anything is read, texts are short,
-and every value is of the type and in the range that it must be. What else there is is ignored.
+Answers are untrusted: a page may be opened in any browser. So sizes are checked before anything is
+read, texts have a maximum length, and the type and range of every value are checked. Unknown fields
+are ignored.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from harness.devices.base import DeviceError, is_time
 
 TEXT_BYTES = 1 << 16
 MOST_TEXT = 1000  # characters of a name
-MOST_MESSAGE = 4000  # characters of an error message; programs cut theirs to this
+MOST_MESSAGE = 4000  # characters of an error message; programs truncate theirs to this
 
 
 class BadAnswer(DeviceError):
-    """An answer is not one; whoever gave it is not asked again."""
+    """An answer is invalid; its sender gets no more requests."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"the device's answer can't be used: {what}; choose another --device")
@@ -33,7 +33,7 @@ class BadAnswer(DeviceError):
 
 @dataclass(frozen=True)
 class Expected:
-    """What comes back for a request: arrays of these bytes, and at most so much JSON."""
+    """The expected answer to a request: sizes of its arrays, and the maximum size of its JSON."""
 
     sizes: tuple[int, ...] = ()
     text_bytes: int = TEXT_BYTES
@@ -58,12 +58,12 @@ def message_parts(
 def receive(
     read: Callable[[int], bytes], number: int, expected: Expected
 ) -> tuple[dict[str, Any], list[bytes]]:
-    """The answer to request `number`, and its arrays; one that is an error has none.
+    """The answer to request `number`, and its arrays; an error has none.
 
-    `read` returns that many bytes of what comes.
+    `read` returns the next bytes of the stream.
 
     Raises:
-        BadAnswer: it is not what was asked for.
+        BadAnswer: the answer is invalid.
     """
     length = int.from_bytes(read(4), "little")
     if length > expected.text_bytes:
@@ -119,7 +119,7 @@ def _text(value: Any, name: str, most: int) -> str:
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether it has no half of a character, which JSON can hold and files can't."""
+    """Whether the text has no surrogates, which JSON allows and UTF-8 doesn't."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
@@ -136,7 +136,7 @@ def time_in(answer: Mapping[str, Any], name: str) -> float:
 
 
 def times_in(answer: Mapping[str, Any], name: str, most_ms: float) -> tuple[float, ...]:
-    """Milliseconds, none of them longer than all of them took together."""
+    """A list of milliseconds, each at most `most_ms`."""
     return _times(answer.get(name), name, most_ms)
 
 

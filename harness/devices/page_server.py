@@ -1,7 +1,7 @@
-"""A server that gives a page its files and talks to it over a WebSocket.
+"""A server of a page's files and its WebSocket.
 
-Whoever doesn't know the token in the page's address gets nothing from it, nor does a page of
-another origin. page_worker.mjs is the other end.
+It rejects requests without the token in the page's address, and those of pages of another origin.
+page_worker.mjs is the other end.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from harness.devices.web_files import HEADERS, content_type, is_foreign, open_fi
 
 HERE = Path(__file__).parent
 CLOSED_SECONDS = 5.0  # until the thread of a connection that was closed ends
-KEEPALIVE = [  # seconds until an end that does not answer is given up
+KEEPALIVE = [  # seconds until a peer that does not answer is given up
     (getattr(socket, name), value)
     for name, value in (
         ("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3),
@@ -35,16 +35,16 @@ KEEPALIVE = [  # seconds until an end that does not answer is given up
     )
     if hasattr(socket, name)
 ]  # fmt: skip
-# The library would print the traceback of whatever a client sends that is no request.
+# The library would print a traceback for every invalid request.
 LOGGER = logging.getLogger(__name__)
 LOGGER.addHandler(logging.NullHandler())
 LOGGER.propagate = False
 
 
 class PageServer:
-    """Serves folders by name (this one as "devices"), and takes the connections of pages.
+    """Serves folders by name (this one as "devices"), and accepts the connections of pages.
 
-    `first_page` is the file that the address itself gives. `state` is what the page may ask for.
+    `first_page` is the file at the address itself. `state` is the JSON that the page can fetch.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class PageServer:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def connection(self, timeout_s: float) -> PageConnection | None:
-        """The latest connection of a page that has not been given yet, None if none comes."""
+        """The latest connection of a page that was not returned before, None if none comes."""
         try:
             latest = self._connected.get(timeout=timeout_s)
             while not self._connected.empty():
@@ -96,7 +96,7 @@ class PageServer:
         self._server.shutdown()
 
     def _connect(self, connection: ServerConnection) -> None:
-        # A phone that falls asleep must not hold up whoever sends to it for good.
+        # A phone that falls asleep must not block its sender for ever.
         for option, seconds in KEEPALIVE:
             connection.socket.setsockopt(socket.IPPROTO_TCP, option, seconds)
         connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -110,7 +110,7 @@ class PageServer:
         parts = parts_of(request.path) or [""]
         if len(parts) < 2 or not _is_same(parts[0], self._token):
             return _response(http.HTTPStatus.NOT_FOUND)
-        if getattr(request, "method", "GET") != "GET":  # older releases take no other
+        if getattr(request, "method", "GET") != "GET":  # older releases accept only GET
             return _response(http.HTTPStatus.METHOD_NOT_ALLOWED)
         match parts[1:]:
             case ["devices", "socket"]:  # which a page alone opens, and every page says whose it is
@@ -137,5 +137,5 @@ def _response(status: http.HTTPStatus, body: bytes = b"", name: str = "none.txt"
 
 
 def _is_same(one: str, other: str) -> bool:
-    """Whether two texts are equal, in a time that says nothing of where they differ."""
+    """Whether two texts are equal, in constant time."""
     return secrets.compare_digest(one.encode(errors="replace"), other.encode())

@@ -1,8 +1,8 @@
 // The browser's end of page.py: takes requests from a WebSocket and answers them.
 //
-// What is done with them is up to the module that the address names: it exports
-// handle(request, arrays, addressOf), which gives [answer, arrays], or a promise of it. A message is what
-// message.py describes; answers go in parts of which none is too long for page_connection.py.
+// The module in the address handles them: it exports handle(request, arrays, addressOf), which returns
+// [answer, arrays] or a promise of it. message.py describes the messages; answers are sent in parts
+// that are short enough for page_connection.py.
 
 const parameters = new URLSearchParams(location.search);
 

@@ -1,7 +1,7 @@
-"""What the devices of this folder have in common: requests to another program.
+"""The common part of the devices: requests to another program.
 
 The program (Node, a page in a browser, or a Python that has the package wgpu) may end at any time;
-what was loaded is loaded again when it is next used. The other modules here say which program.
+loaded code is loaded again when it is used next. The other modules here say which program.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Code = bytes | Shader | tuple[Shader, ...]
 START_SECONDS = 60.0
 TIMING_PATIENCE = 20.0  # for each launch
 ATTEMPTS = 3
-# Of JSON for each launch that is timed: a sample takes half a millisecond or more.
+# JSON for each launch that is timed: a sample takes half a millisecond or more.
 SAMPLES_BYTES, SAMPLES_BYTES_A_SECOND = 4096, 100_000
 MOST_LIMIT = 1 << 53
 
@@ -56,13 +56,13 @@ class Asked(Protocol):
 
 
 class RemoteDevice(Closing):
-    """A device behind a program. Not to be used by two threads at a time."""
+    """A device in another program. Not thread-safe."""
 
     def __init__(self, program: Asked) -> None:
         self._program = program
         self._codes: dict[int, Code] = {}
-        self._loaded: set[int] = set()  # as far as is known: the program may have been ended
-        self._next = 1  # a handle is never used twice, so that a new program knows none of the old
+        self._loaded: set[int] = set()  # the program may have been ended meanwhile
+        self._next = 1  # handles are never reused, so that a new program has none of the old ones
 
     def limits(self) -> dict[str, int]:
         found = self._identify()
@@ -76,7 +76,7 @@ class RemoteDevice(Closing):
         }
 
     def features(self) -> list[str]:
-        """WebGPU's names of the optional features that the device has and kernels may use."""
+        """The optional WebGPU features of the device that kernels may use, by WebGPU's names."""
         found = self._identify()
         return texts_in(found, "features") if found.get("features") is not None else []
 
@@ -97,7 +97,7 @@ class RemoteDevice(Closing):
             try:
                 self._ask({"do": "release", "handle": handle}, (), START_SECONDS, DeviceError)
             except (_Unknown, DeviceError):
-                pass  # it is gone with its program; whoever asks next learns of that
+                pass  # it was released with its program; the next request raises the error
 
     def run(self, launch: Launch, timeout_s: float = 10.0) -> list[np.ndarray]:
         request = {"do": "run", "launch": _describe(launch)}
@@ -142,12 +142,12 @@ class RemoteDevice(Closing):
                     self._put(launch.handle)
             try:
                 return self._ask(request, arrays, timeout_s, KernelFailed, expected)
-            except _Unknown:  # the program ended while it had nothing to do, and this is a new one
+            except _Unknown:  # the program ended while it was idle, and this is a new one
                 self._loaded.clear()
         raise DeviceError("the device ends again and again before it runs anything")
 
     def _put(self, handle: int) -> None:
-        """Load the code of a handle into the program at hand."""
+        """Load the code of a handle into the current program."""
         if handle not in self._codes:
             raise KeyError(f"there is no code {handle}; was it released?")
         code = self._codes[handle]
@@ -168,7 +168,7 @@ class RemoteDevice(Closing):
         failure: type[Exception],
         expected: Expected = NO_ARRAYS,
     ) -> tuple[dict[str, Any], list[bytes]]:
-        """The answer; an error in it, or that there is none, as the exception that it means."""
+        """The answer; raises the exception of an error in it, or of a missing one."""
         try:
             answer, parts = self._program.ask(request, arrays, timeout_s, expected)
         except ProgramEnded as end:
@@ -184,7 +184,7 @@ class RemoteDevice(Closing):
                 raise DeviceError(message)
             case "unknown":
                 raise _Unknown
-            case "lost":  # a new program is the surest way to a new GPU device
+            case "lost":  # a new program gets a new GPU device
                 self._loaded.clear()
                 self._program.restart()
         raise failure(message)

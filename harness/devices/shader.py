@@ -1,4 +1,4 @@
-"""What a device with WebGPU takes: a compute shader with what it needs to run, and its limits.
+"""Shader: a compute shader with its bindings and grid, and the limits of WebGPU devices.
 
 `harness/targets/webgpu.py` makes them; `browser.py` and `wgpu.py` run them.
 """
@@ -23,10 +23,10 @@ LEAST_LIMITS = {
 
 @dataclass(frozen=True)
 class Shader:
-    """One dispatch: WGSL, and what it needs to run.
+    """One dispatch: WGSL, its bindings and its grid.
 
     Binding i of group 0 is the PrimFunc's parameter `arguments[i]`. `writes` are the bindings that
-    are declared read_write; the others are read. `grid` is what dispatchWorkgroups takes.
+    are declared read_write; the others are read. `grid` are the arguments of dispatchWorkgroups.
     """
 
     code: str

@@ -1,7 +1,7 @@
 """The devices: one line each, by the name that `--device` takes.
 
 To add one, write a module like `node.py` and add a line to `DEVICES`. Nothing else names a device:
-the command lines, the doctor, the tuner and the fuzzer's targets go by this table. Modules are
+the command lines, the doctor, the tuner and the fuzzer's targets use this table. Modules are
 imported when a device is used, so that `--help` needs none of what they import.
 """
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from harness.devices.remote import Asked
 
 LANGUAGES = {"wasm": "WebAssembly", "webgpu": "WebGPU"}
-"""What a device runs, by the name of the target."""
+"""The languages of devices, by the name of the target."""
 
 
 @dataclass(frozen=True)
 class OpenOptions:
-    """How a device is opened; each takes what concerns it.
+    """Options for opening a device; each device uses those that apply to it.
 
-    `software`: a GPU in software, even where there is a real one. `address`: where to serve the
-    page. `announce` is called with what somebody has to do, such as to open that page.
+    `software`: use a software GPU, even if there is a real one. `address`: where to serve the page.
+    `announce` is called with a line that asks the user for something, such as to open that page.
     """
 
     software: bool = False
@@ -37,12 +37,12 @@ class OpenOptions:
 
 
 class DeviceModule(Protocol):
-    """What the module of a device defines. `REMEDY` says how to install what it needs."""
+    """The interface of a device's module. `REMEDY` says how to install what it needs."""
 
     REMEDY: str
 
     def find(self) -> str:
-        """What was found on this machine, in words.
+        """What was found on this machine, as text.
 
         Raises:
             DeviceError: the device can't be opened here.
@@ -56,14 +56,14 @@ class DeviceModule(Protocol):
         """
 
     def open_module(self, module: str, folders: Mapping[str, Path]) -> Asked:
-        """A program that answers requests by a JavaScript module; see DeviceKind.open_module."""
+        """A program that answers requests with a JavaScript module; see DeviceKind.open_module."""
 
 
 @dataclass(frozen=True)
 class DeviceKind:
-    """A line of the table. `targets` are those whose code it runs, `program` what the doctor looks
-    for (if anything), `hosts_modules` whether it also runs JavaScript, and with it whole bundles;
-    where `takes_address`, it is named by an address instead of `name`.
+    """A line of the table. `targets` are those whose code it runs, `program` is what the doctor
+    checks for (if anything), `hosts_modules` says whether it also runs JavaScript, and with it
+    whole bundles; if `takes_address`, it is selected by an address instead of `name`.
     """
 
     name: str
@@ -75,7 +75,7 @@ class DeviceKind:
     takes_address: bool = False
 
     def find(self) -> str:
-        """What was found; raises DeviceError where the device can't be opened."""
+        """What was found; raises DeviceError if the device can't be opened."""
         return self._load().find()
 
     def unavailable(self) -> str | None:
@@ -91,14 +91,14 @@ class DeviceKind:
         return self._load().REMEDY
 
     def open(self, options: OpenOptions | None = None) -> Device:
-        """The device; raises DeviceError where it can't be opened."""
+        """The device; raises DeviceError if it can't be opened."""
         return self._load().open_device(options or OpenOptions())
 
     def open_module(self, module: str, folders: Mapping[str, Path]) -> Asked:
-        """A program that answers requests by `module`: a name of `folders`, then a path in it.
+        """A program that answers requests with `module`: a name of `folders`, then a path in it.
 
-        The module exports `handle(request, arrays, addressOf)`, where `addressOf` gives the address
-        of a folder, by its name. Raises DeviceError where it can't be opened.
+        The module exports `handle(request, arrays, addressOf)`, where `addressOf` returns the
+        address of a folder, by its name. Raises DeviceError if it can't be opened.
         """
         assert self.hosts_modules
         return self._load().open_module(module, folders)
@@ -124,10 +124,10 @@ DEVICES: tuple[DeviceKind, ...] = (
 
 
 def device_kind(name: str) -> DeviceKind:
-    """The line of the table for what `--device` names.
+    """The line of the table for the argument of `--device`.
 
     Raises:
-        DeviceError: there is none.
+        DeviceError: there is no such device.
     """
     for kind in DEVICES:
         if "://" in name if kind.takes_address else name == kind.name:
@@ -137,5 +137,5 @@ def device_kind(name: str) -> DeviceKind:
 
 
 def usual_device(target: str) -> DeviceKind:
-    """Where a target's code runs if no device is named: the first that runs it."""
+    """The default device of a target: the first in the table that runs its code."""
     return next(kind for kind in DEVICES if target in kind.targets)

@@ -1,20 +1,20 @@
 // Loads WebAssembly kernels, runs them on arrays and times them. Used in Node and in browsers.
 //
-// A kernel's module imports env.memory and at most a few functions of C's mathematics. Its arrays are
-// put into a memory of its own, above what the module itself uses; the function takes their
-// addresses, then the scalars.
+// A kernel's module imports env.memory and possibly functions of C's math library. Its arrays are
+// placed in its own memory, after the module's static data; the function takes their addresses, then
+// the scalars.
 
 const PAGE = 65536;
 const ALIGNMENT = 64;
-const SAMPLE_MS = 0.5; // a shorter sample would show the clock's own steps
-const STEADY = 0.02; // warm once a round is no faster than this share
-const GROWTH = 8; // so many times more repeats at once, at most
-const GUARD = 64; // bytes around each array that a kernel must leave alone
+const SAMPLE_MS = 0.5; // the clock's resolution would dominate a shorter sample
+const STEADY = 0.02; // warm when a round improves by less than this fraction
+const GROWTH = 8; // the maximum factor by which repeats grow from one sample to the next
+const GUARD = 64; // bytes around each array that a kernel must not write
 const CANARY = 0xa5;
 
 const roundUp = (value, multiple) => Math.ceil(value / multiple) * multiple;
 
-// What LLVM calls where WebAssembly has no instruction; harness/targets/wasm.py has the same names.
+// The functions that LLVM calls if WebAssembly has no instruction; as in harness/targets/wasm.py.
 const C_MATHS = Object.fromEntries(
   Object.entries({
     acos: Math.acos, acosh: Math.acosh, asin: Math.asin, asinh: Math.asinh, atan: Math.atan,
@@ -25,7 +25,7 @@ const C_MATHS = Object.fromEntries(
     tan: Math.tan, tanh: Math.tanh,
   }).flatMap(([name, apply]) => [
     [name, apply],
-    [`${name}f`, apply], // the result is rounded to float32 on its way back
+    [`${name}f`, apply], // the result is rounded to float32 when it is returned
   ]),
 );
 
@@ -56,7 +56,7 @@ export class WasmLauncher {
     return this.#modules.delete(handle);
   }
 
-  // An instance with the arrays in its memory.
+  // An instance with the arrays placed in its memory.
   #place({ handle, entry, scalars, base }, arrays) {
     const module = this.#modules.get(handle);
     if (!module) throw as("unknown", new Error(`there is no code ${handle}`));
@@ -77,7 +77,7 @@ export class WasmLauncher {
     return { memory, addresses, call: () => call(...values) };
   }
 
-  // The arrays that the call writes, as it leaves them. Throws if it writes beside an array.
+  // The arrays that the call writes, after the call. Throws if it writes outside of its arrays.
   run(launch, arrays) {
     const { memory, addresses, call } = this.#place(launch, arrays);
     call();
@@ -93,8 +93,8 @@ export class WasmLauncher {
     );
   }
 
-  // For each launch, the milliseconds of one call, several times. The launches take turns, so that
-  // what disturbs the machine disturbs them alike.
+  // For each launch, samples of the milliseconds of one call. The launches alternate, so that other
+  // load on the machine affects all of them.
   time(launches, arrays, budgetMs) {
     const start = performance.now();
     let taken = 0;
@@ -134,7 +134,7 @@ function sample({ call, repeats }) {
   return (performance.now() - start) / repeats;
 }
 
-// One sample more. Clocks go by steps: what took no time at all is repeated more often.
+// Take one more sample. If the clock's resolution is too low, the call is repeated more often.
 function measure(each) {
   const took = sample(each);
   if (took > 0) each.samples.push(took);
@@ -147,9 +147,9 @@ function warmUp(each, deadline) {
     const took = sample(each);
     if (took > 0) {
       calm = took < each.best * (1 - STEADY) ? 0 : calm + 1;
-      each.best = Math.min(each.best, took); // of a machine that was busy a longer one says nothing
+      each.best = Math.min(each.best, took); // a longer time may be due to other load
     }
-    const wanted = Math.max(1, Math.ceil(SAMPLE_MS / each.best)); // 1 while nothing is known
+    const wanted = Math.max(1, Math.ceil(SAMPLE_MS / each.best)); // 1 at first
     const most = GROWTH * each.repeats;
     each.repeats = Math.min(most, each.best === Infinity ? most : wanted);
   }

@@ -1,7 +1,7 @@
-"""What our two HTTP servers share: whose requests they answer, with which files and headers.
+"""The common part of the two HTTP servers: accepted requests, files and headers.
 
-They are for their own pages alone. A page of another origin gets nothing, not even one whose name
-was made to lead here (DNS rebinding), and no path leads out of the folders that are served.
+They serve only their own pages. Requests of pages of another origin are rejected, also of one whose
+name resolves to this machine (DNS rebinding), and no path leads out of the served folders.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import unquote
 LOCAL = ("localhost", "127.0.0.1", "::1")
 ANYWHERE = ("0.0.0.0", "::", "")
 HEADERS = {
-    # What browsers ask for before they share memory between threads, and give precise clocks.
+    # Browsers require these for memory shared between threads and precise clocks.
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -44,7 +44,7 @@ HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]\s]+))(?::\d{1,5})?", re.IGNORE
 
 
 def is_foreign(get_all: Callable[[str], Sequence[str] | None], served: Sequence[str]) -> bool:
-    """Whether a request is not that of a user or of one of our own pages.
+    """Whether a request is neither a user's nor from one of our own pages.
 
     `get_all` returns the values of a header; `served` are the names and addresses listened on.
     """
@@ -53,7 +53,7 @@ def is_foreign(get_all: Callable[[str], Sequence[str] | None], served: Sequence[
         return True
     if any(origin.lower() != f"http://{hosts[0].lower()}" for origin in get_all("Origin") or ()):
         return True
-    # What browsers say besides: whose doing a request is. A link on another page may be followed.
+    # Browsers also send what initiated a request. A link on another page may be followed.
     if set(get_all("Sec-Fetch-Site") or ()) <= {"same-origin", "none"}:
         return False
     is_followed = (get_all("Sec-Fetch-Mode"), get_all("Sec-Fetch-Dest"))
@@ -67,7 +67,7 @@ def _is_ours(host: str, served: Sequence[str]) -> bool:
     name = (found[1] or found[2]).lower()
     if name in LOCAL or name in (each.lower() for each in served):
         return True
-    # Listening everywhere: an address can't have been made to lead here, a name can.
+    # Listening on all addresses: a name may have been rebound to this machine, an address can't.
     is_everywhere = any(each in ANYWHERE for each in served)
     return is_everywhere and (_is_address(name) or name in _names_of_this_machine())
 
@@ -86,7 +86,7 @@ def _names_of_this_machine() -> tuple[str, str]:
 
 
 def parts_of(target: str) -> list[str] | None:
-    """The parts of a request's path, decoded; None where it is no path of ours."""
+    """The parts of a request's path, decoded; None if it is not a valid path."""
     path = target.partition("?")[0].partition("#")[0]
     if not path.startswith("/"):
         return None
@@ -94,7 +94,7 @@ def parts_of(target: str) -> list[str] | None:
 
 
 def open_file(folder: Path, parts: Sequence[str]) -> BinaryIO | None:
-    """The file at a path in a folder; None where there is none, or it leads out of the folder."""
+    """The file at a path in a folder; None if it doesn't exist or is outside of the folder."""
     if any(part in ("", ".", "..") or re.search(r"[/\\\0]", part) for part in parts):
         return None
     try:
@@ -102,7 +102,7 @@ def open_file(folder: Path, parts: Sequence[str]) -> BinaryIO | None:
         path = root.joinpath(*parts).resolve()
         if not path.is_relative_to(root):
             return None
-        # Not through a link that was made meanwhile, and without waiting for a pipe's other end.
+        # Don't follow a link that was created meanwhile, and don't wait for a pipe's other end.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle
         return None

@@ -1,9 +1,9 @@
-"""The wgpu device: WebGPU without a browser, by the package wgpu (Firefox's implementation).
+"""The wgpu device: WebGPU without a browser, with the package wgpu (Firefox's implementation).
 
-It compiles WGSL by naga, where Chromium has tint: what one takes, the other may refuse. Mesa's
-lavapipe serves where there is no GPU. It quietly ends all loops once an invocation has gone round
-65535 times: a kernel that does is wrong there, and right elsewhere. Kernels are run by
-`wgpu_program.py`, in a process of their own.
+It compiles WGSL with naga, Chromium with tint: one may reject what the other accepts. Without a GPU
+it uses Mesa's lavapipe, which silently ends all loops of an invocation after 65535 iterations:
+kernels with more have wrong results only there. `wgpu_program.py` runs the kernels, in a process of
+its own.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def open_device(options: OpenOptions) -> WgpuDevice:
 
 
 class WgpuDevice(RemoteDevice):
-    """WebGPU by the package wgpu. Not to be used by two threads at a time."""
+    """WebGPU with the package wgpu. Not thread-safe."""
 
     kind = "wgpu"
 

@@ -1,7 +1,7 @@
-"""The program behind wgpu.py: takes requests from standard input, answers on standard output.
+"""The program of wgpu.py: reads requests from standard input, answers on standard output.
 
-It speaks the protocol of message.py, and answers the requests of gpu_launcher.mjs's kind with the
-package wgpu. A process of its own, since a bad shader can end it.
+It uses the protocol of message.py, and answers the same requests as gpu_launcher.mjs, with the
+package wgpu. A separate process, because a bad shader can end it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import IO, Any
 
 import wgpu
 
-SAMPLE_SECONDS = 0.005  # a shorter sample would show the cost of submitting it
+SAMPLE_SECONDS = 0.005  # the cost of submitting would dominate a shorter sample
 MOST_REPEATS = 1000  # in one command buffer
-STEADY = 0.03  # warm once a round is no faster than this share
-# WebGPU's defaults, so that what runs here runs everywhere; the package's own are the adapter's.
+STEADY = 0.03  # warm when a round improves by less than this fraction
+# WebGPU's default limits, so that kernels run on every device; the package's are the adapter's.
 LIMITS = {
     "max-compute-invocations-per-workgroup": 256,
     "max-compute-workgroup-size-x": 256,
@@ -34,13 +34,13 @@ LIMITS = {
 }
 RAISED_LIMITS = ("max-buffer-size", "max-storage-buffer-binding-size")
 WANTED_FEATURES = ("shader-f16",)
-MOST_MESSAGE = 4000  # characters; message.py takes no longer ones
+MOST_MESSAGE = 4000  # characters; the limit of message.py
 
 Answer = tuple[dict[str, Any], list[bytes]]
 
 
 class Fault(Exception):
-    """An answer that is an error; `kind` says which."""
+    """An error answer of this kind."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -49,7 +49,7 @@ class Fault(Exception):
 
 @dataclass
 class Timed:
-    """A launch that is being timed: seconds of one call, in samples of several."""
+    """A launch that is being timed: seconds of one call, in samples of several calls."""
 
     submit: Callable[[int], None]
     repeats: int = 1
@@ -128,7 +128,7 @@ class Launcher:
 
     def _load(self, request: dict[str, Any]) -> None:
         if "shaders" not in request:
-            raise Fault("refused", "this device runs WGSL alone, no WebAssembly")
+            raise Fault("refused", "this device runs only WGSL, not WebAssembly")
         device = self._device()
         try:
             kernel = [self._compiled(device, shader) for shader in request["shaders"]]
@@ -157,7 +157,7 @@ class Launcher:
     def _place(
         self, launch: dict[str, Any], arrays: Sequence[bytes]
     ) -> tuple[list[Any], Callable[[int], None]]:
-        """Buffers with the arrays in them, and what runs the kernel on them some times."""
+        """Buffers with the arrays, and a function that runs the kernel on them repeatedly."""
         device = self._device()
         if launch["handle"] not in self._kernels:
             raise Fault("unknown", f"there is no kernel {launch['handle']}")
@@ -183,7 +183,7 @@ class Launcher:
                     compute.dispatch_workgroups(*grid)
             compute.end()
             device.queue.submit([encoder.finish()])
-            device.queue.read_buffer(fence)  # returns when all that was submitted is done
+            device.queue.read_buffer(fence)  # returns when all submitted work is done
 
         return buffers, submit
 
@@ -202,7 +202,7 @@ class Launcher:
         ]
 
     def _time(self, request: dict[str, Any], arrays: list[bytes]) -> list[list[float]]:
-        """For each launch the milliseconds of one call, several times; the launches take turns."""
+        """For each launch, samples of the milliseconds of one call; the launches alternate."""
         start, budget, taken = time.perf_counter(), request["seconds"], 0
         timed = []
         for launch in request["launches"]:
@@ -245,7 +245,7 @@ def _failure(kind: str, message: object) -> Answer:
 
 
 def _end_with(parent: int) -> None:
-    """End this process when its parent is no more, even while a shader runs."""
+    """End this process when its parent dies, even while a shader runs."""
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)
@@ -254,7 +254,7 @@ def _end_with(parent: int) -> None:
 def main() -> None:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what drivers print must not get into the answers
+    os.dup2(2, 1)  # the output of drivers must not get into the answers
     launcher = Launcher()
     while (message := _receive(sys.stdin.buffer)) is not None:
         try:
@@ -263,7 +263,7 @@ def main() -> None:
             answer, arrays = _failure(fault.kind, fault)
         except wgpu.GPUError as error:
             answer, arrays = _failure("failed", error)
-        except Exception as error:  # a broken driver's; the next request may have a new program
+        except Exception as error:  # of a broken driver; the next request may get a new program
             answer, arrays = _failure("lost", f"{type(error).__name__}: {error}")
         _send(output, answer | {"id": message[0]["id"]}, arrays)
 

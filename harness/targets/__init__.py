@@ -1,7 +1,7 @@
-"""Targets: how lowered TIR becomes something that runs. One small file a code generator.
+"""Targets: compile lowered TIR to code that can be run. One small file for each code generator.
 
-`TARGETS` is the registry, by the name that a Case carries. Lowering, the same for all of them, is
-in `harness/passes/build.py`.
+`TARGETS` is the registry, by the target's name in a Case. Lowering, which is the same for all of
+them, is in `harness/passes/build.py`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ __all__ = ["TARGETS", "Executable", "NotExpressible", "Runnable", "Target", "get
 
 
 class Runnable(Protocol):
-    """Compiled code that is ready to be called."""
+    """Compiled and loaded code."""
 
     def run(self, args: Sequence[Any]) -> None:
-        """Call it on one argument a parameter; arrays are changed in place."""
+        """Call it on one argument per parameter; arrays are changed in place."""
 
 
 class Target(Protocol):
@@ -34,33 +34,33 @@ class Target(Protocol):
 
     @property
     def has_runtime(self) -> bool:
-        """Whether its functions are called by TVM's runtime, and lowered for that."""
+        """Whether TVM's runtime calls its functions, which are lowered for it."""
 
     @property
     def is_strict(self) -> bool:
-        """Whether its floating-point arithmetic is that of IEEE 754, NaN and infinities too."""
+        """Whether its float arithmetic is that of IEEE 754, including NaN and infinities."""
 
     def refusal(self, function: Any) -> str | None:
         """None, or why this target can't express the PrimFunc."""
 
     def prepare(self, module: Any) -> Any:
-        """The module as it must be before any pass, with the same meaning."""
+        """An equivalent module in the form that the target needs before any pass."""
 
     def available(self) -> str | None:
         """None if it works on this machine, else why not and what to install."""
 
     def description(self) -> dict[str, object]:
-        """TVM's own description of it, to be given to `tvm.target.Target`."""
+        """The argument of `tvm.target.Target` for this target."""
 
     def build(self, lowered: Any) -> Runnable:
         """Compile a module that has been lowered up to code generation, and load it.
 
         Raises:
-            NotExpressible: the target can't express what the module has become.
-            CompilerRejected: a compiler refuses the code that TVM generated.
+            NotExpressible: the target can't express the lowered module.
+            CompilerRejected: a compiler rejects the code that TVM generated.
             RaisedByTVM: the code generator raised.
-            harness.devices.base.KernelRefused: a device refuses the code that TVM generated.
-            harness.devices.base.DeviceError: the device is gone.
+            harness.devices.base.KernelRefused: a device rejects the code that TVM generated.
+            harness.devices.base.DeviceError: the device died.
         """
 
 

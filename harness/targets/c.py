@@ -17,9 +17,9 @@ from harness.targets.executable import CompilerRejected, Executable, raised_by_t
 from harness.targets.on_host import OnHost
 
 COMPILERS = ("gcc", "clang", "cc")
-# -ffp-contract=off and plain IEEE arithmetic, as what is compiled is compared with an interpreter.
+# -ffp-contract=off for IEEE arithmetic, because results are compared with an interpreter's.
 FLAGS = ("-shared", "-fPIC", "-O1", "-w", "-ffp-contract=off", "-fno-strict-aliasing")
-# TVM writes float16 as "half", which is no type of C.
+# TVM writes float16 as "half", which is not a C type.
 HALF = "-Dhalf=_Float16"
 COMPILE_SECONDS = 60
 
@@ -43,8 +43,8 @@ class C(OnHost):
         """Generate, compile and load.
 
         Raises:
-            CompilerRejected: the compiler refuses the source; the message has its first diagnostic.
-            RaisedByTVM: the code generator, or the loader, raised.
+            CompilerRejected: the compiler rejects the source; the message has its first diagnostic.
+            RaisedByTVM: the code generator or the loader raised.
             UserError: there is no compiler.
         """
         build = tvm.get_global_func("target.build.c")
@@ -63,7 +63,7 @@ def compiler() -> str | None:
 
 
 def compile_library(source: str, directory: Path) -> Path:
-    """Compile C source to a shared library in `directory`; see `C.build` for what it raises."""
+    """Compile C source to a shared library in `directory`; raises as `C.build`."""
     found = compiler()
     if found is None:
         raise UserError("no C compiler found; install gcc or clang, or name one in $CC")

@@ -1,7 +1,7 @@
 """Executable: a compiled module in this process, called on the caller's own arrays.
 
-The arrays are handed over by address, so that guard pages around them see every stray access. TVM's
-code assumes that buffers start at multiples of 64 bytes; an array that doesn't is passed by way of
+The arrays are passed by address, so that guard pages around them detect every access out of bounds.
+TVM's code assumes that buffers start at multiples of 64 bytes; an array that doesn't is passed as
 an aligned copy.
 """
 
@@ -24,19 +24,19 @@ ALIGNMENT = 64
 
 
 class TargetError(Exception):
-    """Why a module did not become a result, where that is not a bug of ours."""
+    """A module could not be compiled or run, for a reason that is not a bug of ours."""
 
 
 class NotExpressible(TargetError, ValueError):
-    """The target can't express the program, which is not TVM's fault."""
+    """The target can't express the program, which is not a bug of TVM."""
 
 
 class CompilerRejected(TargetError):
-    """The system's C compiler refuses the source that TVM generated; the message is its first."""
+    """The C compiler rejects the source that TVM generated; the message is its first diagnostic."""
 
 
 class RaisedByTVM(TargetError):
-    """A call of TVM raised; `error` is what. See `raised_by_tvm`."""
+    """A call of TVM raised `error`. See `raised_by_tvm`."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error) or type(error).__name__)
@@ -45,9 +45,9 @@ class RaisedByTVM(TargetError):
 
 @contextmanager
 def raised_by_tvm() -> Iterator[None]:
-    """Around a call of TVM and nothing else: what TVM raises comes out as RaisedByTVM.
+    """For a single call of TVM: turns an exception of TVM into RaisedByTVM.
 
-    An exception of our own code that TVM has called back passes as it is: a bug of ours.
+    An exception of our own code, which TVM called back, is not changed: it is a bug of ours.
     """
     try:
         yield
@@ -62,29 +62,29 @@ def raised_by_tvm() -> Iterator[None]:
 _ROOT = Path(__file__).resolve().parents[2]
 _OURS = tuple(f"{_ROOT / name}/" for name in ("harness", "tzer", "jitweb", "corpus", "seeds"))
 _TVMS = tuple(f"{Path(str(module.__file__)).parent}/" for module in (tvm, tvm_ffi))
-# The standard library and other packages, which act for whoever calls them; coverage.py, which
-# traces TVM's Python for us, is ours.
+# The standard library and other packages, whose exceptions belong to their caller; coverage.py,
+# which traces TVM's Python for us, counts as ours.
 _OTHERS = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "purelib", "platlib"))
 _COVERAGE = importlib.util.find_spec("coverage")
 _TRACER = f"{Path(_COVERAGE.origin).parent}/" if _COVERAGE and _COVERAGE.origin else "\0"
 
 
 def _is_ours(trace: TracebackType | None) -> bool:
-    """Whether the innermost code of an exception, inside a call of TVM, is ours."""
+    """Whether the exception was raised by our own code inside a call of TVM."""
     # The first two frames are `raised_by_tvm` and the code around the call itself.
     for frame, _ in reversed(list(walk_tb(trace))[2:]):
         file = frame.f_code.co_filename
         if file.startswith((*_OURS, _TRACER)):
             return True
         if file.startswith(_TVMS) or not file.startswith(_OTHERS):
-            return False  # frames of C++ have files of the machine that built TVM
+            return False  # C++ frames have paths of the machine that built TVM
     return False
 
 
 class Executable:
-    """A loaded runtime module, of which `entry` is called.
+    """A loaded runtime module, whose function `entry` is called.
 
-    `keep` is whatever must live as long as the code, such as the directory of a shared library.
+    `keep` is an object that must live as long as the code, such as the folder of a shared library.
     """
 
     def __init__(self, module: Any, entry: str = "main", keep: Any = None) -> None:
@@ -95,12 +95,12 @@ class Executable:
     def run(self, args: Sequence[np.ndarray | np.generic | int | float | bool]) -> None:
         """Call the entry function; arrays are changed in place.
 
-        One argument a parameter: arrays must be C-contiguous and of the buffer's dtype (bfloat16
+        One argument per parameter: arrays must be C-contiguous and of the buffer's dtype (bfloat16
         and float8 from ml_dtypes).
 
         Raises:
             ValueError: an array is not contiguous.
-            RaisedByTVM: the function raised, or TVM's runtime as it was called.
+            RaisedByTVM: the function, or TVM's runtime, raised.
         """
         copies: list[tuple[np.ndarray, np.ndarray]] = []
         values: list[Any] = []
@@ -133,6 +133,6 @@ def tensor_view(array: np.ndarray) -> Any:
     """A TVM tensor on the array's own memory."""
     if array.dtype.isbuiltin == 1:
         return tvm.runtime.from_dlpack(array)
-    # NumPy exports no dtype of ml_dtypes: go by integers of the same width.
+    # NumPy can't export ml_dtypes' dtypes: use integers of the same width.
     bits = np.dtype(f"uint{8 * array.dtype.itemsize}")
     return tvm.runtime.from_dlpack(array.view(bits))._create_view(array.shape, array.dtype.name)

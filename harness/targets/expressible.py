@@ -1,4 +1,4 @@
-"""Which programs a web target can express at all: its types, its memory, its calls."""
+"""Determines whether a web target can express a program: its types, memory and calls."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ WASM_SCALARS = frozenset(
     | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 )
 WEBGPU_SCALARS = frozenset({"bool", "float32", "int32", "uint32"})
-# The scopes that mean something on one invocation.
+# The storage scopes that a single invocation can use.
 MEMORY = ("global", "local", "shared", "")
 
 
 def refusal_of(function: Any, scalars: frozenset[str]) -> str | None:
-    """Why a PrimFunc that computes with these scalars at most can't be expressed, or None."""
+    """Why a target with these scalar types can't express a PrimFunc, or None if it can."""
     for parameter in function.params:
         if not compat.is_buffer(parameter):
             return f"parameter {parameter.name} is not a buffer"
@@ -48,7 +48,7 @@ def _dtypes(function: Any) -> Iterator[str]:
 
 
 def refusal_of_gpu(function: Any) -> str | None:
-    """Why one invocation of a GPU can't do the work of a PrimFunc, or None."""
+    """Why a single GPU invocation can't execute a PrimFunc, or None if it can."""
     for parameter in function.params:
         dtype = str(parameter.ty.dtype)
         if dtype not in webgpu.ELEMENTS:
@@ -66,7 +66,7 @@ def refusal_of_gpu(function: Any) -> str | None:
 
 
 def check_stack(function: Any) -> None:
-    """A WebAssembly kernel keeps what it allocates on its stack.
+    """Check that the allocations of a WebAssembly kernel fit its stack.
 
     Raises:
         NotExpressible: it allocates too much, or a size that is not constant.

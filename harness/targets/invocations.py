@@ -1,7 +1,7 @@
-"""A program written for a processor, as a kernel for a GPU.
+"""Turns a program for a CPU into a kernel for a GPU.
 
-The whole of it becomes the work of one invocation, or, where its outermost loop is parallel, the
-iterations of that loop become invocations.
+A single invocation executes the whole program, or, if its outermost loop is parallel, one iteration
+of that loop.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ MAX_INVOCATIONS = LEAST_LIMITS["maxComputeWorkgroupSizeX"]  # of the one workgro
 
 
 def as_kernel(body: Any) -> Any:
-    """The body of a function as the work of invocations, with memory of their own."""
+    """The body of a function as that of a kernel, with allocations private to each invocation."""
     return _on_invocations(_with_own_memory(body))
 
 
 def _with_own_memory(body: Any) -> Any:
-    """The body with what it allocates in memory of the invocation's own."""
+    """The body with allocations in memory that is private to the invocation."""
     local: dict[Any, Any] = {}
     for node in compat.nodes(body):
         key = compat.type_key(node)

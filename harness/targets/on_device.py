@@ -1,4 +1,4 @@
-"""Compiled code of the web targets, on a device that this process owns."""
+"""Runs compiled code of the web targets on a device that this process owns."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from harness.verdict import Stage
 from harness.worker.progress_page import STAGES
 
 RUN_SECONDS = 3.0
-KEPT_CODES = 16
+MAX_LOADED = 16
 
 
 class OnDevice:
-    """Code on a device of this process, which takes the place of `Executable`."""
+    """Code on a device of this process, with the interface of `Executable`."""
 
     def __init__(
         self, kind: str, code: Any, entry: str, writes: Sequence[int], scalars: tuple[int, ...] = ()
@@ -33,9 +33,9 @@ class OnDevice:
         """Call the kernel; arrays are changed in place.
 
         Raises:
-            harness.devices.base.KernelFailed: it trapped, hung, or wrote beside an array.
-            harness.devices.base.DeviceError: the device is gone, or a GPU's driver failed, which
-                says nothing of the shader.
+            harness.devices.base.KernelFailed: it trapped, hung, or wrote outside of its arrays.
+            harness.devices.base.DeviceError: the device died, or a GPU driver failed, which is
+                unrelated to the shader.
         """
         arrays = tuple(np.ascontiguousarray(array) for array in args)
         launch = Launch(self._handle, self._entry, arrays, self._writes, self._scalars)
@@ -53,7 +53,7 @@ class OnDevice:
 
 @dataclass
 class _Opened:
-    """The devices of one process, and what is loaded on them, the oldest first."""
+    """The devices of one process, and the code loaded on them, oldest first."""
 
     process: int
     devices: dict[str, Device] = field(default_factory=dict)
@@ -65,13 +65,13 @@ _opened = _Opened(os.getpid())
 
 def _loaded(kind: str, code: Any) -> tuple[Device, int]:
     global _opened
-    if _opened.process != os.getpid():  # a fork must not speak to the devices of its parent
+    if _opened.process != os.getpid():  # a forked process must not use the devices of its parent
         _opened = _Opened(os.getpid())
     STAGES.enter(Stage("device", "load"))
     if kind not in _opened.devices:
         _opened.devices[kind] = device_kind(kind).open(OpenOptions(software=True))
     device = _opened.devices[kind]
-    while len(_opened.codes) >= KEPT_CODES:
+    while len(_opened.codes) >= MAX_LOADED:
         owner, handle = _opened.codes.popleft()
         owner.release(handle)
     handle = device.load(code)

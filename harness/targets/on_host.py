@@ -1,4 +1,4 @@
-"""What the targets that run in this process have in common."""
+"""The common part of the targets that run in this process."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class OnHost:
     is_strict = True
 
     def refusal(self, function: Any) -> str | None:
-        """These take every program."""
+        """None: these targets can express every program."""
         return None
 
     def prepare(self, module: Any) -> Any:
-        """The module as it is."""
+        """The module, unchanged."""
         return module

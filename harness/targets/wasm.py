@@ -1,11 +1,11 @@
-"""The wasm target: a scheduled PrimFunc becomes a WebAssembly object of plain functions.
+"""The wasm target: compiles a scheduled PrimFunc to a WebAssembly object of plain functions.
 
-No TVM runtime and no emscripten: buffers are passed as addresses in one linear memory, and the
-outermost parallel loop, if there is one, is done from row `begin` to row `end`, so that any number
-of threads can share a call. `harness/wasm/linker.py` makes a module of the objects.
+It needs neither TVM's runtime nor emscripten: buffers are passed as addresses in one linear memory,
+and the outermost parallel loop, if there is one, runs from row `begin` to row `end`, so that any
+number of threads can split a call. `harness/wasm/linker.py` links the objects.
 
-The lowering is TVM's own in a lean order: what brings in the runtime (MakePackedAPI,
-LowerTVMBuiltin) is left out, and buffer parameters become pointers.
+Lowering uses TVM's own passes without those that need the runtime (MakePackedAPI, LowerTVMBuiltin);
+buffer parameters become pointers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ C_CALLING_CONVENTION = 0
 TRIPLE = "wasm32-unknown-unknown"
 
 
-# The functions of C that LLVM may leave to be called; wasm_launcher.mjs has them.
+# The C functions that LLVM may call; wasm_launcher.mjs provides them.
 C_MATHS = frozenset(
     name + kind
     for name in (
@@ -44,13 +44,13 @@ C_MATHS = frozenset(
 
 @dataclass(frozen=True)
 class WasmOptions:
-    """How LLVM generates code: with relaxed SIMD (fused multiply-add) or not; how hard it tries."""
+    """LLVM's options: whether to use relaxed SIMD (fused multiply-add), and the opt level."""
 
     relaxed: bool = True
     opt_level: int = 1
 
     def description(self) -> dict[str, object]:
-        """TVM's description of the target."""
+        """The argument of `tvm.target.Target`."""
         features = ["+simd128", "+bulk-memory", "+nontrapping-fptoint", "+sign-ext"]
         if self.relaxed:
             features.append("+relaxed-simd")
@@ -98,7 +98,7 @@ def _lowerings() -> list[Any]:
 
 
 def build_object(functions: Mapping[str, Any], options: WasmOptions) -> bytes:
-    """A WebAssembly object with these functions, which `lower` has given, under these names.
+    """A WebAssembly object with these functions, which `lower` returned, under these names.
 
     Raises:
         RaisedByTVM: TVM's LLVM code generator raised.
@@ -124,10 +124,10 @@ def _target(options: WasmOptions) -> Any:
 
 
 def link_alone(content: bytes, imports: Collection[str] = ()) -> bytes:
-    """A module of one object, for a device to try.
+    """A module of one object, for a device to run.
 
     Raises:
-        LinkError: it needs what there is not, or holds too much data.
+        LinkError: it needs an undefined symbol, or has too much data.
     """
     linked = link([content], imports=imports)
     if linked.static_end > ARRAYS_START:
@@ -136,7 +136,7 @@ def link_alone(content: bytes, imports: Collection[str] = ()) -> bytes:
 
 
 def plain_abi(function: Any) -> tuple[Any, int]:
-    """A function that is lowered otherwise, as `lower` gives it."""
+    """A function that was lowered by other passes, in the form that `lower` returns."""
     pointers: dict[Any, Any] = {}
     parameters: list[Any] = []
     for parameter in function.params:
@@ -149,7 +149,7 @@ def plain_abi(function: Any) -> tuple[Any, int]:
     begin, end = compat.Var("begin", _int32()), compat.Var("end", _int32())
     body, rows = _split_rows(_by_pointers(function.body, pointers), begin, end)
     used = {node for node in compat.nodes(body) if compat.is_buffer(node)}
-    # A buffer of one dimension is accessed as it is; others have a flat view by now.
+    # A buffer of one dimension is accessed directly; others have a flat view by now.
     views = [tirx.DeclBuffer(each, data=pointers[each]) for each in pointers if each in used]
     body = tirx.SeqStmt([*views, body]) if views else body
     attributes = {

@@ -1,8 +1,7 @@
-"""The web targets as the fuzzer compiles for them: compiled here, run on a device.
+"""The web targets of the fuzzer: compiled here, run on a device.
 
-`wasm` is TVM's LLVM code generator for WebAssembly, its module run by V8 in Node. `webgpu` is TVM's
-WGSL code generator as it is, its shaders taken by naga (the package wgpu), `webgpu-tint` the same
-for Chromium.
+`wasm` is TVM's LLVM code generator for WebAssembly, run by V8 in Node. `webgpu` is TVM's WGSL code
+generator, unmodified, with naga (the package wgpu); `webgpu-tint` is the same with Chromium.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ ENTRY = "kernel"
 
 
 class Wasm:
-    """WebAssembly with plain SIMD, so that no multiply-add is fused, in Node."""
+    """WebAssembly without relaxed SIMD, so that no multiply-add is fused, in Node."""
 
     name = "wasm"
     device = "node"
@@ -66,7 +65,7 @@ class Wasm:
 
 
 class WebGPU:
-    """WGSL as TVM generates it, on a device that takes WGSL."""
+    """WGSL as TVM generates it, on a WebGPU device."""
 
     has_runtime = False
     # WGSL lets implementations assume that there is no NaN and no infinity, and flush subnormals.

@@ -1,1 +1,1 @@
-"""Workers: processes that may crash, hang or eat memory, and what is learned from their deaths."""
+"""Workers: run jobs in processes that may crash, hang or exhaust memory, and report their end."""

@@ -1,8 +1,8 @@
-"""Post mortem: from a job that died or hung to the verdict of its case.
+"""Post mortem: the verdict of a case whose job died or hung.
 
-The stage that the job wrote last says where it was. A death by signal is a finding in any pass
-order; a hang or running out of memory only where TVM was asked for something legal. What our own
-code did, an exception of it among that, is never a finding.
+The last stage that the job recorded says where it was. A death by signal is a finding in any pass
+order; a hang or running out of memory only in a legal one. What our own code does, including its
+exceptions, is never a finding.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OUR_STEPS = ("reference", "compare", "culprit")
 
 
 def verdict_of(outcome: JobResult) -> Verdict:
-    """The verdict of a case whose job did not come back ("died" or "hung")."""
+    """The verdict of a case whose job did not finish ("died" or "hung")."""
     stage = outcome.stage
     legal, place = stage.sequence != "illegal", stage.place
     if outcome.fault:
@@ -54,14 +54,14 @@ def _crash(outcome: JobResult) -> Verdict:
     place = outcome.stage.place
     name = signals.Signals(outcome.signal).name
     frames, overflow = frames_of(outcome.crash)
-    said = _last_words(outcome.stderr)
+    abort_message = _abort_message(outcome.stderr)
     if overflow:
         name += " (stack overflow)"
-        frames_that_tell: list[tuple[str, str, int]] = []  # where it ended is chance
+        relevant_frames: list[tuple[str, str, int]] = []  # where the stack ends is chance
     else:
-        frames_that_tell = frames
-    message = f"{name} in {place}" + (f": {said}" if said else "")
-    signature = crash_signature(name, place, frames_that_tell, "" if overflow else said)
+        relevant_frames = frames
+    message = f"{name} in {place}" + (f": {abort_message}" if abort_message else "")
+    signature = crash_signature(name, place, relevant_frames, "" if overflow else abort_message)
     return _finding(
         Kind.CRASH, outcome, message, signature, frames=[list(frame) for frame in frames]
     )
@@ -69,7 +69,7 @@ def _crash(outcome: JobResult) -> Verdict:
 
 def frames_of(report: bytes) -> tuple[list[tuple[str, str, int]], bool]:
     """(library, source file, function offset) of each native frame, innermost first; and whether
-    the stack had overflowed. Empty where the crash left no report."""
+    the stack overflowed. Empty if there is no report of the crash."""
     if not report:
         return [], False
     from harness.coverage import crash, native
@@ -86,8 +86,8 @@ def _finding(
     return Verdict(kind, legal, message, signature, stage.place, stage, detail)
 
 
-def _last_words(stderr: str) -> str:
-    """The line in which LLVM or the C++ runtime says why it gives up, if there is one."""
+def _abort_message(stderr: str) -> str:
+    """The line in which LLVM or the C++ runtime reports why it aborts, if there is one."""
     for line in reversed(stderr.splitlines()):
         if any(word in line for word in ("LLVM ERROR", "terminate called", "Assertion", "what()")):
             return line.strip()[:200]

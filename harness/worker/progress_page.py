@@ -1,8 +1,8 @@
-"""The progress page: where a job is right now, and how long it has been inside TVM.
+"""The progress page: the current stage of a job, and the time that it has spent inside TVM.
 
 A job may die at any moment. Before each step it therefore writes its stage into a page that it
-shares with its parent, which reads it after the death. The same bracket adds up the time spent in
-TVM, of which a worker's share is to be at least 80 %.
+shares with its parent, which reads it after the death. The same context manager adds up the time
+inside TVM, which should be at least 80 % of a worker's time.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Stages:
         self.enter(Stage())
 
     def enter(self, stage: Stage) -> None:
-        """Write down which stage begins."""
+        """Record that this stage begins."""
         if self._page is not None:
             text = str(stage).encode()[: PAGE - 1] + b"\0"
             self._page[: len(text)] = text
@@ -57,7 +57,7 @@ class Stages:
 
 
 def read_stage(descriptor: int) -> Stage:
-    """What the process that shares this file wrote last; no stage where it overwrote the page."""
+    """The last stage that was written to this file; an empty one if the page is damaged."""
     text = os.pread(descriptor, PAGE, 0).split(b"\0", 1)[0].decode(errors="replace")
     try:
         return Stage.parse(text)

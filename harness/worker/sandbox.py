@@ -1,9 +1,8 @@
-"""Sandbox: jobs in worker processes that may crash, hang or eat memory.
+"""Sandbox: runs jobs in worker processes that may crash, hang or exhaust memory.
 
 A `Worker` owns one zygote (see `harness.worker.zygote`), which has TVM loaded, and through it one
-child that takes job after job. When the child dies, the worker says how (signal, native backtrace,
-what it printed, which stage it was in) and forks the next. Nothing that a job does can harm the
-caller.
+child that runs one job after another. When the child dies, the worker reports how (signal, native
+backtrace, output, stage) and forks the next. A job can't harm the caller.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ from harness.system.text import last_line
 from harness.verdict import Stage
 from harness.worker import wire
 from harness.worker.progress_page import PAGE, read_stage
-from harness.worker.zygote import BLOCKS_A_MESSAGE, DISARM, FORK, HANDLER_FAILED, KILL
+from harness.worker.zygote import BLOCKS_PER_MESSAGE, DISARM, FORK, HANDLER_FAILED, KILL
 
 START_SECONDS = 120.0  # the first start on a machine decodes the compiler library
 STDERR_TAIL = 4096
 ENVIRONMENT = {
-    # Kernels are tiny: two threads show races as well as many, and fork sooner.
+    # Kernels are tiny: two threads show data races as well as many, and start faster.
     "TVM_NUM_THREADS": "2",
     "TVM_BIND_THREADS": "0",
     "PYTHONHASHSEED": "0",
@@ -40,17 +39,17 @@ NO_BLOCKS = np.empty(0, np.uint32)
 
 
 class SandboxError(UserError):
-    """The worker's process can't be started at all."""
+    """The worker's process can't be started."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a worker runs and its limits.
+    """The handler of a worker, and its limits.
 
-    `handler` is a dotted path to `request -> reply`. `scope` holds path prefixes of the
-    native coverage, () for none. `seconds` is the wall time that a job may take; `memory_bytes` the
-    address space that it may add to the warm process. A child is replaced after `jobs` jobs, or
-    once it holds `resident_bytes`, whichever is first.
+    `handler` is a dotted path to a function from request to reply. `scope` are path prefixes of the
+    native coverage, () for none. `seconds` is the wall time limit of a job; `memory_bytes` the
+    address space that it may allocate in addition to the zygote's. A child is replaced after `jobs`
+    jobs, or when its resident memory exceeds `resident_bytes`.
     """
 
     handler: str = "harness.oracles.verify:handle"
@@ -63,11 +62,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class JobResult:
-    """How a job went: "done", "died", "hung" or "interrupted".
+    """How a job ended: "done", "died", "hung" or "interrupted".
 
     `blocks` are the ids (uint32) of native blocks first hit in this child since its last job, and
-    `lines` the Python lines of TVM, where the request asked for them. `stage` is what the job
-    wrote last; `crash` the raw text of the native backtrace; `stderr` the end of what it said.
+    `lines` the Python lines of TVM, if the request asked for them. `stage` is the last one that the
+    job recorded; `crash` the raw text of the native backtrace; `stderr` the end of its output.
     """
 
     status: str
@@ -85,13 +84,13 @@ class JobResult:
 
     @property
     def fault(self) -> str:
-        """The traceback of the handler's own exception if that ended the job, else ""."""
+        """The traceback if an exception of the handler itself ended the job, else ""."""
         failed = self.status == "died" and self.exit_status == HANDLER_FAILED
         return self.stderr or "no traceback" if failed else ""
 
 
 class _Child:
-    """One forked child: its channel, and the files it leaves its last words in."""
+    """One forked child: its channel, and the files of its output and crash report."""
 
     def __init__(self, control: socket.socket) -> None:
         self.channel, far_end = socket.socketpair()
@@ -151,10 +150,10 @@ class Worker:
         self.close()
 
     def run(self, request: dict[str, Any], *, fresh: bool = False) -> JobResult:
-        """Run one job and say how it went; `fresh` asks for a child that has run nothing yet.
+        """Run one job; `fresh` uses a child that has not run any other.
 
         Raises:
-            SandboxError: the zygote is gone and can't be started again.
+            SandboxError: the zygote died and can't be started again.
         """
         if fresh or (self._child is not None and self._worn_out(self._child)):
             self._retire()
@@ -167,7 +166,7 @@ class Worker:
         return outcome
 
     def forget_known(self, blocks: np.ndarray) -> None:
-        """Have later children not stop at these blocks, which the caller knows already."""
+        """Disarm these blocks, which the caller knows already, in later children."""
         self._known.append(np.asarray(blocks, np.uint32))
         self._disarm(self._known[-1])
 
@@ -176,7 +175,7 @@ class Worker:
         self._interrupted = True
         try:
             self._control.send(KILL)
-        except OSError:  # the zygote is gone already
+        except OSError:  # the zygote has already ended
             pass
 
     def close(self) -> None:
@@ -193,7 +192,7 @@ class Worker:
                 self._process.wait()
             self._process = None
 
-    # How a child is had.
+    # Starting children.
 
     def _worn_out(self, child: _Child) -> bool:
         return child.jobs >= self.settings.jobs or child.rss > self.settings.resident_bytes
@@ -202,7 +201,7 @@ class Worker:
         if self._child is None:
             try:
                 self._child = self._fork()
-            except (OSError, EOFError):  # the zygote was killed: a new one takes its place
+            except (OSError, EOFError):  # the zygote was killed: start a new one
                 self._start()
                 self._child = self._fork()
         return self._child
@@ -210,7 +209,7 @@ class Worker:
     def _fork(self) -> _Child:
         child = _Child(self._control)
         message = self._receive(time.monotonic() + START_SECONDS)
-        while "pid" not in message:  # the news of an earlier child's end may come first
+        while "pid" not in message:  # the exit message of an earlier child may come first
             message = self._receive(time.monotonic() + START_SECONDS)
         return child
 
@@ -219,7 +218,7 @@ class Worker:
             return
         self._child.close()
         self._child = None
-        # Closing its channel ends an idle child; `_fork` would refuse a second one at a time.
+        # Closing its channel ends an idle child; the zygote has only one child at a time.
         try:
             self._await_exit()
         except (OSError, EOFError):
@@ -269,15 +268,15 @@ class Worker:
         return f"a worker could not start: {said or 'it died without a word'}"
 
     def _disarm(self, blocks: np.ndarray) -> None:
-        for start in range(0, len(blocks), BLOCKS_A_MESSAGE):
-            part = blocks[start : start + BLOCKS_A_MESSAGE]
+        for start in range(0, len(blocks), BLOCKS_PER_MESSAGE):
+            part = blocks[start : start + BLOCKS_PER_MESSAGE]
             try:
                 self._control.send(DISARM + part.astype(np.uint32).tobytes())
-            except OSError:  # the zygote is gone; the next one is told again
+            except OSError:  # the zygote died; the next one gets all blocks again
                 return
 
     def _receive(self, deadline: float) -> dict[str, Any]:
-        """The next message on the control socket; EOFError if the zygote is gone."""
+        """The next message on the control socket; raises EOFError if the zygote died."""
         ready, _, _ = select.select([self._control], [], [], max(0.0, deadline - time.monotonic()))
         if not ready:
             raise TimeoutError
@@ -294,7 +293,7 @@ class Worker:
             message = self._receive(time.monotonic() + 10)
         return int(message["status"])
 
-    # How a job runs.
+    # Running jobs.
 
     def _run(self, child: _Child, request: dict[str, Any], started: float) -> JobResult:
         self._interrupted = False

@@ -1,7 +1,7 @@
 """Wire: framed messages between the sandbox's parent and its children, over a Unix socket.
 
-A frame is a one-byte tag, a length, and that many bytes. Payloads are JSON or raw arrays; nothing
-on the wire is ever executed.
+A frame is a one-byte tag, a length, and that many bytes. Payloads are JSON or raw arrays and are
+never executed.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ def _receive(channel: socket.socket, length: int) -> bytes | None:
 
 
 class FrameReader:
-    """Frames from a non-blocking socket, as they come; a half frame at the end is dropped."""
+    """Reads frames from a non-blocking socket; an incomplete frame at the end is dropped."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
 
     def feed(self, channel: socket.socket) -> bool:
-        """Read what is there; False at the end of the stream."""
+        """Read the available bytes; False at the end of the stream."""
         try:
             part = channel.recv(1 << 20)
         except BlockingIOError:
@@ -61,7 +61,7 @@ class FrameReader:
         return bool(part)
 
     def frames(self) -> list[tuple[bytes, bytes]]:
-        """The whole frames read so far, which are then forgotten."""
+        """Remove and return the complete frames read so far."""
         found = []
         while len(self._bytes) >= HEADER.size:
             tag, length = HEADER.unpack_from(self._bytes)

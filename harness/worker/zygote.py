@@ -3,8 +3,7 @@
 Started by `harness.worker.sandbox` as `python -m harness.worker.zygote`. It loads TVM and the
 handler, arms the native coverage and compiles one small program, so that a child costs a fork of a
 few milliseconds, not a start of a second. It runs no case itself. Over its control socket the
-parent asks for a child (and sends along the sockets that the child is to use), for a kill, or for
-blocks to be disarmed.
+parent requests a child (with the sockets that the child uses), a kill, or that blocks are disarmed.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from harness.worker import wire
 from harness.worker.progress_page import STAGES
 
 FORK, KILL, DISARM = b"F", b"K", b"D"
-BLOCKS_A_MESSAGE = 8192
+BLOCKS_PER_MESSAGE = 8192
 HANDLER_FAILED = 70  # EX_SOFTWARE of sysexits.h
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
@@ -56,14 +55,14 @@ class Zygote:
             return None
         try:
             block_map = native.load_block_map()
-        except native.ElfError:  # a library of another build: Python lines alone guide the campaign
+        except native.ElfError:  # a library of another build: use only Python coverage
             return None
         coverage = native.NativeCoverage(block_map, tuple(self.settings["scope"]))
         coverage.arm()
         return coverage
 
     def serve(self) -> None:
-        """Answer the parent until it is gone; then end the child and return."""
+        """Serve requests until the parent ends; then end the child and return."""
         _warm_up()
         if self.native is not None:
             self._send_blocks(self.native.drain())
@@ -98,11 +97,11 @@ class Zygote:
         if pid == 0:
             end_with_us()
             self.control.close()
-            # `os._exit`: a child must never return into the zygote's own loop.
+            # `os._exit`: a child must never return into the zygote's loop.
             try:
                 child_main(self.handler, self.native, self.settings, descriptors)
                 os._exit(0)
-            except BaseException:  # a fault of the handler itself: leave its traceback behind
+            except BaseException:  # an exception of the handler itself: print its traceback
                 traceback.print_exc()
                 os._exit(HANDLER_FAILED)
         for descriptor in descriptors:
@@ -120,14 +119,14 @@ class Zygote:
         self.control.send(b"J" + json.dumps(message).encode())
 
     def _send_blocks(self, blocks: np.ndarray) -> None:
-        for start in range(0, len(blocks), BLOCKS_A_MESSAGE):
-            self.control.send(b"B" + blocks[start : start + BLOCKS_A_MESSAGE].tobytes())
+        for start in range(0, len(blocks), BLOCKS_PER_MESSAGE):
+            self.control.send(b"B" + blocks[start : start + BLOCKS_PER_MESSAGE].tobytes())
 
 
 def child_main(
     handler: Handler, native: Any | None, settings: dict[str, Any], descriptors: list[int]
 ) -> None:
-    """Take jobs from the first descriptor until it closes. Runs in the forked child."""
+    """Run jobs from the first descriptor until it closes. Called in the forked child."""
     data, crash_report, errors, stage = descriptors
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(errors, 2)
@@ -201,7 +200,7 @@ def _limit_memory(extra: int) -> None:
     with open("/proc/self/statm") as statm:
         pages = int(statm.read().split()[0])
     limit = pages * resource.getpagesize() + extra
-    # The hard limit stays, for the programs of devices.
+    # The hard limit is not lowered, because the programs of devices need more.
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -213,7 +212,7 @@ def _resident_bytes() -> int:
 
 
 def _warm_up() -> None:
-    """Compile one program, so that every child inherits LLVM initialised."""
+    """Compile one program, so that every child inherits an initialised LLVM."""
     import tvm
     from tvm import te
 
