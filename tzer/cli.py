@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -295,6 +295,7 @@ def show(directory: Path, identity: str, json_output: bool) -> None:
     from corpus.store import Store
     from harness.ir.script import full_script
     from tzer.in_subprocess import Died, Refused, in_subprocess
+    from tzer.show import describe, everything, folded
 
     with Store.open(directory) as store:
         finding = store.finding(identity)
@@ -304,51 +305,15 @@ def show(directory: Path, identity: str, json_output: bool) -> None:
     except (Died, Refused) as error:  # the rest can be shown all the same
         reason = f"the program can't be shown: {error}"
     if json_output:
-        print_json(_whole(finding) | {"script": script})
+        print_json(everything(finding) | {"script": script})
         return
-    for line in _told(finding):
+    for line in folded(describe(finding), _width()):
         print_line(line)
     if script is None:
         print_line(reason)
     else:
-        print_python(script, colored=sys.stdout.isatty())
-
-
-def _whole(finding: Finding) -> dict[str, Any]:
-    """All that the store says of a finding; its case is what `harness.case.Case` reads."""
-    import json
-
-    verdict = finding.verdict
-    told = {"stage": str(verdict.stage), "detail": verdict.detail}
-    return finding.summary() | told | {"case": json.loads(finding.case.to_json())}
-
-
-def _told(finding: Finding) -> Iterator[str]:
-    """All that the store says of a finding, without its program."""
-    verdict, case = finding.verdict, finding.case
-    order = "legal" if finding.legal else "illegal"
-    confirmed = "" if finding.confirmed else ", not confirmed by a fresh process"
-    yield f"{finding.id}  {finding.kind}, {order} pass order{confirmed}"
-    yield verdict.message
-    yield f"signature  {finding.signature}"
-    yield f"seen       {finding.count} times, first in test {finding.first_test}"
-    yield f"stage      {verdict.stage}"
-    if verdict.pass_name:
-        yield f"in         {verdict.pass_name}"
-    yield f"origin     {case.origin}; target {case.target}, opt level {case.opt_level}"
-    frames = verdict.detail.get("frames")
-    for frame in frames[:12] if isinstance(frames, list) else ():
-        match frame:
-            case [library, symbol, int() as offset]:
-                yield f"  at {symbol or library}+{offset:#x}"
-    for name in ("expected", "actual"):
-        if name in verdict.detail:
-            yield f"{name:10} {verdict.detail[name]}"
-    yield "passes" if case.passes else "passes     none: the plain lowering shows it"
-    position = verdict.stage.pass_index
-    for index, call in enumerate(case.passes):
-        here = call.name == verdict.pass_name if position is None else index == position
-        yield f"  {call}{'   <- here' if here else ''}"
+        lines = folded(script.split("\n"), _width())
+        print_python("\n".join(lines), colored=sys.stdout.isatty())
 
 
 @cli.command()

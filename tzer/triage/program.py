@@ -46,15 +46,16 @@ def program_of(case: Case, verdict: Verdict) -> PrintedProgram:
     try:
         printed = json.loads(in_subprocess(lambda: _printed(case), SECONDS))
     except (Died, Refused):  # the printer or the parser can't do it
-        return PrintedProgram(case, None)
+        return _as_json(case)
     if printed["equal"]:
         return PrintedProgram(case, printed["text"])
     other = replace(case, module=printed["module"])
-    return (
-        PrintedProgram(other, printed["text"])
-        if _shows(other, verdict)
-        else PrintedProgram(case, None)
-    )
+    return PrintedProgram(other, printed["text"]) if _shows(other, verdict) else _as_json(case)
+
+
+def _as_json(case: Case) -> PrintedProgram:
+    """The case with its module's JSON as this TVM writes it, not as it stood in a store."""
+    return PrintedProgram(case.with_module(case.load()), None)
 
 
 def _printed(case: Case) -> str:
