@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-# What runtime.mjs has typed arrays for, and the bytes of an element.
+# What the runtime has typed arrays for, and the bytes of an element.
 DTYPES = {
     "float32": 4, "float64": 8, "int64": 8, "int32": 4,
     "int16": 2, "int8": 1, "uint8": 1, "bool": 1,

@@ -15,7 +15,7 @@ from jitweb.devices import device_of
 from jitweb.errors import JitwebError
 from jitweb.host import WEB, open_host
 
-RUNTIME = ("runtime.mjs", "plan.mjs")
+RUNTIME = tuple(f"{name}.mjs" for name in ("runtime", "files", "plan", "shared", "wasm", "webgpu"))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,292 @@
+// A model on WebAssembly: its weights and slots in one memory, its calls on one thread or several. This
+// file is its threads' program as well.
+
+import { TYPES, checkModule } from "./plan.mjs";
+import { DISPOSED, builtin, bytesOf, isNode, product, roundUp, weightNames } from "./shared.mjs";
+
+const PAGE = 65536;
+const ALIGNMENT = 64;
+const STACK_BYTES = 65536; // of a thread
+const SHARED_WITH_MAXIMUM = 0x03;
+const isWorker = typeof WorkerGlobalScope !== "undefined" && globalThis instanceof WorkerGlobalScope;
+
+// A module with one relaxed SIMD instruction (f32x4.relaxed_madd): valid where they are there.
+const RELAXED = Uint8Array.of(
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 7, 1, 96, 2, 123, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32,
+  0, 32, 1, 32, 0, 253, 133, 2, 11,
+);
+
+export async function openWasm(plan, weights, files, { threads }) {
+  const part = plan.targets.wasm;
+  const variant = WebAssembly.validate(RELAXED) ? "relaxed" : "simd128";
+  const content = await files.read(part.modules[variant]);
+  const device = `${isNode ? `Node ${process.version}` : browserName()}, ${variant}`;
+  const open = async (count, notes) => {
+    const parts = await makeWasm(plan, weights, content, part.memory_flag[variant], count);
+    return new WasmBackend(plan, parts, { device, threads: count, notes });
+  };
+  if (threads === 1) return open(1, []);
+  if (!isNode && !globalThis.crossOriginIsolated) {
+    return open(1, ["one thread: the page is not cross-origin isolated (COOP and COEP headers)"]);
+  }
+  try {
+    return await open(threads, []);
+  } catch (error) {
+    return open(1, [`one thread: ${error.message}`]); // which fails again if that was not the reason
+  }
+}
+
+function browserName() {
+  const brands = globalThis.navigator?.userAgentData?.brands ?? [];
+  const find = (test) => brands.find(({ brand }) => test(brand));
+  const known = find((brand) => !/not|chromium/i.test(brand)) ?? find((brand) => /chromium/i.test(brand));
+  return known ? `${known.brand} ${known.version}` : "this browser";
+}
+
+// The module at work in a memory that holds the weights, and threads beside this one.
+async function makeWasm(plan, weights, content, flag, threads) {
+  const part = plan.targets.wasm, shared = threads > 1;
+  if (shared) {
+    content = content.slice();
+    content[flag] = SHARED_WITH_MAXIMUM;
+  }
+  const module = await WebAssembly.compile(content).catch((error) => {
+    throw new Error(`the kernels can't be compiled (they need WebAssembly SIMD): ${error.message}`);
+  });
+  checkModule(module, part);
+  const tensors = await weights;
+  const layout = layOut(plan, part, tensors, threads);
+  const pages = Math.ceil(layout.end / PAGE);
+  if (pages > part.max_pages) throw new Error(`the model needs ${pages} pages of memory; WebAssembly has ${part.max_pages}`);
+  const memory = makeMemory(pages, shared);
+  const { exports } = await WebAssembly.instantiate(module, { env: { memory } }).catch((error) => {
+    throw new Error(`the kernels can't be used: ${error.message}`);
+  });
+  const bytes = new Uint8Array(memory.buffer);
+  for (const [name, at] of layout.weights) bytes.set(tensors.get(name), at);
+  const calls = part.calls.map(({ task, kernel, args, rows }) => ({
+    kernel,
+    addresses: args.map(({ slot, weight }) => (weight === undefined ? layout.slots[slot] : layout.weights.get(weight))),
+    rows,
+    isShared: shared && rows > 1 && workOf(plan.tasks[task]) > LEAST_SHARED_US,
+  }));
+  const thread = new Thread(exports, part.stack_pointer, calls, 0, threads);
+  const task = { module, memory, calls, threads, pointer: part.stack_pointer };
+  const team = shared ? await Team.open(thread, task, layout.stacks) : null;
+  return { memory, thread, team, slots: layout.slots };
+}
+
+function makeMemory(pages, shared) {
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
+  } catch (error) {
+    throw new Error(`${Math.ceil((pages * PAGE) / 1e6)} MB of memory can't be had: ${error.message}`);
+  }
+}
+
+// Where weights and slots lie, above what the module and the threads' stacks use.
+function layOut(plan, part, weights, threads) {
+  let end = roundUp(part.static_end, ALIGNMENT);
+  const stacks = [];
+  for (let i = 1; i < threads; i++) stacks.push((end += STACK_BYTES)); // a stack grows downwards
+  const take = (bytes) => {
+    const at = end;
+    end = roundUp(end + bytes, ALIGNMENT);
+    return at;
+  };
+  const names = [...weightNames(part.calls)];
+  const places = new Map(names.map((name) => [name, take(bytesOf(weights, name).byteLength)]));
+  return { weights: places, slots: plan.slots.map(take), stacks, end };
+}
+
+// Threads that wait for each other lose some microseconds, and more where cores are few: a call that
+// takes no longer is the first thread's alone.
+const LEAST_SHARED_US = 20;
+
+// About how many microseconds a call of a task takes on one thread.
+const workOf = ({ flops, bytes }) => flops / 20e3 + bytes / 10e3;
+
+// What one thread does of each call: its rows, as even a part as can be, or, as the first thread, all
+// of them. Between two calls the threads meet where either is shared.
+class Thread {
+  constructor(exports, pointer, calls, number, threads) {
+    this.stack = pointer ? exports[pointer] : null;
+    this.stackTop = this.stack?.value;
+    const share = (rows, part) => Math.ceil((rows * part) / threads);
+    this.parts = calls.map(({ kernel, addresses, rows, isShared }, i) => {
+      const first = number === 0 ? rows : 0, run = exports[kernel];
+      const [begin, end] = isShared ? [share(rows, number), share(rows, number + 1)] : [0, first];
+      if (run.length !== addresses.length + 2) throw new Error(`the kernel ${kernel} takes other arguments`);
+      return {
+        kernel, run: begin < end ? () => run(...addresses, begin, end) : () => {},
+        meetsAfter: isShared || !!calls[i + 1]?.isShared,
+      };
+    });
+  }
+
+  // Run the part of a call; gives the Error if it trapped.
+  attempt({ kernel, run }) {
+    try {
+      run();
+      return null;
+    } catch (error) {
+      if (this.stack) this.stack.value = this.stackTop; // it was left where the kernel stopped
+      return new Error(`the kernel ${kernel} failed: ${error.message}`, { cause: error });
+    }
+  }
+}
+
+class WasmBackend {
+  constructor(plan, { memory, thread, team, slots }, facts) {
+    Object.assign(this, facts);
+    this.plan = plan;
+    this.memory = memory;
+    this.thread = thread;
+    this.team = team;
+    this.slots = slots;
+  }
+
+  #compute(inputs, timed) {
+    if (this.isClosed) throw new Error(DISPOSED); // its threads are gone: nobody would come to meet us
+    this.plan.inputs.forEach(({ slot }, i) => {
+      new inputs[i].constructor(this.memory.buffer, this.slots[slot], inputs[i].length).set(inputs[i]);
+    });
+    if (this.team) return this.team.run(timed);
+    for (const part of this.thread.parts) {
+      const error = timed(() => this.thread.attempt(part));
+      if (error) throw error;
+    }
+  }
+
+  async run(inputs) {
+    this.#compute(inputs, (work) => work());
+    return this.plan.outputs.map(({ slot, stored, shape }) =>
+      new TYPES[stored](this.memory.buffer, this.slots[slot], product(shape)).slice(),
+    );
+  }
+
+  async profile(inputs) {
+    const times = [];
+    this.#compute(inputs, (work) => {
+      const start = performance.now();
+      const result = work();
+      times.push(performance.now() - start);
+      return result;
+    });
+    return times;
+  }
+
+  dispose() {
+    this.isClosed = true;
+    this.team?.close();
+  }
+}
+
+// Threads that go through the calls side by side, each with its part of the rows, and wait for each
+// other where calls are shared. The caller is the first of them; in a page it spins, as it may not sleep.
+const GENERATION = 0, ARRIVED = 1, PHASE = 2, FAILED = 3; // FAILED: a call's number from 1 up
+const SPINS = 20000;
+
+function meet(control, threads, maySleep) {
+  const phase = Atomics.load(control, PHASE);
+  if (Atomics.add(control, ARRIVED, 1) === threads - 1) {
+    Atomics.store(control, ARRIVED, 0);
+    Atomics.add(control, PHASE, 1);
+    Atomics.notify(control, PHASE);
+    return;
+  }
+  for (let i = 0; Atomics.load(control, PHASE) === phase; i++) {
+    if (maySleep && i > SPINS) Atomics.wait(control, PHASE, phase, 1000);
+  }
+}
+
+class Team {
+  static async open(thread, task, stacks) {
+    const team = new Team();
+    team.thread = thread;
+    team.threads = task.threads;
+    team.control = new Int32Array(new SharedArrayBuffer(16));
+    team.workers = [];
+    try {
+      await Promise.all(stacks.map((stack, i) => {
+        const [worker, ready] = startThread({ ...task, stack, number: i + 1, control: team.control });
+        team.workers.push(worker);
+        return ready;
+      }));
+    } catch (error) {
+      team.close();
+      throw new Error(`threads can't be started: ${error.message}`);
+    }
+    return team;
+  }
+
+  run(timed) {
+    const { control, threads, thread } = this;
+    let failure = null;
+    Atomics.add(control, GENERATION, 1);
+    Atomics.notify(control, GENERATION);
+    for (const part of thread.parts) {
+      timed(() => {
+        failure ??= thread.attempt(part); // and go on, as the others do
+        if (part.meetsAfter) meet(control, threads, isNode || isWorker);
+      });
+    }
+    const failed = Atomics.exchange(control, FAILED, 0);
+    if (failure) throw failure;
+    if (failed) throw new Error(`the kernel ${thread.parts[failed - 1].kernel} failed in a thread`);
+  }
+
+  close() {
+    for (const worker of this.workers) worker.terminate();
+  }
+}
+
+// This file is its threads' program as well: a worker that is given a task does what is below.
+const task = isNode ? builtin("worker_threads").workerData?.jitweb : null;
+export const isThread = !!task || (isWorker && globalThis.name === "jitweb");
+if (task) {
+  const { parentPort } = builtin("worker_threads");
+  beThread(task, (message) => parentPort.postMessage(message));
+} else if (isThread) {
+  addEventListener("message", ({ data }) => beThread(data, (message) => postMessage(message)), { once: true });
+}
+
+async function beThread({ module, memory, calls, threads, stack, number, control, pointer }, tell) {
+  let thread;
+  try {
+    const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
+    if (pointer) exports[pointer].value = stack;
+    thread = new Thread(exports, pointer, calls, number, threads);
+    tell("ready");
+  } catch (error) {
+    tell(`${error.message}`);
+    return;
+  }
+  for (let generation = 0; ; generation = (generation + 1) | 0) {
+    while (Atomics.load(control, GENERATION) === generation) Atomics.wait(control, GENERATION, generation);
+    thread.parts.forEach((part, i) => {
+      if (thread.attempt(part)) Atomics.compareExchange(control, FAILED, 0, i + 1);
+      if (part.meetsAfter) meet(control, threads, true);
+    });
+  }
+}
+
+// A worker with this task, and the promise that it is ready for it.
+function startThread(task) {
+  const worker = isNode
+    ? new (builtin("worker_threads").Worker)(new URL(import.meta.url), { workerData: { jitweb: task }, execArgv: [] })
+    : new Worker(import.meta.url, { type: "module", name: "jitweb" });
+  const ready = new Promise((resolve, reject) => {
+    const on = (event, listener) =>
+      isNode ? worker.once(event, listener) : worker.addEventListener(event, listener, { once: true });
+    on("message", (message) => {
+      const told = isNode ? message : message.data;
+      if (told === "ready") resolve();
+      else reject(new Error(told));
+    });
+    on("error", (error) => reject(new Error(error.message ?? "the worker's file can't be loaded")));
+  });
+  if (isNode) ready.then(() => worker.unref(), () => {}); // or a program that never disposes would not end
+  else worker.postMessage(task);
+  return [worker, ready];
+}
