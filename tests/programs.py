@@ -57,3 +57,11 @@ def dividing_by_zero() -> Any:
     quotient = tirx.Div(tirx.BufferLoad(target, [0]), tirx.FloatImm("float32", 0.0))
     function = tirx.PrimFunc([target], tirx.BufferStore(target, quotient, [0]))
     return tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
+
+
+def underflowing() -> Any:
+    """A product that the simplifier folds to a subnormal number, which TVM's JSON can't hold."""
+    target = tirx.decl_buffer((1,), "float64", "target")
+    product = tirx.Mul(tirx.FloatImm("float64", 1e-300), tirx.FloatImm("float64", 1e-20))
+    function = tirx.PrimFunc([target], tirx.BufferStore(target, product, [0]))
+    return tvm.IRModule({"main": function.with_attr("global_symbol", "main")})

@@ -91,7 +91,7 @@ class Examiner:
         self._trace_seconds = 0.0
         self._started = time.monotonic()
         self.ended: float | None = None
-        self._mark = 0
+        self._settled = 0
         self._tests = 0
 
     @property
@@ -242,7 +242,7 @@ class Examiner:
     def _run(self, request: dict[str, Any], *, fresh: bool = False) -> JobResult:
         if self.stopping.is_set():
             raise Stopped
-        settled, self._mark = self.coverage_map.settled_since(self._mark)
+        settled, self._settled = self.coverage_map.settled_since(self._settled)
         if settled.size:
             self.worker.forget_known(settled)
         outcome = persistently(lambda: self.worker.run(request, fresh=fresh), self.stopping)

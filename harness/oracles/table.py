@@ -1,4 +1,4 @@
-"""All oracles, in the order in which they run. To add one: its file, and its line here."""
+"""All oracles, in the order in which they run. A new one is its file, an import and a line here."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ from harness.oracles.slow_code import SLOW_CODE
 from harness.oracles.well_formed import WELL_FORMED
 from harness.oracles.wrong_result import WRONG_RESULT
 
-AFTER_PASS: tuple[Oracle[AfterPass], ...] = (WELL_FORMED, JSON_ROUND_TRIP, SCRIPT_ROUND_TRIP)
+AFTER_PASS: tuple[Oracle[AfterPass], ...] = (
+    WELL_FORMED,
+    JSON_ROUND_TRIP,
+    SCRIPT_ROUND_TRIP,
+)
 AFTER_BUILD: tuple[Oracle[AfterBuild], ...] = (DETERMINISM,)
-AFTER_RUN: tuple[Oracle[AfterRun], ...] = (OUT_OF_BOUNDS, WRONG_RESULT, SLOW_CODE)
+AFTER_RUN: tuple[Oracle[AfterRun], ...] = (
+    OUT_OF_BOUNDS,
+    WRONG_RESULT,
+    SLOW_CODE,
+)

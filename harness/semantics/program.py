@@ -31,7 +31,7 @@ from harness.semantics.memory import Storage
 from harness.semantics.perturbation import Perturbation
 from harness.semantics.statements import StatementCompiler
 
-STEP_LIMIT = 5_000_000
+STEP_LIMIT = 2_000_000
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 # Functions with two allowed results although nothing is rounded.
 UNSPECIFIED = ("m_round", "m_copysign", "m_atan2", "fdiv", "fmod", "floor_of_quotient")

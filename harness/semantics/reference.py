@@ -25,11 +25,11 @@ from harness.semantics import (
 )
 from harness.semantics.expectation import Expectation, Mismatch, expect
 from harness.semantics.inputs import Argument, InputError, make_inputs
+from harness.semantics.program import STEP_LIMIT
 from harness.verdict import Stage
 from harness.worker.progress_page import STAGES
 
 CACHE_SIZE = 8
-STEP_LIMIT = 2_000_000
 # lavapipe, Mesa's software Vulkan driver, silently ends all loops after 65,535 iterations.
 WGSL_STEP_LIMIT = 60_000
 # Perturbed runs cost time and most results agree anyway: few at first, many before a report.

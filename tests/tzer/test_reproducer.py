@@ -72,6 +72,15 @@ def test_an_exception_shows_its_message(tmp_path: Path) -> None:
     assert "Divide by zero" in done.stdout
 
 
+def test_json_that_does_not_load_is_shown(tmp_path: Path) -> None:
+    calls = PassCall("s_tir.CanonicalizeLoop"), PassCall("tirx.StmtSimplify")
+    verdict, text = reproduced(programs.underflowing(), *calls)
+    done = run(text, tmp_path)
+    assert (verdict.kind, verdict.pass_name) == (Kind.ROUND_TRIP, "tirx.StmtSimplify")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "does not load" in done.stdout
+
+
 def test_a_crash_is_shown_and_survived(tmp_path: Path) -> None:
     # Narrowing expects a program without blocks; with them, 0.27 dereferences null.
     case = Case(module_text(programs.scaled_sum()), (PassCall("tirx.NarrowDataType", (32,)),))
