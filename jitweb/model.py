@@ -22,6 +22,7 @@ from harness import compat
 from jitweb.errors import JitwebError
 from jitweb.kernel_reference import run_function
 from jitweb.kinds import describe
+from jitweb.onnx.ranges import input_ranges
 from jitweb.onnx.read import graph_inputs, read_onnx
 from jitweb.onnx.simplify import simplify
 from jitweb.plan import Call, Operand, Plan, Slot, Task, Tensor, Weight
@@ -50,7 +51,7 @@ def import_model(path: Path, shapes: Mapping[str, Sequence[int]] | None = None) 
     """
     model = simplify(read_onnx(path, shapes or {}))
     graph = import_graph(model)
-    inputs = _boundary(graph_inputs(model), graph.inputs)
+    inputs = _boundary(graph_inputs(model), graph.inputs, input_ranges(model))
     outputs = _boundary(model.graph.output, graph.outputs)
     return _Planner(path.stem, _without_reshapes(_folded(graph)), inputs, outputs).imported()
 
@@ -66,11 +67,17 @@ class _Boundary:
     name: str
     kind: int
     shape: tuple[int, ...]
+    range: tuple[int, int] | None = None
 
 
-def _boundary(infos: Sequence[Any], values: tuple[GraphValue, ...]) -> list[_Boundary]:
+def _boundary(
+    infos: Sequence[Any],
+    values: tuple[GraphValue, ...],
+    ranges: Mapping[str, tuple[int, int]] | None = None,
+) -> list[_Boundary]:
+    known = ranges or {}
     return [
-        _Boundary(info.name, info.type.tensor_type.elem_type, value.shape)
+        _Boundary(info.name, info.type.tensor_type.elem_type, value.shape, known.get(info.name))
         for info, value in zip(infos, values, strict=True)
     ]
 
@@ -188,7 +195,7 @@ class _Planner:
                     "use float32, int32, int64 or bool"
                 )
             place = self.places[value]
-            tensors.append(Tensor(seen.name, dtype, value.dtype, seen.shape, place))
+            tensors.append(Tensor(seen.name, dtype, value.dtype, seen.shape, place, seen.range))
         return tuple(tensors)
 
     def _new_slot(self, size: int) -> int:

@@ -27,7 +27,8 @@ def nbytes(dtype: str, shape: Sequence[int]) -> int:
 class Tensor:
     """An input or output of the model.
 
-    `dtype` is what the user passes, `stored` what kernels read: int64 is stored as int32.
+    `dtype` is what the user passes, `stored` what kernels read: int64 is stored as int32. `range`
+    is the least and the greatest that an integer input may hold, where it may not hold all.
     """
 
     name: str
@@ -35,12 +36,14 @@ class Tensor:
     stored: str
     shape: tuple[int, ...]
     slot: int
+    range: tuple[int, int] | None = None
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Self:
         """A tensor as a plan that was checked holds it."""
         texts = (entry["name"], entry["dtype"], entry["stored"])
-        return cls(*texts, tuple(entry["shape"]), entry["slot"])
+        ends = entry.get("range")
+        return cls(*texts, tuple(entry["shape"]), entry["slot"], ends and (ends[0], ends[1]))
 
 
 @dataclass(frozen=True)
@@ -120,4 +123,5 @@ def _boundary(tensor: Tensor) -> dict[str, Any]:
         "stored": tensor.stored,
         "shape": list(tensor.shape),
         "slot": tensor.slot,
+        **({} if tensor.range is None else {"range": list(tensor.range)}),
     }

@@ -106,6 +106,15 @@ def _is_tensor(tensor: Any, slots: list[int]) -> bool:
         and _is_list(tensor.get("shape"), lambda each: _is_count(each, MOST_BYTES), MOST_RANK)
         and _is_count(slot, len(slots) - 1)
         and nbytes(stored, tensor["shape"]) <= slots[slot]
+        and ("range" not in tensor or _is_range(tensor["range"]))
+    )
+
+
+def _is_range(ends: Any) -> bool:
+    return (
+        isinstance(ends, list)
+        and len(ends) == 2
+        and all(type(end) is int and abs(end) <= 1 << 31 for end in ends)
     )
 
 

@@ -95,6 +95,17 @@ class Graph:
         raise NotImplementedError
 
 
+def names_read(node: onnx.NodeProto) -> list[str]:
+    """The names that a node and the graphs in it read; some may be those graphs' own."""
+    names = [name for name in node.input if name]
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            for inner in attribute.g.node:
+                names += names_read(inner)
+            names += [value.name for value in attribute.g.output]
+    return names
+
+
 def attributes(node: onnx.NodeProto) -> dict[str, Any]:
     """A node's attributes as Python values; texts as str."""
     found = {each.name: helper.get_attribute_value(each) for each in node.attribute}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import onnx
 
 from harness.system.text import first_line
 from jitweb.errors import JitwebError
-from jitweb.onnx.graph import CONTRIB, STANDARD
+from jitweb.onnx.graph import CONTRIB, STANDARD, names_read
 
 MOST_WEIGHT_BYTES = 4 << 30  # what a 32-bit memory addresses
 LEAST_ELEMENT_BYTES = 4
@@ -30,6 +31,7 @@ def read_onnx(path: Path, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProt
         onnx.load_external_data_for_model(model, str(path.parent))
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
         raise JitwebError(f"{path}: its external data can't be read: {first_line(error)}") from None
+    _sort(model.graph)
     _name_domains(model)
     try:
         onnx.checker.check_model(model)
@@ -87,6 +89,24 @@ def _check_external(model: onnx.ModelProto, folder: Path) -> None:
             f"the weights are {total / (1 << 30):.1f} GiB, and WebAssembly's memory ends at 4 GiB; "
             "use a smaller model"
         )
+
+
+def _sort(graph: onnx.GraphProto) -> None:
+    """Put each node after those whose results it reads, as onnxruntime does by itself.
+
+    onnxruntime's own converter to float16 writes graphs that are not in this order.
+    """
+    makers = {name: place for place, node in enumerate(graph.node) for name in node.output if name}
+    needs = [{makers[name] for name in names_read(node) if name in makers} for node in graph.node]
+    if all(max(each, default=-1) < place for place, each in enumerate(needs)):
+        return
+    try:
+        order = list(TopologicalSorter(dict(enumerate(needs))).static_order())
+    except CycleError:  # which the checker reports
+        return
+    nodes = [graph.node[place] for place in order]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _name_domains(model: onnx.ModelProto) -> None:

@@ -17,7 +17,7 @@ import onnx
 from onnx import helper, inliner, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from jitweb.onnx.graph import OPSET, STANDARD, Graph
+from jitweb.onnx.graph import OPSET, STANDARD, Graph, names_read
 from jitweb.onnx.rules import rule_for
 from jitweb.onnx.widen import widen_node, widened, widened_type
 
@@ -151,7 +151,7 @@ class _Simplifier(Graph):
     def _infer(self, node: onnx.NodeProto, opset: int) -> None:
         """Note the types of the node's results, as far as ONNX's own inference gives them."""
         types = {}
-        for name in (*node.input, *_outer_names(node)):
+        for name in names_read(node):
             if name in self.constants:
                 tensor = self.constants[name]
                 types[name] = helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
@@ -198,7 +198,7 @@ class _Simplifier(Graph):
 
     def _made(self, outputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
         nodes = _alive(self.nodes, {value.name for value in outputs})
-        needed = {name for node in nodes for name in (*node.input, *_outer_names(node))}
+        needed = {name for node in nodes for name in names_read(node)}
         needed |= {value.name for value in outputs}
         inputs = [
             onnx.ValueInfoProto(name=each.name, type=self.types[each.name])
@@ -249,22 +249,11 @@ def _has_graph(node: onnx.NodeProto) -> bool:
     return any(attribute.HasField("g") for attribute in node.attribute)
 
 
-def _outer_names(node: onnx.NodeProto) -> set[str]:
-    """What the graphs inside a node read; some of it is their own."""
-    found: set[str] = set()
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            for inner in attribute.g.node:
-                found |= {*inner.input, *_outer_names(inner)}
-            found |= {value.name for value in attribute.g.output}
-    return found
-
-
 def _alive(nodes: Sequence[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeProto]:
     """The nodes that an output depends on."""
     needed, kept = set(wanted), []
     for node in reversed(nodes):
         if needed & set(node.output):
             kept.append(node)
-            needed |= {*node.input, *_outer_names(node)}
+            needed |= set(names_read(node))
     return kept[::-1]

@@ -7,7 +7,7 @@ public `from_onnx`, and single nodes for the converters; all are inlined into on
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 from itertools import groupby
@@ -23,7 +23,7 @@ from tvm.relax.frontend.onnx import from_onnx
 from harness.console.suppress_warnings import without_warnings
 from jitweb.onnx.convert import CONVERTERS
 from jitweb.onnx.convert.node import Node, as_constant
-from jitweb.onnx.graph import OPSET, attributes
+from jitweb.onnx.graph import OPSET, attributes, names_read
 from jitweb.onnx.read import graph_inputs
 
 
@@ -152,15 +152,7 @@ def _variable(name: str, kind: onnx.TypeProto) -> Any:
 
 def _read(nodes: Sequence[onnx.NodeProto]) -> dict[str, None]:
     """The names that the nodes read, in order."""
-    return dict.fromkeys(name for node in nodes for name in _names(node))
-
-
-def _names(node: onnx.NodeProto) -> Iterator[str]:
-    yield from (name for name in node.input if name)
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            for inner in attribute.g.node:
-                yield from _names(inner)
+    return dict.fromkeys(name for node in nodes for name in names_read(node))
 
 
 def _made(nodes: Sequence[onnx.NodeProto]) -> dict[str, None]:

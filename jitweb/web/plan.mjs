@@ -80,9 +80,12 @@ function isTensor(tensor, slots) {
   return (
     stored !== "int64" && isFloat(dtype) === isFloat(stored) &&
     isList(shape, MOST_RANK) && shape.every((extent) => isCount(extent, MOST_BYTES)) &&
-    isCount(slot, slots.length - 1) && bytesIn(stored, shape) <= slots[slot]
+    isCount(slot, slots.length - 1) && bytesIn(stored, shape) <= slots[slot] && isRange(tensor.range)
   );
 }
+
+const isRange = (ends) =>
+  ends === undefined || (isList(ends) && ends.length === 2 && ends.every((end) => Number.isInteger(end) && Math.abs(end) <= 2 ** 31));
 
 const isCall = (call, { tasks, slots }) =>
   isObject(call) && has(tasks, call.task) && isText(call.kernel) && isList(call.args, MOST_ARGUMENTS) &&

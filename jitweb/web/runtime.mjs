@@ -219,6 +219,7 @@ function toStored(input, values) {
   }
   if (isFloat && !isArray) return new TYPES[stored](values);
   const result = new TYPES[stored](values.length), bits = 8 * result.BYTES_PER_ELEMENT;
+  const [least, greatest] = input.range ?? [-Infinity, Infinity];
   for (let i = 0; i < result.length; i++) {
     const value = values[i], type = typeof value;
     const number = dtype === "bool" ? Number(Boolean(value)) : Number(value);
@@ -226,6 +227,9 @@ function toStored(input, values) {
     result[i] = number;
     if (!fits || (!isFloat && result[i] !== number)) {
       throw new Error(`the input ${name} holds ${value}, which is no ${isFloat ? "number" : `${bits}-bit integer`}`);
+    }
+    if (number < least || number > greatest) {
+      throw new Error(`the input ${name} holds ${value}; it must be from ${least} to ${greatest}, as the model's tables and 32-bit integers ask`);
     }
   }
   return result;

@@ -32,8 +32,7 @@ TOLERANCE = 1e-4
 
 def inputs_of(bundle: Path) -> dict[str, np.ndarray]:
     plan = read_plan(bundle)
-    tensors = [Tensor(**{**each, "shape": tuple(each["shape"])}) for each in plan["inputs"]]
-    return example_inputs(tensors, 100)
+    return example_inputs([Tensor.from_json(each) for each in plan["inputs"]])
 
 
 def reference(model: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -95,6 +94,18 @@ def test_wasm_runs_in_the_browser_where_that_is_asked_for(
 def test_a_device_that_lacks_the_target_is_refused(bundle: Path) -> None:
     with pytest.raises(JitwebError, match="node runs no WebGPU; name another --device"):
         open_host(bundle, read_plan(bundle), "webgpu", 1, "node")
+
+
+def test_an_id_outside_of_its_table_is_an_error_before_anything_runs(bundle: Path) -> None:
+    inputs = inputs_of(bundle)
+    with open_host(bundle, read_plan(bundle), "wasm", 1) as host:
+        right = host.run(inputs)
+        for wrong in (100, -101, 2**31 - 1):
+            ids = inputs["input_ids"].copy()
+            ids[0, 3] = wrong
+            with pytest.raises(JitwebError, match=f"input_ids holds {wrong}; it must be from -100"):
+                host.run({**inputs, "input_ids": ids})
+        assert_agree(host.run(inputs), right)
 
 
 def test_the_page_runs_both_targets_and_they_agree(bundle: Path, browser: None) -> None:

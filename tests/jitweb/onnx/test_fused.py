@@ -22,7 +22,7 @@ def recorded() -> Mapping[str, np.ndarray]:
         return dict(archive)
 
 
-@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", list(cases()), ids=lambda case: case.name)
 def test_fused_operators_give_what_onnxruntime_gives(
     case: FusedCase, recorded: Mapping[str, np.ndarray], tmp_path: Path
 ) -> None:

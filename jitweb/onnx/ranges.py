@@ -1,0 +1,237 @@
+"""Which integers the inputs may hold, so that no int64 leaves int32 and no id its table.
+
+Kernels compute int64 in 32 bits. Intervals are carried forward through the integers of a simplified
+model; where a sum or a product could leave int32, or an index its table, the inputs that it depends
+on are narrowed until it can't. The runtime checks them before a kernel runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from jitweb.errors import JitwebError
+from jitweb.onnx.graph import attributes
+from jitweb.onnx.read import graph_inputs
+
+Interval = tuple[int, int]
+INT32, INT64, BOOL = (onnx.TensorProto.INT32, onnx.TensorProto.INT64, onnx.TensorProto.BOOL)
+WHOLE: Interval = (-(2**31), 2**31 - 1)
+COMPUTES = frozenset("Add Sub Mul Neg Abs ReduceSum CumSum".split())
+# Operators whose result holds elements of the first operand alone.
+MOVES = frozenset(
+    "Identity Reshape Squeeze Unsqueeze Transpose Slice Expand Tile Flatten Split Gather "
+    "GatherElements GatherND ReduceMax ReduceMin DepthToSpace SpaceToDepth Cast Trilu Relu".split()
+)
+INDEXED = frozenset({"Gather", "GatherElements"})
+
+
+@dataclass
+class _Found:
+    """What a forward pass finds: intervals, and nodes where one leaves its bounds."""
+
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    sources: dict[str, frozenset[str]] = field(default_factory=dict)  # the inputs it depends on
+    wraps: dict[int, frozenset[str]] = field(default_factory=dict)  # by the node's number
+    leaves: dict[int, frozenset[str]] = field(default_factory=dict)
+
+
+def input_ranges(model: onnx.ModelProto) -> dict[str, Interval]:
+    """The least and the greatest that each integer input may hold; int32's ends are left out.
+
+    Raises:
+        JitwebError: an int64 value leaves int32 whatever the inputs are.
+    """
+    ranges = {
+        value.name: WHOLE
+        for value in graph_inputs(model)
+        if value.type.tensor_type.elem_type in (INT32, INT64)
+    }
+    analysis = _Analysis(model)
+    for problems in (lambda found: found.wraps, lambda found: found.leaves):
+        for number in list(problems(analysis.run(ranges))):
+            inputs = problems(analysis.run(ranges)).get(number)
+            if inputs is None:
+                continue  # another one's narrowing was enough
+
+            def is_clear(
+                narrowed: Mapping[str, Interval],
+                number: int = number,
+                problems: Callable[[_Found], Mapping[int, Any]] = problems,
+            ) -> bool:
+                return number not in problems(analysis.run({**ranges, **narrowed}))
+
+            narrowed = _narrowed({name: ranges[name] for name in inputs}, is_clear)
+            if narrowed is not None:
+                ranges.update(narrowed)
+            elif number in analysis.run(ranges).wraps:
+                node = model.graph.node[number]
+                raise JitwebError(
+                    f"{node.name or node.output[0]} ({node.op_type}) computes integers that int32 "
+                    "does not hold; export the model with smaller ones"
+                )
+    return {name: interval for name, interval in ranges.items() if interval != WHOLE}
+
+
+def _narrowed(
+    ranges: Mapping[str, Interval], is_clear: Callable[[Mapping[str, Interval]], bool]
+) -> dict[str, Interval] | None:
+    """The ranges cut to [-low, high], with the greatest high and then low for which it is clear."""
+
+    def cut(low: int, high: int) -> dict[str, Interval]:
+        return {name: (max(first, -low), min(last, high)) for name, (first, last) in ranges.items()}
+
+    if not is_clear(cut(0, 0)):
+        return None
+    high = _greatest(WHOLE[1], lambda bound: is_clear(cut(0, bound)))
+    low = _greatest(-WHOLE[0], lambda bound: is_clear(cut(bound, high)))
+    return cut(low, high)
+
+
+def _greatest(most: int, holds: Callable[[int], bool]) -> int:
+    """The greatest number in [0, most] for which it holds, where it holds for 0 and all below."""
+    low, above = 0, most + 1
+    while above - low > 1:
+        middle = (low + above) // 2
+        low, above = (middle, above) if holds(middle) else (low, middle)
+    return low
+
+
+class _Analysis:
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.model = model
+        graph = model.graph
+        typed = (*graph.value_info, *graph.input, *graph.output)
+        self.kinds = {value.name: value.type.tensor_type.elem_type for value in typed}
+        self.shapes = {
+            value.name: [each.dim_value for each in value.type.tensor_type.shape.dim]
+            for value in typed
+        }
+        self.constants: dict[str, Interval] = {}
+        for tensor in graph.initializer:
+            self.shapes[tensor.name] = list(tensor.dims)
+            self.kinds[tensor.name] = tensor.data_type
+            if tensor.data_type in (INT32, INT64):
+                array = numpy_helper.to_array(tensor)
+                if array.size:
+                    # The ends of int64 stand for "as far as there is", and saturate.
+                    low, high = np.clip([array.min(), array.max()], *WHOLE)
+                    self.constants[tensor.name] = (int(low), int(high))
+        self.nodes = [
+            (number, node, attributes(node))
+            for number, node in enumerate(graph.node)
+            if node.op_type in INDEXED
+            or any(self.kinds.get(name) in (INT32, INT64) for name in node.output)
+        ]
+
+    def run(self, ranges: Mapping[str, Interval]) -> _Found:
+        """Intervals of all integer values for these of the inputs; what isn't known is left out."""
+        found = _Found({**self.constants, **ranges}, {name: frozenset((name,)) for name in ranges})
+        for number, node, given in self.nodes:
+            sources = frozenset[str]().union(*(found.sources.get(n, ()) for n in node.input))
+            if node.op_type in INDEXED:
+                self._check_index(number, node, given, found)
+            for name in node.output:
+                interval = self._interval(node, given, name, found)
+                if interval is None:
+                    continue
+                is_past = interval[0] < WHOLE[0] or interval[1] > WHOLE[1]
+                if is_past and self.kinds.get(name) == INT64 and node.op_type in COMPUTES:
+                    found.wraps[number] = sources
+                found.intervals[name] = (max(interval[0], WHOLE[0]), min(interval[1], WHOLE[1]))
+                found.sources[name] = sources
+        return found
+
+    def _check_index(
+        self, number: int, node: onnx.NodeProto, given: Mapping[str, Any], found: _Found
+    ) -> None:
+        interval, shape = found.intervals.get(node.input[1]), self.shapes.get(node.input[0])
+        if interval is None or not shape:
+            return
+        extent = shape[int(given.get("axis", 0))]
+        sources = found.sources.get(node.input[1], frozenset())
+        if sources and extent and not -extent <= interval[0] <= interval[1] < extent:
+            found.leaves[number] = sources
+
+    def _interval(
+        self, node: onnx.NodeProto, given: Mapping[str, Any], name: str, found: _Found
+    ) -> Interval | None:
+        kind = self.kinds.get(name)
+        if kind == BOOL or kind not in (INT32, INT64):
+            return None
+        if node.op_type == "Cast" and self.kinds.get(node.input[0]) == BOOL:
+            return (0, 1)
+        operands = [found.intervals.get(each) for each in node.input if each]
+        shapes = [self.shapes.get(each) for each in node.input]
+        return _interval_of(node.op_type, operands, given, shapes)
+
+
+def _interval_of(
+    kind: str,
+    operands: Sequence[Interval | None],
+    given: Mapping[str, Any],
+    shapes: Sequence[list[int] | None],
+) -> Interval | None:
+    """The interval of an operator's integer result, None where it isn't known."""
+    first = operands[0] if operands else None
+    if kind in ("ArgMax", "ArgMin", "TopK"):
+        shape = shapes[0]
+        return (0, max(shape) - 1) if shape else None
+    if kind == "Sign":
+        return (-1, 1)
+    if kind in ("Where", "Clip"):  # the condition, or the ends, may be unknown
+        known = operands[-2:] if kind == "Where" else operands[:1]
+        return _union(known)
+    if kind in ("Concat", "Max", "Min", "ScatterND", "ScatterElements", "OneHot", "Pad"):
+        return _union([each for place, each in enumerate(operands) if _is_data(kind, place)])
+    if first is None:
+        return None
+    if kind in MOVES:
+        return first
+    if kind in ("ReduceSum", "CumSum"):
+        shape = shapes[0]
+        count = int(np.prod(shape)) if shape else 1
+        return (min(first[0] * count, first[0]), max(first[1] * count, first[1]))
+    if kind == "Neg":
+        return (-first[1], -first[0])
+    if kind == "Abs":
+        return (0, max(map(abs, first)))
+    if len(operands) == 2 and operands[1] is not None:
+        return _arithmetic(kind, first, operands[1])
+    return None
+
+
+def _is_data(kind: str, place: int) -> bool:
+    """Whether an operand's elements are among those of the result."""
+    if kind in ("ScatterND", "ScatterElements"):
+        return place != 1
+    return place == 2 if kind == "OneHot" else kind != "Pad" or place in (0, 2)
+
+
+def _union(operands: Sequence[Interval | None]) -> Interval | None:
+    known = [each for each in operands if each is not None]
+    if not known or len(known) < len(operands):
+        return None
+    return (min(low for low, _ in known), max(high for _, high in known))
+
+
+def _arithmetic(kind: str, left: Interval, right: Interval) -> Interval | None:
+    if kind == "Add":
+        return (left[0] + right[0], left[1] + right[1])
+    if kind == "Sub":
+        return (left[0] - right[1], left[1] - right[0])
+    if kind == "Mul":
+        corners = [a * b for a in left for b in right]
+        return (min(corners), max(corners))
+    if kind == "Div":  # no result of an integer division is greater than what is divided
+        most = max(map(abs, left))
+        return (0 if min(*left, *right) >= 0 else -most, most)
+    if kind == "Mod":
+        most = max(map(abs, right))
+        return (0 if min(*left, *right) >= 0 else -most, most)
+    return None

@@ -1,0 +1,56 @@
+"""Integer inputs are narrowed just so far that nothing leaves int32 or its table."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+
+from jitweb.errors import JitwebError
+from jitweb.onnx.ranges import Interval, input_ranges
+from jitweb.onnx.simplify import simplify
+from tests.jitweb.onnx.models import model_of, node
+
+IDS = {"i": np.zeros((1, 4), np.int64)}
+TABLE = {"table": np.ones((10, 3), np.float32)}
+MOST = 2**31 - 1
+IS_ONE = node("Equal", ["i", "one"], ["b"])
+ONE, AXIS = {"one": np.array(1)}, {"axis": np.array(1)}
+LOOK_UP = node("Gather", ["table", "n"], ["y"])
+COUNTED = node("CumSum", ["i", "axis"], ["sum"])
+
+
+@pytest.mark.parametrize(
+    ("nodes", "weights", "ranges"),
+    [
+        ([node("Gather", ["table", "i"], ["y"])], TABLE, {"i": (-10, 9)}),
+        ([node("Add", ["i", "one"], ["n"]), LOOK_UP], {**TABLE, **ONE}, {"i": (-11, 8)}),
+        (
+            [COUNTED, node("Sub", ["sum", "one"], ["n"]), LOOK_UP],
+            {**TABLE, **ONE, **AXIS},
+            {"i": (-2, 2)},
+        ),
+        ([node("Mul", ["i", "i"], ["y"])], {}, {"i": (-46340, 46340)}),
+        ([node("Add", ["i", "i"], ["y"])], {}, {"i": (-(2**30), 2**30 - 1)}),
+        ([node("Neg", ["i"], ["y"])], {}, {"i": (-MOST, MOST)}),
+        ([node("Abs", ["i"], ["a"]), node("Max", ["a", "one"], ["y"])], ONE, {"i": (-MOST, MOST)}),
+        ([node("Reshape", ["i", "flat"], ["y"])], {"flat": np.array([-1])}, {}),
+        ([IS_ONE, node("Cast", ["b"], ["n"], to=7), LOOK_UP], {**TABLE, **ONE}, {}),
+    ],
+)  # fmt: skip
+def test_ranges_follow_from_what_is_computed(
+    nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray], ranges: dict[str, Interval]
+) -> None:
+    model = simplify(model_of(nodes, IDS, [nodes[-1].output[0]], weights))
+    assert input_ranges(model) == ranges
+
+
+def test_a_value_that_never_fits_is_refused() -> None:
+    big = {"big": np.array(2**31 - 1), "one": np.array(1)}
+    nodes = [
+        node("Max", ["i", "big"], ["m"]),
+        node("Add", ["m", "one"], ["y"], name="too_much"),
+    ]
+    model = simplify(model_of(nodes, IDS, ["y"], big))
+    with pytest.raises(JitwebError, match=r"too_much \(Add\) computes integers that int32"):
+        input_ranges(model)
