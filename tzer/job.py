@@ -29,7 +29,7 @@ from harness import passes as catalogue
 from harness.case import Case, PassCall, load_module, module_text
 from harness.oracles.failures import FAILURES
 from harness.oracles.verify import sequences, verify
-from harness.passes.build import finish, lower
+from harness.passes.build import lower
 from harness.semantics import reference
 from harness.targets import get_target
 from harness.verdict import Stage
@@ -99,7 +99,7 @@ def _reach(request: Json) -> Json:
         with STAGES.inside_tvm(Stage(step="reach")):
             opt_level = mutated.opt_level
             module = target.prepare(known.module)
-            finish(lower(module, mutated.calls, target=target, opt_level=opt_level), target)
+            target.build(lower(module, mutated.calls, opt_level=opt_level))
     except reference.Invalid:
         return {"compiled": False}
     except FAILURES:

@@ -14,7 +14,7 @@ def _check(view: AfterBuild) -> Verdict | None:
     sequence, target = compilation.sequence, compilation.target
     with STAGES.inside_tvm(sequence.at("again")):
         module = target.prepare(compilation.reference.module)
-        again = lower(module, sequence.calls, target=target, opt_level=sequence.opt_level)
+        again = lower(module, sequence.calls, opt_level=sequence.opt_level)
         if compat.structural_equal(view.lowered, again):
             return None
     message = "the same passes on the same module gave two different modules"

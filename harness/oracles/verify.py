@@ -31,7 +31,7 @@ from harness.oracles.oracle import (
     Sequence,
     View,
 )
-from harness.passes.build import PLAIN_OPT_LEVEL, finish, lower
+from harness.passes.build import PLAIN_OPT_LEVEL, lower
 from harness.semantics.reference import Invalid, Reference, reference_of
 from harness.targets import Runnable, Target, get_target
 from harness.verdict import Kind, SequenceName, Stage, Verdict
@@ -134,14 +134,13 @@ class _Follower:
             lowered = lower(
                 target.prepare(self.compilation.reference.module),
                 sequence.calls,
-                target=target,
                 opt_level=sequence.opt_level,
                 before_pass=self._before_pass,
                 after_pass=self._after_pass,
             )
         self.place = CODE_GENERATION
         with STAGES.inside_tvm(sequence.at("build")):
-            executable = finish(lowered, target)
+            executable = target.build(lowered)
         self._ask(table.AFTER_BUILD, AfterBuild(self.compilation, lowered, executable))
         if sequence.legal:  # the results of an illegal sequence are meaningless
             self._run(executable, plain)

@@ -21,7 +21,6 @@ def lower(
     module: Any,
     calls: Sequence[PassCall],
     *,
-    target: Target | None = None,
     opt_level: int = 2,
     before_pass: BeforePassCallback | None = None,
     after_pass: AfterPassCallback | None = None,
@@ -29,8 +28,8 @@ def lower(
     """The module after the passes, each under a PassContext of this optimisation level.
 
     `before_pass` is called with position and call, `after_pass` also with the module; what they
-    raise is propagated unchanged. `target` is only for passes that read the current target; the
-    target that the module is compiled for is that of a BindTarget among the calls.
+    raise is propagated unchanged. The target that the module is compiled for is that of a
+    BindTarget among the calls.
 
     Raises:
         harness.case.CaseError: a call is of no known pass, or has wrong arguments.
@@ -48,13 +47,8 @@ def lower(
     return module
 
 
-def finish(module: Any, target: Target) -> Runnable:
-    """Generate code for a completely lowered module, and load it."""
-    return target.build(module)
-
-
 def plain_build(module: Any, target: Target) -> Runnable:
     """Build with only the required passes, at optimisation level 0."""
     module = target.prepare(module)
     calls = passes.complete(passes.initial_states(module), (), target.name)
-    return finish(lower(module, calls, target=target, opt_level=PLAIN_OPT_LEVEL), target)
+    return target.build(lower(module, calls, opt_level=PLAIN_OPT_LEVEL))

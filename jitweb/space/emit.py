@@ -10,6 +10,7 @@ from tvm import tirx
 from harness import compat
 from harness.ir.loop_kinds import SERIAL, THREAD_BINDING
 
+LANES = 4  # float32 in a vector, of WebAssembly as of WGSL
 THREAD_INDEX = 1  # tirx.IterVar.ThreadIndex
 
 

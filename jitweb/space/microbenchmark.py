@@ -15,8 +15,9 @@ from tvm import tirx
 from harness.ir.loop_kinds import PARALLEL, UNROLLED, VECTORIZED
 from jitweb.space import emit
 from jitweb.space.candidate import Kernel
+from jitweb.space.emit import LANES
 
-CHAINS, LANES = 8, 4  # enough independent sums to hide the latency of each
+CHAINS = 8  # enough independent sums to hide the latency of each
 COPIED = 1 << 23  # float32: 32 MiB, more than caches hold
 GROUP = 64  # a GPU's threads in a workgroup
 WASM_WORK = (1, 20_000)  # rows, and rounds of each

@@ -15,11 +15,11 @@ from typing import Any
 
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
+from jitweb.space.emit import LANES
 from jitweb.space.equations import NotStages
 from jitweb.space.matmul import Matmul, Tiling, build_matmul, fitting, read_matmul
 from jitweb.space.rows import Rows, build_rows, read_rows
 
-VECTOR = 4  # float32
 REGISTERS = 16
 STACK_FLOATS = 8192  # half of a thread's stack
 
@@ -39,7 +39,7 @@ def registers(rows: int, columns: int) -> int:
 
     With a single row no element of B is used twice, so that one register is enough for B.
     """
-    wide = -(-columns // VECTOR)
+    wide = -(-columns // LANES)
     return rows * wide + (wide if rows > 1 else 1) + 1
 
 

@@ -23,6 +23,7 @@ from harness.targets.webgpu import MAX_THREADS
 from jitweb.space import emit
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
+from jitweb.space.emit import LANES
 from jitweb.space.equations import Equation, NotStages, loads
 from jitweb.space.matmul import (
     Matmul,
@@ -34,7 +35,6 @@ from jitweb.space.matmul import (
 )
 from jitweb.space.rows import Rows, RowsBuilder, read_rows
 
-LANES = 4  # float32 in a vec4
 # What WGSL has no function for, or none to rely on: its pow is undefined for a negative base, and
 # its tanh overflows on some devices. exp and inverseSqrt are its own.
 MISSING = frozenset({"erf", "fmod", "pow", "tanh"})

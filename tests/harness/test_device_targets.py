@@ -185,7 +185,7 @@ def run_unjudged(module: Any, name: str) -> None:
     """Compile and run what the reference interpreter would not let through."""
     target = get_target(name)
     calls = passes.complete(passes.initial_states(module), (), name)
-    executable = target.build(lower(target.prepare(module), calls, target=target))
+    executable = target.build(lower(target.prepare(module), calls))
     executable.run([np.zeros(4, np.int32)])
 
 

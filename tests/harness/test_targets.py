@@ -12,7 +12,7 @@ from tvm import tirx
 from harness import UserError, passes
 from harness.case import CaseError, PassCall
 from harness.oracles.guarded import GuardedArray
-from harness.passes.build import finish, lower, plain_build
+from harness.passes.build import lower, plain_build
 from harness.semantics.inputs import make_inputs, numpy_dtype
 from harness.targets import TARGETS, get_target
 from harness.targets.c import CompilerRejected, compile_library
@@ -119,12 +119,11 @@ def test_lowering_reports_every_pass_and_the_module_after_it() -> None:
     lowered = lower(
         scaled_sum(),
         calls,
-        target=get_target("llvm"),
         before_pass=lambda index, call: before.append((index, call.name)),
         after_pass=record_after,
     )
     assert before == after == [(index, call.name) for index, call in enumerate(calls)]
-    finish(lowered, get_target("llvm"))
+    get_target("llvm").build(lowered)
 
 
 def test_lowering_refuses_an_unknown_pass_before_it_runs_any() -> None:

@@ -94,7 +94,7 @@ def _generated(case: Case, sequence: Sequence) -> list[str]:
         return []
     try:
         module = target.prepare(case.load())
-        lowered = lower(module, sequence.calls, target=target, opt_level=sequence.opt_level)
+        lowered = lower(module, sequence.calls, opt_level=sequence.opt_level)
         return [shader.code for shader in target.generate(lowered)]
     except Exception:  # then this is what the script shows
         return []
