@@ -11,9 +11,10 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from corpus.store import Store
@@ -82,7 +83,7 @@ class Campaign:
         self.seeds_finished: bool = self.before.get("seeds_finished", False)
         self.seeds_total = 0
         self.prepared = False
-        self.cases: OrderedDict[int, Case] = OrderedDict()
+        self._case = lru_cache(CACHED_CASES)(store.case)  # of an entry, by its id
         # Attempts to confirm each signature; CONFIRMATIONS if no more are needed.
         self.attempts: Counter[str] = Counter(
             {finding.signature: CONFIRMATIONS for finding in store.findings()}
@@ -263,14 +264,6 @@ class Campaign:
             done = self.counts["tests"] - self.tests_at_start
             spent = max(spent, done / self.options.tests)
         return spent
-
-    def _case(self, entry_id: int) -> Case:
-        """The case of a corpus entry, from the cache or from the store."""
-        case = self.cases.pop(entry_id, None) or self.store.case(entry_id)
-        self.cases[entry_id] = case
-        while len(self.cases) > CACHED_CASES:
-            self.cases.popitem(last=False)
-        return case
 
     # Results.
 

@@ -20,9 +20,9 @@ What else a job raises is a bug of ours: it ends the job (`JobResult.fault`), an
 from __future__ import annotations
 
 import random
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from harness import passes as catalogue
@@ -39,7 +39,7 @@ from seeds.generator import generate
 from tzer.joint import Action
 from tzer.mutate import IR_MUTATORS, PASS_MUTATORS, PassContext
 
-KEPT_MODULES = 32
+CACHED_MODULES = 32
 # A larger program makes each later test slower and reaches little more.
 LARGEST_TEXT = 300_000
 OPT_LEVELS = (0, 1, 2, 2, 2, 3)
@@ -49,7 +49,6 @@ GENERATED_SIZES = (3, 5, 8, 12)
 FRESH_PASSES = 0.2
 
 Json = dict[str, Any]
-_modules: OrderedDict[str, Any] = OrderedDict()
 _ir_mutators = {mutator.name: mutator for mutator in IR_MUTATORS}
 _pass_mutators = {mutator.name: mutator for mutator in PASS_MUTATORS}
 
@@ -114,7 +113,7 @@ def _mutate(request: Json) -> Json:
     reply: Json = {"error": made.error}
     if made.case is None or len(made.case.module) > LARGEST_TEXT:
         return reply
-    able = _able(_module(made.case), request["targets"])
+    able = _able(_module(made.case.module), request["targets"])
     if not able:
         return reply
     target, opt_level = rng.choice(able), rng.choice(OPT_LEVELS)
@@ -149,7 +148,7 @@ def _generated(request: Json, rng: random.Random) -> Made:
 def _with_drawn_passes(request: Json, rng: random.Random) -> Made:
     """The parent's program with passes drawn afresh."""
     parent = Case.from_json(request["case"])
-    return Made(replace(parent, passes=_drawn(_module(parent), request, rng)), "draw")
+    return Made(replace(parent, passes=_drawn(_module(parent.module), request, rng)), "draw")
 
 
 def _drawn(module: Any, request: Json, rng: random.Random) -> tuple[PassCall, ...]:
@@ -163,12 +162,12 @@ def _drawn(module: Any, request: Json, rng: random.Random) -> tuple[PassCall, ..
 def _with_mutated_passes(request: Json, rng: random.Random) -> Made:
     """The parent's program with its passes mutated; drawn afresh where it has none."""
     parent = Case.from_json(request["case"])
-    states = _states(_module(parent))
+    states = _states(_module(parent.module))
     mode: Literal["legal", "any"] = "legal" if request["legal"] else "any"
     partner = tuple(PassCall(name, tuple(args)) for name, args in request["partner"])
     context = PassContext(states, mode, partner)
     if not parent.passes or rng.random() < FRESH_PASSES:
-        drawn = _drawn(_module(parent), {**request, "count": rng.randint(1, 8)}, rng)
+        drawn = _drawn(_module(parent.module), {**request, "count": rng.randint(1, 8)}, rng)
         return Made(replace(parent, passes=drawn), "")
     for name in request["mutators"]:
         calls = parent.passes
@@ -183,7 +182,7 @@ def _with_mutated_program(request: Json, rng: random.Random) -> Made:
     """The parent's program mutated; its passes repaired where they must be legal."""
     parent = Case.from_json(request["case"])
     names = request["mutators"] or rng.sample(list(_ir_mutators), len(_ir_mutators))
-    module, used, error = _mutated(_module(parent), names, request["count"], rng)
+    module, used, error = _mutated(_module(parent.module), names, request["count"], rng)
     if not used:
         return Made(error=error)
     case = replace(parent, module=_text(module), input_seed=rng.randrange(INPUT_SEEDS))
@@ -233,16 +232,11 @@ def _text(module: Any) -> str:
         return module_text(module)
 
 
-def _module(case: Case) -> Any:
-    """The case's module, from those kept or loaded."""
-    module = _modules.pop(case.module, None)
-    if module is None:
-        with STAGES.inside_tvm():
-            module = load_module(case.module)
-    _modules[case.module] = module
-    while len(_modules) > KEPT_MODULES:
-        _modules.popitem(last=False)
-    return module
+@lru_cache(CACHED_MODULES)
+def _module(text: str) -> Any:
+    """The module of a case's text."""
+    with STAGES.inside_tvm():
+        return load_module(text)
 
 
 _JOBS: dict[str, Callable[[Json], Json]] = {

@@ -6,8 +6,8 @@ sequence, so both are cached for the most recent modules.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -103,10 +103,7 @@ def copy_arguments(arguments: list[Argument]) -> list[Argument]:
 
 def clear_cache() -> None:
     """Drop all cached modules, so that the next use of one computes everything again."""
-    _cache.clear()
-
-
-_cache: OrderedDict[tuple[str, int], Reference | Invalid] = OrderedDict()
+    _outcome.cache_clear()
 
 
 def reference_of(case: Case) -> Reference:
@@ -116,25 +113,24 @@ def reference_of(case: Case) -> Reference:
         Invalid: the module is malformed, has undefined behaviour on these inputs, fails an
             assertion, or runs too long.
     """
-    key = (case.module, case.input_seed)
-    found = _cache.pop(key, None)
-    if found is None:
-        try:
-            found = _make(case)
-        except Invalid as invalid:
-            found = invalid
-    _cache[key] = found
-    while len(_cache) > CACHE_SIZE:
-        _cache.popitem(last=False)
+    found = _outcome(case.module, case.input_seed)
     if isinstance(found, Invalid):
         raise found
     return found
 
 
-def _make(case: Case) -> Reference:
+@lru_cache(CACHE_SIZE)
+def _outcome(text: str, input_seed: int) -> Reference | Invalid:
+    try:
+        return _make(text, input_seed)
+    except Invalid as invalid:
+        return invalid
+
+
+def _make(text: str, input_seed: int) -> Reference:
     with STAGES.inside_tvm(Stage(step="load")):
         try:
-            module = load_module(case.module)
+            module = load_module(text)
         except CaseError as error:
             raise Invalid(str(error)) from None
         diagnostic = compat.is_well_formed(module)
@@ -150,7 +146,7 @@ def _make(case: Case) -> Reference:
     except Exception:  # the FFI's own error for a missing name
         raise Invalid("the module has no function main") from None
     try:
-        inputs = make_inputs(function, case.input_seed)
+        inputs = make_inputs(function, input_seed)
     except InputError as error:
         raise Invalid(str(error)) from None
     return interpret(module, inputs)

@@ -7,7 +7,7 @@ far as that can be had cheaply; or None where it finds nothing to do. Modules ar
 from __future__ import annotations
 
 import random
-from collections import OrderedDict
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import tvm_ffi
@@ -21,8 +21,7 @@ from seeds.values import RangedExpr, clamped, constant
 
 FREE_ROLES = frozenset({"value", "condition"})
 ATTEMPTS = 6
-KEPT = 8
-_kept: OrderedDict[Any, tuple[Any, list[Site]]] = OrderedDict()
+CACHE_SIZE = 8
 
 
 class Mutator:
@@ -104,14 +103,10 @@ def prim_funcs(module: Any) -> list[tuple[Any, Any]]:
     return sorted(functions, key=lambda pair: str(pair[0].name_hint))
 
 
+@lru_cache(CACHE_SIZE)
 def sites_of(function: Any) -> list[Site]:
     """The function's sites, kept for the next mutators of the same function."""
-    entry = _kept.get(function)
-    if entry is None:
-        entry = _kept[function] = (function, sites(function))
-        while len(_kept) > KEPT:
-            _kept.popitem(last=False)
-    return entry[1]
+    return sites(function)
 
 
 def is_plain(dtype: str) -> bool:

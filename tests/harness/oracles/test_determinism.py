@@ -13,7 +13,7 @@ from tests.harness.oracles.views import Nothing, compilation
 def test_what_comes_out_again_is_fine() -> None:
     made = compilation(programs.matmul())
     calls, opt_level = made.sequence.calls, made.sequence.opt_level
-    lowered = lower(programs.matmul(), calls, target=made.target, opt_level=opt_level)
+    lowered = lower(programs.matmul(), calls, opt_level=opt_level)
     assert DETERMINISM.check(AfterBuild(made, lowered, Nothing())) is None
 
 
