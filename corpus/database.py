@@ -20,7 +20,7 @@ from corpus.errors import StoreError
 from corpus.schema import APPLICATION_ID, FILE, META, SCHEMA, VERSION
 from harness.system.data import fits, is_amount, parse_json
 from harness.system.files import write_atomically
-from harness.system.sqlite import BoundedConnection, has_schema
+from harness.system.sqlite import BoundedConnection, has_schema, new_database
 from harness.system.text import first_line
 
 BUSY_SECONDS = 10
@@ -136,20 +136,14 @@ class Database:
 
 def create(path: Path, settings: dict[str, Any]) -> None:
     """Make the file in memory and write it whole: it is never there half-made."""
-    database = sqlite3.connect(":memory:", isolation_level=None)
-    try:
+
+    def fill(database: sqlite3.Connection) -> None:
         database.executescript(SCHEMA)
         database.execute(f"pragma application_id = {APPLICATION_ID}")
         database.execute(f"pragma user_version = {VERSION}")
         database.execute("insert into meta values ('settings', ?)", (json.dumps(settings),))
-        content = bytearray(database.serialize())
-    finally:
-        database.close()
-    content[18:20] = WAL
-    write_atomically(path, bytes(content))
 
-
-WAL = b"\2\2"  # the versions of the file's format that stand for a write-ahead log
+    write_atomically(path, new_database(fill), replace=False)
 
 
 def is_ours(path: Path) -> bool:
@@ -164,9 +158,6 @@ def connect(path: Path, *, write: bool) -> BoundedConnection:
         StoreError: it is another program's, of a newer version, or has other tables.
         sqlite3.Error: it can't be opened, or is damaged.
     """
-    if path.with_name(f"{path.name}-journal").exists():
-        # A store has a write-ahead log, and a journal can name files for SQLite to delete.
-        raise StoreError(f"{path}-journal is not of tzer's making; move it away")
     if write:
         database = _connect(path, "mode=rw")
         try:

@@ -71,6 +71,7 @@ META: dict[str, Form] = {
         "seconds": {str: is_amount},
         "seeds_finished": bool,
         "seeds_done": [str],
+        "faults": {str: str},
         "scheduler": {str: {str: (is_amount, is_amount)}},
     },
     "stats": {str: object},  # each number is checked where it is read

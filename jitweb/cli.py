@@ -6,6 +6,7 @@ Everything heavy is imported where it is used: `--help` and `records` are to ans
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,10 +21,11 @@ from harness.console.command_line import (
     Place,
     as_json,
     run,
-    write_whole,
+    write_output,
 )
 from harness.console.terminal import print_json, print_line
 from harness.devices.table import DEVICES, device_kind
+from harness.system.files import read_bounded
 from harness.system.text import printable
 from jitweb.devices import HOSTING, MEASURING, NONE, device_of, open_device
 from jitweb.errors import JitwebError
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 TARGET_NAMES = ("wasm", "webgpu")
 USUAL_BUDGET_S = 30.0
 FAILED_CHECK = 1
+MOST_RECORDS_BYTES = 256 << 20
+LENGTH = re.compile(r"[1-9][0-9]{0,11}")  # of a dimension
+MOST_DIMENSIONS = 32
 
 bundle_folder = click.argument("folder", metavar="OUT", type=Place(path_type=Path))
 records_option = click.option(
@@ -70,8 +75,9 @@ class Shape(click.ParamType):
             return value
         name, _, text = value.rpartition("=")
         sizes = text.split("x") if text else []
-        if not name or not all(size.isdecimal() and int(size) > 0 for size in sizes):
-            self.fail(f"{value!r} is no shape; give one such as input_ids=1x128", param, ctx)
+        if not name or not all(map(LENGTH.fullmatch, sizes)) or len(sizes) > MOST_DIMENSIONS:
+            shown = f"{value[:80]!r} is not a shape"
+            self.fail(f"{shown}; give one such as input_ids=1x128", param, ctx)
         return name, tuple(int(size) for size in sizes)
 
 
@@ -367,31 +373,20 @@ def run_bundle(
 ) -> None:
     """Run a bundle on inputs from an .npz file, one array for each input."""
     import io
-    from zipfile import BadZipFile
 
     import numpy as np
 
     from jitweb.bundle import read_plan
     from jitweb.host import open_host
+    from jitweb.npz import read_npz
 
-    try:
-        with np.load(inputs, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    # NumPy says by each of these that it is another kind of file, or a damaged one.
-    except (OSError, ValueError, TypeError, AttributeError, EOFError, BadZipFile) as error:
-        reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
-        raise JitwebError(
-            f"{inputs} can't be read as .npz{reason}; write it with numpy.savez"
-        ) from None
+    arrays = read_npz(inputs)
     plan = read_plan(folder)
     with open_host(folder, plan, target, threads, device) as host:
         results = host.run(arrays)
     content = io.BytesIO()
     np.savez(content, **results)  # type: ignore[arg-type]
-    try:
-        write_whole(output, content.getvalue())
-    except OSError as error:
-        raise JitwebError(f"{output} can't be written: {error.strerror}") from None
+    write_output(output, content.getvalue())
     for name, array in results.items():
         print_line(f"{name}  {array.dtype} {_shape(array.shape)}", err=True)
 
@@ -489,10 +484,7 @@ def export_records(output: Path, records_path: Path | None) -> None:
     from jitweb.records import default_path, to_lines
 
     lines = list(to_lines(_kept(records_path or default_path())))
-    try:
-        write_whole(output, "".join(f"{line}\n" for line in lines).encode())
-    except OSError as error:
-        raise JitwebError(f"{output} can't be written: {error.strerror}") from None
+    write_output(output, "".join(f"{line}\n" for line in lines).encode())
     print_line(f"{output}: {len(lines)} records", err=True)
 
 
@@ -504,9 +496,12 @@ def import_records(source: Path, records_path: Path | None) -> None:
     from jitweb.records import Records, default_path, from_lines
 
     try:
-        found = list(from_lines(source.read_text(encoding="utf-8").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
-        raise JitwebError(f"{source} can't be read: {error}") from None
+        text = read_bounded(source, MOST_RECORDS_BYTES).decode()
+    except OSError as error:
+        raise JitwebError(f"{source} can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise JitwebError(f"{source} is not text in UTF-8, as records export writes it") from None
+    found = list(from_lines(text.splitlines()))
     with Records(records_path or default_path()) as database:
         print_line(f"{database.add(found)} records added", err=True)
 

@@ -16,9 +16,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.devices.base import is_time
+from harness.system.data import parse_json
+from harness.system.files import write_atomically
+from harness.system.sqlite import BoundedConnection, has_schema, new_database
+from harness.system.text import first_line
 from jitweb.errors import JitwebError
 
 VERSION = 2
+BUSY_SECONDS = 30.0
+LONGEST_TEXT = 10_000
+LONGEST_LINE = 100_000
 RECORDS = """
 create table records (
     task text not null, target text not null, device text not null, compiler text not null,
@@ -89,9 +96,12 @@ class Records:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(path, timeout=30, isolation_level=None)
+            if not path.exists():
+                write_atomically(path, new_database(_fill), replace=False)
+            self._bounded = BoundedConnection(path, "mode=rw", BUSY_SECONDS)
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from None
+        self._database = self._bounded.sql
         try:
             self._prepare()
         except BaseException as error:
@@ -108,6 +118,8 @@ class Records:
     def _prepare(self) -> None:
         with self._transaction():
             self._migrate()
+            if not has_schema(self._database, RECORDS + REST):
+                raise JitwebError(f"{self.path} holds other tables than records; name another file")
         self._database.execute("pragma journal_mode = wal")
 
     def _migrate(self) -> None:
@@ -118,11 +130,10 @@ class Records:
             )
         if version == VERSION:
             return
-        (tables,) = self._database.execute("select count(*) from sqlite_master").fetchone()
-        if version == 0 and tables:
-            raise JitwebError(f"{self.path} is another program's database; name another file")
         if version == 1:  # it knew a device's speed, and not that of each target on it
             self._database.execute("drop table devices")
+        elif self._database.execute("select 1 from sqlite_master limit 1").fetchone():
+            raise JitwebError(f"{self.path} is another program's database; name another file")
         for statement in (REST if version else RECORDS + REST).split(";"):
             self._database.execute(statement)
         self._database.execute(f"pragma user_version = {VERSION}")
@@ -211,7 +222,8 @@ class Records:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """Tell what the database or the disk refuses in one line."""
+        """Report what the database or the disk refuses in one line."""
+        self._bounded.begin()
         try:
             yield
         except sqlite3.Error as error:
@@ -222,6 +234,11 @@ class Records:
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._database)
+
+
+def _fill(database: sqlite3.Connection) -> None:
+    database.executescript(RECORDS + REST)
+    database.execute(f"pragma user_version = {VERSION}")
 
 
 class _Transaction:
@@ -255,17 +272,19 @@ def from_lines(lines: Iterable[str]) -> Iterator[Record]:
         if not line.strip():
             continue
         try:
-            record = Record(**json.loads(line))
+            record = Record(**parse_json(line, LONGEST_LINE))
             _check(record)
-        except (ValueError, TypeError, OverflowError, RecursionError) as error:
-            raise JitwebError(f"line {number} is no record: {error}") from None
+        except (ValueError, TypeError) as error:
+            raise JitwebError(f"line {number} is no record: {first_line(error)}") from None
         yield record
 
 
 def _check(record: Record) -> None:
     texts = (record.task, record.target, record.device, record.compiler, record.candidate)
-    if not all(isinstance(text, str) for text in texts) or record.status not in STATUSES:
+    if not all(isinstance(text, str) for text in (*texts, record.status)):
         raise ValueError("a field is missing or of another type")
+    if record.status not in STATUSES or max(map(len, texts)) > LONGEST_TEXT:
+        raise ValueError("its status is unknown, or a text is too long")
     for text in texts:
         text.encode()  # which fails for half a character
     for time in (record.min_ms, record.median_ms):

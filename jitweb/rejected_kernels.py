@@ -8,7 +8,7 @@ from pathlib import Path
 from tvm import IRModule
 
 from harness.case import Case, module_text
-from harness.console.command_line import write_whole
+from harness.system.files import write_atomically
 from jitweb.errors import JitwebError
 from jitweb.space.candidate import Candidate
 from jitweb.tune import TaskInput
@@ -35,7 +35,7 @@ def keep_wrong(beside: Path, task: TaskInput, candidate: Candidate) -> Path:
     path = beside / FOLDER / f"{name[:200]}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, case.to_json().encode())
+        write_atomically(path, case.to_json().encode())
     except OSError as error:
         raise JitwebError(f"{path} can't be written: {error.strerror}") from None
     return path

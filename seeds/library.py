@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -17,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from harness.system.files import write_atomically
 from harness.system.text import first_line
 
 FORMAT = 1
@@ -122,12 +122,11 @@ def _read(path: Path) -> Catalogue:
 
 
 def _write(path: Path, made: Catalogue) -> None:
-    """Written aside and moved into place; a cache that can't be written is done without."""
+    """Write the cache; one that can't be written is done without."""
     rows = [[seed.name, seed.family, seed.text] for seed in made.seeds]
+    content = json.dumps({"seeds": rows, "missing": made.missing})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-            json.dump({"seeds": rows, "missing": made.missing}, file)
-        os.replace(file.name, path)
+        write_atomically(path, content.encode())
     except OSError:
         pass

@@ -21,7 +21,7 @@ from harness.console.command_line import (
     Place,
     as_json,
     run,
-    write_whole,
+    write_output,
 )
 from harness.console.terminal import print_json, print_line, print_python, print_text
 from harness.system.text import printable
@@ -191,8 +191,8 @@ def _print_faults(store: Store, stats: dict[str, Any]) -> None:
     if not stats["faults"]:
         return
     for traceback in store.progress().get("faults", {}).values():
-        click.echo("\n".join(printable(line) for line in str(traceback).splitlines()), err=True)
-    click.echo(
+        print_text(traceback.rstrip(), err=True)
+    print_line(
         f"tzer: {stats['faults']} jobs ended by an error of tzer itself; please report it in the "
         "issue tracker of the project, with the traceback above",
         err=True,
@@ -337,12 +337,7 @@ def repro(directory: Path, identity: str, output: Path | None) -> None:
     if output is None:
         print_text(text.removesuffix("\n"))
         return
-    try:
-        write_whole(output, text.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise UserError(
-            f"{output} can't be written: {error.strerror}; give another file with -o"
-        ) from None
+    write_output(output, text.encode("utf-8", "backslashreplace"))
     print_line(f"{output}: exits 1 where the bug shows", err=True)
 
 

@@ -20,11 +20,14 @@ import click
 
 from harness import UserError
 from harness.console.terminal import print_line, print_text
+from harness.system.files import write_atomically
+from harness.system.text import cut, first_line
 
 WRONG_USE = 2
 OUR_BUG = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED = 130
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+TIME = re.compile(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s?)?")
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
 as_json = click.option("--json", "json_output", is_flag=True, help="Print one JSON value.")
@@ -38,9 +41,11 @@ class Duration(click.ParamType):
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
         if isinstance(value, float):
             return value
-        parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", value.strip().lower())
+        parts = TIME.fullmatch(value.strip().lower())
         if not parts or not any(parts.groups()):
-            self.fail(f"{value!r} is no time; give one such as 90s, 10m, 8h or 1h30m", param, ctx)
+            self.fail(
+                f"{value[:40]!r} is not a time; give one such as 90s, 10m, 8h or 1h30m", param, ctx
+            )
         scaled = zip(parts.groups(), UNITS.values(), strict=True)
         seconds = sum(int(part or 0) * scale for part, scale in scaled)
         if seconds <= 0:
@@ -63,28 +68,22 @@ class Place(click.Path):
     """A path that is not empty (an empty one would be the current folder)."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        if not os.fspath(value):
-            self.fail("the path is empty; name one", param, ctx)
+        if not os.fspath(value) or "\0" in os.fspath(value):
+            self.fail("the path is empty, or has a null character; name one", param, ctx)
         return super().convert(value, param, ctx)
 
 
-def write_whole(output: Path, content: bytes) -> None:
-    """Write a file completely or not at all; a device or a pipe is written to directly.
+def write_output(path: Path, content: bytes) -> None:
+    """Write the file that the user named, whole or not at all.
 
     Raises:
-        OSError: it can't be written.
+        UserError: it can't be written.
     """
-    real = Path(os.path.realpath(output))
-    if real.exists() and not real.is_file():
-        real.write_bytes(content)
-        return
-    temporary = real.with_name(f".{real.name[:64]}.{os.getpid()}")
     try:
-        temporary.write_bytes(content)
-        temporary.replace(real)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        write_atomically(path, content)
+    except OSError as error:
+        reason = error.strerror or first_line(error)
+        raise UserError(f"{path} can't be written: {reason}; name another with -o") from None
 
 
 def run(command: click.Command, name: str) -> None:
@@ -144,5 +143,5 @@ def _report_bug(name: str) -> NoReturn:
 
 
 def _fail(name: str, message: str) -> NoReturn:
-    print_line(f"{name}: {' '.join(message.splitlines())}", err=True)
+    print_line(cut(f"{name}: {' '.join(message.splitlines())}"), err=True)
     raise SystemExit(WRONG_USE)

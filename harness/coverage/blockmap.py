@@ -8,8 +8,8 @@ library's build id.
 from __future__ import annotations
 
 import fnmatch
+import io
 import os
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 
 from harness.coverage.elf import ElfError, Library
 from harness.coverage.source_files import attribute
+from harness.system.files import write_atomically
 
 FORMAT = 2
 # The exceptions of reading a file that is damaged or is not a block map.
@@ -106,24 +107,19 @@ def _read(path: Path, build_id: str) -> BlockMap:
 
 def _write(path: Path, made: BlockMap) -> None:
     """Write a temporary file and rename it; a cache that can't be written is ignored."""
+    content = io.BytesIO()
+    np.savez(
+        content,
+        build_id=np.array(made.build_id),
+        blocks=made.blocks,
+        block_file=made.block_file,
+        files=np.array("\n".join(made.files)),
+        functions=made.functions,
+        function_file=made.function_file,
+    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            try:
-                np.savez(
-                    file,
-                    build_id=np.array(made.build_id),
-                    blocks=made.blocks,
-                    block_file=made.block_file,
-                    files=np.array("\n".join(made.files)),
-                    functions=made.functions,
-                    function_file=made.function_file,
-                )
-                file.close()
-                os.replace(file.name, path)
-            except BaseException:
-                os.unlink(file.name)
-                raise
+        write_atomically(path, content.getvalue())
     except OSError:
         pass
 

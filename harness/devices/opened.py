@@ -142,11 +142,11 @@ def split_address(address: str) -> tuple[str, int]:
     Raises:
         DeviceError: the address has another form.
     """
-    parts = urlsplit(address)
     try:
+        parts = urlsplit(address)
         port = parts.port
     except ValueError:
-        port = -1
+        parts, port = urlsplit(""), -1
     if parts.scheme != "http" or not parts.hostname or port == -1 or parts.path.strip("/"):
         raise DeviceError(
             f"{address} is no address to serve at; give http://127.0.0.1:{USUAL_PORT}"

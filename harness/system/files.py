@@ -10,11 +10,11 @@ from pathlib import Path
 NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, replace: bool = True) -> None:
     """Write a file whole or not at all: a temporary file beside it, which is then renamed.
 
     Where `path` is a link, what it leads to is written. A device or a pipe is written to and stays
-    what it is.
+    what it is. Without `replace`, a file that is there stays as it is.
 
     Raises:
         OSError: it can't be written.
@@ -29,10 +29,25 @@ def write_atomically(path: Path, content: bytes) -> None:
     try:
         with open(descriptor, "wb") as file:
             file.write(content)
-        temporary.replace(real)
+        if replace:
+            temporary.replace(real)
+        else:
+            _rename_to_new(temporary, real)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _rename_to_new(temporary: Path, real: Path) -> None:
+    try:
+        os.link(temporary, real)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        if not real.exists():
+            temporary.replace(real)
+            return
+    temporary.unlink()
 
 
 def read_bounded(path: Path, most: int) -> bytes:
@@ -43,11 +58,11 @@ def read_bounded(path: Path, most: int) -> bytes:
     """
     # Without O_NONBLOCK a pipe would be waited for.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > most:
         os.close(descriptor)
-        raise OSError(0, "it is no regular file", str(path))
+        is_large = stat.S_ISREG(status.st_mode)
+        reason = f"it is larger than {most >> 20} MiB" if is_large else "it is no regular file"
+        raise OSError(0, reason, str(path))
     with open(descriptor, "rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise OSError(0, f"it is larger than {most >> 20} MiB", str(path))
-    return content
+        return file.read(most)

@@ -8,6 +8,7 @@ else, and a statement ends once it has done more work than the file's size expla
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -24,8 +25,13 @@ class BoundedConnection:
         """Open a file; `mode` is that of SQLite's addresses, such as "mode=ro".
 
         Raises:
-            sqlite3.Error: it can't be opened.
+            sqlite3.Error: it can't be opened, or has a journal, which our files never have and
+                which can name any file for SQLite to delete.
         """
+        if path.exists() and not path.is_file():
+            raise sqlite3.DatabaseError("it is not a regular file")
+        if path.with_name(f"{path.name}-journal").exists():
+            raise sqlite3.DatabaseError(f"{path.name}-journal is not its own; move it away")
         self._path = path
         self.sql = sqlite3.connect(
             f"{path.resolve().as_uri()}?{mode}",
@@ -51,6 +57,21 @@ class BoundedConnection:
     def _step(self) -> int:
         self._left -= STEPS
         return int(self._left < 0)
+
+
+WAL = b"\2\2"  # the versions of the file's format that stand for a write-ahead log
+
+
+def new_database(fill: Callable[[sqlite3.Connection], None]) -> bytes:
+    """The content of a new file, which `fill` makes. It has a write-ahead log from the start."""
+    database = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        fill(database)
+        content = bytearray(database.serialize())
+    finally:
+        database.close()
+    content[18:20] = WAL
+    return bytes(content)
 
 
 def has_schema(database: sqlite3.Connection, schema: str) -> bool:

@@ -15,6 +15,7 @@ from jitweb.errors import JitwebError
 from jitweb.onnx.graph import CONTRIB, STANDARD, names_read
 
 MOST_WEIGHT_BYTES = 4 << 30  # what a 32-bit memory addresses
+MOST_FILE_BYTES = 2 << 30  # of protobuf
 LEAST_ELEMENT_BYTES = 4
 ORT_WITHOUT_DOMAIN = ("SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization")
 
@@ -50,6 +51,8 @@ def _parse(path: Path) -> onnx.ModelProto:
             raise JitwebError(f"{path} is a folder; name the .onnx file")
         if path.exists() and not path.is_file():
             raise JitwebError(f"{path} is no regular file; save the model to one")
+        if path.stat().st_size > MOST_FILE_BYTES:
+            raise JitwebError(f"{path} is larger than 2 GiB, which no ONNX file is; check its name")
         model = onnx.load(str(path), load_external_data=False)
     except FileNotFoundError:
         raise JitwebError(f"{path} does not exist") from None
@@ -83,7 +86,8 @@ def _check_external(model: onnx.ModelProto, folder: Path) -> None:
         if not real.is_file():
             raise JitwebError(f"the weights' file {location} is missing beside the model")
         length = facts.get("length", "")
-        total += int(length) if length.isdecimal() else real.stat().st_size
+        size = real.stat().st_size
+        total += min(int(length), size) if length.isdecimal() and len(length) < 20 else size
     if total > MOST_WEIGHT_BYTES:
         raise JitwebError(
             f"the weights are {total / (1 << 30):.1f} GiB, and WebAssembly's memory ends at 4 GiB; "

@@ -192,7 +192,7 @@ def test_a_journal_that_names_files_to_delete_is_not_played_back(
     shutil.copy(template, tmp_path / FILE)
     (tmp_path / f"{FILE}-journal").write_bytes(b"journal")
     for open_store in (Store.open, Store.create_or_resume):
-        with pytest.raises(StoreError, match="not of tzer's making"):
+        with pytest.raises(StoreError, match="-journal is not its own; move it away"):
             open_store(tmp_path)
 
 
