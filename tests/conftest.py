@@ -51,7 +51,11 @@ ONCE = (
     "tzer/test_campaign_faults.py",
     "tzer/test_campaign_kills.py",
     "tzer/test_cli.py",
+    "tzer/test_findings.py",
+    "tzer/test_in_subprocess.py",
     "tzer/test_joint.py",
+    "tzer/test_reproducer_hostile.py",
+    "tzer/test_show.py",
 )
 
 

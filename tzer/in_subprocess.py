@@ -10,6 +10,7 @@ import json
 import os
 import signal as signals
 import sys
+import traceback
 from collections.abc import Callable
 
 from harness import UserError
@@ -28,7 +29,11 @@ class Died(Exception):
 
 
 class Refused(UserError):
-    """The work can't be done."""
+    """The work can't be done, by the case's or by TVM's fault."""
+
+
+class FailedInChild(Exception):
+    """The work raised an exception of our own; the message is its traceback."""
 
 
 def in_subprocess(work: Callable[[], str], seconds: int = SECONDS) -> str:
@@ -36,7 +41,8 @@ def in_subprocess(work: Callable[[], str], seconds: int = SECONDS) -> str:
 
     Raises:
         Died: the child was killed by a signal, took longer than the time allowed, or just ended.
-        Refused: the work raised an exception; its first line.
+        Refused: the work raised what a case or TVM is to blame for; its first line.
+        FailedInChild: the work raised anything else.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -68,11 +74,19 @@ def in_subprocess(work: Callable[[], str], seconds: int = SECONDS) -> str:
     decoded = json.loads(answer)
     if "refused" in decoded:
         raise Refused(decoded["refused"])
+    if "traceback" in decoded:
+        raise FailedInChild(decoded["traceback"])
     return str(decoded["done"])
 
 
 def _answer(work: Callable[[], str]) -> dict[str, str]:
+    from harness.semantics.reference import Invalid
+    from harness.targets.executable import TargetError, raised_by_tvm
+
     try:
-        return {"done": work()}
-    except Exception as error:
+        with raised_by_tvm():
+            return {"done": work()}
+    except (UserError, Invalid, TargetError, SyntaxError) as error:  # the last: of TVM's printer
         return {"refused": first_line(error)}
+    except Exception:
+        return {"traceback": traceback.format_exc()}

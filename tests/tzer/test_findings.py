@@ -33,7 +33,6 @@ KINDS = {Kind.CRASH, Kind.HANG, Kind.INTERNAL_ERROR, Kind.ILL_FORMED_IR, Kind.WR
 }
 
 pytestmark = [
-    pytest.mark.once,
     pytest.mark.slow,
     pytest.mark.skipif(
         compat.tvm_version().startswith("0.26"), reason="the findings are of TVM 0.27"

@@ -12,7 +12,6 @@ import sys
 import termios
 from pathlib import Path
 
-import pytest
 import tvm
 from tvm import tirx
 
@@ -34,7 +33,6 @@ def test_long_lines_are_folded_and_indented_further() -> None:
     assert list(folded([line], sys.maxsize)) == [line]
 
 
-@pytest.mark.once
 def test_a_program_fits_the_terminal(tmp_path: Path) -> None:
     target = tirx.decl_buffer((1,), "int32", "target")
     total = tirx.BufferLoad(target, [0])

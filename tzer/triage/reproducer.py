@@ -92,8 +92,12 @@ def write_reproducer(case: Case, verdict: Verdict) -> str:
     original = case
     if not target.has_runtime:  # on a device the program begins as a kernel
         case = case.with_module(target.prepare(case.load()))
+    if not verdict.is_finding:
+        raise Invalid(f"the verdict {verdict.kind} is not that of a finding")
     program = program_of(case, verdict)
     reference = reference_of(program.case)
+    if verdict.kind is Kind.WRONG_RESULT and reference.expectation is None:
+        raise Invalid("the reference interpreter can't say what the program means")
     plain, mutated = sequences(program.case, reference)
     sequence = plain if verdict.stage.sequence == "plain" else mutated
     subject = Subject(program, verdict, reference, sequence)
