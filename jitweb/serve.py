@@ -129,9 +129,10 @@ class BundleHandler(BaseHTTPRequestHandler):
 def _server(folder: Path, port: int, host: str) -> BundleServer:
     try:
         return BundleServer(folder, host, port)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no name of a machine is written so
+        reason = getattr(error, "strerror", None) or error
         raise JitwebError(
-            f"can't listen on {host}:{port} ({error.strerror}); choose another --port"
+            f"can't listen on {host}:{port} ({reason}); choose another --host or --port"
         ) from None
 
 

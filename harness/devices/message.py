@@ -79,7 +79,7 @@ def receive(
 
 def _parsed(text: bytes) -> dict[str, Any]:
     try:
-        answer = json.loads(text.decode(), parse_constant=_refuse)
+        answer = DECODER.decode(text.decode())
     except (ValueError, RecursionError):
         raise BadAnswer("it is not JSON") from None
     if not isinstance(answer, dict):
@@ -89,6 +89,9 @@ def _parsed(text: bytes) -> dict[str, Any]:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
+
+
+DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 # --------------------------------------------------------------------- values in an answer

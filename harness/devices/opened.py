@@ -144,11 +144,12 @@ def split_address(address: str) -> tuple[str, int]:
     """
     try:
         parts = urlsplit(address)
-        port = parts.port
+        host, port = parts.hostname, parts.port
+        is_address = parts.scheme == "http" and address.isprintable()
     except ValueError:
-        parts, port = urlsplit(""), -1
-    if parts.scheme != "http" or not parts.hostname or port == -1 or parts.path.strip("/"):
+        is_address = False
+    if not is_address or not host or parts.path.strip("/"):
         raise DeviceError(
             f"{address} is no address to serve at; give http://127.0.0.1:{USUAL_PORT}"
         )
-    return parts.hostname, USUAL_PORT if port is None else port
+    return host, USUAL_PORT if port is None else port

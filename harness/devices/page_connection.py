@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from websockets.sync.server import ServerConnection
 from harness.devices.message import BadAnswer, Expected, message_parts, receive
 
 CHUNK_BYTES = 1 << 20
+BUFFER_BYTES = 1 << 15
 
 
 class PageConnection:
@@ -50,7 +51,9 @@ class PageConnection:
         deadline = time.monotonic() + timeout_s
         self._number += 1
         content = b"".join(message_parts(request, self._number, arrays))
-        with self._closed_after(timeout_s):  # a page may be alive and read nothing
+        # What is larger than a socket's buffer waits for the page, which may read nothing.
+        is_large = len(content) > BUFFER_BYTES
+        with self._closed_after(timeout_s) if is_large else nullcontext():
             self._connection.send(content)
         answer = receive(lambda count: self._read(count, deadline), self._number, expected)
         if self._rest:

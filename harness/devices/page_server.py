@@ -74,8 +74,9 @@ class PageServer:
                 ping_interval=None,  # a kernel may take its time
                 logger=LOGGER,
             )
-        except OSError as error:
-            raise DeviceError(f"can't listen on {host}:{port}: {error.strerror or error}") from None
+        except (OSError, ValueError) as error:  # ValueError: no name of a machine is written so
+            reason = getattr(error, "strerror", None) or error
+            raise DeviceError(f"can't listen on {host}:{port}: {reason}") from None
         self._served = (host, str(self._server.socket.getsockname()[0]))
         port = self._server.socket.getsockname()[1]
         self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}/{self._token}/"

@@ -4,7 +4,7 @@
 // is also in window.jitweb and in the element #state, as JSON: `state` is loading, ready, running,
 // done or error.
 
-import { TYPES } from "./plan.mjs";
+import { TYPES, parsePlan } from "./plan.mjs";
 import { load } from "./runtime.mjs";
 
 const ROUNDS = 20, MOST_MS = 8000;
@@ -144,8 +144,8 @@ function showModel() {
 }
 
 async function offerTargets() {
-  const plan = await (await fetch("plan.json")).json();
-  const names = Object.keys(plan.targets);
+  const content = await (await fetch("plan.json")).arrayBuffer();
+  const names = Object.keys(parsePlan(new Uint8Array(content), location.href).targets);
   const choices = names.length > 1 ? ["", ...names] : names;
   $("target").replaceChildren(...choices.map((name) => new Option(name || "faster target", name)));
   $("target").value = choices.includes(options.get("target")) ? options.get("target") : choices[0];

@@ -129,7 +129,24 @@ def test_addresses_to_serve_at(address: str, expected: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["https://a:1", "http://", "http://a:b", "http://a:99999", "http://a/b", "://", "a"]
+    "address",
+    [
+        "https://a:1",
+        "http://",
+        "http://a:b",
+        "http://a:99999",
+        "http://a/b",
+        "://",
+        "a",
+        "http://[::1",
+        "http://[",
+        "http://a\0b",
+        "http://a\x1b",
+        "http://]:1",
+        "http://[nothing]:1",
+        "http://a:-1",
+        "http://a:\u0663x",
+    ],
 )
 def test_what_is_no_such_address_is_refused(address: str) -> None:
     with pytest.raises(DeviceError, match="give http://127.0.0.1:8100"):
@@ -140,5 +157,6 @@ def test_an_address_that_is_taken_is_one_line(served: OpenedBrowser) -> None:
     port = urlsplit(served.address).port
     with pytest.raises(DeviceError, match=f"can't listen on 127.0.0.1:{port}: "):
         OpenedBrowser(f"http://127.0.0.1:{port}", print)
-    with pytest.raises(DeviceError, match="can't listen on no.such.host.invalid"):
-        OpenedBrowser("http://no.such.host.invalid", print)
+    for host in ("no.such.host.invalid", "a..b", "x" * 300):
+        with pytest.raises(DeviceError, match=f"can't listen on {host}"):
+            OpenedBrowser(f"http://{host}", print)
