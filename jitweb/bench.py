@@ -1,4 +1,4 @@
-"""Measuring a bundle end to end, with the runtime."""
+"""Measures a bundle end to end, with its runtime."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jitweb.plan import Tensor
 def bench_bundle(
     folder: Path, target: str | None, threads: int, seconds: float, device: str = "auto"
 ) -> dict[str, Any]:
-    """The documented keys of `jitweb bench --json`.
+    """Measure the bundle; returns the documented keys of `jitweb bench --json`.
 
     Raises:
         JitwebError, DeviceError: the bundle can't be run here.
@@ -45,9 +45,9 @@ def bench_bundle(
 def _kernels(
     plan: dict[str, Any], target: str, calls: list[tuple[str, float | None]]
 ) -> list[dict[str, Any]]:
-    """A row for each task as `jitweb tune` gives it, with the times that this run took.
+    """A row for each task as in `jitweb tune`, with the times of this run.
 
-    Those that take most come first; times are None where no clock saw them.
+    They are sorted by time, largest first; times are None if they couldn't be measured.
     """
     tuned = plan["targets"][target]["tuning"]["kernels"]
     spent: dict[str, float | None] = {}

@@ -1,17 +1,17 @@
-"""How far an array is from what it should be: the one measure of the tuner and of `verify`."""
+"""The error of an array: the measure that the tuner and `verify` use."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# From here on a number stands for infinity: masks add float32's least, and rounding does the rest.
+# Larger numbers count as infinite: masks add float32's smallest value, and results round.
 HUGE = 1e30
 LEAST_SCALE = 1e-6
 TOLERANCE = 1e-4  # of an output's scale
 
 
 def scale_of(wanted: np.ndarray) -> float:
-    """The greatest magnitude of an array's elements that are not huge; at least 1e-6."""
+    """The largest magnitude of an array's elements that are not huge; at least 1e-6."""
     magnitudes = np.abs(wanted.astype(np.float64))
     with np.errstate(invalid="ignore"):
         ordinary = magnitudes < HUGE
@@ -19,10 +19,10 @@ def scale_of(wanted: np.ndarray) -> float:
 
 
 def errors(found: np.ndarray, wanted: np.ndarray, scale: float | None = None) -> np.ndarray:
-    """How wrong each element is, as a float64 share of `scale` (else that of `wanted`).
+    """The error of each element, a float64 relative to `scale` (by default that of `wanted`).
 
-    Integers and bool are right (0) or wrong (infinity), and so is what is huge, infinite or NaN:
-    right is what is as huge, of the same sign, or NaN as well.
+    The error of integers, bools and of huge, infinite and NaN elements is 0 or infinity: it is 0 if
+    both are equal, both huge with the same sign, or both NaN.
     """
     if not np.issubdtype(wanted.dtype, np.floating):
         return np.where(found == wanted, 0.0, np.inf)

@@ -1,4 +1,4 @@
-"""Choosing a device by the name that the command line gives it, and opening it."""
+"""Selects a device by the argument of `--device`, and opens it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ HOSTING = (AUTO, *(kind.name for kind in DEVICES if kind.hosts_modules))
 
 
 def device_of(target: str, wanted: str) -> str:
-    """The name of the device that runs a target, where `wanted` may be "auto" or "none".
+    """The name of the device that runs a target; `wanted` may be "auto" or "none".
 
     Raises:
-        JitwebError: the wanted one can't run it.
+        JitwebError: the wanted device can't run it.
         DeviceError: there is no device of this name.
     """
     if wanted == NONE:
@@ -29,9 +29,9 @@ def device_of(target: str, wanted: str) -> str:
 
 
 def open_device(name: str, announce: Callable[[str], None] = lambda line: None) -> Device:
-    """The device of this name, or of the address to serve a page at.
+    """The device of this name, or of this address, at which it serves a page.
 
-    `announce` is called with what somebody has to do, such as to open the page.
+    `announce` is called with a line that asks the user for something, such as to open the page.
 
     Raises:
         DeviceError: it can't be opened here; the message says what to install.

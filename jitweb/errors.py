@@ -6,4 +6,4 @@ from harness import UserError
 
 
 class JitwebError(UserError):
-    """Bad input, or a part of the system that is missing."""
+    """Bad input, or a missing part of the system."""

@@ -1,4 +1,4 @@
-"""A bundle at work for the command line: by the runtime, in Node or in a browser.
+"""Runs a bundle for the command line, with its runtime in Node or in a browser.
 
 WebAssembly runs in Node or a headless browser, WebGPU in the latter; both are fed and measured
 from here. The runtime is our own and not the bundle's, which may come from anybody: no code of it
@@ -55,15 +55,15 @@ class Measured:
 class BundleHost(Closing):
     """A bundle loaded by the runtime, in a program that answers requests.
 
-    `device` is what it runs on, in words; `notes` what is not as it was asked for.
+    `device` describes the device; `notes` say which options could not be followed.
     """
 
     def __init__(self, program: Asked, plan: Mapping[str, Any], target: str, threads: int) -> None:
         """Load it.
 
         Raises:
-            JitwebError: it can't be loaded, in the runtime's own words.
-            DeviceError: the program can't be started, or doesn't answer as it should.
+            JitwebError: it can't be loaded; the message is the runtime's.
+            DeviceError: the program can't be started, or its answer is invalid.
         """
         self._program = program
         self.target = target
@@ -84,7 +84,7 @@ class BundleHost(Closing):
         """The model's outputs by name.
 
         Raises:
-            JitwebError: an input is missing, or of another dtype or shape; or it failed.
+            JitwebError: an input is missing or has another dtype or shape, or the model failed.
         """
         expected = Expected(tuple(nbytes(each.dtype, each.shape) for each in self._outputs))
         _, parts = self._ask({"do": "run"}, self._in_order(inputs), RUN_SECONDS, expected)
@@ -106,7 +106,7 @@ class BundleHost(Closing):
         )
 
     def profile(self, inputs: Mapping[str, np.ndarray]) -> list[tuple[str, float | None]]:
-        """The task of each call of a run, and its milliseconds; None where no clock saw it."""
+        """The task of each call of a run, and its milliseconds; None if it couldn't be timed."""
         size = TEXT_BYTES + CALL_BYTES * len(self._tasks)
         request, arrays = {"do": "profile"}, self._in_order(inputs)
         answer, _ = self._ask(request, arrays, RUN_SECONDS, Expected((), size))
@@ -162,11 +162,11 @@ def _describe(tensor: Tensor) -> str:
 def open_host(
     folder: Path, plan: Mapping[str, Any], target: str | None, threads: int, device: str = "auto"
 ) -> BundleHost:
-    """A bundle loaded in Node or in a browser: on `device` "auto", where its target usually runs.
+    """A bundle loaded in Node or in a browser; `device` "auto" is the target's default device.
 
     Raises:
         JitwebError: the bundle lacks the target, the device can't run it, or loading fails.
-        DeviceError: what it needs to run is not installed.
+        DeviceError: a required program is not installed.
     """
     names = list(plan["targets"])
     chosen = target or names[0]

@@ -1,9 +1,8 @@
-"""What a kernel should give, by NumPy: the judge of every candidate before it is timed.
+"""The expected outputs of a kernel, with NumPy, which verify every candidate before it is timed.
 
-It evaluates a function's own blocks as the importer made them, in float64, one array operation for
-each node of an expression. It shares nothing with the kernels but the reading of the blocks, and it
-is fast enough for a model's real shapes, which the harness's interpreter is not; the tests hold the
-two against each other.
+It evaluates the blocks of the importer's function in float64, with one array operation for each
+node of an expression. It shares only the parsing of blocks with the kernels, and is fast enough for
+a model's real shapes, which the harness's interpreter is not; the tests compare the two.
 """
 
 from __future__ import annotations
@@ -43,16 +42,16 @@ REDUCE: dict[str, Callable[..., Any]] = {
 
 
 class NotEvaluable(ValueError):
-    """A node that NumPy is not taught here."""
+    """A node that this evaluator doesn't support."""
 
 
 def evaluate(function: Any, arguments: Sequence[np.ndarray]) -> dict[int, np.ndarray]:
-    """The function's outputs by their positions among the parameters, for these arguments.
+    """The function's outputs for these arguments, by their positions among the parameters.
 
-    Floats come as float64, whatever dtype they are stored as.
+    Floats are float64, whatever dtype they are stored as.
 
     Raises:
-        NotStages, NotEvaluable: the function is of no form known here.
+        NotStages, NotEvaluable: the function's form is not supported.
     """
     equations = read_stages(function)
     held: dict[Any, np.ndarray] = {}
@@ -74,7 +73,7 @@ def run_function(
 ) -> list[np.ndarray]:
     """The outputs of a function for its inputs, in the dtypes of its parameters (or in `dtype`).
 
-    By NumPy; by TVM's plain build where NumPy is not taught how.
+    With NumPy, or with TVM's plain build if the function's form is not supported.
     """
     written = list(function.params)[len(inputs) :]
     outputs = [
@@ -92,7 +91,7 @@ def run_function(
 
 
 def run_plainly(function: Any, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """All arguments after TVM's own plain build of the function ran on copies of them."""
+    """Run TVM's plain build of the function on copies of the arguments; returns the copies."""
     module = tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
     copies = [np.array(argument) for argument in arguments]
     plain_build(module, get_target("llvm")).run(copies)

@@ -1,12 +1,12 @@
-"""int64 becomes int32: WGSL has no 64-bit integers, and vectors hold twice as many of 32 bits.
+"""Narrows int64 to int32: WGSL has no 64-bit integers, and vectors hold twice as many of 32 bits.
 
 A pass over kernels: parameters, buffers, loop variables, constants and all arithmetic. Constants
-near the ends of int64 saturate: the greatest is how ONNX says "to the end", the least is where a
-maximum starts. Any other that does not fit is a number to compute with, and is refused.
-What the user passes stays int64; the runtime refuses values that int32 doesn't hold.
+near the limits of int64 saturate: the largest means "to the end" in ONNX, the smallest initialises
+a maximum. Any other that does not fit is a real value, and is rejected. The model's inputs stay
+int64; the runtime rejects values that don't fit int32.
 
-Buffers of bool become int32 as well, 0 and 1: WGSL can't store bool, and vectors have no such
-elements. In arithmetic bool stays what it is.
+Buffers of bool become int32 buffers of 0 and 1: WGSL can't store bool, and vectors have no such
+elements. In arithmetic bool is not changed.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from jitweb.errors import JitwebError
 WIDE, NARROW = "int64", "int32"
 STORED = {"int64": "int32", "bool": "int32"}
 LIMITS = np.iinfo(np.int32)
-ENDLESS = 1 << 62  # from here on a number stands for "as far as there is"
+ENDLESS = 1 << 62  # a number of at least this magnitude means "to the end"
 
 
 class NotNarrowable(JitwebError):
-    """A node that the pass does not know, or a constant that 32 bits don't hold."""
+    """A node that the pass does not support, or a constant that doesn't fit 32 bits."""
 
 
 def narrow_function(function: Any) -> Any:
     """The PrimFunc with every int64 made int32.
 
     Raises:
-        NotNarrowable: it holds a node that the pass does not know, or too great a constant.
+        NotNarrowable: it has a node that the pass does not support, or too large a constant.
     """
     narrowing = _Narrowing()
     parameters = [narrowing.variable(parameter) for parameter in function.params]
@@ -48,10 +48,10 @@ def narrow_function(function: Any) -> Any:
 
 
 def narrow_array(array: np.ndarray) -> np.ndarray:
-    """An int64 array as int32, and a bool one as 0 and 1; any other as it is.
+    """An int64 or bool array as int32; any other unchanged.
 
     Raises:
-        NotNarrowable: it holds a number that int32 does not, and that is no end of int64.
+        NotNarrowable: an element fits neither int32 nor is near a limit of int64.
     """
     if array.dtype == np.bool_:
         return array.astype(np.int32)
@@ -59,12 +59,12 @@ def narrow_array(array: np.ndarray) -> np.ndarray:
         return array
     clipped = np.clip(array, LIMITS.min, LIMITS.max)
     for number in array[clipped != array].tolist():
-        narrow_integer(number)  # which refuses what may not saturate
+        narrow_integer(number)  # raises if it must not saturate
     return clipped.astype(np.int32)
 
 
 def narrow_integer(number: int) -> int:
-    """The number in int32, an end of int64 as the end of int32.
+    """The number in int32; numbers near a limit of int64 become the limit of int32.
 
     Raises:
         NotNarrowable: it is neither.
@@ -80,7 +80,7 @@ def narrow_integer(number: int) -> int:
 
 
 def stored_dtype(dtype: str) -> str:
-    """The dtype of a buffer that holds elements of this one."""
+    """The dtype in which elements of this dtype are stored."""
     return STORED.get(dtype, dtype)
 
 
@@ -89,7 +89,7 @@ def narrow_dtype(dtype: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name as code generators take it: those of an ONNX file may be any text."""
+    """A name that code generators accept: those of an ONNX file may be any text."""
     return re.sub(r"\W", "_", name, flags=re.ASCII)
 
 
@@ -98,7 +98,7 @@ class _Narrowing:
         self._variables: dict[Any, Any] = {}
 
     def variable(self, var: Any) -> Any:
-        """The variable or buffer that stands for this one."""
+        """The variable or buffer that replaces this one."""
         if var not in self._variables:
             self._variables[var] = self._renewed(var)
         return self._variables[var]

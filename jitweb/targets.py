@@ -1,4 +1,4 @@
-"""The tuner's targets: which candidates a task has, and how one becomes code for a device."""
+"""The tuner's targets: the candidates of a task, and how to compile one for a device."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ ENTRY = "kernel"
 
 @dataclass(frozen=True)
 class Built:
-    """A candidate compiled for a device: code to load, and what a launch of it needs."""
+    """A candidate compiled for a device: its code, and the data for launches."""
 
     kernel: Kernel
     code: Any
     entry: str
     scalars: tuple[int, ...]
-    lowered: Any  # what the bundle is made from, without compiling again
+    lowered: Any  # for the bundle, so that it isn't lowered again
 
     def launch(self, handle: int, arguments: Sequence[np.ndarray], writes: Sequence[int]) -> Launch:
-        """The call with these arguments, weights packed as the kernel wants them."""
+        """A call with these arguments, with weights packed in the kernel's layout."""
         packed = self.kernel.pack(list(arguments))
         return Launch(handle, self.entry, tuple(packed), tuple(writes), self.scalars)
 
 
 class WebTarget(Protocol):
-    """What the tuner asks of a target."""
+    """The interface of a target."""
 
     name: str
 
@@ -43,13 +43,13 @@ class WebTarget(Protocol):
         """The candidates for a PrimFunc, best guess first."""
 
     def probes(self) -> tuple[Probe, Probe, Probe]:
-        """Kernels that show the device's peaks: multiply-adds, a copy, as good as nothing."""
+        """Kernels that measure the device's peaks: multiply-adds, a copy, an empty kernel."""
 
     def build(self, kernel: Kernel) -> Built:
-        """Compile one.
+        """Compile a kernel.
 
         Raises:
-            Exception: whatever TVM raises.
+            Exception: TVM failed; it may raise anything.
         """
 
 
@@ -72,7 +72,7 @@ class WasmTarget:
 
 
 class WebgpuTarget:
-    """WebGPU; `limits` are the device's, by WebGPU's names (empty: those that every device has)."""
+    """WebGPU; `limits` are the device's, by WebGPU's names (empty: WebGPU's defaults)."""
 
     name = "webgpu"
 
@@ -93,5 +93,5 @@ class WebgpuTarget:
 
 
 def open_target(name: str, limits: Mapping[str, int]) -> WebTarget:
-    """The target of this name, for a device of these limits."""
+    """The target of this name, for a device with these limits."""
     return WasmTarget() if name == "wasm" else WebgpuTarget(limits)

@@ -1,10 +1,10 @@
-"""The tuner: spends a budget of seconds where the most time can still be gained.
+"""The tuner: spends a budget of seconds on the tasks that can gain the most time.
 
-Every task first gets the best guess of its space, verified and timed. Then, until the budget is
-spent, the task with the most room left (its call sites x what a perfect kernel would save, less for
-each attempt that brought nothing) gets its next candidates, timed in turn with the best so far.
-Stopping early leaves the best so far. Records of earlier runs are taken instead of measurements; a
-search that may take longer than those goes on where they stopped.
+First, the best guess of each task's space is verified and timed. Then, until the budget is spent,
+the task with the highest expected gain (its call sites x what a perfect kernel would save, less
+after each attempt without a gain) gets its next candidates, timed alternately with the best so far.
+Stopping early leaves the best so far. Records of earlier runs replace measurements; a search with a
+larger budget continues where they stopped.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from jitweb.space.candidate import Candidate
 from jitweb.space.equations import NotStages, index_bounds
 from jitweb.targets import Built, WebTarget
 
-BATCH = 3  # candidates timed at once, against the best so far
-TIMING_SECONDS = 0.06  # a candidate's share of a timing
+BATCH = 3  # candidates timed together with the best so far
+TIMING_SECONDS = 0.06  # for each candidate of a timing
 LONGEST_TIMING = 1.5
 PLAIN = "plain"
-WORTHWHILE = 0.99  # an attempt that leaves more of the time than this brought nothing
-DISAPPOINTMENT = 0.6  # how much less an attempt is worth after one that brought nothing
-NEGLIGIBLE = 0.001  # of the model's latency: an attempt that promises less is not made
+WORTHWHILE = 0.99  # an attempt is without a gain if the time is still more than this fraction
+DISAPPOINTMENT = 0.6  # the factor of a task's expected gain after an attempt without a gain
+NEGLIGIBLE = 0.001  # of the model's latency: an attempt with a lower expected gain is not made
 SPEED_SECONDS = 0.1
 CACHED = 4 << 20  # bytes
 LONGER = 1.1  # shares of equal budgets differ a little
@@ -45,7 +45,7 @@ LONGER = 1.1  # shares of equal budgets differ a little
 
 @dataclass(frozen=True)
 class TaskInput:
-    """A task as the tuner sees it: its function, its call sites, and where weights come in."""
+    """A task for the tuner: its function, its call sites, and which parameters are weights."""
 
     key: str
     name: str
@@ -60,23 +60,23 @@ class TaskInput:
 
 @dataclass
 class TaskState:
-    """What is known of a task so far; the first `tried` of the candidates were."""
+    """The state of a task's search; the first `tried` candidates have been tried."""
 
     task: TaskInput
     candidates: list[Candidate]
-    best: Candidate  # the first of all before any was tried
+    best: Candidate  # the first candidate until one was tried
     time: Timing | None = None
     tried: int = 0
     attempts_for_nothing: int = 0
     from_records: bool = False
-    is_settled: bool = False  # what the records say is enough
+    is_settled: bool = False  # the records suffice
     built: Built | None = None
     wrong: list[Candidate] = field(default_factory=list)
-    complaint: str = ""
+    failure: str = ""  # the last candidate's
 
     @property
     def left(self) -> list[Candidate]:
-        """What may still be tried; the plain kernel only where nothing else is right."""
+        """The candidates to try; the plain kernel only if no other one is correct."""
         if self.is_settled:
             return []
         return [
@@ -88,7 +88,7 @@ class TaskState:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the tuner is: the sum of the best times so far, in milliseconds, and the budget."""
+    """The tuner's progress: the sum of the best times so far, in milliseconds, and the budget."""
 
     elapsed_s: float
     budget_s: float | None
@@ -117,10 +117,10 @@ OnWrong = Callable[[TaskInput, Candidate, str], None]
 
 
 class Tuner:
-    """One run of the tuner. `device` None picks by the space's static order alone.
+    """One run of the tuner. With `device` None it chooses by the space's static order.
 
-    With `remeasure` records are written and not read; with `goes_on` a search that was shorter than
-    this one's budget goes on where it stopped.
+    With `remeasure` records are written but not read; with `goes_on` a search that was shorter than
+    this one's budget is continued.
     """
 
     def __init__(
@@ -173,7 +173,7 @@ class Tuner:
 
     @contextmanager
     def _loaded(self, builds: Sequence[Built]) -> Iterator[list[int]]:
-        """The handles of code on the device, for as long as the block runs."""
+        """Load code on the device for the duration of the block; yields the handles."""
         assert self.device is not None
         handles: list[int] = []
         try:
@@ -185,11 +185,11 @@ class Tuner:
                 self.device.release(handle)
 
     def run(self, tasks: Sequence[TaskInput]) -> TuningResult:
-        """Tune; ends when the budget is spent, nothing is left to gain, or on KeyboardInterrupt.
+        """Tune until the budget is spent, nothing can be gained, or a KeyboardInterrupt.
 
         Raises:
-            JitwebError: a task has no kernel that is right.
-            DeviceError: the device can't be had, or is gone.
+            JitwebError: a task has no correct kernel.
+            DeviceError: the device can't be opened, or died.
         """
         states = {task.key: self._begin(task) for task in tasks}
         wanting = [state.task.key for state in states.values() if state.left]
@@ -217,7 +217,7 @@ class Tuner:
         if self.device is None or self.records is None or self.remeasure:
             return state
         where = (task.key, self.target.name, self._device_key, self._compiler)
-        # What failed may do so for another's fault, such as a browser that somebody closed.
+        # A failure may be unrelated to the candidate, such as a browser that a user closed.
         known = {
             record.candidate: record
             for record in self.records.of_task(*where)
@@ -241,19 +241,19 @@ class Tuner:
         return state
 
     def _take_first(self, state: TaskState) -> None:
-        """The first candidate that can be compiled, and is not known to be wrong."""
+        """Take the first candidate that compiles and is not known to be wrong."""
         for candidate in state.candidates:
             if candidate in state.wrong:
                 continue
             try:
                 state.best, state.built = candidate, self.target.build(candidate.build())
                 return
-            except Exception as error:  # whatever TVM raises: there may be others
-                state.complaint = f"not built: {first_line(error)}"
+            except Exception as error:  # TVM may raise anything; others may compile
+                state.failure = f"not built: {first_line(error)}"
         raise JitwebError(_no_kernel(state))
 
     def _search(self, states: Mapping[str, TaskState]) -> bool:
-        """Whether it ended by itself: nothing is left to try, or nothing worth its time."""
+        """Search; returns whether it ended before the budget because nothing more can be gained."""
         first = sorted(
             (state for state in states.values() if state.time is None),
             key=lambda each: -each.task.flops * each.task.sites,
@@ -284,26 +284,26 @@ class Tuner:
         return time.monotonic() - self.started + self._step_s < self.budget_s
 
     def _promise(self, state: TaskState) -> float:
-        """The milliseconds of the model that another attempt may bring."""
+        """The expected gain of another attempt, in milliseconds of the model."""
         if state.time is None:
             return float("inf")
         room = max(0.0, state.time.min_ms - self._floor_ms(state.task))
         return state.task.sites * room * DISAPPOINTMENT**state.attempts_for_nothing
 
     def _floor_ms(self, task: TaskInput) -> float:
-        """What the task takes at the device's peak rates, in milliseconds."""
+        """The task's time at the device's peak rates, in milliseconds."""
         if self._speed is None:
             return 0.0
         compute = task.flops / self._speed.fma_gflops / 1e6
         memory = task.bytes / self._speed.bandwidth_gbs / 1e6
-        # What fits into the caches comes faster than from memory, so that this is no bound for it.
+        # Data that fits the caches is faster than memory, so bandwidth is not a bound for it.
         return max(compute, memory if task.bytes > CACHED else 0.0, self._speed.dispatch_ms)
 
     def _attempt(self, state: TaskState, states: Mapping[str, TaskState], count: int) -> None:
         started = time.monotonic()
         taken = state.left[:count]
         state.tried += len(taken)
-        if state.time is not None and state.built is None:  # what the records say was best
+        if state.time is not None and state.built is None:  # the best one of the records
             state.built = self.target.build(state.best.build())
         fresh: list[tuple[Candidate, Built]] = []
         for candidate in taken:
@@ -325,35 +325,35 @@ class Tuner:
         )
 
     def _verified(self, state: TaskState, candidate: Candidate) -> Built | None:
-        """The candidate compiled and found right, else None: then the records say what it was."""
+        """The candidate, compiled, if it is correct, else None, with the failure in the records."""
         assert self.device is not None
         arguments, expected = self._inputs(state.task)
         try:
             built = self.target.build(candidate.build())
-        except Exception as error:  # whatever TVM raises: its kernel is lost, not the run
-            self._set_aside(state, candidate, recorded.REFUSED, f"not built: {first_line(error)}")
+        except Exception as error:  # TVM may raise anything; only this candidate is lost
+            self._reject(state, candidate, recorded.REFUSED, f"not built: {first_line(error)}")
             return None
         try:
             handle = self.device.load(built.code)
         except KernelRefused as refusal:
-            self._set_aside(state, candidate, recorded.REFUSED, f"refused: {refusal}")
+            self._reject(state, candidate, recorded.REFUSED, f"refused: {refusal}")
             return None
         try:
             outputs = self.device.run(built.launch(handle, arguments, state.task.writes))
-            complaint = _complaint(outputs, expected, state.task.writes)
+            diagnostic = _diagnostic(outputs, expected, state.task.writes)
         except KernelFailed as failure:
-            self._set_aside(state, candidate, recorded.FAILED, str(failure))
+            self._reject(state, candidate, recorded.FAILED, str(failure))
             return None
         finally:
             self.device.release(handle)
-        if complaint is not None:
-            self._set_aside(state, candidate, recorded.WRONG, complaint)
+        if diagnostic is not None:
+            self._reject(state, candidate, recorded.WRONG, diagnostic)
             return None
         return built
 
-    def _set_aside(self, state: TaskState, candidate: Candidate, status: str, message: str) -> None:
+    def _reject(self, state: TaskState, candidate: Candidate, status: str, message: str) -> None:
         state.wrong.append(candidate)
-        state.complaint = message
+        state.failure = message
         self._record(state.task, candidate, status, None)
         self.on_wrong(state.task, candidate, message)
 
@@ -374,14 +374,14 @@ class Tuner:
                 times = self.device.time(launches, seconds)
         except (KernelFailed, KernelRefused) as failure:
             if len(fresh) == 1:
-                self._set_aside(state, fresh[0][0], recorded.FAILED, str(failure))
-            else:  # whose fault it is shows where each runs alone
+                self._reject(state, fresh[0][0], recorded.FAILED, str(failure))
+            else:  # run each by itself to find out which one failed
                 for each in fresh:
                     self._race(state, [each])
             return
         self.measured += len(fresh)
-        # What the machine does meanwhile is not the candidates' doing: times of different races are
-        # made comparable by the best of the race before, which runs in both.
+        # The load on the machine differs between races: the best of the race before runs in both,
+        # and scales their times so that they can be compared.
         scale = 1.0
         if state.built is not None and state.time is not None:
             scale = state.time.min_ms / times[0].min_ms
@@ -391,7 +391,7 @@ class Tuner:
                 continue
             timing = Timing(tuple(scale * sample for sample in raw.samples_ms))
             if not (is_time(timing.min_ms) and is_time(timing.median_ms)):
-                self._set_aside(state, candidate, recorded.FAILED, "its time can't be compared")
+                self._reject(state, candidate, recorded.FAILED, "its time can't be compared")
                 continue
             self._record(state.task, candidate, recorded.OK, timing)
             if state.time is None or timing.min_ms < state.time.min_ms:
@@ -410,7 +410,7 @@ class Tuner:
         self.records.add([Record(*key, status, *times)])
 
     def _inputs(self, task: TaskInput) -> tuple[list[np.ndarray], dict[int, np.ndarray]]:
-        """Arguments of the task's shapes, and what it should make of them; kept for one task."""
+        """Arguments for the task, and the expected outputs; cached for one task."""
         if self._arguments is None or self._arguments[0] != task.key:
             arguments = make_arguments(task)
             self._arguments = (task.key, arguments, expected_outputs(task, arguments))
@@ -418,11 +418,11 @@ class Tuner:
 
 
 def _no_kernel(state: TaskState) -> str:
-    return f"no kernel for {state.task.name} works ({state.complaint}); please report the model"
+    return f"no kernel for {state.task.name} works ({state.failure}); please report the model"
 
 
 def make_arguments(task: TaskInput) -> list[np.ndarray]:
-    """Arguments for a task, the same each time: normal floats, integers that index in range."""
+    """Deterministic arguments for a task: normal floats, and integers that index in range."""
     rng = np.random.default_rng(zlib.crc32(task.key.encode()))
     bounds = index_bounds(task.function)
     arguments = []
@@ -439,7 +439,7 @@ def make_arguments(task: TaskInput) -> list[np.ndarray]:
 
 
 def expected_outputs(task: TaskInput, arguments: list[np.ndarray]) -> dict[int, np.ndarray]:
-    """What the task gives for these arguments, by NumPy, or by TVM's plain build where it can't."""
+    """The task's outputs for these arguments, with NumPy, or with TVM's plain build if needed."""
     try:
         return evaluate(task.function, arguments)
     except (NotStages, NotEvaluable):
@@ -447,10 +447,10 @@ def expected_outputs(task: TaskInput, arguments: list[np.ndarray]) -> dict[int, 
         return {position: results[position] for position in task.writes}
 
 
-def _complaint(
+def _diagnostic(
     outputs: Sequence[np.ndarray], expected: Mapping[int, np.ndarray], writes: Sequence[int]
 ) -> str | None:
-    """None if the outputs are right, else what is wrong."""
+    """None if the outputs are correct, else a message that says what is wrong."""
     for position, output in zip(writes, outputs, strict=True):
         wanted = expected[position]
         with np.errstate(over="ignore"):

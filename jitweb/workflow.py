@@ -1,6 +1,6 @@
-"""From an ONNX file to a bundle: import, tune each target, choose, write.
+"""Makes a bundle from an ONNX file: import, tune each target, choose kernels, write.
 
-This is `jitweb tune`, without its options and its progress bar.
+This is `jitweb tune` without its command line and progress bar.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from jitweb.space.candidate import Candidate
 from jitweb.targets import open_target
 from jitweb.tune import Progress, TaskInput, Tuner, TuningResult
 
-# What is left to do when the search ends: both variants of the kernels, weights, files.
+# The work after the search: both variants of the kernels, weights, files.
 FINISH_SHARE, MOST_FINISH_S = 0.1, 5.0
 
 
 @dataclass(frozen=True)
 class Options:
-    """What `jitweb tune` was asked for; `goes_on` as the Tuner takes it."""
+    """The options of `jitweb tune`; `goes_on` is that of the Tuner."""
 
     model: Path
     out: Path
@@ -40,7 +40,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Report:
-    """What came of it; `to_json` gives the documented keys."""
+    """The result; `to_json` returns the documented keys."""
 
     options: Options
     outcomes: Mapping[str, TuningResult]
@@ -50,7 +50,7 @@ class Report:
     sizes: Mapping[str, int]
 
     def to_json(self) -> dict[str, Any]:
-        """One entry a target under `targets`; the first target's figures on top as well."""
+        """One entry for each target under `targets`; those of the first also at the top level."""
         parts = {name: self._target(name) for name in self.outcomes}
         first = next(iter(parts.values()))
         return {
@@ -81,7 +81,7 @@ def _median(outcome: TuningResult) -> float:
 
 
 def kernel_rows(outcome: TuningResult) -> list[dict[str, Any]]:
-    """A row for each task, those that take most time first."""
+    """A row for each task, sorted by time, largest first."""
     total = outcome.latency_ms
     rows = []
     for state in outcome.states.values():
@@ -104,7 +104,7 @@ def kernel_rows(outcome: TuningResult) -> list[dict[str, Any]]:
 
 
 def task_inputs(model: ImportedModel) -> list[TaskInput]:
-    """The plan's tasks as the tuner takes them."""
+    """The plan's tasks as inputs of the tuner."""
     return [
         TaskInput(
             task.key, task.name, task.kind, model.functions[task.key], task.sites, task.flops,
@@ -130,10 +130,10 @@ def tune_model(
 ) -> Report:
     """Import the model, tune it for each target, and write the bundle.
 
-    `device_for` gives the device for a target, None to choose by the static order.
+    `device_for` returns the device for a target, or None to choose by the static order.
 
     Raises:
-        JitwebError, DeviceError: what the user can mend.
+        JitwebError, DeviceError: an error that the user can fix.
     """
     try:
         bundle.settle(options.out)
@@ -168,7 +168,7 @@ def tune_model(
 
 
 def _share(options: Options, number: int, spent: float) -> float | None:
-    """The seconds that this target's search may take, of what is left for it and those after it."""
+    """The seconds for this target's search: its share of the remaining budget."""
     if options.budget_s is None:
         return None
     left = options.budget_s - min(MOST_FINISH_S, FINISH_SHARE * options.budget_s) - spent

@@ -1,7 +1,6 @@
 """The fuzzer: mutates TIR programs and pass sequences together, guided by compiler coverage.
 
-`cli.py` holds the commands; `docs/how-it-works.md` tells the whole in the order in which it
-happens.
+`cli.py` has the commands; `docs/how-it-works.md` describes a campaign step by step.
 """
 
 __version__ = "0.1.0"

@@ -1,7 +1,7 @@
-"""Work on a finding that TVM may die of, done in a child process.
+"""Runs work on a finding that may crash TVM in a child process.
 
-What a campaign finds are programs that kill the compiler. Printing one, or writing it down as a
-script, is itself work for TVM, and must not take the command with it.
+A campaign finds programs that crash the compiler. Printing one, or writing it as a script, uses TVM
+too, and must not crash the command.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SECONDS = 120
 
 
 class Died(Exception):
-    """The child ended without an answer, by this signal or, where it is 0, of itself."""
+    """The child ended without a result, by this signal or, if it is 0, by itself."""
 
     def __init__(self, message: str, signal: int = 0) -> None:
         super().__init__(message)
@@ -37,11 +37,11 @@ class FailedInChild(Exception):
 
 
 def in_subprocess(work: Callable[[], str], seconds: int = SECONDS) -> str:
-    """What `work` returns, worked out in a fork of this process, which must have no threads.
+    """The result of `work` in a fork of this process, which must have no threads.
 
     Raises:
-        Died: the child was killed by a signal, took longer than the time allowed, or just ended.
-        Refused: the work raised what a case or TVM is to blame for; its first line.
+        Died: the child was killed by a signal, exceeded the time limit, or ended without a result.
+        Refused: the work raised an error of the case or of TVM; the message is its first line.
         FailedInChild: the work raised anything else.
     """
     sys.stdout.flush()

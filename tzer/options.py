@@ -1,4 +1,4 @@
-"""Options: what a campaign is asked to do, as one value."""
+"""Options: the options of a campaign, as one value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEFAULT_TOLERANCE = 4
 
 
 class Strategy(StrEnum):
-    """What the campaign mutates and what guides it; all but JOINT are there to be compared."""
+    """What the campaign mutates and what guides it; all but JOINT are baselines to compare with."""
 
     JOINT = "joint"
     RANDOM_PASS = "random-pass"

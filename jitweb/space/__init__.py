@@ -1,1 +1,1 @@
-"""The search space: one file a kernel family, and for each target a table of what may vary."""
+"""The search space: one file for each kernel family, and a table of parameters for each target."""

@@ -1,7 +1,7 @@
-"""exp, tanh, erf and their like as arithmetic that vectorises.
+"""exp, tanh, erf and similar functions as arithmetic that vectorises.
 
 WebAssembly has no such instructions, and LLVM would call a scalar library for each element; WGSL
-has no erf. So they become polynomials in the IR. Errors over float32, held by the tests against
+has no erf. So they become polynomials in the IR. Errors in float32, which the tests check against
 float64:
 
 | function | method                                                              | error          |
@@ -15,9 +15,9 @@ float64:
 | fmod     | x - y trunc(x / y)                                                  | of x / y       |
 | pow      | products for whole exponents to 8, sqrt for 0.5, else exp(y log x)  | of its parts   |
 
-exp gives 1e-38 instead of 0 below -87, and 1.6e38 above 88; NaN is not carried on. log is for
-positive normal numbers, sin and cos are for |x| < 1e4. scripts/fit_functions.py has made the
-coefficients of tanh and erf.
+exp is 1e-38 instead of 0 below -87, and 1.6e38 above 88; NaN is not propagated. log is for positive
+normal numbers, sin and cos are for |x| < 1e4. scripts/fit_functions.py computed the coefficients of
+tanh and erf.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tvm import tirx
 from harness import compat
 
 LOWEST, HIGHEST = -87.0, 88.0
-# ln 2 in two parts, of which the first has few bits, so that n times it is exact.
+# ln 2 in two parts; the first has few bits, so that n times it is exact.
 LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4
 BIAS, MANTISSA_BITS = 127, 23
 SQRT_HALF = 0x3F3504F3  # the bits of sqrt(1/2)
@@ -77,7 +77,7 @@ def number(value: float) -> Any:
 
 
 def _let(value: Any, body: Callable[[Any], Any]) -> Any:
-    """The body with a value that it uses several times; computed once."""
+    """The body with a value that it uses several times but computes once."""
     if isinstance(value, compat.Var):
         return body(value)
     held = tirx.Var("held", compat.dtype_of(value))
@@ -129,7 +129,7 @@ def _erf(x: Any) -> Any:
 
 
 def _log(x: Any) -> Any:
-    # Taken from sqrt(1/2) on, so that m is around 1 and numbers near 1 have the exponent 0.
+    # m starts from sqrt(1/2), so that numbers near 1 have the exponent 0.
     def of_bits(bits: Any) -> Any:
         mantissa = tirx.reinterpret("float32", (bits & 0x7FFFFF) + SQRT_HALF)
         exponent = (bits >> MANTISSA_BITS).astype("float32")
@@ -170,7 +170,7 @@ def _cos(x: Any) -> Any:
 
 
 def _quarter_turns(x: Any, ahead: int) -> Any:
-    """The sine of x and so many quarter turns."""
+    """The sine of x plus `ahead` quarter turns."""
 
     def of_whole(x: Any, n: Any) -> Any:
         rest = x

@@ -1,4 +1,4 @@
-"""What the tuner chooses among: a Candidate is a task with one point of its space."""
+"""Candidate: a task with one point of its space, among which the tuner chooses."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Value = int | str
 
 @dataclass(frozen=True)
 class Kernel:
-    """A candidate as TIR, ready to be lowered for its target, with all that goes with it.
+    """A candidate as TIR that can be lowered for its target.
 
-    `packings` say how weights must be laid out; `opt_level` is LLVM's.
+    `packings` are the layouts of its weights; `opt_level` is LLVM's.
     """
 
     function: Any
@@ -25,7 +25,7 @@ class Kernel:
     opt_level: int = 1
 
     def pack(self, arguments: list[np.ndarray]) -> list[np.ndarray]:
-        """The arguments with weights laid out as this kernel wants them."""
+        """The arguments, with weights in the kernel's layout."""
         packed = list(arguments)
         for packing in self.packings:
             packed[packing.position] = packing.apply(packed[packing.position])
@@ -34,7 +34,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One point of a task's space. Two of equal text are the same."""
+    """One point of a task's space. Candidates with the same text are equal."""
 
     family: str
     point: Mapping[str, Value]
@@ -42,5 +42,5 @@ class Candidate:
 
     @property
     def text(self) -> str:
-        """The point in words, e.g. "matmul columns=8 order=columns rows=4"; its key in records."""
+        """The point as text, e.g. "matmul columns=8 order=columns rows=4"; its key in records."""
         return " ".join([self.family, *(f"{name}={value}" for name, value in self.point.items())])

@@ -1,9 +1,9 @@
-"""Stages: a fused PrimFunc as a list of equations, which is what the kernel families start from.
+"""Stages: a fused PrimFunc as a list of equations, from which the kernel families are built.
 
-The importer gives kernels as nests of blocks, one after another. Here each block becomes an
+The importer's kernels are sequences of loop nests around blocks. Here each block becomes an
 Equation, `buffer[spatial] = value`, reduced over some variables, and elementwise stages are
-substituted into those that read them. What remains is a handful of equations: a matmul and its
-epilogue, or the reductions of a softmax and its result.
+substituted into those that read them. A few equations remain: a matmul and its epilogue, or the
+reductions of a softmax and its result.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ REDUCTION = 2  # tirx.IterVar.CommReduce
 
 
 class NotStages(ValueError):
-    """The function is not of this form; it is built as it is."""
+    """The function doesn't have this form; it is built unchanged."""
 
 
 @dataclass(frozen=True)
 class Equation:
     """`buffer[spatial] = value` for all spatial variables, accumulated over the reduced ones.
 
-    `init` is the value to start from, None where nothing is reduced. Extents are in elements.
+    `init` is the initial value of a reduction, else None. Extents are in elements.
     """
 
     name: str
@@ -122,7 +122,7 @@ def _constant(expression: Any) -> int:
 def inline(equations: Equations, keep: Callable[[Equation], bool]) -> Equations:
     """The equations with every elementwise stage substituted where it is read.
 
-    Outputs, reductions and what `keep` wants stay stages of their own.
+    Outputs, reductions and stages for which `keep` is true stay stages.
     """
     inlined: dict[Any, Equation] = {}
     stages: list[Equation] = []
@@ -136,7 +136,7 @@ def inline(equations: Equations, keep: Callable[[Equation], bool]) -> Equations:
 
 
 def _with_loads(value: Any, inlined: Mapping[Any, Equation]) -> Any:
-    """The value with loads of these buffers replaced by what the stages say they hold."""
+    """The value with loads of these buffers replaced by the values of their stages."""
 
     def replaced(load: Any) -> Any:
         stage = inlined.get(compat.load_buffer(load))
@@ -154,7 +154,7 @@ def _simplified(stage: Equation) -> Equation:
 
 
 def _plain_conditions(value: Any) -> Any:
-    """The value with `0 < cast(condition)`, which is how TOPI writes a condition, as the condition.
+    """The value with TOPI's form of a condition, `0 < cast(condition)`, replaced by the condition.
 
     TVM's WGSL code generator fails on such a cast in a vector.
     """
@@ -170,7 +170,7 @@ def _plain_conditions(value: Any) -> Any:
 
 
 def simplify(value: Any, extents: Mapping[Any, int]) -> Any:
-    """The expression simplified, with each variable known to be from 0 up to its extent."""
+    """The expression, simplified for variables in [0, extent)."""
     analyzer = compat.analyzer()
     for var, extent in extents.items():
         if extent == 1:
@@ -193,7 +193,7 @@ def reads(value: Any, buffers: Sequence[Any]) -> bool:
 
 
 def index_bounds(function: Any) -> dict[int, int]:
-    """For parameters whose elements index others: the least extent that they index, by position."""
+    """For each parameter whose elements are indices: the smallest extent that they index."""
     try:
         equations = inline(read_stages(function), lambda stage: False)
     except NotStages:

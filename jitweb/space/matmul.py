@@ -1,10 +1,10 @@
 """Matmul kernels: C = epilogue(A B), batched or not, with all of the epilogue fused.
 
-A tile of C, rows x columns, is kept in registers while k runs; B comes in panels as wide as the
-tile, in the order in which they are read. A weight is laid out so once, when the bundle is made;
-any other B is copied panel by panel (`pack="copy"`) or read where it lies (`pack="none"`).
+A tile of C, rows x columns, is kept in registers while k runs; B is in panels as wide as the tile,
+in the order in which they are read. A weight gets this layout once, when the bundle is made; any
+other B is copied panel by panel (`pack="copy"`) or read in place (`pack="none"`).
 
-The last tile of a row or column that the tile doesn't divide starts earlier and overlaps the one
+If the tile doesn't divide a row or column, the last tile starts earlier and overlaps the one
 before: both write the same values, so no size needs a slow remainder.
 """
 
@@ -35,7 +35,7 @@ from jitweb.space.equations import (
 @dataclass(frozen=True)
 class Matmul:
     """sum over k of left * right, then the epilogue; the last two spatial variables are row and
-    column. `epilogue` is the sum's own stage where there is none.
+    column. Without an epilogue, `epilogue` is the sum's own stage.
     """
 
     equations: Equations
@@ -62,7 +62,7 @@ class Matmul:
 
     @property
     def has_heavy_epilogue(self) -> bool:
-        """Whether it calls functions, of which a copy for each row of a tile is too much code."""
+        """Whether it calls functions, so that a copy for each row of a tile is too much code."""
         names = {
             compat.call_name(node)
             for node in compat.nodes(self.epilogue.value)
@@ -71,7 +71,7 @@ class Matmul:
         return bool(names & FUNCTIONS.keys())
 
     def weight(self, constants: frozenset[int]) -> int | None:
-        """The parameter's position, if the right side is a whole weight, to be laid out anew."""
+        """The parameter's position if the right side is a whole weight, which can be packed."""
         if not isinstance(self.right, compat.BufferLoad):
             return None
         source = compat.load_buffer(self.right)
@@ -88,7 +88,7 @@ def read_matmul(function: Any) -> Matmul:
     """The function as a matmul.
 
     Raises:
-        NotStages: it is none, or of another form than above.
+        NotStages: it is not a matmul, or of another form than above.
     """
     equations = inline(read_stages(function), keep=lambda stage: False)
     sums = [stage for stage in equations.stages if stage.is_reduction]
@@ -145,7 +145,7 @@ def _uses(expression: Any, var: Any) -> bool:
 
 @dataclass(frozen=True)
 class Panels:
-    """How a weight is laid out: [panel, k, column within the panel]; panels overlap at the end."""
+    """The layout of a weight: [panel, k, column within the panel]; the last panels overlap."""
 
     position: int
     width: int
@@ -165,7 +165,7 @@ class Panels:
 
     @property
     def name(self) -> str:
-        """What tells this layout of a weight from others."""
+        """The name that identifies this layout of a weight."""
         return f"panels{self.width}{'t' if self.is_transposed else ''}"
 
 
@@ -175,24 +175,24 @@ def _start(tile: int, size: int, extent: int) -> int:
 
 @dataclass(frozen=True)
 class Tiling:
-    """A point of the space: the tile in registers, which loop is outside, how B comes in."""
+    """A point of the space: the tile in registers, the outer loop, and how B is packed."""
 
     rows: int
     columns: int
-    order: str  # "columns": a panel of B stays in the cache while all rows pass; or "rows"
+    order: str  # "columns": a panel of B stays in the cache for all rows; or "rows"
     pack: str  # "weight", "copy" or "none"
 
 
 def build_matmul(matmul: Matmul, tiling: Tiling) -> tuple[Any, tuple[Panels, ...]]:
-    """The kernel as a function without blocks, and how its weights must be laid out."""
+    """The kernel as a function without blocks, and the layouts of its weights."""
     return MatmulBuilder(matmul, tiling).build()
 
 
 class MatmulBuilder:
     """Builds the kernel of one tiling. `lanes` is the width of a vector, in float32.
 
-    A target with other outer loops than these overrides `build`. `functions` are those that the
-    target lacks; None is all of them.
+    A target with other outer loops overrides `build`. `functions` are those that the target lacks;
+    None means all of them.
     """
 
     functions: frozenset[str] | None = None
@@ -226,7 +226,7 @@ class MatmulBuilder:
         return emit.function(self.parameters, body), self.packings
 
     def _panel(self, batch: list[Any], column_tile: Any) -> tuple[list[Any], list[Any]]:
-        """What brings a panel of B, and the buffers for that."""
+        """Statements that load a panel of B, and their buffers."""
         tiling, matmul = self.tiling, self.matmul
         if tiling.pack == "weight":
             position = matmul.weight(frozenset(range(len(self.parameters))))
@@ -284,7 +284,7 @@ class MatmulBuilder:
         if not self.matmul.has_heavy_epilogue:
             finish = self.finish(batch, row_tile, column_tile, total, UNROLLED)
             return emit.with_locals([total, *staged], emit.sequence([start, run, *finish]))
-        # In memory for a moment, so that one copy of the epilogue's code can go over the tile.
+        # Temporarily in memory, so that one copy of the epilogue's code can loop over the tile.
         tile = emit.local("tile", shape)
         keep = each("keep", lambda i, j: emit.store(tile, emit.load(total, i, j), i, j))
         finish = self.finish(batch, row_tile, column_tile, tile, SERIAL)
@@ -293,7 +293,7 @@ class MatmulBuilder:
     def step(
         self, batch: list[Any], row_tile: Any, column_tile: Any, total: Any, k: Any
     ) -> tuple[Any, list[Any]]:
-        """What adds the products of one k to the tile, and the local buffers that it needs."""
+        """Statements that add the products of one k to the tile, and their local buffers."""
 
         def product(i: Any, j: Any) -> Any:
             left = self.left(batch, row_tile, i, k)
@@ -307,7 +307,7 @@ class MatmulBuilder:
         return self._left(batch, self._row(row_tile) + i, k)
 
     def right(self, batch: list[Any], column_tile: Any, j: Any, k: Any) -> Any:
-        """B's element in column j of the tile, from wherever the tiling has it."""
+        """B's element in column j of the tile, from its place in the tiling."""
         if self.panel is None:
             return self._right(batch, self._column(column_tile) + j, k)
         if self.tiling.pack == "weight":
@@ -317,7 +317,7 @@ class MatmulBuilder:
     def finish(
         self, batch: list[Any], row_tile: Any, column_tile: Any, total: Any, rows_kind: Any
     ) -> list[Any]:
-        """What applies the epilogue to the tile and stores it."""
+        """Statements that apply the epilogue to the tile and store it."""
 
         def stored(i: Any, j: Any) -> Any:
             place = self.place(batch, row_tile, column_tile, i, j)
@@ -327,11 +327,11 @@ class MatmulBuilder:
         return [self.each("end", stored, rows_kind)]
 
     def place(self, batch: list[Any], row_tile: Any, column_tile: Any, i: Any, j: Any) -> list[Any]:
-        """Where an element of the tile lies in C."""
+        """The indices in C of an element of the tile."""
         return [*batch, self._row(row_tile) + i, self._column(column_tile) + j]
 
     def value(self, place: list[Any], total: Any) -> Any:
-        """C's element at this place, given the sum there."""
+        """The value of C's element at this place, computed from its sum."""
         matmul, epilogue = self.matmul, self.matmul.epilogue
         if epilogue is matmul.sum:
             return total
@@ -345,20 +345,20 @@ class MatmulBuilder:
 
 
 def _place(tile: Any, size: int, extent: int) -> Any:
-    """Where a tile begins; the last one overlaps the one before."""
+    """The start of a tile; the last one overlaps the one before."""
     start = tile * emit.constant(size)
     return start if extent % size == 0 else tirx.min(start, emit.constant(extent - size))
 
 
 def fitting(columns: int, extent: int) -> int:
-    """The widest tile of columns, halved as often as need be, that an extent has room for."""
+    """The number of columns of a tile, halved until it fits the extent."""
     while columns > extent:
         columns //= 2
     return columns
 
 
 def at_place(expression: Any, table: dict[Any, Any]) -> Any:
-    """The expression with its variables at these places, in the variables' own dtypes."""
+    """The expression with its variables replaced by these values, in the variables' dtypes."""
     return substitute(
         expression,
         {var: place.astype(compat.dtype_of(var)) for var, place in table.items()},

@@ -1,11 +1,11 @@
 """Row kernels: softmax, layer norm, RMS norm, mean, and everything elementwise.
 
-One row after another: its reductions in vector accumulators, then what is stored at each of its
-elements. Rows are what threads share. Without reductions a row is the last axis.
+They compute one row after another: first its reductions in vector accumulators, then the stores of
+its elements. Threads split the rows. Without reductions a row is the last axis.
 
-A vector at the end of a row that its width doesn't divide starts earlier and overlaps the one
-before, where that is harmless; in sums, and where a row is changed in place, single elements
-follow.
+If the width of a vector doesn't divide a row, the last vector starts earlier and overlaps the one
+before, if that is harmless; in sums, and if a row is changed in place, the rest is computed element
+by element.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ COMBINES: dict[str, Callable[[Any, Any], Any]] = {
     "Max": tirx.max,
     "Min": tirx.min,
 }
-MOST_KEPT = 4096  # elements of a row that may lie on the stack
+MOST_KEPT = 4096  # the maximum elements of a row on the stack
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Equations of which each row can be done on its own. `extents` are those of the rows."""
+    """Equations whose rows are independent. `extents` are those of the rows."""
 
     equations: Equations
     extents: tuple[int, ...]
@@ -56,7 +56,7 @@ def read_rows(function: Any) -> Rows:
     """The function as a row kernel.
 
     Raises:
-        NotStages: it is none.
+        NotStages: it doesn't have this form.
     """
     read = read_stages(function)
     equations = inline(read, keep=lambda stage: _is_heavy(stage) and _is_reduced(read, stage))
@@ -115,7 +115,7 @@ def _check_same_row(load: Any, stage: Equation, rows: Rows) -> None:
 
 
 def _combine(stage: Equation) -> tuple[Callable[[Any, Any], Any], Any]:
-    """How a reduction combines, and what it combines."""
+    """The operation of a reduction, and its operand."""
     make = COMBINES.get(compat.type_key(stage.value))
     if make is not None:
         for own, other in ((stage.value.a, stage.value.b), (stage.value.b, stage.value.a)):
@@ -130,9 +130,9 @@ def build_rows(rows: Rows, width: int) -> Any:
 
 
 class RowsBuilder:
-    """Builds the kernel; a target with another outer loop than this one overrides `build`.
+    """Builds the kernel; a target with another outer loop overrides `build`.
 
-    `functions` are those that the target lacks; None is all of them.
+    `functions` are those that the target lacks; None means all of them.
     """
 
     functions: frozenset[str] | None = None
@@ -140,8 +140,8 @@ class RowsBuilder:
 
     def __init__(self, rows: Rows, width: int) -> None:
         self.rows, self.width = rows, width
-        self.held: dict[Any, Any] = {}  # buffers of reductions and kept rows: what stands for them
-        self.aliases: set[Any] = set()  # outputs that hold a kept row for a while
+        self.held: dict[Any, Any] = {}  # the replacements of buffers of reductions and kept rows
+        self.aliases: set[Any] = set()  # outputs that temporarily hold a kept row
         self.locals: list[Any] = []
 
     def build(self) -> Any:
@@ -162,7 +162,7 @@ class RowsBuilder:
         return emit.with_locals(self.locals, emit.sequence(body))
 
     def _value(self, value: Any, table: dict[Any, Any]) -> Any:
-        """The expression at a place, with what this row has made so far read from where it is."""
+        """The expression at a place, with loads of this row's earlier results from their place."""
 
         def replaced(load: Any) -> Any:
             held = self.held.get(compat.load_buffer(load))
@@ -263,11 +263,11 @@ class RowsBuilder:
         return body
 
     def _target(self, stage: Equation, at: list[Any]) -> tuple[Any, int]:
-        """The buffer that a stage goes to, and how many of its indices are the row's."""
+        """The buffer that a stage is stored to, and how many of its indices are the row's."""
         equations = self.rows.equations
         if equations.is_output(stage):
             return stage.buffer, 0
-        # A kept row lies in the output's row, if that is alike, until the output takes its place.
+        # A kept row is in the output's row, if its shape is equal, until the output overwrites it.
         last = equations.stages[-1]
         if (
             equations.is_output(last)

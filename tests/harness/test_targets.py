@@ -138,7 +138,7 @@ def test_lowering_refuses_an_unknown_pass_before_it_runs_any() -> None:
 
 
 @pytest.mark.skipif("c" not in AVAILABLE, reason="no C compiler")
-def test_source_that_the_compiler_refuses_gives_its_complaint(tmp_path: Any) -> None:
+def test_source_that_the_compiler_rejects_raises_its_diagnostic(tmp_path: Any) -> None:
     with pytest.raises(CompilerRejected, match="line 1:.*error"):
         compile_library("int f( { }", tmp_path)
 

@@ -106,24 +106,24 @@ class OneWrong(WasmTarget):
         ]
 
 
-def test_wrong_kernels_are_set_aside_and_never_timed(node: NodeDevice, tmp_path: Path) -> None:
-    told: list[tuple[str, str]] = []
+def test_wrong_kernels_are_rejected_and_never_timed(node: NodeDevice, tmp_path: Path) -> None:
+    reported: list[tuple[str, str]] = []
 
     def on_wrong(wrong: TaskInput, candidate: Candidate, message: str) -> None:
-        told.append((candidate.family, message))
+        reported.append((candidate.family, message))
 
     kernel = replace(task("dense-wide"), key="hostile")
     with Records(tmp_path / "r.sqlite3") as records:
         outcome = Tuner(OneWrong(), node, records, on_wrong=on_wrong).run([kernel])
         kept = {record.candidate: record for record in records.all()}
-    assert [family for family, _ in told] == ["zeros", "outside"]
-    assert "expected" in told[0][1] and "out of bounds" in told[1][1]
+    assert [family for family, _ in reported] == ["zeros", "outside"]
+    assert "expected" in reported[0][1] and "out of bounds" in reported[1][1]
     assert kept["zeros"].status == recorded.WRONG and kept["zeros"].min_ms is None
     assert kept["outside"].status == recorded.FAILED
     assert outcome.states["hostile"].best.family == "matmul"
 
 
-def test_what_was_set_aside_is_never_chosen_however_early_the_search_ends(
+def test_a_rejected_kernel_is_never_chosen_however_early_the_search_ends(
     node: NodeDevice, tmp_path: Path
 ) -> None:
     def interrupt(wrong: TaskInput, candidate: Candidate, message: str) -> None:
@@ -202,13 +202,13 @@ def test_a_race_that_fails_shows_which_kernel_fails(node: NodeDevice) -> None:
                 self.bad.add(handle)
             return handle
 
-    told: list[str] = []
+    reported: list[str] = []
     kernel = task("dense-wide")
     with Trapping() as device:
-        tuner = Tuner(Late(), device, None, on_wrong=lambda *wrong: told.append(wrong[2]))
+        tuner = Tuner(Late(), device, None, on_wrong=lambda *wrong: reported.append(wrong[2]))
         tuner._speed = DeviceSpeed(1e6, 1e6, 0.0)
         outcome = tuner.run([kernel])
-    assert told == ["it trapped"]
+    assert reported == ["it trapped"]
     assert len(outcome.states[kernel.key].wrong) == 1 and outcome.measured == 2
 
 
@@ -222,7 +222,7 @@ class Node(NodeDevice):
         self.worst = 4  # three probes come first, then the first candidate
 
 
-def test_a_kernel_that_was_set_aside_is_kept_as_a_case(tmp_path: Path) -> None:
+def test_a_rejected_kernel_is_stored_as_a_case(tmp_path: Path) -> None:
     kernel = task("dense-wide")
     zeros = OneWrong().candidates(kernel.function, kernel.constants)[0]
     case = Case.from_json(keep_wrong(tmp_path, kernel, zeros).read_text())

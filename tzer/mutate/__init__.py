@@ -1,4 +1,4 @@
-"""Mutators: how a program or a pass sequence becomes another one. All of them are listed here."""
+"""Mutators: change a program or a pass sequence. All of them are listed here."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ from tzer.mutate.wrappers import (
 )
 
 IR_MUTATORS: tuple[Mutator, ...] = (
-    # General-purpose: expressions and statements as such.
+    # General-purpose: expressions and statements.
     ReplaceExpression(), InsertExpression(), DeleteExpression(), WrapExpression(),
     ChangeConstant(), ChangeOperator(), SwapOperands(), NegateSelect(),
     SpliceExpression(), ReplaceVariable(), ReplaceLoad(),

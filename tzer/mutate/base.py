@@ -1,7 +1,7 @@
-"""What a mutator is, and the two kinds of it: of one expression, and of one statement.
+"""The base classes of mutators: of a module, of a function, of one expression or statement.
 
-A mutator takes a module and gives another that is again well formed and well typed, and valid as
-far as that can be had cheaply; or None where it finds nothing to do. Modules are never changed.
+A mutator takes a module and returns another that is again well formed and well typed, and usually
+valid; or None if it finds nothing to change. Modules are never changed in place.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ CACHE_SIZE = 8
 class Mutator:
     """Base of all mutators of programs.
 
-    `general` marks those that know nothing of tensor programs (they change expressions and
-    statements as such); `preserves_semantics` those whose result computes the same.
+    `general` marks those that are not specific to tensor programs (they change expressions and
+    statements); `preserves_semantics` those that don't change the result of the program.
     """
 
     name: ClassVar[str]
@@ -36,11 +36,11 @@ class Mutator:
     preserves_semantics: ClassVar[bool] = False
 
     def can_mutate(self, module: Any) -> bool:
-        """Whether there is anything in the module that this mutator could change."""
+        """Whether the module has anything that this mutator could change."""
         raise NotImplementedError
 
     def mutate(self, module: Any, rng: random.Random) -> Any | None:
-        """Another module, or None. The same state of `rng` gives the same module."""
+        """Another module, or None; deterministic in the state of `rng`."""
         raise NotImplementedError
 
 
@@ -63,7 +63,7 @@ class FunctionMutator(Mutator):
         return rewrite.with_function(module, var, changed)
 
     def can_change(self, function: Any) -> bool:
-        """Whether there is anything in the function that this mutator could change."""
+        """Whether the function has anything that this mutator could change."""
         raise NotImplementedError
 
     def change_function(self, function: Any, rng: random.Random) -> Any | None:
@@ -75,11 +75,11 @@ class SiteMutator(FunctionMutator):
     """A mutator of one expression or statement, in its place."""
 
     def picks(self, site: Site) -> bool:
-        """Whether this mutator may change what is at the site."""
+        """Whether this mutator may change the node at the site."""
         raise NotImplementedError
 
     def change(self, site: Site, function: Any, rng: random.Random) -> Any | None:
-        """What to put there instead, or None."""
+        """The replacement of the node at the site, or None."""
         raise NotImplementedError
 
     def can_change(self, function: Any) -> bool:
@@ -105,7 +105,7 @@ def prim_funcs(module: Any) -> list[tuple[Any, Any]]:
 
 @lru_cache(CACHE_SIZE)
 def sites_of(function: Any) -> list[Site]:
-    """The function's sites, kept for the next mutators of the same function."""
+    """The function's sites, cached for further mutators of the same function."""
     return sites(function)
 
 
@@ -117,12 +117,12 @@ def is_plain(dtype: str) -> bool:
 
 
 def is_float_known(dtype: str) -> bool:
-    """The float dtypes that every target knows."""
+    """Whether every target supports this float dtype."""
     return base_dtype(dtype) in ("float16", "float32", "float64", "bfloat16")
 
 
 def is_free(site: Site) -> bool:
-    """Whether the site is an expression that may be given another value."""
+    """Whether the site is an expression whose value may change."""
     if (
         site.role not in FREE_ROLES
         or site.key in ("StringImm", "SBlock")
@@ -136,7 +136,7 @@ def is_free(site: Site) -> bool:
 
 
 def existing(site: Site) -> RangedExpr:
-    """The expression at the site with its range."""
+    """The expression at the site with its interval."""
     found = interval(site.node, site.scope)
     bound = None
     if is_float(site.dtype) and site.key == "BufferLoad":
@@ -146,9 +146,9 @@ def existing(site: Site) -> RangedExpr:
 
 
 def fitted(site: Site, value: RangedExpr, function: Any, rng: random.Random) -> Any | None:
-    """The value's expression, kept in a range that what is around the site can take.
+    """The value's expression, clamped to the interval that the surrounding code supports.
 
-    None where a float could become one that an enclosing conversion to an integer can't take.
+    None if a float could be out of range of an enclosing conversion to an integer.
     """
     if base_dtype(site.dtype) == "bool":
         return value.expr
@@ -179,7 +179,7 @@ DIVISIONS = frozenset({"Div", "Mod", "FloorDiv", "FloorMod"})
 
 
 def may_divide_by_zero(function: Any, site: Site, new: Any) -> bool:
-    """Whether `new` at the site could make an integer divisor around it zero."""
+    """Whether `new` at the site could make an enclosing integer divisor zero."""
     node = function
     for depth, step in enumerate(site.path):
         below = rewrite.child(node, step)
@@ -204,7 +204,7 @@ def feeds_others(site: Site, function: Any) -> bool:
 
 
 def put(function: Any, site: Site, new: Any) -> Any:
-    """The function with `new` at the site, and the index around it brought back into bounds."""
+    """The function with `new` at the site, and with an enclosing index kept in bounds."""
     guard = site.guard
     if guard is not None and guard.extent is not None:
         index = rewrite.at(function, guard.path)
@@ -217,7 +217,7 @@ def put(function: Any, site: Site, new: Any) -> Any:
 
 
 def in_bounds(index: Any, extent: int, scope: Any) -> Any:
-    """The index, wrapped around where it might leave [0, extent)."""
+    """The index, wrapped around if it could be outside of [0, extent)."""
     found = interval(index, scope)
     dtype = compat.dtype_of(index)
     if compat.type_key(index) == "Ramp" and isinstance(index.stride, compat.IntImm):

@@ -1,4 +1,4 @@
-"""Blocks: bindings, predicates and annotations of blocks (domain-specific)."""
+"""Blocks: mutate bindings, predicates and annotations of blocks (domain-specific)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ANNOTATIONS: tuple[tuple[str, int], ...] = (
 
 
 class ReverseBinding(SiteMutator):
-    """A block's iterator that runs through its domain backwards, where that is spatial."""
+    """Reverse a spatial iterator of a block."""
 
     name = "reverse-binding"
 
@@ -36,7 +36,7 @@ class ReverseBinding(SiteMutator):
         ):
             extent = iter_var.dom.extent
             known = interval(value, site.scope)
-            # The first instance of a reduction initialises, so its order is not free.
+            # The first instance of a reduction runs the init, so its order must not change.
             if int(iter_var.iter_type) != tirx.IterVar.DataPar:
                 continue
             if (
@@ -57,7 +57,7 @@ class ReverseBinding(SiteMutator):
 
 
 class AddPredicate(SiteMutator):
-    """A predicate on a block that always holds, or holds for some of its instances."""
+    """Add a predicate to a block that holds for all or for some of its instances."""
 
     name = "add-predicate"
 
@@ -80,7 +80,7 @@ class AddPredicate(SiteMutator):
 
 
 class AnnotateBlock(SiteMutator):
-    """An annotation that no pass gives a meaning that changes results."""
+    """Add an annotation that doesn't change results."""
 
     name = "annotate-block"
     preserves_semantics = True
@@ -95,7 +95,7 @@ class AnnotateBlock(SiteMutator):
 
 
 class WidenRegions(SiteMutator):
-    """Regions of a block declared as whole buffers: more than it touches, which is allowed."""
+    """Declare whole buffers as regions of a block: more than it accesses, which is allowed."""
 
     name = "widen-regions"
     preserves_semantics = True

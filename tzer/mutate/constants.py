@@ -1,4 +1,4 @@
-"""Constants: another one in its place, preferably one that compilers treat apart."""
+"""Constants: replace one by another, preferably one that compilers have rules for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tzer.mutate.base import SiteMutator, fitted, is_free
 
 
 class ChangeConstant(SiteMutator):
-    """Replace a constant by a neighbour of it, its negation, or an edge of its dtype."""
+    """Replace a constant by an adjacent one, its negation, or a limit of its dtype."""
 
     name = "change-constant"
     general = True

@@ -21,7 +21,7 @@ from tzer.mutate.base import SiteMutator, existing, fitted, is_free
 
 
 class ReplaceExpression(SiteMutator):
-    """A fresh expression instead of a sub-expression."""
+    """Replace a sub-expression by a new expression."""
 
     name = "replace-expression"
     general = True
@@ -35,7 +35,7 @@ class ReplaceExpression(SiteMutator):
 
 
 class InsertExpression(SiteMutator):
-    """A fresh expression around a sub-expression, which becomes one of its operands."""
+    """Insert a new expression around a sub-expression, which becomes one of its operands."""
 
     name = "insert-expression"
     general = True
@@ -49,7 +49,7 @@ class InsertExpression(SiteMutator):
 
 
 class DeleteExpression(SiteMutator):
-    """One of its operands of the same dtype instead of an operator."""
+    """Replace an operator by one of its operands of the same dtype."""
 
     name = "delete-expression"
     general = True
@@ -65,7 +65,7 @@ class DeleteExpression(SiteMutator):
 
 def _same_typed_children(site: Site) -> list[Any]:
     if site.key in ("Let", "BufferLoad"):
-        return []  # the body uses the variable; an index is no value of the buffer
+        return []  # the body uses the variable; an index is not a value of the buffer
     return [
         child for _, child in rewrite.children(site.node)
         if compat.type_key(child) != "StringImm" and compat.dtype_of(child) == site.dtype
@@ -73,7 +73,7 @@ def _same_typed_children(site: Site) -> list[Any]:
 
 
 class WrapExpression(SiteMutator):
-    """Something around a sub-expression that leaves its value as it is, for compilers to see."""
+    """Wrap a sub-expression in an operation that doesn't change its value."""
 
     name = "wrap-expression"
     general = True

@@ -1,4 +1,4 @@
-"""Loops: their kind, annotations, bounds and structure (Tzer, section 3: domain-specific)."""
+"""Loops: mutate kind, annotations, bounds and structure (Tzer, section 3: domain-specific)."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def constant_bounds(loop: Any) -> tuple[int, int] | None:
 
 
 def is_steady(loop: Any) -> bool:
-    """Whether every iteration runs to its end, and they are one apart."""
+    """Whether the loop has step one, no break and no continue."""
     return loop.step is None and not leaves(loop.body)
 
 
 class ChangeLoopKind(SiteMutator):
-    """Serial, unrolled, and, where iterations are surely apart, vectorized and parallel."""
+    """Change the kind of a loop; vectorized and parallel only if iterations are independent."""
 
     name = "change-loop-kind"
 
@@ -65,7 +65,7 @@ class ChangeLoopKind(SiteMutator):
 
 
 def are_apart(loop: Any) -> bool:
-    """Whether each iteration surely reads and writes elements that no other one writes.
+    """Whether no iteration accesses elements that another one writes (conservatively).
 
     For that, some dimension of each shared buffer that is written must be indexed by the loop's
     variable itself in every access.
@@ -94,7 +94,7 @@ def are_apart(loop: Any) -> bool:
 
 
 def _owned(loop_var: Any, accesses: list[list[Any]]) -> bool:
-    """Whether some dimension is indexed by the variable in every access."""
+    """Whether the variable indexes the same dimension in every access."""
     return any(
         all(isinstance(a[dim], compat.Var) and a[dim].same_as(loop_var) for a in accesses)
         for dim in range(len(accesses[0]))
@@ -102,7 +102,7 @@ def _owned(loop_var: Any, accesses: list[list[Any]]) -> bool:
 
 
 class AnnotateLoop(SiteMutator):
-    """A pragma as a loop's annotation."""
+    """Annotate a loop with a pragma."""
 
     name = "annotate-loop"
     preserves_semantics = True
@@ -121,7 +121,7 @@ class AnnotateLoop(SiteMutator):
 
 
 class ChangeBounds(SiteMutator):
-    """Fewer iterations: a later start, an earlier end, a bound that varies."""
+    """Reduce the iterations: a later start, an earlier end, a bound that varies."""
 
     name = "change-bounds"
 
@@ -152,7 +152,7 @@ class ChangeBounds(SiteMutator):
 
 
 class ShiftLoop(SiteMutator):
-    """The same iterations counted from elsewhere, or backwards."""
+    """Shift the loop variable, or reverse the loop, with the same iterations."""
 
     name = "shift-loop"
     preserves_semantics = True
@@ -173,12 +173,12 @@ class ShiftLoop(SiteMutator):
 
 
 def _with_variable(loop: Any, value: Any) -> Any:
-    """The loop's body with an expression of the loop's variable in its place."""
+    """The loop's body with the loop variable replaced by an expression of it."""
     return rewrite.substitute(loop.body, {loop.loop_var: value})
 
 
 class SplitLoop(SiteMutator):
-    """One loop as two nested ones, guarded where the factor does not divide."""
+    """Split a loop into two nested ones, with a guard if the factor does not divide the extent."""
 
     name = "split-loop"
     preserves_semantics = True
@@ -210,7 +210,7 @@ class SplitLoop(SiteMutator):
 
 
 class PeelLoop(SiteMutator):
-    """The loop in two: its first iterations, then the rest."""
+    """Peel the first iterations of a loop into a loop of their own."""
 
     name = "peel-loop"
     preserves_semantics = True
@@ -235,7 +235,7 @@ class PeelLoop(SiteMutator):
 
 
 class ExchangeLoops(SiteMutator):
-    """Two perfectly nested loops, the inner one outside."""
+    """Interchange two perfectly nested loops."""
 
     name = "exchange-loops"
 

@@ -1,4 +1,4 @@
-"""Memory: dtype, shape and storage scope of buffers (Tzer, section 3: domain-specific).
+"""Memory: mutate dtype, shape and storage scope of buffers (Tzer, section 3: domain-specific).
 
 A buffer is a variable whose type holds its dtype and shape. Each mutator here makes a variable of
 another type and rewrites every access: values are converted at loads and stores, indexes permuted
@@ -31,7 +31,7 @@ WIDER = {
     "bool": ("int8", "int32", "uint8"),
 }
 NARROWER = {"float64": "float32", "float32": "float16"}
-# Nodes that see a buffer in other ways than element by element.
+# Nodes that use a buffer in other ways than element by element.
 OPAQUE = frozenset({"DeclBuffer", "MatchBufferRegion", "Call"})
 
 
@@ -85,7 +85,7 @@ def exchanged(
     loaded: Callable[[Any], Any] = lambda value: value,
     stored: Callable[[Any], Any] = lambda value: value,
 ) -> Any:
-    """The function with one buffer in place of another.
+    """The function with a buffer replaced by another.
 
     `indices` maps those of an access, `loaded` the new buffer's element to the old one's dtype,
     `stored` the other way round.
@@ -108,7 +108,7 @@ def exchanged(
 
 
 class ChangeBufferDtype(FunctionMutator):
-    """A wider dtype for a buffer, with conversions at its loads and stores."""
+    """Widen the dtype of a buffer, with conversions at its loads and stores."""
 
     name = "change-buffer-dtype"
 
@@ -135,7 +135,7 @@ def _converted(value: Any, base: str) -> Any:
 
 
 class TransposeBuffer(FunctionMutator):
-    """The dimensions of a local buffer in another order."""
+    """Permute the dimensions of a local buffer."""
 
     name = "transpose-buffer"
     preserves_semantics = True
@@ -173,7 +173,7 @@ def _scalar_accesses(function: Any) -> set[Any]:
 
 
 class PadBuffer(FunctionMutator):
-    """A local buffer with room that nothing uses, behind each row or in front."""
+    """Pad a local buffer with unused elements, at the end of each row or at its start."""
 
     name = "pad-buffer"
     preserves_semantics = True
@@ -212,7 +212,7 @@ def _offset(index: Any, by: int) -> Any:
 
 
 class ChangeStorageScope(FunctionMutator):
-    """A local buffer between "global" and "local", which are the same memory on a CPU."""
+    """Change a local buffer's scope between "global" and "local", which are equal on a CPU."""
 
     name = "change-storage-scope"
     preserves_semantics = True
@@ -231,7 +231,7 @@ class ChangeStorageScope(FunctionMutator):
 
 
 class ChangeScalarDtype(FunctionMutator):
-    """A wider dtype for an integer parameter, converted where it is used."""
+    """Widen the dtype of an integer parameter, with conversions where it is used."""
 
     name = "change-scalar-dtype"
 

@@ -1,4 +1,4 @@
-"""Operators: another of the same class in its place, or the operands the other way round."""
+"""Operators: replace one by another of the same class, or swap its operands."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _functions_like(site: Site) -> tuple[str, ...]:
 
 
 class ChangeOperator(SiteMutator):
-    """Add becomes Sub, FloorDiv becomes Div, LT becomes LE, exp becomes tanh, and so on."""
+    """Replace Add by Sub, FloorDiv by Div, LT by LE, exp by tanh, and so on."""
 
     name = "change-operator"
     general = True
@@ -74,7 +74,7 @@ class ChangeOperator(SiteMutator):
 
 
 class SwapOperands(SiteMutator):
-    """The operands of a binary operator exchanged, where the result may change too."""
+    """Swap the operands of a binary operator, which may change the result."""
 
     name = "swap-operands"
     general = True
@@ -97,7 +97,7 @@ class SwapOperands(SiteMutator):
 
 
 class NegateSelect(SiteMutator):
-    """The branches of a select exchanged, its condition negated: the same value."""
+    """Swap the branches of a select and negate its condition, with the same value."""
 
     name = "negate-select"
     general = True

@@ -1,4 +1,4 @@
-"""Pass sequences: mutators of the order in which passes are applied, and of their arguments.
+"""Pass sequences: mutate the order of passes and their arguments.
 
 In the mode "legal" the result is repaired to meet every pass's precondition from the module's
 state; in the mode "any" it stays as drawn, for crashes alone.
@@ -20,7 +20,7 @@ LONGEST = 24
 
 @dataclass(frozen=True)
 class PassContext:
-    """What a mutation of passes may look at.
+    """The input of a mutation of passes.
 
     `states`: the module's initial states; `partner`: the passes of another case, for crossover.
     """
@@ -31,16 +31,16 @@ class PassContext:
 
 
 class PassMutator:
-    """Base: `change` gives a raw sequence, which is then repaired and cut to length."""
+    """Base: `change` returns a sequence, which is then repaired and truncated."""
 
     name: ClassVar[str]
 
     def can_mutate(self, calls: Calls, context: PassContext) -> bool:
-        """Whether the mutator has something to work on."""
+        """Whether the mutator can change anything."""
         return bool(calls)
 
     def mutate(self, calls: Calls, rng: random.Random, context: PassContext) -> Calls:
-        """Another sequence; the same one where there is nothing to do."""
+        """Another sequence, or the same one if nothing can be changed."""
         if not self.can_mutate(calls, context):
             return calls
         for _ in range(4):
@@ -52,19 +52,19 @@ class PassMutator:
         return calls
 
     def change(self, calls: Calls, rng: random.Random, context: PassContext) -> Calls:
-        """Another sequence, perhaps an illegal one."""
+        """Another sequence, which may be illegal."""
         raise NotImplementedError
 
 
 def draw_some(rng: random.Random, context: PassContext, length: int = 1) -> Calls:
-    """Passes with arguments, drawn at random."""
+    """Random passes with random arguments."""
     if context.mode == "legal" and rng.random() < 0.5:
         return tuple(draw_legal(context.states, rng, length))
     return tuple(draw_random(rng, length))
 
 
 class AddPass(PassMutator):
-    """One more pass, somewhere."""
+    """Insert a pass."""
 
     name = "add-pass"
 
@@ -77,7 +77,7 @@ class AddPass(PassMutator):
 
 
 class RepeatPass(PassMutator):
-    """A pass a second time, at once or later: what passes should do nothing on."""
+    """Repeat a pass, immediately or later, which should change nothing."""
 
     name = "repeat-pass"
 
@@ -88,7 +88,7 @@ class RepeatPass(PassMutator):
 
 
 class DeletePass(PassMutator):
-    """One pass less."""
+    """Remove a pass."""
 
     name = "delete-pass"
 
@@ -101,7 +101,7 @@ class DeletePass(PassMutator):
 
 
 class ReplacePass(PassMutator):
-    """Another pass in the place of one."""
+    """Replace a pass by another."""
 
     name = "replace-pass"
 
@@ -111,7 +111,7 @@ class ReplacePass(PassMutator):
 
 
 class TakeSubsequence(PassMutator):
-    """A stretch of the sequence alone."""
+    """Keep only a slice of the sequence."""
 
     name = "take-subsequence"
 
@@ -124,7 +124,7 @@ class TakeSubsequence(PassMutator):
 
 
 class ShuffleWindow(PassMutator):
-    """The passes of a window in another order."""
+    """Shuffle the passes of a window."""
 
     name = "shuffle-window"
 
@@ -139,7 +139,7 @@ class ShuffleWindow(PassMutator):
 
 
 class ChangeArguments(PassMutator):
-    """A pass with other arguments."""
+    """Change the arguments of a pass."""
 
     name = "change-arguments"
 
@@ -158,7 +158,7 @@ class ChangeArguments(PassMutator):
 
 
 class OnePointCrossover(PassMutator):
-    """The beginning of this sequence, the end of another."""
+    """Crossover: the start of this sequence and the end of another."""
 
     name = "one-point-crossover"
 
@@ -171,7 +171,7 @@ class OnePointCrossover(PassMutator):
 
 
 class TwoPointCrossover(PassMutator):
-    """A stretch of another sequence in the place of a stretch of this one."""
+    """Replace a slice of this sequence by a slice of another."""
 
     name = "two-point-crossover"
 

@@ -19,7 +19,7 @@ ATTEMPTS = 4
 
 
 class ScheduleMutator(Mutator):
-    """Base: picks a block or loop and applies the primitive, where it is accepted."""
+    """Base: chooses a block or loop and applies the primitive, if TVM accepts it."""
 
     preserves_semantics: ClassVar[bool] = True
 
@@ -32,7 +32,7 @@ class ScheduleMutator(Mutator):
             return None
         var, function = rng.choice(usable)
         for _ in range(ATTEMPTS):
-            # A primitive that refuses may leave the state half changed: each gets a new one.
+            # A primitive that fails may leave the schedule half changed: each gets a new one.
             schedule = _schedule(module, str(var.name_hint), rng)
             try:
                 self.apply(schedule, rng)
@@ -40,18 +40,18 @@ class ScheduleMutator(Mutator):
                 continue
             changed = schedule.mod
             if compat.is_well_formed(changed) is not None:
-                return None  # a fault of the primitive, which no later pass is to blame for
+                return None  # a bug of the primitive, for which no later pass is at fault
             if not tvm_ffi.structural_equal(changed[var.name_hint], function):
                 return changed
         return None
 
     def apply(self, schedule: Any, rng: random.Random) -> None:
-        """Apply the primitive once; raise whatever TVM raises where it doesn't apply."""
+        """Apply the primitive once; raises TVM's exception if it doesn't apply."""
         raise NotImplementedError
 
 
 def _schedule(module: Any, function: str, rng: random.Random) -> Any:
-    """A schedule of the function that may be refused quietly.
+    """A schedule of the function whose errors have no rendering.
 
     A rendered refusal prints the program, and a program that TVM can't print then ends the process.
     """
@@ -62,14 +62,14 @@ def _schedule(module: Any, function: str, rng: random.Random) -> Any:
 
 
 def _is_scheduled(function: Any) -> bool:
-    """Whether the function's body is a root block with blocks in it."""
+    """Whether the function's body is a root block that contains blocks."""
     if compat.type_key(function.body) != "SBlockRealize":
         return False
     return any(site.key == "SBlock" and site.node.iter_vars for site in sites_of(function))
 
 
 def block_names(schedule: Any) -> list[str]:
-    """The names of the blocks with iterators, in order of the program."""
+    """The names of the blocks with iterators, in program order."""
     found: list[str] = []
 
     def note(node: Any) -> None:
@@ -213,7 +213,7 @@ class ScheduleLayout(ScheduleMutator):
 
 
 class ScheduleBlockize(ScheduleMutator):
-    """blockize: the loops below one become a block of their own."""
+    """blockize: the loops inside one become a block."""
 
     name = "schedule-blockize"
 

@@ -1,4 +1,4 @@
-"""Splice: an expression, variable or buffer that the program has elsewhere, in another place."""
+"""Splice: reuse an expression, variable or buffer of the program in another place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tzer.mutate.base import SiteMutator, existing, fitted, is_free, sites_of
 
 
 class SpliceExpression(SiteMutator):
-    """An expression of the same dtype from elsewhere in the function, if all of it is in scope."""
+    """Replace an expression by one of the same dtype from elsewhere, if all of it is in scope."""
 
     name = "splice-expression"
     general = True
@@ -47,7 +47,7 @@ def _in_scope(expr: Any, scope: Scope) -> bool:
 
 
 class ReplaceVariable(SiteMutator):
-    """Another variable of the same dtype."""
+    """Replace a variable by another of the same dtype."""
 
     name = "replace-variable"
     general = True
@@ -68,7 +68,7 @@ def _others(site: Site) -> list[Any]:
 
 
 class ReplaceLoad(SiteMutator):
-    """A load from another buffer, or of another element of the same one."""
+    """Replace a load by one from another buffer, or of another element of the same one."""
 
     name = "replace-load"
 

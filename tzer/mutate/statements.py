@@ -13,17 +13,17 @@ from seeds.statements import StatementGenerator
 from tzer.mutate.base import SiteMutator, feeds_others
 
 DEFINING = frozenset({"Bind", "AllocBuffer", "DeclBuffer"})
-# What can't be taken out, doubled or moved as a statement of its own.
+# Nodes that can't be removed, duplicated or moved as statements.
 FIXED = frozenset({"SBlock", "SBlockRealize", "Break", "Continue", "Return"})
 
 
 def is_plain_statement(site: Site) -> bool:
-    """Whether the site is a statement that others may be put beside."""
+    """Whether statements may be inserted before or after the statement at the site."""
     return site.role == "statement" and site.key not in FIXED | DEFINING | {"SeqStmt"}
 
 
 def between_blocks(site: Site) -> bool:
-    """Whether the statement holds blocks, or could come to stand beside one."""
+    """Whether the statement contains blocks, or could get next to one."""
     return any(compat.type_key(node) == "SBlock" for node in compat.nodes(site.node))
 
 
@@ -36,7 +36,7 @@ def leaves_unwritten(site: Site, function: Any, rng: random.Random) -> bool:
 
 
 class InsertStatement(SiteMutator):
-    """A fresh statement before or after another."""
+    """Insert a new statement before or after another."""
 
     name = "insert-statement"
     general = True
@@ -48,7 +48,7 @@ class InsertStatement(SiteMutator):
     def change(self, site: Site, function: Any, rng: random.Random) -> Any | None:
         generator = StatementGenerator(rng, budget=4)
         scope = replace(site.scope, memories=tuple(map(_measured, site.scope.memories)))
-        if scope.in_block or scope.concurrent:  # what is shared may not be written here
+        if scope.in_block or scope.concurrent:  # shared buffers must not be written here
             made = generator.bind(scope)
         else:
             made = generator.statement(scope, rng.choice([0, 1, 2]))
@@ -60,7 +60,7 @@ class InsertStatement(SiteMutator):
 
 
 def _measured(memory: Any) -> Any:
-    """The buffer, with a range for what is stored to it that keeps later sums small."""
+    """The buffer, with an interval for stored values that keeps later sums small."""
     if memory.interval is None or memory.dtype == "bool":
         return memory
     low, high = memory.interval
@@ -68,7 +68,7 @@ def _measured(memory: Any) -> Any:
 
 
 class DeleteStatement(SiteMutator):
-    """A statement of a sequence, or a whole body, gone."""
+    """Delete a statement of a sequence, or a whole body."""
 
     name = "delete-statement"
     general = True
@@ -81,7 +81,7 @@ class DeleteStatement(SiteMutator):
 
 
 class DuplicateStatement(SiteMutator):
-    """A statement twice, with what it defines renamed."""
+    """Duplicate a statement, with its definitions renamed."""
 
     name = "duplicate-statement"
     general = True
@@ -94,7 +94,7 @@ class DuplicateStatement(SiteMutator):
 
 
 class SwapStatements(SiteMutator):
-    """Two neighbours in a sequence exchanged, where neither defines something for the other."""
+    """Swap two adjacent statements, if neither defines anything that the other uses."""
 
     name = "swap-statements"
     general = True

@@ -1,4 +1,4 @@
-"""Wrappers: a condition, loop, pragma or binding put around a statement, or taken off it."""
+"""Wrappers: add a condition, loop, pragma or binding around a statement, or remove one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tzer.mutate.statements import between_blocks, is_plain_statement, leaves_un
 
 
 class WrapInIf(SiteMutator):
-    """A statement under a condition: one that varies, or one that holds."""
+    """Put a statement under a condition, which varies or always holds."""
 
     name = "wrap-in-if"
     general = True
@@ -38,7 +38,7 @@ class WrapInIf(SiteMutator):
 
 
 class WrapInLoop(SiteMutator):
-    """A statement in a loop of a few iterations that it doesn't depend on."""
+    """Put a statement in a loop of a few iterations that it doesn't depend on."""
 
     name = "wrap-in-loop"
     general = True
@@ -57,7 +57,7 @@ class WrapInLoop(SiteMutator):
 
 
 class WrapInPragma(SiteMutator):
-    """A statement under an attribute that does not change what it means."""
+    """Put a statement under an attribute that does not change its meaning."""
 
     name = "wrap-in-pragma"
     preserves_semantics = True
@@ -75,7 +75,7 @@ class WrapInPragma(SiteMutator):
 
 
 class BindValue(SiteMutator):
-    """An operand of a store computed before it, into a variable."""
+    """Bind an operand of a store to a variable before the store."""
 
     name = "bind-value"
     preserves_semantics = True
@@ -95,7 +95,7 @@ class BindValue(SiteMutator):
 
 
 class InsertAssert(SiteMutator):
-    """An assertion that holds, before a statement."""
+    """Insert an assertion that holds before a statement."""
 
     name = "insert-assert"
 
@@ -120,7 +120,7 @@ def _ranged(site: Site) -> list[Variable]:
 
 
 class Unwrap(SiteMutator):
-    """The body alone of a condition, attribute, or loop of which one iteration is kept."""
+    """Replace a condition, attribute or loop by its body (for a loop, by one iteration)."""
 
     name = "unwrap"
     general = True
@@ -146,7 +146,7 @@ class Unwrap(SiteMutator):
 
 
 def leaves(body: Any) -> bool:
-    """Whether the body has a break or continue (of this loop, or perhaps of one inside)."""
+    """Whether the body has a break or continue (of this loop or a nested one)."""
     return any(
         compat.type_key(node) in ("Break", "Continue")
         or (compat.type_key(node) == "Call" and compat.call_name(node).endswith("_loop"))
