@@ -27,7 +27,8 @@ from harness.devices.table import LANGUAGES, usual_device
 from jitweb.model import ImportedModel, import_model
 from jitweb.records import Records
 from jitweb.targets import WebTarget, open_target
-from jitweb.tune import TaskState, Tuner, TuningResult, make_arguments
+from jitweb.task_input import make_arguments
+from jitweb.tune import TaskState, Tuner, TuningResult
 from jitweb.workflow import Options, task_inputs, tune_model
 
 RACE_SECONDS = 0.3

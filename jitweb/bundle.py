@@ -185,7 +185,7 @@ def _arguments(
 def write_bundle(
     out: Path, plan: Plan, sections: Mapping[str, TargetSection], check: ExpectedOutputs | None
 ) -> dict[str, int]:
-    """Write the bundle; gives the bytes of each of its files.
+    """Write the bundle; returns the bytes of each of its files.
 
     Raises:
         JitwebError: the folder holds something else, or can't be written.

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from harness.devices.base import Device
     from jitweb.records import Record
     from jitweb.space.candidate import Candidate
-    from jitweb.tune import Progress, TaskInput
+    from jitweb.task_input import TaskInput
+    from jitweb.tune import Progress
     from jitweb.workflow import Options, Report
 
 TARGET_NAMES = ("wasm", "webgpu")

@@ -36,8 +36,8 @@ def example_inputs(tensors: Iterable[Tensor]) -> dict[str, np.ndarray]:
         elif "mask" in tensor.name or tensor.dtype == "bool":
             made[tensor.name] = np.ones(tensor.shape, tensor.dtype)
         else:
-            most = tensor.range[1] if tensor.range else 1
-            drawn = rng.integers(0, most, tensor.shape, endpoint=True)
+            least, most = tensor.range or (0, 1)
+            drawn = rng.integers(max(least, min(0, most)), most, tensor.shape, endpoint=True)
             made[tensor.name] = drawn.astype(tensor.dtype)
     return made
 

@@ -72,7 +72,7 @@ def check_plan(plan: Mapping[str, Any]) -> None:
     _require(_is_table(plan.get("tasks"), _is_task), "the tasks")
     _require(_is_table(plan.get("targets")) and plan["targets"], "the targets")
     for name, part in plan["targets"].items():
-        _require(name in TARGETS, f"{name!r} is no target")
+        _require(name in TARGETS, f"{name!r} is not a target")
         calls = part.get("calls") if isinstance(part, dict) else None
         _require(_is_list(calls, lambda call: _is_call(call, plan)), f"the calls for {name}")
         counts = {call["kernel"]: len(call["args"]) for call in part["calls"]}
@@ -115,6 +115,7 @@ def _is_range(ends: Any) -> bool:
         isinstance(ends, list)
         and len(ends) == 2
         and all(type(end) is int and abs(end) <= 1 << 31 for end in ends)
+        and ends[0] <= ends[1]
     )
 
 
@@ -181,7 +182,7 @@ def _check_webgpu(part: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     _require(_is_table(shaders, lambda shader: _is_shader(shader, offered)), "the shaders")
     for call in part["calls"]:
         shader = part["shaders"].get(call["kernel"])
-        _require(shader is not None, "a kernel that there is none of")
+        _require(shader is not None, "a kernel that is missing")
         is_slot = ["slot" in each for each in call["args"]]
         is_written = all(place < len(is_slot) and is_slot[place] for place in shader["writes"])
         _require(is_written, "what a kernel writes")

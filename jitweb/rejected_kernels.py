@@ -11,7 +11,7 @@ from harness.case import Case, module_text
 from harness.system.files import write_atomically
 from jitweb.errors import JitwebError
 from jitweb.space.candidate import Candidate
-from jitweb.tune import TaskInput
+from jitweb.task_input import TaskInput
 
 FOLDER = "wrong"
 

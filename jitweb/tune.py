@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,13 +22,11 @@ from harness.compat import tvm_version
 from harness.devices.base import Device, KernelFailed, KernelRefused, Timing, is_time
 from harness.system.text import first_line
 from jitweb import records as recorded
-from jitweb.compare import TOLERANCE, errors, scale_of
 from jitweb.errors import JitwebError
-from jitweb.kernel_reference import NotEvaluable, evaluate, run_plainly
 from jitweb.records import DeviceSpeed, Record, Records
 from jitweb.space.candidate import Candidate
-from jitweb.space.equations import NotStages, index_bounds
 from jitweb.targets import Built, WebTarget
+from jitweb.task_input import TaskInput, difference, make_arguments, reference_outputs
 
 BATCH = 3  # candidates timed together with the best so far
 TIMING_SECONDS = 0.06  # for each candidate of a timing
@@ -41,21 +38,6 @@ NEGLIGIBLE = 0.001  # of the model's latency: an attempt with a lower expected g
 SPEED_SECONDS = 0.1
 CACHED = 4 << 20  # bytes
 LONGER = 1.1  # shares of equal budgets differ a little
-
-
-@dataclass(frozen=True)
-class TaskInput:
-    """A task for the tuner: its function, its call sites, and which parameters are weights."""
-
-    key: str
-    name: str
-    kind: str
-    function: Any
-    sites: int
-    flops: float
-    bytes: float
-    constants: frozenset[int]
-    writes: tuple[int, ...]
 
 
 @dataclass
@@ -340,7 +322,7 @@ class Tuner:
             return None
         try:
             outputs = self.device.run(built.launch(handle, arguments, state.task.writes))
-            diagnostic = _diagnostic(outputs, expected, state.task.writes)
+            diagnostic = difference(outputs, expected, state.task.writes)
         except KernelFailed as failure:
             self._reject(state, candidate, recorded.FAILED, str(failure))
             return None
@@ -413,55 +395,12 @@ class Tuner:
         """Arguments for the task, and the expected outputs; cached for one task."""
         if self._arguments is None or self._arguments[0] != task.key:
             arguments = make_arguments(task)
-            self._arguments = (task.key, arguments, expected_outputs(task, arguments))
+            self._arguments = (task.key, arguments, reference_outputs(task, arguments))
         return self._arguments[1], self._arguments[2]
 
 
 def _no_kernel(state: TaskState) -> str:
     return f"no kernel for {state.task.name} works ({state.failure}); please report the model"
-
-
-def make_arguments(task: TaskInput) -> list[np.ndarray]:
-    """Deterministic arguments for a task: normal floats, and integers that index in range."""
-    rng = np.random.default_rng(zlib.crc32(task.key.encode()))
-    bounds = index_bounds(task.function)
-    arguments = []
-    for position, parameter in enumerate(task.function.params):
-        shape = tuple(int(extent) for extent in parameter.ty.shape)
-        dtype = str(parameter.ty.dtype)
-        if position in task.writes:
-            arguments.append(np.zeros(shape, dtype))
-        elif dtype.startswith("float"):
-            arguments.append(rng.standard_normal(shape, np.float32).astype(dtype, copy=False))
-        else:
-            arguments.append(rng.integers(0, bounds.get(position, 2), shape).astype(dtype))
-    return arguments
-
-
-def expected_outputs(task: TaskInput, arguments: list[np.ndarray]) -> dict[int, np.ndarray]:
-    """The task's outputs for these arguments, with NumPy, or with TVM's plain build if needed."""
-    try:
-        return evaluate(task.function, arguments)
-    except (NotStages, NotEvaluable):
-        results = run_plainly(task.function, arguments)
-        return {position: results[position] for position in task.writes}
-
-
-def _diagnostic(
-    outputs: Sequence[np.ndarray], expected: Mapping[int, np.ndarray], writes: Sequence[int]
-) -> str | None:
-    """None if the outputs are correct, else a message that says what is wrong."""
-    for position, output in zip(writes, outputs, strict=True):
-        wanted = expected[position]
-        with np.errstate(over="ignore"):
-            wrong = errors(output, wanted.astype(output.dtype)) > TOLERANCE
-        if wrong.any():
-            place = tuple(int(index) for index in np.argwhere(wrong)[0])
-            return (
-                f"parameter {position}{list(place)} is {output[place]!r}, "
-                f"expected {wanted[place]!r} within {TOLERANCE * scale_of(wanted):.3g}"
-            )
-    return None
 
 
 def _latency(states: Any) -> float | None:

@@ -1,4 +1,4 @@
-"""Verifying a bundle: its files are as written, and it gives what the reference gave."""
+"""Verifying a bundle: its files are as written, and it computes what the reference did."""
 
 from __future__ import annotations
 

@@ -19,7 +19,8 @@ from jitweb.model import ImportedModel, import_model
 from jitweb.records import Records
 from jitweb.space.candidate import Candidate
 from jitweb.targets import open_target
-from jitweb.tune import Progress, TaskInput, Tuner, TuningResult
+from jitweb.task_input import TaskInput
+from jitweb.tune import Progress, Tuner, TuningResult
 
 # The work after the search: both variants of the kernels, weights, files.
 FINISH_SHARE, MOST_FINISH_S = 0.1, 5.0

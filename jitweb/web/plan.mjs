@@ -38,7 +38,7 @@ export function parsePlan(bytes, place) {
   } catch {
     throw new Error(`plan.json is no plan: is ${place} the folder of a bundle?`);
   }
-  check(isObject(plan), "it is no object");
+  check(isObject(plan), "it is not an object");
   if (plan.format !== FORMAT) throw new Error(`the bundle is of format ${isNumber(plan.format) ? plan.format : "?"}, this runtime knows ${FORMAT}`);
   check(isText(plan.model), "the model's name");
   check(isList(plan.slots) && plan.slots.every((size) => isCount(size, MOST_BYTES)), "the slots");
@@ -85,7 +85,7 @@ function isTensor(tensor, slots) {
 }
 
 const isRange = (ends) =>
-  ends === undefined || (isList(ends) && ends.length === 2 && ends.every((end) => Number.isInteger(end) && Math.abs(end) <= 2 ** 31));
+  ends === undefined || (isList(ends) && ends.length === 2 && ends[0] <= ends[1] && ends.every((end) => Number.isInteger(end) && Math.abs(end) <= 2 ** 31));
 
 const isCall = (call, { tasks, slots }) =>
   isObject(call) && has(tasks, call.task) && isText(call.kernel) && isList(call.args, MOST_ARGUMENTS) &&
@@ -111,7 +111,7 @@ function checkWebgpu(part) {
   check(isTable(limits) && Object.values(limits).every((limit) => isCount(limit, Number.MAX_SAFE_INTEGER)), "the limits");
   check(isTable(shaders) && Object.values(shaders).every((shader) => isShader(shader, { ...DEFAULT_LIMITS, ...limits })), "the shaders");
   for (const { kernel, args } of calls) {
-    check(has(shaders, kernel), "a kernel that there is none of");
+    check(has(shaders, kernel), "a kernel that is missing");
     check(shaders[kernel].writes.every((place) => args[place]?.slot !== undefined), "what a kernel writes");
   }
 }

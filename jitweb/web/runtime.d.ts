@@ -38,12 +38,12 @@ export interface LoadOptions {
   target?: Target;
   /**
    * Threads for WebAssembly, 1 if left out. A page must be cross-origin isolated (COOP and COEP
-   * headers) for more; where they can't be had there is one, and `notes` says why.
+   * headers) for more; where they can't be started there is one, and `notes` says why.
    */
   threads?: number;
   /** false leaves out the comparison of each file with its SHA-256. */
   verify?: boolean;
-  /** Called while files are read; sizes in bytes, `total` 0 where the server doesn't tell it. */
+  /** Called while files are read; sizes in bytes, `total` 0 where the server doesn't say. */
   onProgress?: (progress: { file: string; loaded: number; total: number }) => void;
   /**
    * A GPUDevice to use for WebGPU in place of one of the runtime's own, with the features and limits

@@ -80,7 +80,7 @@ function makeMemory(pages, shared) {
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
   } catch (error) {
-    throw new Error(`${Math.ceil((pages * PAGE) / 1e6)} MB of memory can't be had: ${error.message}`);
+    throw new Error(`${Math.ceil((pages * PAGE) / 1e6)} MB of memory can't be allocated: ${error.message}`);
   }
 }
 
@@ -124,7 +124,7 @@ class Thread {
     });
   }
 
-  // Run the part of a call; gives the Error if it trapped.
+  // Run the part of a call; returns the Error if it trapped.
   attempt({ kernel, run }) {
     try {
       run();
@@ -280,9 +280,9 @@ function startThread(task) {
     const on = (event, listener) =>
       isNode ? worker.once(event, listener) : worker.addEventListener(event, listener, { once: true });
     on("message", (message) => {
-      const told = isNode ? message : message.data;
-      if (told === "ready") resolve();
-      else reject(new Error(told));
+      const state = isNode ? message : message.data;
+      if (state === "ready") resolve();
+      else reject(new Error(state));
     });
     on("error", (error) => reject(new Error(error.message ?? "the worker's file can't be loaded")));
   });

@@ -11,7 +11,7 @@ from tvm import te, tirx, topi
 from jitweb.kernel_reference import run_plainly
 from jitweb.kinds import describe
 from jitweb.space import emit
-from jitweb.tune import TaskInput
+from jitweb.task_input import TaskInput
 
 Shape = Sequence[int]
 

@@ -320,7 +320,7 @@ def test_a_plan_for_an_unknown_target_is_refused(bundle: Path, tmp_path: Path) -
     plan = read_plan(bundle)
     plan["targets"]["metal"] = plan["targets"]["wasm"]
     (tmp_path / "plan.json").write_text(json.dumps(plan))
-    with pytest.raises(JitwebError, match="'metal' is no target"):
+    with pytest.raises(JitwebError, match="'metal' is not a target"):
         read_plan(tmp_path)
 
 

@@ -23,7 +23,8 @@ from jitweb.space.equations import NotStages, inline, read_stages
 from jitweb.space.matmul import read_matmul
 from jitweb.space.wasm import REGISTERS, TILES, registers
 from jitweb.targets import WasmTarget, WebgpuTarget, WebTarget
-from jitweb.tune import PLAIN, make_arguments
+from jitweb.task_input import make_arguments
+from jitweb.tune import PLAIN
 from tests.harness.gpu import open_device
 from tests.jitweb.kernels import KERNELS, plain_run, task
 

@@ -21,7 +21,8 @@ from jitweb.rejected_kernels import keep_wrong
 from jitweb.space import emit
 from jitweb.space.candidate import Candidate, Kernel
 from jitweb.targets import WasmTarget
-from jitweb.tune import Progress, TaskInput, Tuner
+from jitweb.task_input import TaskInput
+from jitweb.tune import Progress, Tuner
 from tests.jitweb.kernels import task
 
 TASKS = [task("dense-wide", sites=3), task("softmax-wide"), task("transpose", sites=2)]

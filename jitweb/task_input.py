@@ -1,0 +1,72 @@
+"""Tasks for the tuner: arguments to try their kernels on, and the outputs that they should have."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jitweb.compare import TOLERANCE, errors, scale_of
+from jitweb.kernel_reference import NotEvaluable, evaluate, run_plainly
+from jitweb.space.equations import NotStages, index_bounds
+
+
+@dataclass(frozen=True)
+class TaskInput:
+    """A task for the tuner: its function, its call sites, and which parameters are weights."""
+
+    key: str
+    name: str
+    kind: str
+    function: Any
+    sites: int
+    flops: float
+    bytes: float
+    constants: frozenset[int]
+    writes: tuple[int, ...]
+
+
+def make_arguments(task: TaskInput) -> list[np.ndarray]:
+    """Deterministic arguments for a task: normal floats, and integers that index in range."""
+    rng = np.random.default_rng(zlib.crc32(task.key.encode()))
+    bounds = index_bounds(task.function)
+    arguments = []
+    for position, parameter in enumerate(task.function.params):
+        shape = tuple(int(extent) for extent in parameter.ty.shape)
+        dtype = str(parameter.ty.dtype)
+        if position in task.writes:
+            arguments.append(np.zeros(shape, dtype))
+        elif dtype.startswith("float"):
+            arguments.append(rng.standard_normal(shape, np.float32).astype(dtype, copy=False))
+        else:
+            arguments.append(rng.integers(0, bounds.get(position, 2), shape).astype(dtype))
+    return arguments
+
+
+def reference_outputs(task: TaskInput, arguments: list[np.ndarray]) -> dict[int, np.ndarray]:
+    """The task's outputs for these arguments, with NumPy, or with TVM's plain build if needed."""
+    try:
+        return evaluate(task.function, arguments)
+    except (NotStages, NotEvaluable):
+        results = run_plainly(task.function, arguments)
+        return {position: results[position] for position in task.writes}
+
+
+def difference(
+    outputs: Sequence[np.ndarray], expected: Mapping[int, np.ndarray], writes: Sequence[int]
+) -> str | None:
+    """None if the outputs are correct, else a message that says what is wrong."""
+    for position, output in zip(writes, outputs, strict=True):
+        wanted = expected[position]
+        with np.errstate(over="ignore"):
+            wrong = errors(output, wanted.astype(output.dtype)) > TOLERANCE
+        if wrong.any():
+            place = tuple(int(index) for index in np.argwhere(wrong)[0])
+            return (
+                f"parameter {position}{list(place)} is {output[place]!r}, "
+                f"expected {wanted[place]!r} within {TOLERANCE * scale_of(wanted):.3g}"
+            )
+    return None
