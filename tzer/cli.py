@@ -128,13 +128,14 @@ def fuzz(
         "seed": seed,
     }
     with Store.create_or_resume(out, settings) as store:
-        if store.settings()["tvm"] != release:
+        before = store.settings()
+        if before.get("tvm") != release:
             # Its coverage is of another library, whose blocks have other numbers.
+            found = before.get("tvm", "unknown")
             raise UserError(
-                f"the campaign in {out} is of TVM {store.settings()['tvm']}, this is {release}; "
-                "give another --out"
+                f"the campaign in {out} is of TVM {found}, this is {release}; give another --out"
             )
-        tell_of_changes(out, store.settings(), settings)
+        tell_of_changes(out, before, settings)
         with progress_view(options, store) as show_progress:
 
             def on_progress(stats: dict[str, Any]) -> None:

@@ -299,7 +299,7 @@ class Worker:
         self._interrupted = False
         reader, blocks = wire.FrameReader(), NO_BLOCKS
         deadline = time.monotonic() + self.settings.seconds
-        child.channel.setblocking(True)
+        child.channel.settimeout(self.settings.seconds)
         try:
             wire.send_json(child.channel, wire.REQUEST, request)
         except OSError:
@@ -312,11 +312,16 @@ class Worker:
             if not ready:
                 return self._hung(child, started)
             alive = reader.feed(child.channel) if child.channel in ready else True
-            for tag, payload in reader.frames():
-                if tag == wire.BLOCKS:
-                    blocks = np.frombuffer(payload, np.uint32)
-                elif tag == wire.REPLY:
-                    return self._done(child, json.loads(payload), blocks, started)
+            try:
+                for tag, payload in reader.frames():
+                    if tag == wire.BLOCKS:
+                        blocks = np.frombuffer(payload, np.uint32)
+                    elif tag == wire.REPLY:
+                        return self._done(child, json.loads(payload), blocks, started)
+            except (ValueError, KeyError, TypeError, RecursionError):
+                # Bytes that nobody meant to write: the job has damaged the memory of its process.
+                self._control.send(KILL)
+                return self._died(child, started)
             if not alive or child.channel not in ready:
                 return self._died(child, started)
 

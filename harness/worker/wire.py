@@ -12,10 +12,13 @@ import struct
 from typing import Any
 
 HEADER = struct.Struct("<cI")
+MOST_BYTES = 256 << 20  # of a frame
 REQUEST, REPLY, BLOCKS = b"Q", b"R", b"B"
 
 
 def send_frame(channel: socket.socket, tag: bytes, payload: bytes) -> None:
+    if len(payload) > MOST_BYTES:
+        raise ValueError(f"a frame of {len(payload)} bytes")
     channel.sendall(HEADER.pack(tag, len(payload)) + payload)
 
 
@@ -61,10 +64,16 @@ class FrameReader:
         return bool(part)
 
     def frames(self) -> list[tuple[bytes, bytes]]:
-        """Remove and return the complete frames read so far."""
+        """Remove and return the complete frames read so far.
+
+        Raises:
+            ValueError: one is larger than any that is written.
+        """
         found = []
         while len(self._bytes) >= HEADER.size:
             tag, length = HEADER.unpack_from(self._bytes)
+            if length > MOST_BYTES:
+                raise ValueError(f"a frame of {length} bytes")
             end = HEADER.size + length
             if len(self._bytes) < end:
                 break

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import time
 from typing import Any
+
+from harness.worker import wire
 
 
 def handle(request: dict[str, Any]) -> dict[str, Any]:
@@ -36,6 +39,25 @@ def _eat_memory() -> dict[str, Any]:
     except MemoryError:
         return {"refused": True}
     return {"kept": len(kept)}
+
+
+def _send_a_frame_without_end() -> None:
+    _send(wire.HEADER.pack(wire.REPLY, 0xFFFFFFFF))
+
+
+def _send_a_broken_reply() -> None:
+    _send(wire.HEADER.pack(wire.REPLY, 3) + b"[[[")
+
+
+def _send(content: bytes) -> None:
+    """Write to every socket that the process has, as a process with damaged memory might."""
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                os.write(int(name), content)
+        except OSError:  # the listing's own, closed by now
+            pass
+    time.sleep(600)
 
 
 def _raise() -> None:

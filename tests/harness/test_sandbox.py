@@ -57,8 +57,21 @@ def test_a_broken_handler_leaves_its_traceback(worker: Worker) -> None:
     assert "the handler is broken" in outcome.stderr
 
 
+@pytest.mark.parametrize("do", ["send_a_frame_without_end", "send_a_broken_reply"])
+def test_a_job_that_answers_with_noise_is_ended_and_survived(worker: Worker, do: str) -> None:
+    assert worker.run({"do": do}).status == "died"
+    assert worker.run({"do": "nothing"}).status == "done"
+
+
+def test_a_request_larger_than_a_frame_is_not_sent(worker: Worker) -> None:
+    with pytest.raises(ValueError, match="a frame of"):
+        worker.run({"do": "nothing", "more": "x" * (257 << 20)})
+    assert worker.run({"do": "nothing"}).status == "done"
+
+
 def test_a_killed_zygote_is_replaced(worker: Worker) -> None:
     os.kill(worker.zygote_pid, signal.SIGKILL)
+    os.waitid(os.P_PID, worker.zygote_pid, os.WEXITED | os.WNOWAIT)
     outcomes = [worker.run({"do": "nothing"}).status for _ in range(2)]
     assert outcomes[-1] == "done"
 

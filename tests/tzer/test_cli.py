@@ -224,10 +224,11 @@ def test_wrong_use_is_one_line_and_status_two(
 
 
 def test_a_campaign_of_another_tvm_is_not_mixed_with_this_one(tmp_path: Path) -> None:
-    Store.create_or_resume(tmp_path, {"tvm": "0.25.0"}).close()
-    done = tzer("fuzz", "--tests", "1", "--out", tmp_path)
-    assert done.returncode == 2
-    assert "is of TVM 0.25.0" in done.stderr.splitlines()[-1]
+    for settings, words in (({"tvm": "0.25.0"}, "is of TVM 0.25.0"), ({}, "is of TVM unknown")):
+        Store.create_or_resume(tmp_path / words, settings).close()
+        done = tzer("fuzz", "--tests", "1", "--out", tmp_path / words)
+        assert done.returncode == 2
+        assert words in done.stderr.splitlines()[-1]
 
 
 def test_a_campaign_that_goes_on_otherwise_says_so(capsys: pytest.CaptureFixture[str]) -> None:
