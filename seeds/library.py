@@ -16,10 +16,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from harness.system.files import write_atomically
+from harness.system.data import parse_json
+from harness.system.files import read_bounded, write_atomically
 from harness.system.text import first_line
 
 FORMAT = 1
+MOST_CACHE_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def _key() -> str:
 
 
 def _read(path: Path) -> Catalogue:
-    data = json.loads(path.read_text())
+    data = parse_json(read_bounded(path, MOST_CACHE_BYTES))
     seeds = tuple(Seed(name, family, text) for name, family, text in data["seeds"])
     return Catalogue(seeds, dict(data["missing"]))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import tvm
@@ -10,6 +9,7 @@ import tvm
 from harness import compat
 from harness.case import CaseError, JSONScalar, PassCall
 from harness.passes.catalogue import CATALOGUE, PassInfo
+from harness.system.data import parse_json
 from harness.targets import get_target
 
 
@@ -52,7 +52,7 @@ def make_pass(call: PassCall) -> Any:
     config: dict[str, Any] = {}
     for argument, value in zip(info.args, call.args, strict=False):
         if argument.config:
-            config = {argument.config: json.loads(str(value))}
+            config = {argument.config: parse_json(str(value))}
         else:
             positional.append(value)
     made = constructor(*positional)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from harness.case import JSONScalar
 from harness.passes.state import State
+from harness.system.data import parse_json
 
 States = frozenset[State]
 
@@ -46,7 +47,7 @@ class ArgRange:
         names = [name for name, _ in self.fields]
         wanted = f"{self.name} must be JSON text of an object with keys among {', '.join(names)}"
         try:
-            fields = json.loads(value) if isinstance(value, str) else None
+            fields = parse_json(value) if isinstance(value, str) else None
         except ValueError:
             return wanted
         if not isinstance(fields, dict) or not set(fields) <= set(names):

@@ -74,6 +74,7 @@ def test_every_pass_says_where_its_states_come_from(info: passes.PassInfo) -> No
         (PassCall("tirx.VectorizeLoop", (1,)), "enable_vectorize must be one of False, True"),
         (PassCall("tirx.RemoveNoOp", (1,)), "takes at most 0 arguments"),
         (PassCall("tirx.UnrollLoop", ("[]",)), "config must be JSON text of an object"),
+        (PassCall("tirx.UnrollLoop", ("[" * 5000,)), "config must be JSON text of an object"),
         (PassCall("tirx.UnrollLoop", ('{"auto_max_step": "x"}',)), "config must be JSON text"),
         (PassCall("tirx.UnrollLoop", ('{"max": 1}',)), "keys among auto_max_step"),
         (PassCall("tirx.BindTarget", ("z80",)), "target must be one of 'llvm'"),
