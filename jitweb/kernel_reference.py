@@ -18,7 +18,7 @@ import tvm
 from harness import compat
 from harness.passes.build import plain_build
 from harness.targets import get_target
-from jitweb.space.equations import Equation, NotStages, read_stages
+from jitweb.space.equations import Equation, NotEquations, read_equations
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -51,19 +51,19 @@ def evaluate(function: Any, arguments: Sequence[np.ndarray]) -> dict[int, np.nda
     Floats are float64, whatever dtype they are stored as.
 
     Raises:
-        NotStages, NotEvaluable: the function's form is not supported.
+        NotEquations, NotEvaluable: the function's form is not supported.
     """
-    equations = read_stages(function)
+    system = read_equations(function)
     held: dict[Any, np.ndarray] = {}
-    for parameter, argument in zip(equations.parameters, arguments, strict=True):
+    for parameter, argument in zip(system.parameters, arguments, strict=True):
         is_float = np.issubdtype(argument.dtype, np.floating)
         held[parameter] = argument.astype(np.float64) if is_float else argument
     with np.errstate(all="ignore"):
-        for stage in equations.stages:
-            held[stage.buffer] = _evaluate_stage(stage, held)
+        for equation in system.equations:
+            held[equation.buffer] = _evaluate(equation, held)
     outputs = {}
-    for position, parameter in enumerate(equations.parameters):
-        if any(parameter.same_as(output) for output in equations.outputs):
+    for position, parameter in enumerate(system.parameters):
+        if any(parameter.same_as(output) for output in system.outputs):
             outputs[position] = held[parameter]
     return outputs
 
@@ -83,7 +83,7 @@ def run_function(
     try:
         found = evaluate(function, [*inputs, *outputs])
         results = [found[len(inputs) + number] for number in range(len(outputs))]
-    except (NotStages, NotEvaluable):
+    except (NotEquations, NotEvaluable):
         results = run_plainly(function, [*inputs, *outputs])[len(inputs) :]
     kinds = [dtype or output.dtype for output in outputs]
     with np.errstate(all="ignore"):
@@ -98,31 +98,33 @@ def run_plainly(function: Any, arguments: Sequence[np.ndarray]) -> list[np.ndarr
     return copies
 
 
-def _evaluate_stage(stage: Equation, held: dict[Any, np.ndarray]) -> np.ndarray:
-    if not stage.is_reduction:
-        value = _Expression(stage, stage.spatial, stage.extents, held).value(stage.value)
-        return np.array(np.broadcast_to(value, stage.extents))
-    kind = compat.type_key(stage.value)
+def _evaluate(equation: Equation, held: dict[Any, np.ndarray]) -> np.ndarray:
+    if not equation.is_reduction:
+        value = _Expression(equation.spatial, equation.extents, held).value(equation.value)
+        return np.array(np.broadcast_to(value, equation.extents))
+    kind = compat.type_key(equation.value)
     if kind not in REDUCE:
         raise NotEvaluable(f"a reduction by {kind}")
-    own, other = stage.value.a, stage.value.b
-    if not (isinstance(own, compat.BufferLoad) and compat.load_buffer(own).same_as(stage.buffer)):
+    own, other = equation.value.a, equation.value.b
+    if not (
+        isinstance(own, compat.BufferLoad) and compat.load_buffer(own).same_as(equation.buffer)
+    ):
         own, other = other, own
-    product = _as_product(stage, other, held) if kind == "Add" else None
+    product = _as_product(equation, other, held) if kind == "Add" else None
     if product is not None:
         return product
-    extents = stage.extents + stage.reduced_extents
-    expression = _Expression(stage, stage.spatial + stage.reduced, extents, held)
+    extents = equation.extents + equation.reduced_extents
+    expression = _Expression(equation.spatial + equation.reduced, extents, held)
     value = np.broadcast_to(expression.value(other), extents)
-    axes = tuple(range(len(stage.extents), len(extents)))
+    axes = tuple(range(len(equation.extents), len(extents)))
     return np.asarray(REDUCE[kind](value, axis=axes))
 
 
-def _as_product(stage: Equation, value: Any, held: dict[Any, np.ndarray]) -> np.ndarray | None:
+def _as_product(equation: Equation, value: Any, held: dict[Any, np.ndarray]) -> np.ndarray | None:
     """A sum of products of plain loads by einsum, as all at once wouldn't fit into memory."""
     if compat.type_key(value) != "Mul":
         return None
-    letters = dict(zip(stage.spatial + stage.reduced, string.ascii_letters, strict=False))
+    letters = dict(zip(equation.spatial + equation.reduced, string.ascii_letters, strict=False))
     operands, subscripts = [], []
     for factor in (value.a, value.b):
         if not isinstance(factor, compat.BufferLoad):
@@ -139,14 +141,14 @@ def _as_product(stage: Equation, value: Any, held: dict[Any, np.ndarray]) -> np.
             return None
         operands.append(array)
         subscripts.append("".join(reversed(names)))
-    kept = [letters[var] for var in stage.spatial]
+    kept = [letters[var] for var in equation.spatial]
     present = [letter for letter in kept if any(letter in part for part in subscripts)]
     result = np.einsum(f"{','.join(subscripts)}->{''.join(present)}", *operands, optimize=True)
     shape = [
         extent if letter in present else 1
-        for letter, extent in zip(kept, stage.extents, strict=True)
+        for letter, extent in zip(kept, equation.extents, strict=True)
     ]
-    return np.array(np.broadcast_to(result.reshape(shape), stage.extents))
+    return np.array(np.broadcast_to(result.reshape(shape), equation.extents))
 
 
 class _Expression:
@@ -154,7 +156,6 @@ class _Expression:
 
     def __init__(
         self,
-        stage: Equation,
         variables: Sequence[Any],
         extents: Sequence[int],
         held: dict[Any, Any],

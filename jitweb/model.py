@@ -20,15 +20,15 @@ import onnx
 
 from harness import compat
 from jitweb.errors import JitwebError
+from jitweb.kernel_cost import cost_of
 from jitweb.kernel_reference import run_function
-from jitweb.kinds import describe
 from jitweb.onnx.ranges import input_ranges
 from jitweb.onnx.read import graph_inputs, read_onnx
 from jitweb.onnx.simplify import simplify
 from jitweb.plan import Call, Operand, Plan, Slot, Task, Tensor, Weight
 from jitweb.relax_graph import GraphValue, KernelCall, KernelGraph, import_graph
 from jitweb.space.emit import shape_of
-from jitweb.space.equations import NotStages, inline, read_stages
+from jitweb.space.equations import NotEquations, inline, read_equations
 
 ALIGNMENT = 256  # what WebGPU asks of the offset of a binding, and enough for any vector
 ONNX_DTYPES = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64"}
@@ -136,10 +136,10 @@ def _is_reshape(call: KernelCall) -> bool:
     if source.dtype != result.dtype or source.bytes != result.bytes or source.array is not None:
         return False
     try:
-        equations = inline(read_stages(call.function), lambda stage: False)
-    except NotStages:
+        system = inline(read_equations(call.function), lambda equation: False)
+    except NotEquations:
         return False
-    if len(equations.stages) != 1 or not isinstance(equations.stages[0].value, compat.BufferLoad):
+    if len(system.equations) != 1 or not isinstance(system.equations[0].value, compat.BufferLoad):
         return False
     flat = np.arange(int(np.prod(source.shape, dtype=np.int64)), dtype=np.int64)
     (copied,) = run_function(call.function, [flat.reshape(source.shape)], dtype=np.int64)
@@ -272,13 +272,13 @@ class _Planner:
                 )
                 continue
             values = (*kernel.inputs, *kernel.outputs)
-            facts = describe(self.functions[key], [value.bytes for value in values])
+            cost = cost_of(self.functions[key], [value.bytes for value in values])
             tasks[key] = Task(
                 key,
                 kernel.name,
-                facts.kind,
-                facts.flops,
-                facts.bytes,
+                cost.kind,
+                cost.flops,
+                cost.bytes,
                 1,
                 # As the kernel sees them: a reshape may lie between.
                 tuple(shape_of(parameter) for parameter in self.functions[key].params),

@@ -11,7 +11,7 @@ import numpy as np
 
 from jitweb.compare import TOLERANCE, errors, scale_of
 from jitweb.kernel_reference import NotEvaluable, evaluate, run_plainly
-from jitweb.space.equations import NotStages, index_bounds
+from jitweb.space.equations import NotEquations, index_bounds
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def reference_outputs(task: TaskInput, arguments: list[np.ndarray]) -> dict[int,
     """The task's outputs for these arguments, with NumPy, or with TVM's plain build if needed."""
     try:
         return evaluate(task.function, arguments)
-    except (NotStages, NotEvaluable):
+    except (NotEquations, NotEvaluable):
         results = run_plainly(task.function, arguments)
         return {position: results[position] for position in task.writes}
 

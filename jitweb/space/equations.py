@@ -1,7 +1,7 @@
-"""Stages: a fused PrimFunc as a list of equations, from which the kernel families are built.
+"""Equations: a fused PrimFunc as a list of equations, from which the kernel families are built.
 
 The importer's kernels are sequences of loop nests around blocks. Here each block becomes an
-Equation, `buffer[spatial] = value`, reduced over some variables, and elementwise stages are
+Equation, `buffer[spatial] = value`, reduced over some variables, and elementwise equations are
 substituted into those that read them. A few equations remain: a matmul and its epilogue, or the
 reductions of a softmax and its result.
 """
@@ -21,7 +21,7 @@ from harness.ir.rewrite import substitute
 REDUCTION = 2  # tirx.IterVar.CommReduce
 
 
-class NotStages(ValueError):
+class NotEquations(ValueError):
     """The function doesn't have this form; it is built unchanged."""
 
 
@@ -47,11 +47,11 @@ class Equation:
 
 
 @dataclass(frozen=True)
-class Equations:
-    """A function in stages. `outputs` are those of its parameters that it writes."""
+class EquationSystem:
+    """A function as equations. `outputs` are those of its parameters that it writes."""
 
     function: Any
-    stages: tuple[Equation, ...]
+    equations: tuple[Equation, ...]
 
     @property
     def parameters(self) -> tuple[Any, ...]:
@@ -59,24 +59,24 @@ class Equations:
 
     @property
     def outputs(self) -> tuple[Any, ...]:
-        written = [stage.buffer for stage in self.stages]
+        written = [equation.buffer for equation in self.equations]
         return tuple(p for p in self.parameters if any(p.same_as(buffer) for buffer in written))
 
-    def is_output(self, stage: Equation) -> bool:
-        return any(stage.buffer.same_as(parameter) for parameter in self.parameters)
+    def is_output(self, equation: Equation) -> bool:
+        return any(equation.buffer.same_as(parameter) for parameter in self.parameters)
 
 
-def read_stages(function: Any) -> Equations:
-    """The function's blocks as stages, in their order.
+def read_equations(function: Any) -> EquationSystem:
+    """The function's blocks as equations, in their order.
 
     Raises:
-        NotStages: a block is not of the form `buffer[its spatial variables] = value`.
+        NotEquations: a block is not of the form `buffer[its spatial variables] = value`.
     """
     body = function.body
     if compat.type_key(body) == "SBlockRealize":
         body = body.block.body
     nests = body.seq if compat.type_key(body) == "SeqStmt" else [body]
-    return Equations(function, tuple(_read_nest(nest) for nest in nests))
+    return EquationSystem(function, tuple(_read_nest(nest) for nest in nests))
 
 
 def _read_nest(nest: Any) -> Equation:
@@ -88,18 +88,18 @@ def _read_nest(nest: Any) -> Equation:
         compat.type_key(nest) != "SBlockRealize"
         or compat.type_key(nest.block.body) != "BufferStore"
     ):
-        raise NotStages("a block does more than one store")
+        raise NotEquations("a block does more than one store")
     block, store = nest.block, nest.block.body
     for value in nest.iter_values:
         if not (isinstance(value, compat.Var) and value in extents) and _constant(value) != 0:
-            raise NotStages("a block's variables are not those of its loops")
+            raise NotEquations("a block's variables are not those of its loops")
     spatial = [iv for iv in block.iter_vars if int(iv.iter_type) != REDUCTION]
     reduced = [iv for iv in block.iter_vars if int(iv.iter_type) == REDUCTION]
     indices = list(store.indices)
     if len(indices) != len(spatial) or not all(
         index.same_as(iv.var) for index, iv in zip(indices, spatial, strict=True)
     ):
-        raise NotStages("a block stores elsewhere than at its own variables")
+        raise NotEquations("a block stores elsewhere than at its own variables")
     init = None if block.init is None else block.init.value
     return Equation(
         str(block.name_hint),
@@ -115,42 +115,43 @@ def _read_nest(nest: Any) -> Equation:
 
 def _constant(expression: Any) -> int:
     if not isinstance(expression, compat.IntImm):
-        raise NotStages("an extent is not a constant")
+        raise NotEquations("an extent is not a constant")
     return int(expression)
 
 
-def inline(equations: Equations, keep: Callable[[Equation], bool]) -> Equations:
-    """The equations with every elementwise stage substituted where it is read.
+def inline(system: EquationSystem, keep: Callable[[Equation], bool]) -> EquationSystem:
+    """The equations with every elementwise equation substituted where it is read.
 
-    Outputs, reductions and stages for which `keep` is true stay stages.
+    Outputs, reductions and those for which `keep` is true stay.
     """
     inlined: dict[Any, Equation] = {}
-    stages: list[Equation] = []
-    for stage in equations.stages:
-        stage = replace(stage, value=_with_loads(stage.value, inlined))
-        if stage.is_reduction or equations.is_output(stage) or keep(stage):
-            stages.append(_simplified(stage))
+    equations: list[Equation] = []
+    for equation in system.equations:
+        equation = replace(equation, value=_with_loads(equation.value, inlined))
+        if equation.is_reduction or system.is_output(equation) or keep(equation):
+            equations.append(_simplified(equation))
         else:
-            inlined[stage.buffer] = stage
-    return replace(equations, stages=tuple(stages))
+            inlined[equation.buffer] = equation
+    return replace(system, equations=tuple(equations))
 
 
 def _with_loads(value: Any, inlined: Mapping[Any, Equation]) -> Any:
-    """The value with loads of these buffers replaced by the values of their stages."""
+    """The value with loads of these buffers replaced by the values of their equations."""
 
     def replaced(load: Any) -> Any:
-        stage = inlined.get(compat.load_buffer(load))
-        if stage is None:
+        equation = inlined.get(compat.load_buffer(load))
+        if equation is None:
             return load
-        return substitute(stage.value, dict(zip(stage.spatial, load.indices, strict=True)))
+        return substitute(equation.value, dict(zip(equation.spatial, load.indices, strict=True)))
 
     return tvm_ffi.structural_map(value, (compat.BufferLoad, replaced))
 
 
-def _simplified(stage: Equation) -> Equation:
-    variables, extents = stage.spatial + stage.reduced, stage.extents + stage.reduced_extents
+def _simplified(equation: Equation) -> Equation:
+    variables = equation.spatial + equation.reduced
+    extents = equation.extents + equation.reduced_extents
     ranges = dict(zip(variables, extents, strict=True))
-    return replace(stage, value=simplify(_plain_conditions(stage.value), ranges))
+    return replace(equation, value=simplify(_plain_conditions(equation.value), ranges))
 
 
 def _plain_conditions(value: Any) -> Any:
@@ -195,13 +196,13 @@ def reads(value: Any, buffers: Sequence[Any]) -> bool:
 def index_bounds(function: Any) -> dict[int, int]:
     """For each parameter whose elements are indices: the smallest extent that they index."""
     try:
-        equations = inline(read_stages(function), lambda stage: False)
-    except NotStages:
+        system = inline(read_equations(function), lambda equation: False)
+    except NotEquations:
         return {}
-    positions = {parameter: position for position, parameter in enumerate(equations.parameters)}
+    positions = {parameter: position for position, parameter in enumerate(system.parameters)}
     bounds: dict[int, int] = {}
-    for stage in equations.stages:
-        for load in loads(stage.value):
+    for equation in system.equations:
+        for load in loads(equation.value):
             shape = compat.static_shape(compat.load_buffer(load)) or ()
             for index, extent in zip(load.indices, shape, strict=True):
                 for inner in loads(index):

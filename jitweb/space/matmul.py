@@ -24,21 +24,21 @@ from jitweb.space import emit
 from jitweb.space.approximate import FUNCTIONS, approximate
 from jitweb.space.equations import (
     Equation,
-    Equations,
-    NotStages,
+    EquationSystem,
+    NotEquations,
     inline,
     loads,
-    read_stages,
+    read_equations,
 )
 
 
 @dataclass(frozen=True)
 class Matmul:
     """sum over k of left * right, then the epilogue; the last two spatial variables are row and
-    column. Without an epilogue, `epilogue` is the sum's own stage.
+    column. Without an epilogue, `epilogue` is the sum's own equation.
     """
 
-    equations: Equations
+    system: EquationSystem
     sum: Equation
     epilogue: Equation
     left: Any
@@ -75,7 +75,7 @@ class Matmul:
         if not isinstance(self.right, compat.BufferLoad):
             return None
         source = compat.load_buffer(self.right)
-        for position, parameter in enumerate(self.equations.parameters):
+        for position, parameter in enumerate(self.system.parameters):
             if parameter.same_as(source) and position in constants:
                 row, column = self.sum.reduced[0], self.sum.spatial[-1]
                 indices = list(self.right.indices)
@@ -88,21 +88,21 @@ def read_matmul(function: Any) -> Matmul:
     """The function as a matmul.
 
     Raises:
-        NotStages: it is not a matmul, or of another form than above.
+        NotEquations: it is not a matmul, or of another form than above.
     """
-    equations = inline(read_stages(function), keep=lambda stage: False)
-    sums = [stage for stage in equations.stages if stage.is_reduction]
-    others = [stage for stage in equations.stages if not stage.is_reduction]
-    if len(sums) != 1 or len(others) > 1 or len(equations.outputs) != 1:
-        raise NotStages("it is not one sum with an epilogue")
+    system = inline(read_equations(function), keep=lambda equation: False)
+    sums = [equation for equation in system.equations if equation.is_reduction]
+    others = [equation for equation in system.equations if not equation.is_reduction]
+    if len(sums) != 1 or len(others) > 1 or len(system.outputs) != 1:
+        raise NotEquations("it is not one sum with an epilogue")
     total = sums[0]
     if len(total.reduced) != 1 or len(total.spatial) < 2:
-        raise NotStages("its sum is not over one variable of a matrix")
+        raise NotEquations("its sum is not over one variable of a matrix")
     epilogue = others[0] if others else total
     if epilogue is not total and not _reads_in_place(epilogue, total):
-        raise NotStages("its epilogue reads the product elsewhere than where it writes")
+        raise NotEquations("its epilogue reads the product elsewhere than where it writes")
     left, right = _factors(total)
-    return Matmul(equations, total, epilogue, left, right)
+    return Matmul(system, total, epilogue, left, right)
 
 
 def _reads_in_place(epilogue: Equation, total: Equation) -> bool:
@@ -127,15 +127,15 @@ def _factors(total: Equation) -> tuple[Any, Any]:
     """The factor without the column and the one without the row."""
     value, init = total.value, total.init
     if not (isinstance(init, compat.FloatImm) and float(init) == 0.0):
-        raise NotStages("its sum does not start from zero")
+        raise NotEquations("its sum does not start from zero")
     if compat.type_key(value) != "Add" or compat.type_key(value.b) != "Mul":
-        raise NotStages("it does not add up products")
+        raise NotEquations("it does not add up products")
     row, column = total.spatial[-2], total.spatial[-1]
     left, right = value.b.a, value.b.b
     if _uses(left, column) or _uses(right, row):
         left, right = right, left
     if _uses(left, column) or _uses(right, row):
-        raise NotStages("a factor depends on row and column")
+        raise NotEquations("a factor depends on row and column")
     return left, right
 
 
@@ -203,7 +203,7 @@ class MatmulBuilder:
         self.row_tiles = -(-matmul.rows // tiling.rows)
         self.column_tiles = -(-matmul.columns // tiling.columns)
         self.batches = emit.product(matmul.batch)
-        self.parameters = list(matmul.equations.parameters)
+        self.parameters = list(matmul.system.parameters)
         self.panel: Any = None
         self.packings: tuple[Panels, ...] = ()
 

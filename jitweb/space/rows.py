@@ -24,11 +24,11 @@ from jitweb.space import emit
 from jitweb.space.approximate import FUNCTIONS, approximate
 from jitweb.space.equations import (
     Equation,
-    Equations,
-    NotStages,
+    EquationSystem,
+    NotEquations,
     inline,
     loads,
-    read_stages,
+    read_equations,
 )
 
 COMBINES: dict[str, Callable[[Any, Any], Any]] = {
@@ -44,45 +44,45 @@ MOST_KEPT = 4096  # the maximum elements of a row on the stack
 class Rows:
     """Equations whose rows are independent. `extents` are those of the rows."""
 
-    equations: Equations
+    system: EquationSystem
     extents: tuple[int, ...]
 
     @property
     def has_reductions(self) -> bool:
-        return any(stage.is_reduction for stage in self.equations.stages)
+        return any(equation.is_reduction for equation in self.system.equations)
 
 
 def read_rows(function: Any) -> Rows:
     """The function as a row kernel.
 
     Raises:
-        NotStages: it doesn't have this form.
+        NotEquations: it doesn't have this form.
     """
-    read = read_stages(function)
-    equations = inline(read, keep=lambda stage: _is_heavy(stage) and _is_reduced(read, stage))
-    reductions = [stage for stage in equations.stages if stage.is_reduction]
+    read = read_equations(function)
+    system = inline(read, keep=lambda equation: _is_heavy(equation) and _is_reduced(read, equation))
+    reductions = [equation for equation in system.equations if equation.is_reduction]
     if reductions:
         extents = _without_trailing_ones(reductions[0].extents)
     else:
-        extents = _without_trailing_ones(equations.stages[-1].extents)[:-1]
-    rows = Rows(equations, extents)
+        extents = _without_trailing_ones(system.equations[-1].extents)[:-1]
+    rows = Rows(system, extents)
     _check(rows)
     return rows
 
 
-def _is_heavy(stage: Equation) -> bool:
+def _is_heavy(equation: Equation) -> bool:
     return any(
         compat.call_name(node) in FUNCTIONS
-        for node in compat.nodes(stage.value)
+        for node in compat.nodes(equation.value)
         if isinstance(node, compat.Call)
     )
 
 
-def _is_reduced(equations: Equations, stage: Equation) -> bool:
+def _is_reduced(system: EquationSystem, equation: Equation) -> bool:
     return any(
         other.is_reduction
-        and any(compat.load_buffer(load).same_as(stage.buffer) for load in loads(other.value))
-        for other in equations.stages
+        and any(compat.load_buffer(load).same_as(equation.buffer) for load in loads(other.value))
+        for other in system.equations
     )
 
 
@@ -94,34 +94,39 @@ def _without_trailing_ones(extents: tuple[int, ...]) -> tuple[int, ...]:
 
 def _check(rows: Rows) -> None:
     made: list[Equation] = []
-    for stage in rows.equations.stages:
-        if stage.extents[: len(rows.extents)] != rows.extents:
-            raise NotStages("its stages are not of the same rows")
-        if stage.is_reduction:
-            if emit.product(stage.extents[len(rows.extents) :]) != 1:
-                raise NotStages("a reduction leaves more than one element of a row")
-            _combine(stage)
-        for load in loads(stage.value):
+    for equation in rows.system.equations:
+        if equation.extents[: len(rows.extents)] != rows.extents:
+            raise NotEquations("its equations are not of the same rows")
+        if equation.is_reduction:
+            if emit.product(equation.extents[len(rows.extents) :]) != 1:
+                raise NotEquations("a reduction leaves more than one element of a row")
+            _combine(equation)
+        for load in loads(equation.value):
             for earlier in made:
                 if compat.load_buffer(load).same_as(earlier.buffer):
-                    _check_same_row(load, stage, rows)
-        made.append(stage)
+                    _check_same_row(load, equation, rows)
+        made.append(equation)
 
 
-def _check_same_row(load: Any, stage: Equation, rows: Rows) -> None:
-    for found, var, extent in zip(load.indices, stage.spatial, rows.extents, strict=False):
+def _check_same_row(load: Any, equation: Equation, rows: Rows) -> None:
+    for found, var, extent in zip(load.indices, equation.spatial, rows.extents, strict=False):
         if extent != 1 and not found.same_as(var):
-            raise NotStages("a row depends on another one")
+            raise NotEquations("a row depends on another one")
 
 
-def _combine(stage: Equation) -> tuple[Callable[[Any, Any], Any], Any]:
+def _combine(equation: Equation) -> tuple[Callable[[Any, Any], Any], Any]:
     """The operation of a reduction, and its operand."""
-    make = COMBINES.get(compat.type_key(stage.value))
+    make = COMBINES.get(compat.type_key(equation.value))
     if make is not None:
-        for own, other in ((stage.value.a, stage.value.b), (stage.value.b, stage.value.a)):
-            if isinstance(own, compat.BufferLoad) and compat.load_buffer(own).same_as(stage.buffer):
+        for own, other in (
+            (equation.value.a, equation.value.b),
+            (equation.value.b, equation.value.a),
+        ):
+            if isinstance(own, compat.BufferLoad) and compat.load_buffer(own).same_as(
+                equation.buffer
+            ):
                 return make, other
-    raise NotStages("a reduction is no sum, product, maximum or minimum")
+    raise NotEquations("a reduction is no sum, product, maximum or minimum")
 
 
 def build_rows(rows: Rows, width: int) -> Any:
@@ -148,17 +153,17 @@ class RowsBuilder:
         row = emit.index("row")
         count = emit.product(self.rows.extents)
         loop = emit.loop(row, count, self.row(row), PARALLEL)
-        return emit.function(self.rows.equations.parameters, loop)
+        return emit.function(self.rows.system.parameters, loop)
 
     def row(self, row: Any) -> Any:
-        """All stages of one row."""
+        """All equations of one row."""
         at = emit.row_major(row, self.rows.extents)
         body: list[Any] = []
-        for stage in self.rows.equations.stages:
-            if stage.is_reduction:
-                body += self._reduce(stage, at)
+        for equation in self.rows.system.equations:
+            if equation.is_reduction:
+                body += self._reduce(equation, at)
             else:
-                body.append(self._store(stage, at))
+                body.append(self._store(equation, at))
         return emit.with_locals(self.locals, emit.sequence(body))
 
     def _value(self, value: Any, table: dict[Any, Any]) -> Any:
@@ -172,9 +177,9 @@ class RowsBuilder:
         places = {var: place.astype(compat.dtype_of(var)) for var, place in table.items()}
         return approximate(substitute(value, places), only=self.functions)
 
-    def _width_for(self, stage: Equation, extent: int) -> int:
-        dtypes = [str(stage.buffer.ty.dtype)]
-        dtypes += [compat.dtype_of(load) for load in loads(stage.value)]
+    def _width_for(self, equation: Equation, extent: int) -> int:
+        dtypes = [str(equation.buffer.ty.dtype)]
+        dtypes += [compat.dtype_of(load) for load in loads(equation.value)]
         if any(dtype not in self.vector_dtypes for dtype in dtypes):
             return 1
         width = self.width
@@ -182,21 +187,21 @@ class RowsBuilder:
             width //= 2
         return width
 
-    def _reduce(self, stage: Equation, at: list[Any]) -> list[Any]:
-        combine, value = _combine(stage)
-        dtype = str(stage.buffer.ty.dtype)
-        width = self._width_for(stage, stage.reduced_extents[-1])
-        extent = stage.reduced_extents[-1]
-        outer = [emit.index("k_outer") for _ in stage.reduced[:-1]]
-        table = dict(zip(stage.spatial, at, strict=False)) | dict(
-            zip(stage.reduced[:-1], outer, strict=True)
+    def _reduce(self, equation: Equation, at: list[Any]) -> list[Any]:
+        combine, value = _combine(equation)
+        dtype = str(equation.buffer.ty.dtype)
+        width = self._width_for(equation, equation.reduced_extents[-1])
+        extent = equation.reduced_extents[-1]
+        outer = [emit.index("k_outer") for _ in equation.reduced[:-1]]
+        table = dict(zip(equation.spatial, at, strict=False)) | dict(
+            zip(equation.reduced[:-1], outer, strict=True)
         )
-        table |= {var: emit.constant(0) for var in stage.spatial[len(at) :]}
+        table |= {var: emit.constant(0) for var in equation.spatial[len(at) :]}
         lanes = emit.local("lanes", (width,), dtype)
         total = emit.local("total", (1,), dtype)
 
         def combined(held: Any, k: Any, *place: Any) -> Any:
-            new = self._value(value, table | {stage.reduced[-1]: k})
+            new = self._value(value, table | {equation.reduced[-1]: k})
             return emit.store(held, combine(emit.load(held, *place), new), *place)
 
         k, lane = emit.index("k"), emit.index("lane")
@@ -213,39 +218,43 @@ class RowsBuilder:
             place = rest + emit.constant(extent - extent % width)
             inner.append(emit.loop(rest, extent % width, combined(total, place, 0)))
         run = emit.sequence(inner)
-        for var, count in zip(reversed(outer), reversed(stage.reduced_extents[:-1]), strict=True):
+        for var, count in zip(
+            reversed(outer), reversed(equation.reduced_extents[:-1]), strict=True
+        ):
             run = emit.loop(var, count, run)
         self.locals += [lanes, total]
         last = combine(emit.load(total, 0), emit.load(lanes, lane_sum))
         statements = [
-            emit.loop(start, width, emit.store(lanes, stage.init, start), VECTORIZED),
-            emit.store(total, stage.init, 0),
+            emit.loop(start, width, emit.store(lanes, equation.init, start), VECTORIZED),
+            emit.store(total, equation.init, 0),
             run,
             emit.loop(lane_sum, width, emit.store(total, last, 0), UNROLLED),
         ]
-        self.held[stage.buffer] = lambda indices: emit.load(total, 0)
-        if self.rows.equations.is_output(stage):
-            place_ = [*at, *(emit.constant(0) for _ in stage.spatial[len(at) :])]
-            statements.append(emit.store(stage.buffer, emit.load(total, 0), *place_))
+        self.held[equation.buffer] = lambda indices: emit.load(total, 0)
+        if self.rows.system.is_output(equation):
+            place_ = [*at, *(emit.constant(0) for _ in equation.spatial[len(at) :])]
+            statements.append(emit.store(equation.buffer, emit.load(total, 0), *place_))
         return statements
 
-    def _store(self, stage: Equation, at: list[Any]) -> Any:
-        inner = stage.spatial[len(at) :]
+    def _store(self, equation: Equation, at: list[Any]) -> Any:
+        inner = equation.spatial[len(at) :]
         if not inner:
-            return emit.store(stage.buffer, self._value(stage.value, _table(stage, at)), *at)
-        buffer, offset = self._target(stage, at)
-        extents = stage.extents[len(at) :]
+            return emit.store(
+                equation.buffer, self._value(equation.value, _table(equation, at)), *at
+            )
+        buffer, offset = self._target(equation, at)
+        extents = equation.extents[len(at) :]
         outer = [emit.index("outer") for _ in inner[:-1]]
-        extent, width = extents[-1], self._width_for(stage, extents[-1])
-        in_place = any(compat.load_buffer(x) in self.aliases for x in loads(stage.value)) or any(
+        extent, width = extents[-1], self._width_for(equation, extents[-1])
+        in_place = any(compat.load_buffer(x) in self.aliases for x in loads(equation.value)) or any(
             compat.load_buffer(x) in self.held and buffer in self.aliases
-            for x in loads(stage.value)
+            for x in loads(equation.value)
         )
 
         def vector(start: Any, count: int) -> Any:
             lane = emit.index("lane")
             place = [*at, *outer, start + lane if count > 1 else start]
-            value = self._value(stage.value, _table(stage, place))
+            value = self._value(equation.value, _table(equation, place))
             kind = VECTORIZED if count > 1 else SERIAL
             written = emit.store(buffer, value, *place[offset:])
             return emit.loop(lane, count, written, kind) if count > 1 else written
@@ -262,33 +271,33 @@ class RowsBuilder:
             body = emit.loop(var, count, body)
         return body
 
-    def _target(self, stage: Equation, at: list[Any]) -> tuple[Any, int]:
-        """The buffer that a stage is stored to, and how many of its indices are the row's."""
-        equations = self.rows.equations
-        if equations.is_output(stage):
-            return stage.buffer, 0
+    def _target(self, equation: Equation, at: list[Any]) -> tuple[Any, int]:
+        """The buffer that an equation is stored to, and how many of its indices are the row's."""
+        system = self.rows.system
+        if system.is_output(equation):
+            return equation.buffer, 0
         # A kept row is in the output's row, if its shape is equal, until the output overwrites it.
-        last = equations.stages[-1]
+        last = system.equations[-1]
         if (
-            equations.is_output(last)
-            and last.extents == stage.extents
-            and str(last.buffer.ty.dtype) == str(stage.buffer.ty.dtype)
-            and _reads_only_in_place(last, stage)
+            system.is_output(last)
+            and last.extents == equation.extents
+            and str(last.buffer.ty.dtype) == str(equation.buffer.ty.dtype)
+            and _reads_only_in_place(last, equation)
         ):
-            self.held[stage.buffer] = lambda indices: emit.load(last.buffer, *indices)
+            self.held[equation.buffer] = lambda indices: emit.load(last.buffer, *indices)
             self.aliases.add(last.buffer)
             return last.buffer, 0
-        inner = stage.extents[len(at) :]
+        inner = equation.extents[len(at) :]
         if emit.product(inner) > MOST_KEPT:
-            raise NotStages("a row is too long to be kept")
-        kept = emit.local("kept", inner, str(stage.buffer.ty.dtype))
+            raise NotEquations("a row is too long to be kept")
+        kept = emit.local("kept", inner, str(equation.buffer.ty.dtype))
         self.locals.append(kept)
-        self.held[stage.buffer] = lambda indices: emit.load(kept, *indices[len(at) :])
+        self.held[equation.buffer] = lambda indices: emit.load(kept, *indices[len(at) :])
         return kept, len(at)
 
 
-def _table(stage: Equation, place: list[Any]) -> dict[Any, Any]:
-    return dict(zip(stage.spatial, place, strict=True))
+def _table(equation: Equation, place: list[Any]) -> dict[Any, Any]:
+    return dict(zip(equation.spatial, place, strict=True))
 
 
 def _reads_only_in_place(reader: Equation, kept: Equation) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
 from jitweb.space.emit import LANES
-from jitweb.space.equations import NotStages
+from jitweb.space.equations import NotEquations
 from jitweb.space.matmul import Matmul, Tiling, build_matmul, fitting, read_matmul
 from jitweb.space.rows import Rows, build_rows, read_rows
 
@@ -54,11 +54,11 @@ def wasm_candidates(function: Any, constants: frozenset[int]) -> list[Candidate]
 def _of_family(function: Any, constants: frozenset[int]) -> list[Candidate]:
     try:
         return list(_matmuls(read_matmul(function), constants))
-    except NotStages:
+    except NotEquations:
         pass
     try:
         return list(_rows(read_rows(function)))
-    except NotStages:
+    except NotEquations:
         return []
 
 

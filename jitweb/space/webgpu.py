@@ -24,7 +24,7 @@ from jitweb.space import emit
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
 from jitweb.space.emit import LANES
-from jitweb.space.equations import Equation, NotStages, loads
+from jitweb.space.equations import Equation, NotEquations, loads
 from jitweb.space.matmul import (
     Matmul,
     MatmulBuilder,
@@ -62,11 +62,11 @@ def webgpu_candidates(
 def _of_family(function: Any, most: int) -> list[Candidate]:
     try:
         return list(_matmuls(read_matmul(function), most))
-    except NotStages:
+    except NotEquations:
         pass
     try:
         rows = read_rows(function)
-    except NotStages:
+    except NotEquations:
         return []
     make = _rows if rows.has_reductions else _elements
     return list(make(rows, most))
@@ -199,7 +199,7 @@ class _GpuRows(RowsBuilder):
         row = _clamped(block * group + thread, count, group)
         body = emit.bound(thread, group, "threadIdx.x", self.row(row))
         body = emit.bound(block, -(-count // group), "blockIdx.x", body)
-        return emit.function(self.rows.equations.parameters, body)
+        return emit.function(self.rows.system.parameters, body)
 
 
 def _elements(rows: Rows, most: int) -> Iterator[Candidate]:
@@ -215,9 +215,9 @@ def _element_kernel(rows: Rows, group: int) -> Any:
 def _elementwise(rows: Rows, group: int) -> Any:
     """A thread for each vector of an output; outputs one after another, each a grid of its own."""
     bodies = []
-    for stage in rows.equations.stages:
-        extents = stage.extents
-        width = LANES if extents[-1] >= LANES and _is_float(stage) else 1
+    for equation in rows.system.equations:
+        extents = equation.extents
+        width = LANES if extents[-1] >= LANES and _is_float(equation) else 1
         steps = -(-extents[-1] // width)
         count = emit.product(extents[:-1]) * steps
         block, thread, lane = emit.index("block"), emit.index("thread"), emit.index("lane")
@@ -228,17 +228,20 @@ def _elementwise(rows: Rows, group: int) -> Any:
             start = tirx.min(start, emit.constant(extents[-1] - width))
         place = [*at, start + lane] if width > 1 else [*at, start]
         value = approximate(
-            at_place(stage.value, dict(zip(stage.spatial, place, strict=True))), only=MISSING
+            at_place(equation.value, dict(zip(equation.spatial, place, strict=True))), only=MISSING
         )
-        body = emit.store(stage.buffer, value, *place)
+        body = emit.store(equation.buffer, value, *place)
         if width > 1:
             body = emit.loop(lane, width, body, VECTORIZED)
         body = emit.bound(thread, group, "threadIdx.x", body)
         bodies.append(emit.bound(block, -(-count // group), "blockIdx.x", body))
-    return emit.function(rows.equations.parameters, emit.sequence(bodies))
+    return emit.function(rows.system.parameters, emit.sequence(bodies))
 
 
-def _is_float(stage: Equation) -> bool:
-    """Whether all that a stage computes with is float32, as WGSL's vectors should hold."""
-    dtypes = {str(stage.buffer.ty.dtype), *(compat.dtype_of(load) for load in loads(stage.value))}
+def _is_float(equation: Equation) -> bool:
+    """Whether all that an equation computes with is float32, as WGSL's vectors should hold."""
+    dtypes = {
+        str(equation.buffer.ty.dtype),
+        *(compat.dtype_of(load) for load in loads(equation.value)),
+    }
     return dtypes == {"float32"}

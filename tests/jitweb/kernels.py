@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from tvm import te, tirx, topi
 
+from jitweb.kernel_cost import cost_of
 from jitweb.kernel_reference import run_plainly
-from jitweb.kinds import describe
 from jitweb.space import emit
 from jitweb.task_input import TaskInput
 
@@ -117,7 +117,7 @@ def task(name: str, *, key: str | None = None, sites: int = 1) -> TaskInput:
     if name in ("batched", "tanh-add"):
         constants = []
     sizes = [4 * emit.product(emit.shape_of(parameter)) for parameter in function.params]
-    work = describe(function, sizes)
+    work = cost_of(function, sizes)
     return TaskInput(
         key or name,
         name,

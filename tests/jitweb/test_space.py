@@ -19,7 +19,7 @@ from jitweb.kernel_reference import evaluate
 from jitweb.space import emit
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel
-from jitweb.space.equations import NotStages, inline, read_stages
+from jitweb.space.equations import NotEquations, inline, read_equations
 from jitweb.space.matmul import read_matmul
 from jitweb.space.wasm import REGISTERS, TILES, registers
 from jitweb.targets import WasmTarget, WebgpuTarget, WebTarget
@@ -127,17 +127,17 @@ def test_numpy_agrees_with_the_reference_interpreter(name: str) -> None:
     np.testing.assert_allclose(output, interpreted[-1], rtol=1e-5, atol=1e-5)
 
 
-def test_epilogues_are_fused_into_one_stage() -> None:
+def test_epilogues_are_fused_into_one_equation() -> None:
     matmul = read_matmul(KERNELS["dense"]())
     assert (matmul.rows, matmul.columns, matmul.depth) == (13, 21, 7)
     assert matmul.has_heavy_epilogue and matmul.weight(frozenset({1})) == 1
     assert matmul.weight(frozenset()) is None
-    assert len(inline(read_stages(KERNELS["tanh-add"]()), lambda stage: False).stages) == 1
+    assert len(inline(read_equations(KERNELS["tanh-add"]()), lambda equation: False).equations) == 1
 
 
 @pytest.mark.parametrize("name", ["softmax", "mean", "gather"])
 def test_what_is_no_matmul_is_not_taken_for_one(name: str) -> None:
-    with pytest.raises(NotStages):
+    with pytest.raises(NotEquations):
         read_matmul(KERNELS[name]())
 
 
