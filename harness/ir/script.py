@@ -46,7 +46,7 @@ def full_script(module: Any) -> str:
     check_names(module)
     text = str(module.script())
     text = text if "Metadata omitted" not in text else str(module.script(show_meta=True))
-    _check_syntax(text)
+    check_syntax(text)
     return text
 
 
@@ -62,7 +62,7 @@ def parsed_back(module: Any) -> Any:
     return from_source(full_script(module))
 
 
-def _check_syntax(text: str) -> None:
+def check_syntax(text: str) -> None:
     """Check that parsing the text calls only TVM's own builders.
 
     Raises:

@@ -11,7 +11,7 @@ import tvm
 from tvm.script import from_source
 
 from harness.case import Case, CaseError, load_module, module_text
-from harness.ir.script import full_script, parsed_back, script
+from harness.ir.script import check_syntax, full_script, parsed_back, script
 from harness.ir.untrusted import check_names, check_program
 from harness.oracles.verify import verify
 from harness.verdict import Kind
@@ -154,3 +154,52 @@ def test_what_is_not_a_primfunc_is_refused() -> None:
     module["other"] = tvm.relax.ExternFunc("other")
     with pytest.raises(CaseError, match="ExternFunc"):
         check_names(module)
+
+
+FUNCTION = """
+@I.ir_module
+class Module:
+    @T.prim_func
+    def main(target: T.Buffer((4,), "int32")):
+        {}
+"""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "for i in range(4): target[i] = T.max(target[0], 1) + (-i if i > 2 else 3)",
+        'target.view((2, 2), dtype="int32")[0, 0] = 1',
+        'with T.sblock("name"): T.reads(target[0:4])',
+    ],
+)
+def test_what_the_printer_writes_is_tvmscript(line: str) -> None:
+    check_syntax(FUNCTION.format(line))
+    check_syntax(f"metadata = tvm.ir.load_json('''{{}}''')\n{FUNCTION.format(line)}")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import os",
+        "target[0] = open('file')",
+        "target[0] = target()",
+        "target[0] = tvm.get_global_func('name')",
+        "target[0] = T.int32.__class__",
+        "target[0] = ''.join(T)",
+        "target[0] = (lambda: 1)()",
+        "target[0] = [i for i in range(4)]",
+        "target[0] = f'{target}'",
+        "range = T.evaluate",
+        "T = target",
+        "def inner(default=print): pass",
+        "async def inner(): pass",
+        "global target",
+        "metadata = tvm.ir.load_json(T.name)",
+    ],
+)
+def test_anything_else_is_not_parsed(line: str) -> None:
+    with pytest.raises(CaseError, match="its TVMScript"):
+        check_syntax(FUNCTION.format(line))
+    with pytest.raises(CaseError, match="its TVMScript"):
+        check_syntax(f"{line}\n{FUNCTION.format('pass')}")

@@ -39,6 +39,15 @@ try:
 except ImportError as error:
     print(f"this script needs apache-tvm and numpy: {error}")
     sys.exit(2)
+
+
+def said(error):
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    if lines[0].startswith("Traceback"):
+        lines = lines[-1:]
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 """
 
 LOAD_SCRIPT = """
@@ -167,7 +176,7 @@ def attempt():
     try:
         module = build(passes())
     except Exception as error:
-        print("raised, which is fine:", str(error).strip().splitlines()[-1])
+        print("raised, which is fine:", said(error))
         return
     if RUNS:
         _, damaged = run(module)
@@ -185,8 +194,7 @@ def check():
     except FileNotFoundError:  # there is no C compiler
         raise
     except Exception as error:
-        lines = [line for line in str(error).strip().splitlines() if line.strip()]
-        return f"{type(error).__name__}: " + (lines[-1] if lines else "")
+        return f"{type(error).__name__}: {said(error)}"
     return None
 """
 
@@ -199,7 +207,7 @@ def check():
         try:
             analysis.verify_well_formed(module, assert_mode=True)
         except Exception as error:
-            found.append(f"after {name}: " + str(error).strip().splitlines()[-1])
+            found.append(f"after {name}: {said(error)}")
 
     try:
         lower(load(), passes(), after)
@@ -237,9 +245,7 @@ def lost(module):
     try:
         back = from_source(module.script(show_meta=True))
     except Exception as error:
-        lines = str(error).strip().splitlines()
-        said = [line for line in lines if "error" in line.lower()] or lines
-        yield f"the TVMScript does not parse: {said[0].strip()}"
+        yield f"the TVMScript does not parse: {said(error)}"
         return
     if MEANING and not same(back, module):
         yield MEANING  # found by a reference interpreter
@@ -251,7 +257,7 @@ def lost(module):
     try:
         back = tvm.ir.load_json(text)
     except Exception as error:
-        yield f"TVM's JSON does not load: {str(error).strip().splitlines()[-1]}"
+        yield f"TVM's JSON does not load: {said(error)}"
         return
     if not same(back, module):
         yield "TVM's JSON loads as another module"
@@ -329,8 +335,7 @@ def expressible():
         load()
         passes()
     except Exception as error:
-        reason = str(error).strip().splitlines()[-1]
-        print(f"TVM {tvm.__version__} can't express this case: {reason}")
+        print(f"TVM {tvm.__version__} can't express this case: {said(error)}")
         return False
     return True
 '''
@@ -379,7 +384,7 @@ def main():
     try:
         came = check()
     except Exception as error:
-        print("this TVM fails in another way:", str(error).strip().splitlines()[-1])
+        print("this TVM fails in another way:", said(error))
         return 2
     print("expected:", SHOULD)
     print("came:    ", came or "just that; the bug does not show")
