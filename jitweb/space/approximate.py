@@ -15,9 +15,10 @@ float64:
 | fmod     | x - y trunc(x / y)                                                  | of x / y       |
 | pow      | products for whole exponents to 8, sqrt for 0.5, else exp(y log x)  | of its parts   |
 
-exp is 1e-38 instead of 0 below -87, and 1.6e38 above 88; NaN is not propagated. log is for positive
-normal numbers, sin and cos are for |x| < 1e4. scripts/fit_functions.py computed the coefficients of
-tanh and erf.
+NaN stays NaN, and infinities give what IEEE 754 says: so softmax of a row with NaN is NaN. Below
+-87 exp gives 0. max and min, an instruction each that may drop NaN, get a comparison that keeps
+it. sin and cos are for |x| < 1e4. scripts/fit_functions.py computed the coefficients of tanh and
+erf.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ from tvm import tirx
 
 from harness import compat
 
-LOWEST, HIGHEST = -87.0, 88.0
+LOWEST, HIGHEST = -87.6, 89.0  # where exp is 0 and infinite in float32
 # ln 2 in two parts; the first has few bits, so that n times it is exact.
 LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4
 BIAS, MANTISSA_BITS = 127, 23
 SQRT_HALF = 0x3F3504F3  # the bits of sqrt(1/2)
+LEAST_NORMAL = 2.0**-126
 # pi / 2 in three such parts.
 HALF_PI = (1.5703125, 4.83751296997e-4, 7.54978995489e-8)
 # Limit of x, then P and Q, constants first.
@@ -69,7 +71,19 @@ def approximate(value: Any, *, only: frozenset[str] | None = None) -> Any:
         wanted = only is None or "fmod" in only
         return _fmod(node.a, node.b) if wanted and compat.dtype_of(node) == "float32" else node
 
-    return tvm_ffi.structural_map(value, [(compat.Call, replaced), (tirx.Mod, divided)])
+    def extreme(node: Any) -> Any:
+        wanted = only is None and compat.dtype_of(node) == "float32"
+        return _extreme(node) if wanted else node
+
+    return tvm_ffi.structural_map(
+        value,
+        [
+            (compat.Call, replaced),
+            (tirx.Mod, divided),
+            (tirx.Max, extreme),
+            (tirx.Min, extreme),
+        ],
+    )
 
 
 def number(value: float) -> Any:
@@ -85,7 +99,35 @@ def _let(value: Any, body: Callable[[Any], Any]) -> Any:
 
 
 def _clipped(x: Any, low: float, high: float) -> Any:
+    """x within the ends; of NaN it is any number, as these are relaxed instructions."""
     return tirx.min(tirx.max(x, number(low)), number(high))
+
+
+def _kept(x: Any, value: Callable[[Any], Any]) -> Any:
+    """The value for a number, and NaN for NaN.
+
+    Selecting by an unordered comparison would be no instruction more than min and max are, but with
+    relaxed SIMD LLVM makes min and max of it.
+    """
+    return _let(x, lambda held: tirx.Select(_is_number(held), value(held), held))
+
+
+def _is_number(x: Any) -> Any:
+    return x <= number(math.inf)  # TVM takes x == x for true
+
+
+def _extreme(node: Any) -> Any:
+    """max or min, NaN where an operand is."""
+    left, right = node.a, node.b
+    if isinstance(left, compat.FloatImm):
+        left, right = right, left
+    if isinstance(right, compat.FloatImm):
+        return _kept(left, lambda x: type(node)(x, right))
+    return _let(left, lambda x: _kept(right, lambda y: _or_nan(x, type(node)(x, y))))
+
+
+def _or_nan(x: Any, value: Any) -> Any:
+    return tirx.Select(_is_number(x), value, x)
 
 
 def _exp(x: Any) -> Any:
@@ -94,18 +136,19 @@ def _exp(x: Any) -> Any:
 
     def whole(x: Any, n: Any) -> Any:
         rest = x - n * number(LN2_HIGH) - n * number(LN2_LOW)
-        power = tirx.reinterpret("float32", (n.astype("int32") + BIAS) << MANTISSA_BITS)
-        series = [1 / math.factorial(degree) for degree in range(7)]
+        # Half of 2^n, and twice the series: so the greatest results are exact and then infinite.
+        power = tirx.reinterpret("float32", (n.astype("int32") + (BIAS - 1)) << MANTISSA_BITS)
+        series = [2 / math.factorial(degree) for degree in range(7)]
         return _let(rest, lambda r: _polynomial(r, series) * power)
 
-    return _let(_clipped(x, LOWEST, HIGHEST), of_clipped)
+    return _kept(x, lambda held: _let(_clipped(held, LOWEST, HIGHEST), of_clipped))
 
 
 def _rational(x: Any, limit: float, over: Sequence[float], under: Sequence[float]) -> Any:
     def of_clipped(x: Any) -> Any:
         return _let(x * x, lambda z: x * _polynomial(z, over) / _polynomial(z, under))
 
-    return _let(_clipped(x, -limit, limit), of_clipped)
+    return _kept(x, lambda held: _let(_clipped(held, -limit, limit), of_clipped))
 
 
 def _polynomial(x: Any, coefficients: Sequence[float]) -> Any:
@@ -129,6 +172,20 @@ def _erf(x: Any) -> Any:
 
 
 def _log(x: Any) -> Any:
+    def of_held(x: Any) -> Any:
+        is_tiny = x < number(LEAST_NORMAL)
+        raised = tirx.Select(is_tiny, x * number(2.0**23), x)
+        shift = tirx.Select(is_tiny, number(-23 * math.log(2)), number(0))
+        at_zero = tirx.Select(x == number(0), number(-math.inf), number(math.nan))
+        # Infinity and NaN are their own logarithms.
+        beyond = tirx.Select(x <= number(0), at_zero, x)
+        is_ordinary = tirx.And(x > number(0), x < number(math.inf))
+        return tirx.Select(is_ordinary, _log_of_normal(raised) + shift, beyond)
+
+    return _let(x, of_held)
+
+
+def _log_of_normal(x: Any) -> Any:
     # m starts from sqrt(1/2), so that numbers near 1 have the exponent 0.
     def of_bits(bits: Any) -> Any:
         mantissa = tirx.reinterpret("float32", (bits & 0x7FFFFF) + SQRT_HALF)

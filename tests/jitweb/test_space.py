@@ -175,6 +175,32 @@ def test_functions_keep_the_error_that_is_stated(node: NodeDevice, name: str) ->
     assert error.max() <= bound
 
 
+EDGES = np.array(
+    [np.nan, np.inf, -np.inf, 0, -0.0, 1e-40, -1, 88.5, 88.7, 89, 1e30, -87, -88, -104, -1e30, 2],
+    np.float32,
+)
+
+
+@pytest.mark.parametrize("name", ["exp", "sigmoid", "tanh", "erf", "log"])
+def test_functions_of_nan_and_infinity_are_as_ieee_says(node: NodeDevice, name: str) -> None:
+    exact, _, _ = ERRORS[name]
+    output = _apply(node, lambda x: approximate(getattr(tirx, name)(x)), EDGES)
+    with np.errstate(all="ignore"):
+        wanted = exact(EDGES.astype(np.float64)).astype(np.float32)
+    np.testing.assert_allclose(output, wanted, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "exact"), [("max", np.maximum), ("min", np.minimum)])
+def test_extremes_keep_nan(node: NodeDevice, name: str, exact: Any) -> None:
+    function = getattr(tirx, name)
+    zero = tirx.FloatImm("float32", 0.0)
+    against_constant = _apply(node, lambda x: approximate(function(zero, x)), EDGES)
+    np.testing.assert_array_equal(against_constant, exact(EDGES, np.float32(0)))
+    against_other = _apply(node, lambda x: approximate(function(x, x * x)), EDGES)
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(against_other, exact(EDGES, EDGES * EDGES))
+
+
 def _apply(node: NodeDevice, function: Any, values: np.ndarray) -> np.ndarray:
     source = emit.buffer("source", values.shape, "float32")
     result = emit.buffer("result", values.shape, "float32")
