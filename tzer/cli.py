@@ -143,7 +143,7 @@ def fuzz(
                 show_progress(stats)
 
             stats = _campaign(options, store, on_progress)
-        _print_faults(store, stats)
+        print_faults(store, stats)
         if json_output:
             print_json(stats)
         else:
@@ -187,7 +187,7 @@ def _check_targets(targets: tuple[str, ...]) -> None:
             raise UserError(f"target {name}: {reason}")
 
 
-def _print_faults(store: Store, stats: dict[str, Any]) -> None:
+def print_faults(store: Store, stats: dict[str, Any]) -> None:
     """The exceptions of our own code that workers have met: bugs of ours, for our developers."""
     if not stats["faults"]:
         return

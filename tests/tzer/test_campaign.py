@@ -49,6 +49,7 @@ def children() -> set[psutil.Process]:
 def test_a_campaign_tests_programs_and_reaches_the_compiler(first: Stats) -> None:
     assert first["tests"] == 24
     assert first["corpus"] > 5
+    assert first["faults"] == 0
     assert first["python_lines"] > 20
     assert 0 < first["tvm_time_share"] <= 1
     assert 0 < first["valid_rate"] <= 1

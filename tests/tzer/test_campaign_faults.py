@@ -6,12 +6,18 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from corpus.store import Store
 from harness.case import Case
 from harness.verdict import Kind
 from harness.worker.sandbox import Settings, Worker
+from tests.harness.oracles.faulty import FAULT
+from tests.tzer.campaign_process import options_for
+from tzer import campaign
+from tzer.cli import print_faults
 from tzer.coverage_map import CoverageMap
 from tzer.trial import Examiner, Stopped
 
@@ -76,3 +82,20 @@ def test_a_campaign_that_stops_drops_the_test_in_flight(examiner: Examiner) -> N
         examiner.test(case_that("loop"))
     with pytest.raises(Stopped):
         examiner.test(case_that("nothing"))
+
+
+def test_a_campaign_prints_an_error_of_ours_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(campaign, "HANDLER", "tests.harness.oracles.faulty:campaign_job")
+    folder = tmp_path / "campaign"
+    with Store.create_or_resume(folder) as store:
+        stats = campaign.run_campaign(options_for(folder, None, tests=3), store)
+        assert (stats["tests"], stats["findings"], stats["corpus"]) == (3, {}, 0)
+        assert stats["faults"] >= 3
+        assert store.findings(unconfirmed=True) == []
+        print_faults(store, stats)
+    printed = capsys.readouterr().err
+    assert printed.count("Traceback") == 1  # of several that are alike, the first
+    assert FAULT in printed and "\x1b" not in printed
+    assert "please report it" in printed

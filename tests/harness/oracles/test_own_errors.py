@@ -66,7 +66,7 @@ def test_what_a_callback_raises_comes_out_of_the_lowering_as_it_is() -> None:
             lower(programs.matmul(), default_order("llvm"), **keywords)
 
 
-@pytest.mark.parametrize("step", ["reference_of", "lower", "finish", "sequences"])
+@pytest.mark.parametrize("step", ["reference_of", "lower", "sequences", "guarded_copies"])
 def test_a_broken_step_of_the_harness_finds_nothing(
     step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
