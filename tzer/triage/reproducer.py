@@ -28,6 +28,7 @@ from harness.passes import CATALOGUE, check_call
 from harness.semantics.reference import Invalid, Reference, reference_of
 from harness.targets import get_target
 from harness.verdict import Kind, Verdict
+from tzer.triage import reproducer_checks as checks
 from tzer.triage import reproducer_parts as parts
 from tzer.triage.device_reproducer import device_script
 from tzer.triage.program import PrintedProgram, program_of
@@ -113,7 +114,7 @@ def write_reproducer(case: Case, verdict: Verdict) -> str:
         _passes("passes", sequence.calls, verdict.pass_name),
         parts.LOWERING if target.has_runtime else parts.LOWERING_ALONE,
         *_inputs(subject),
-        parts.JSON_CHECK if subject.writes_json else parts.CHECKS[subject.kind_shown],
+        checks.JSON_CHECK if subject.writes_json else checks.CHECKS[subject.kind_shown],
         *_child(subject),
         parts.expressible(reads_json=program.text is None, writes_json=subject.writes_json),
         parts.MAIN_IN_CHILD if subject.in_child else parts.MAIN,
@@ -143,7 +144,7 @@ def _header(subject: Subject, needs: str) -> str:
 def _expected(verdict: Verdict) -> str:
     if verdict.kind is Kind.INVALID_CODEGEN and verdict.detail.get("error") != "CompilerRejected":
         return "the device accepts the generated code."
-    return parts.EXPECTED[verdict.kind]
+    return checks.EXPECTED[verdict.kind]
 
 
 def _constants(subject: Subject) -> str:
