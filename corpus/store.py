@@ -272,13 +272,13 @@ class Store:
         """The statistics of the campaign; the documented keys of `tzer stats`.
 
         Raises:
-            StoreError: one is no number.
+            StoreError: one is not a number.
         """
         meta = self._database.meta("stats")
         recorded = {name: meta.get(name, value) for name, value in EMPTY_STATS.items()}
         for name, value in recorded.items():
             if not is_amount(value):
-                raise StoreError(damaged(self.folder, f"its {name} is no number"))
+                raise StoreError(damaged(self.folder, f"its {name} is not a number"))
         return {**recorded, "findings": self.findings_by_kind()}
 
     def add_timeline(self, stats: dict[str, Any]) -> None:
@@ -337,4 +337,4 @@ def _refuse_foreign(folder: Path) -> None:
 def _refuse_special(folder: Path) -> None:
     """Refuse a folder, or a pipe that would be waited for, in the place of the file."""
     if not (folder / FILE).is_file():
-        raise StoreError(f"{folder / FILE} is no ordinary file; give another folder")
+        raise StoreError(f"{folder / FILE} is not a regular file; use another folder")

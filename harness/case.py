@@ -51,7 +51,7 @@ class PassCall:
 class Case:
     """Module (TVM's JSON), passes, target name, optimisation level (0 to 4) and input seed.
 
-    `origin` names the seed that the module descends from; it is no part of the identity.
+    `origin` names the seed that the module descends from; it is not part of its digest.
     """
 
     module: str

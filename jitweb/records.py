@@ -91,7 +91,7 @@ class Records:
         """Open or make it.
 
         Raises:
-            JitwebError: it can't be, or it is no database of records, or of a newer version.
+            JitwebError: it can't be opened, is not a database of records, or is of a newer version.
         """
         self.path = path
         try:
@@ -229,7 +229,7 @@ class Records:
         except sqlite3.Error as error:
             raise JitwebError(
                 f"the records in {self.path} can't be read or written ({error}); "
-                "mend that, or name another file with --records"
+                "fix that, or name another file with --records"
             ) from None
 
     def _transaction(self) -> _Transaction:
@@ -266,7 +266,7 @@ def from_lines(lines: Iterable[str]) -> Iterator[Record]:
     """Records from lines of JSON.
 
     Raises:
-        JitwebError: a line is no record; the message has its number.
+        JitwebError: a line is not a record; the message has its number.
     """
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -275,7 +275,7 @@ def from_lines(lines: Iterable[str]) -> Iterator[Record]:
             record = Record(**parse_json(line, LONGEST_LINE))
             _check(record)
         except (ValueError, TypeError) as error:
-            raise JitwebError(f"line {number} is no record: {first_line(error)}") from None
+            raise JitwebError(f"line {number} is not a record: {first_line(error)}") from None
         yield record
 
 

@@ -14,7 +14,8 @@ Requests and replies are JSON objects; "do" names the job:
     run     {case, forget}                   {verdict}
     reach   {case}                           {compiled}: only compile it, for its blocks
 
-What else a job raises is a bug of ours: it ends the job (`JobResult.fault`), and is no finding.
+Any other exception of a job is a bug of ours: it ends the job (`JobResult.fault`) and is never a
+finding.
 """
 
 from __future__ import annotations

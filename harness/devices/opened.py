@@ -150,6 +150,6 @@ def split_address(address: str) -> tuple[str, int]:
         is_address = False
     if not is_address or not host or parts.path.strip("/"):
         raise DeviceError(
-            f"{address} is no address to serve at; give http://127.0.0.1:{USUAL_PORT}"
+            f"{address} is not an address to serve at; use http://127.0.0.1:{USUAL_PORT}"
         )
     return host, USUAL_PORT if port is None else port

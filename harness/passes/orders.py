@@ -75,7 +75,7 @@ class Step:
     """A pass of every lowering, and the state that it is there for.
 
     `for_runtime`: only a function that TVM's own runtime calls needs it; targets on devices end
-    before. `on_demand`: the state is no aim in itself, and provided only for a pass that needs it.
+    before. `on_demand`: the state is only provided for a pass that needs it.
     """
 
     call: PassCall

@@ -62,7 +62,7 @@ def read_bounded(path: Path, most: int) -> bytes:
     if not stat.S_ISREG(status.st_mode) or status.st_size > most:
         os.close(descriptor)
         is_large = stat.S_ISREG(status.st_mode)
-        reason = f"it is larger than {most >> 20} MiB" if is_large else "it is no regular file"
+        reason = f"it is larger than {most >> 20} MiB" if is_large else "it is not a regular file"
         raise OSError(0, reason, str(path))
     with open(descriptor, "rb") as file:
         return file.read(most)

@@ -37,7 +37,7 @@ def read_onnx(path: Path, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProt
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
-        raise JitwebError(f"{path} is no valid ONNX model: {first_line(error)}") from None
+        raise JitwebError(f"{path} is not a valid ONNX model: {first_line(error)}") from None
     except Exception:  # ValueError or protobuf's own: too large, as the checker takes 2 GiB at most
         pass
     _check_opset(model, path)
@@ -50,7 +50,7 @@ def _parse(path: Path) -> onnx.ModelProto:
         if path.is_dir():
             raise JitwebError(f"{path} is a folder; name the .onnx file")
         if path.exists() and not path.is_file():
-            raise JitwebError(f"{path} is no regular file; save the model to one")
+            raise JitwebError(f"{path} is not a regular file; save the model to one")
         if path.stat().st_size > MOST_FILE_BYTES:
             raise JitwebError(f"{path} is larger than 2 GiB, which no ONNX file is; check its name")
         model = onnx.load(str(path), load_external_data=False)
@@ -61,9 +61,9 @@ def _parse(path: Path) -> onnx.ModelProto:
     except JitwebError:
         raise
     except Exception as error:  # protobuf's DecodeError, which has no public home
-        raise JitwebError(f"{path} is no ONNX file, or is damaged: {first_line(error)}") from None
+        raise JitwebError(f"{path} is not an ONNX file, or damaged: {first_line(error)}") from None
     if not model.graph.node or not model.graph.output:
-        raise JitwebError(f"{path} is no ONNX model, or is damaged: its graph is empty")
+        raise JitwebError(f"{path} is not an ONNX model, or is damaged: its graph is empty")
     return model
 
 
@@ -76,7 +76,7 @@ def _check_external(model: onnx.ModelProto, folder: Path) -> None:
         facts = {entry.key: entry.value for entry in tensor.external_data}
         location = facts.get("location", "")
         if "\0" in location:
-            raise JitwebError(f"the weight {tensor.name} names no file that can be; export it anew")
+            raise JitwebError(f"the weight {tensor.name} has an invalid file name; export it again")
         real = Path(os.path.realpath(root / location))
         if not location or Path(location).is_absolute() or not real.is_relative_to(root):
             raise JitwebError(

@@ -83,7 +83,7 @@ export class Files {
     const { bytes: size, sha256 } = this.known[name];
     const found = bytes.byteLength === size ? ((await digest(bytes)) ?? "unknown") : null;
     if (found === "unknown") {
-      const note = "only the sizes of files were checked: the page is no secure context (https or localhost)";
+      const note = "only the sizes of files were checked: the page is not a secure context (https or localhost)";
       if (!this.notes.includes(note)) this.notes.push(note);
     } else if (found !== sha256) {
       throw new Error(`${name} was changed: it is not as the bundle was written`);

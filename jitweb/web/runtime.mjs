@@ -110,7 +110,7 @@ const memory = {
     try {
       if (!isNode) globalThis.localStorage?.setItem(key, value);
     } catch {
-      // Chosen anew next time.
+      // Chosen again next time.
     }
   },
 };
@@ -226,7 +226,7 @@ function toStored(input, values) {
     const fits = type === "number" || (type === "bigint" && !isFloat) || (type === "boolean" && dtype === "bool");
     result[i] = number;
     if (!fits || (!isFloat && result[i] !== number)) {
-      throw new Error(`the input ${name} holds ${value}, which is no ${isFloat ? "number" : `${bits}-bit integer`}`);
+      throw new Error(`the input ${name} holds ${value}, which is not a ${isFloat ? "number" : `${bits}-bit integer`}`);
     }
     if (number < least || number > greatest) {
       throw new Error(`the input ${name} holds ${value}; it must be from ${least} to ${greatest}, as the model's tables and 32-bit integers ask`);

@@ -166,7 +166,7 @@ def test_a_folder_or_a_pipe_under_our_name_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "b" / FILE)
     for folder in (tmp_path / "a", tmp_path / "b"):
         for way in (Store.create_or_resume, Store.open):
-            with pytest.raises(StoreError, match="no ordinary file"):
+            with pytest.raises(StoreError, match="not a regular file"):
                 way(folder)
 
 

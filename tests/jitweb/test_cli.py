@@ -1,4 +1,4 @@
-"""The commands as a user types them: output that can be piped, errors that say how to mend it."""
+"""The commands as a user types them: output that can be piped, errors that say how to fix it."""
 
 from __future__ import annotations
 
@@ -130,12 +130,12 @@ def test_an_interrupted_tune_keeps_what_it_has(
     [
         (["tune", "/nowhere.onnx"], "/nowhere.onnx does not exist"),
         (["tune", "{tmp}"], "is a folder"),
-        (["tune", "{garbage}"], "is no ONNX"),
-        (["tune", "/dev/zero"], "is no regular file"),
+        (["tune", "{garbage}"], "is not an ONNX"),
+        (["tune", "/dev/zero"], "is not a regular file"),
         (["verify", "{garbage}"], "is a file; name the bundle's folder"),
         (["tune", "{cut}"], "damaged"),
         (["tune", "{bert}", "--target", "cuda"], "the targets are wasm and webgpu"),
-        (["tune", "{bert}", "--shape", "input_ids"], "is no shape"),
+        (["tune", "{bert}", "--shape", "input_ids"], "is not a shape"),
         (["tune", "{bert}", "--shape", "ids=1x16"], "the model's inputs are input_ids"),
         (["tune", "{bert}", "--shape", "input_ids=1x17"], "does not fit"),
         (["tune", "{bert}", "--budget", "soon"], "give one such as"),
@@ -153,7 +153,7 @@ def test_an_interrupted_tune_keeps_what_it_has(
         (["tune", "{bert}", "--target", "wasm,webgpu", "--device", "node"], "node runs no WebGPU"),
         (["bench", "/nowhere"], "is no bundle"),
         (["serve", "/nowhere"], "is no bundle"),
-        (["records", "import", "{garbage}"], "line 1 is no record"),
+        (["records", "import", "{garbage}"], "line 1 is not a record"),
         (["frobnicate"], "No such command"),
     ],
 )
@@ -165,7 +165,7 @@ def test_wrong_use_is_one_line_and_status_two(
     words: str,
 ) -> None:
     garbage, cut = tmp_path / "garbage.onnx", tmp_path / "cut.onnx"
-    garbage.write_text("this is no model\n")
+    garbage.write_text("this is not a model\n")
     content = small_models["bert"].read_bytes()
     cut.write_bytes(content[: len(content) // 2])
     np.save(tmp_path / "array.npy", np.zeros(3))

@@ -54,19 +54,19 @@ def files(tmp_path: Path) -> dict[str, Path]:
         (f"tune m.onnx --shape x={'0' * 5000}1", "is not a shape"),
         (f"tune m.onnx --shape x={'x'.join('1' * 99)}", "is not a shape"),
         (f"tune m.onnx --budget {'9' * 5000}s", "give one such as"),
-        ("tune m.onnx --device http://[::1", "is no address to serve at"),
-        ("tune {pipe} --device none", "is no regular file"),
+        ("tune m.onnx --device http://[::1", "is not an address to serve at"),
+        ("tune {pipe} --device none", "is not a regular file"),
         ("tune {huge} --device none", "is larger than 2 GiB"),
         ("tune m.onnx --records /dev/zero", "it is not a regular file"),
         ("tune m.onnx --records {pipe}", "it is not a regular file"),
-        ("run {tmp} -o y --input /dev/zero", "can't be read as .npz (it is no regular file)"),
-        ("run {tmp} -o y --input {pipe}", "can't be read as .npz (it is no regular file)"),
+        ("run {tmp} -o y --input /dev/zero", "can't be read as .npz (it is not a regular file)"),
+        ("run {tmp} -o y --input {pipe}", "can't be read as .npz (it is not a regular file)"),
         ("run {tmp} -o y --input {huge}", "can't be read as .npz (it is larger than 4096 MiB)"),
         ("run {tmp} -o y --input {lies}", "can't be read as .npz"),
         ("run {tmp} -o y --input {empty}", "can't be read as .npz"),
-        ("records import /dev/zero", "it is no regular file"),
-        ("records import {pipe}", "it is no regular file"),
-        ("records import {tmp}", "it is no regular file"),
+        ("records import /dev/zero", "it is not a regular file"),
+        ("records import {pipe}", "it is not a regular file"),
+        ("records import {tmp}", "it is not a regular file"),
         ("records import {huge}", "it is larger than 256 MiB"),
         ("records export /dev/full --records {tmp}/r", "No space left on device"),
         ("records export {tmp}/none/file --records {tmp}/r", "No such file"),
@@ -135,7 +135,7 @@ def test_a_record_is_a_line_of_a_length_that_one_writes(tmp_path: Path) -> None:
 
     long = json.loads(next(to_lines([RECORD]))) | {"candidate": "x" * 99_000}
     for line in (json.dumps(long), "[" * 90_000, '{"a":' * 200 + "1" + "}" * 200):
-        with pytest.raises(JitwebError, match="line 1 is no record"):
+        with pytest.raises(JitwebError, match="line 1 is not a record"):
             list(from_lines([line]))
 
 

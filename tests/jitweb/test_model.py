@@ -372,7 +372,7 @@ def test_a_file_that_is_no_model_is_an_error(tmp_path: Path) -> None:
     whole, path = dense().SerializeToString(), tmp_path / "bad.onnx"
     for data in (*(whole[:end] for end in range(0, len(whole), 9)), b"no model at all " * 9):
         path.write_bytes(data)
-        with pytest.raises(JitwebError, match=r"bad\.onnx .*damaged|bad\.onnx is no valid"):
+        with pytest.raises(JitwebError, match=r"bad\.onnx .*damaged|bad\.onnx is not a valid"):
             import_model(path)
     with pytest.raises(JitwebError, match="does not exist"):
         import_model(tmp_path / "missing.onnx")

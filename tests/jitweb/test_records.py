@@ -105,7 +105,7 @@ def test_equal_fingerprints_have_equal_keys() -> None:
     + [next(to_lines([RECORD])).replace("1.5", "9" * 400), "[" * 100_000],
 )
 def test_what_is_no_record_is_named_by_its_line(line: str) -> None:
-    with pytest.raises(JitwebError, match="line 2 is no record"):
+    with pytest.raises(JitwebError, match="line 2 is not a record"):
         list(from_lines([*to_lines([RECORD]), line]))
 
 
@@ -173,5 +173,5 @@ def test_times_that_can_not_be_are_refused_wherever_they_come_from(
         with pytest.raises(JitwebError, match="name another file with --records"):
             records.of_task("task", "wasm", "device", "compiler")
     line = json.dumps({**asdict(record), "median_ms": None if time == b"1" else time})
-    with pytest.raises(JitwebError, match="line 1 is no record"):
+    with pytest.raises(JitwebError, match="line 1 is not a record"):
         list(from_lines([line]))

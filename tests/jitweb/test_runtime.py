@@ -91,7 +91,7 @@ def test_the_model_says_what_it_is(tiny: Path) -> None:
     assert all(value > 0 for value in told["timings"].values())
 
 
-# Inputs that are wrong, and what of the message tells how to mend them.
+# Inputs that are wrong, and the part of the message that says how to fix them.
 WRONG = {
     "{ ...right(), nothing: [1] }": "has no input nothing; it has x, ids",
     "{ x: floats() }": "ids is missing: int64 [1, 5], 5 elements",
@@ -100,15 +100,15 @@ WRONG = {
     "{ ...right(), x: new Float32Array(3) }": "x has 3 elements, and must be float32 [2, 256]",
     "{ ...right(), x: new BigInt64Array(COUNT) }": "x must be float32 [2, 256]",
     "{ ...right(), x: new Int32Array(COUNT) }": "x must be float32 [2, 256]",
-    "{ ...right(), x: Array(COUNT).fill('1') }": "x holds 1, which is no number",
-    "{ ...right(), x: Array(COUNT).fill(1n) }": "x holds 1, which is no number",
+    "{ ...right(), x: Array(COUNT).fill('1') }": "x holds 1, which is not a number",
+    "{ ...right(), x: Array(COUNT).fill(1n) }": "x holds 1, which is not a number",
     "{ ...right(), x: 'x'.repeat(COUNT) }": "x must be float32 [2, 256]",
     "{ ...right(), ids: new Float32Array(IDS) }": "ids must be int64 [1, 5]",
     "{ ...right(), ids: 5 }": "ids must be int64 [1, 5]",
-    "{ ...right(), ids: [1, 2, 3, 4, 1.5] }": "ids holds 1.5, which is no 32-bit integer",
-    "{ ...right(), ids: [1, 2, 3, 4, null] }": "ids holds null, which is no 32-bit integer",
-    "{ ...right(), ids: [1, 2, 3, 4, '5'] }": "ids holds 5, which is no 32-bit integer",
-    "{ ...right(), ids: [1, 2, 3, 4, 2 ** 31] }": "ids holds 2147483648, which is no 32-bit",
+    "{ ...right(), ids: [1, 2, 3, 4, 1.5] }": "ids holds 1.5, which is not a 32-bit integer",
+    "{ ...right(), ids: [1, 2, 3, 4, null] }": "ids holds null, which is not a 32-bit integer",
+    "{ ...right(), ids: [1, 2, 3, 4, '5'] }": "ids holds 5, which is not a 32-bit integer",
+    "{ ...right(), ids: [1, 2, 3, 4, 2 ** 31] }": "ids holds 2147483648, which is not a 32-bit",
     "{ ...right(), ids: BigInt64Array.of(0n, 0n, 0n, 0n, -(2n ** 31n) - 1n) }": "-2147483649",
 }
 
