@@ -219,7 +219,9 @@ def in_words(error: Exception, folder: Path) -> str:
         return damaged(folder, text)
     if "locked" in text:
         return f"the campaign in {folder} is busy; try again"
-    return f"{folder}: {text}"
+    if isinstance(error, OSError):
+        text = f"{error.strerror or text}; give another folder"
+    return f"{folder} can't be written or read: {text}"
 
 
 def damaged(folder: Path, how: str) -> str:

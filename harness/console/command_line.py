@@ -112,8 +112,9 @@ def run(command: click.Command, name: str) -> None:
         if not named and error.errno not in FULL:
             _report_bug(name)
         _discard_output()  # or Python would try it again at the end, and fail in its own words
-        place = os.fsdecode(error.filename) if named else "the output"
-        _fail(name, f"{place} can't be read or written: {error.strerror}")
+        if not named:
+            _fail(name, f"the output can't be written: {error.strerror}")
+        _fail(name, f"{os.fsdecode(error.filename)} can't be read or written: {error.strerror}")
     except Exception:
         _report_bug(name)
 

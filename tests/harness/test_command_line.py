@@ -122,4 +122,4 @@ def test_a_full_standard_output_is_one_line() -> None:
             text=True,
         )
     assert done.returncode == 2
-    assert done.stderr == "tzer: the output can't be read or written: No space left on device\n"
+    assert done.stderr == "tzer: the output can't be written: No space left on device\n"
