@@ -37,7 +37,7 @@ from harness.verdict import Stage
 from harness.worker.progress_page import STAGES
 from seeds import all_seeds
 from seeds.generator import generate
-from tzer.joint import Action
+from tzer.joint import LONGEST_DRAWN, Action
 from tzer.mutate import IR_MUTATORS, PASS_MUTATORS, PassContext
 
 CACHED_MODULES = 32
@@ -168,7 +168,8 @@ def _with_mutated_passes(request: Json, rng: random.Random) -> Made:
     partner = tuple(PassCall(name, tuple(args)) for name, args in request["partner"])
     context = PassContext(states, mode, partner)
     if not parent.passes or rng.random() < FRESH_PASSES:
-        drawn = _drawn(_module(parent.module), {**request, "count": rng.randint(1, 8)}, rng)
+        drawing = {**request, "count": rng.randint(1, LONGEST_DRAWN)}
+        drawn = _drawn(_module(parent.module), drawing, rng)
         return Made(replace(parent, passes=drawn), "")
     for name in request["mutators"]:
         calls = parent.passes

@@ -35,7 +35,7 @@ LEGAL_SHARE = 0.75
 # programs are where the failures are.
 GENERATE_SHARE = 0.25
 # How many passes a sequence has at most that is drawn, not mutated.
-LONGEST_SEQUENCE = 8
+LONGEST_DRAWN = 8
 CAPACITY = 20_000
 UNGUIDED_CAPACITY = 4_096
 REWEIGH_EVERY = 20
@@ -175,7 +175,7 @@ class Scheduler:
         legal = rng.random() < LEGAL_SHARE
         fresh = self.strategy is not Strategy.RANDOM_PASS and rng.random() < GENERATE_SHARE
         if fresh or not self.entries:
-            count = 0 if self.strategy is Strategy.IR_ONLY else rng.randint(0, LONGEST_SEQUENCE)
+            count = 0 if self.strategy is Strategy.IR_ONLY else rng.randint(0, LONGEST_DRAWN)
             return MutationPlan(Action.GENERATE, count=count, legal=legal, seed=self._seed())
         entry = self.entries[self._choose()]
         entry.chosen += 1
@@ -209,7 +209,7 @@ class Scheduler:
     def _count_of(self, action: Action) -> int:
         """How many mutations are stacked, or how many passes are drawn."""
         if action is Action.DRAW_PASSES:
-            return self.rng.randint(1, LONGEST_SEQUENCE)
+            return self.rng.randint(1, LONGEST_DRAWN)
         return self.rng.choices((1, 2, 4), (6, 3, 1))[0]
 
     def _choose(self) -> int:

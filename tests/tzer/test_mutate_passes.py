@@ -9,7 +9,7 @@ import pytest
 from harness.passes import CATALOGUE, draw_legal, draw_random, initial_states, is_legal, make_pass
 from seeds.generator import generate
 from tzer.mutate import PASS_MUTATORS, PassContext, PassMutator
-from tzer.mutate.passes import LONGEST, Calls
+from tzer.mutate.passes import LONGEST_MUTATED, Calls
 
 SEEDS = range(60)
 
@@ -20,7 +20,7 @@ def context(seed: int, mode: str) -> tuple[Calls, PassContext]:
     states = initial_states(generate(rng))
     if mode == "any":
         return draw_random(rng, 6), PassContext(states, "any", draw_random(rng, 6))
-    drawn = draw_legal(states, rng, 6)[:LONGEST]
+    drawn = draw_legal(states, rng, 6)[:LONGEST_MUTATED]
     return drawn, PassContext(states, "legal", draw_legal(states, rng, 6))
 
 
@@ -37,7 +37,7 @@ class TestEveryPassMutator:
             calls, around = context(seed, mode)
             mutant = mutator.mutate(calls, random.Random(seed), around)
             changed += mutant != calls
-            assert len(mutant) <= LONGEST
+            assert len(mutant) <= LONGEST_MUTATED
             assert all(call.name in CATALOGUE for call in mutant)
             for call in mutant:
                 make_pass(call)

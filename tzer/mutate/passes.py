@@ -15,7 +15,7 @@ from harness.passes import CATALOGUE, draw_call, draw_legal, draw_random, is_leg
 
 Calls = tuple[PassCall, ...]
 Mode = Literal["legal", "any"]
-LONGEST = 24
+LONGEST_MUTATED = 24
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class PassMutator:
         if not self.can_mutate(calls, context):
             return calls
         for _ in range(4):
-            changed = tuple(self.change(calls, rng, context))[:LONGEST]
+            changed = tuple(self.change(calls, rng, context))[:LONGEST_MUTATED]
             if context.mode == "legal" and not is_legal(context.states, changed):
-                changed = tuple(repair(context.states, changed, rng))[:LONGEST]
+                changed = tuple(repair(context.states, changed, rng))[:LONGEST_MUTATED]
             if changed != calls:
                 return changed
         return calls
