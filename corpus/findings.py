@@ -197,7 +197,8 @@ def _short(verdict: Verdict) -> Verdict:
     return replace(
         verdict,
         message=cut(verdict.message),
-        signature=cut(verdict.signature),
+        # Half of a surrogate pair can't be stored but in JSON.
+        signature=cut(verdict.signature).encode(errors="backslashreplace").decode(),
         pass_name=cut(verdict.pass_name),
     )
 
