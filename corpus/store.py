@@ -160,7 +160,7 @@ class Store:
         """The case of an entry.
 
         Raises:
-            KeyError: no entry has this id.
+            StoreError: no entry has this id, or it is damaged.
         """
         query = (
             "select text, rest from entries left join modules on modules.id = module "
@@ -172,7 +172,7 @@ class Store:
             except DecodeError as error:
                 how = f"entry {identity}: {error}"
                 raise StoreError(damaged(self.folder, how)) from None
-        raise KeyError(identity)
+        raise StoreError(damaged(self.folder, f"entry {identity} is missing"))
 
     def passes(self) -> Iterator[tuple[PassCall, ...]]:
         """The pass sequences of all entries in the order of their birth, without their modules."""

@@ -61,7 +61,7 @@ def test_an_entry_comes_back_whole(tmp_path: Path) -> None:
         assert [entry.parent for entry in entries] == [None, identity]
         assert np.array_equal(entries[0].blocks, blocks)
         assert store.case(child) == case
-        with pytest.raises(KeyError):
+        with pytest.raises(StoreError, match="is missing"):
             store.case(99)
 
 
