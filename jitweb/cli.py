@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,33 +24,31 @@ from harness.console.command_line import (
 )
 from harness.console.terminal import print_json, print_line
 from harness.devices.table import DEVICES, device_kind
-from harness.system.files import read_bounded
-from harness.system.text import printable
 from jitweb.devices import HOSTING, MEASURING, NONE, device_of, open_device
 from jitweb.errors import JitwebError
+from jitweb.output import (
+    counted,
+    device_text,
+    kernel_line,
+    note_replaced,
+    print_report,
+    progress_line,
+    shape_text,
+)
+from jitweb.records_cli import records, records_option
 
 if TYPE_CHECKING:
     from harness.devices.base import Device
-    from jitweb.records import Record
     from jitweb.space.candidate import Candidate
     from jitweb.task_input import TaskInput
-    from jitweb.tune import Progress
-    from jitweb.workflow import Options, Report
 
 TARGET_NAMES = ("wasm", "webgpu")
 USUAL_BUDGET_S = 30.0
 FAILED_CHECK = 1
-MOST_RECORDS_BYTES = 256 << 20
 LENGTH = re.compile(r"[1-9][0-9]{0,11}")  # of a dimension
 MOST_DIMENSIONS = 32
 
 bundle_folder = click.argument("folder", metavar="OUT", type=Place(path_type=Path))
-records_option = click.option(
-    "--records",
-    "records_path",
-    type=Place(path_type=Path),
-    help="The records' file. [$JITWEB_RECORDS, else the user's cache]",
-)
 target_option = click.option(
     "--target",
     type=click.Choice(TARGET_NAMES),
@@ -108,6 +105,9 @@ def cli() -> None:
     """Make transformer models fast in a browser."""
 
 
+cli.add_command(records)
+
+
 @cli.command()
 @click.argument("model", metavar="MODEL.onnx", type=Place(path_type=Path))
 @click.option("--target", "targets", type=Names(), default=("wasm",), help="wasm, webgpu, or both.")
@@ -158,7 +158,7 @@ def tune(
         goes_on=budget is not None,
     )
 
-    _tell_of_replaced(options)
+    note_replaced(options)
     with Records(records_path or default_path()) as records, _devices(targets, device) as devices:
 
         def set_aside(task: TaskInput, candidate: Candidate, reason: str) -> None:
@@ -168,14 +168,14 @@ def tune(
                 place = str(error)
             print_line(f"set aside: {task.name}, {candidate.text}: {reason}; {place}", err=True)
 
-        with _progress() as show:
+        with progress_line() as show:
             report = tune_model(
                 options,
                 devices.__getitem__,
                 records,
                 on_import=lambda imported: print_line(
-                    f"{imported.plan.model}: {_counted(len(imported.plan.calls), 'call')} of "
-                    f"{_counted(len(imported.plan.tasks), 'kernel')}",
+                    f"{imported.plan.model}: {counted(len(imported.plan.calls), 'call')} of "
+                    f"{counted(len(imported.plan.tasks), 'kernel')}",
                     err=True,
                 ),
                 on_progress=show,
@@ -184,7 +184,7 @@ def tune(
     if json_output:
         print_json(report.to_json())
         return
-    _tell(report)
+    print_report(report)
 
 
 @contextmanager
@@ -203,97 +203,6 @@ def _devices(targets: Sequence[str], wanted: str) -> Iterator[dict[str, Device |
                     found = device.fingerprint()
                     print_line(f"measuring in {found['browser']} on {found['system']}", err=True)
         yield {target: opened[kind] for target, kind in kinds.items()}
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """A function that shows the tuner's progress: a live line in a terminal, else now and then."""
-    if not sys.stderr.isatty():
-        yield _plain_progress()
-        return
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
-
-    def in_one_line(target: str, progress: Progress) -> Text:
-        return Text(printable(_line(target, progress)), no_wrap=True, overflow="ellipsis")
-
-    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
-        yield lambda target, progress: live.update(in_one_line(target, progress), refresh=True)
-
-
-def _plain_progress() -> Any:
-    shown = -10.0
-
-    def show(target: str, progress: Progress) -> None:
-        nonlocal shown
-        if progress.elapsed_s >= shown + 10 or progress.left == 0:
-            shown = progress.elapsed_s
-            print_line(_line(target, progress), err=True)
-
-    return show
-
-
-def _line(target: str, progress: Progress) -> str:
-    best = "…" if progress.latency_ms is None else f"{progress.latency_ms:.2f} ms"
-    left = ""
-    if progress.budget_s is not None:
-        left = f", at most {max(0.0, progress.budget_s - progress.elapsed_s):.0f} more"
-    return (
-        f"{target}  {progress.elapsed_s:.0f} s{left}  best {best}  "
-        f"tried {progress.tried} of {progress.tried + progress.left}  {progress.task[:40]}"
-    )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _tell_of_replaced(options: Options) -> None:
-    """Say that a bundle of another model, or for other targets, will be replaced."""
-    from jitweb.bundle import PLAN, read_plan
-
-    if not (options.out / PLAN).is_file():
-        return
-    try:
-        there = read_plan(options.out)
-    except JitwebError:
-        return
-    if there["model"] != options.model.stem or not set(there["targets"]) <= set(options.targets):
-        held = f"{there['model']} for {' and '.join(there['targets'])}"
-        note = f"note: {options.out} holds {held}; this bundle takes its place"
-        print_line(note, err=True)
-
-
-def _tell(report: Report) -> None:
-    told = report.to_json()
-    for name, part in told["targets"].items():
-        if part["latency_ms"] is None:
-            print_line(f"{name}: nothing measured; kernels by the space's static order")
-        else:
-            print_line(f"{name}: {part['latency_ms']['min']:.2f} ms in kernels")
-        for row in part["kernels"]:
-            print_line(_kernel_line(row, row["candidate"]))
-    size = told["bundle_bytes"] / 1e6
-    parts = told["targets"].values()
-    measured = sum(part["measured"] for part in parts)
-    how = f"{measured} measured" if measured else "nothing measured"
-    if any(part["device"] for part in parts):
-        if not measured:
-            how += ", all was known (--retune measures anew)"
-        elif all(part["complete"] for part in parts):
-            how += ", nothing more seems worth it"
-    print_line(f"tuned in {told['tuning_s']:.1f} s ({how}), imported in {told['import_s']:.1f} s")
-    print_line(f"{report.options.out}: {size:.1f} MB. Next: jitweb verify {report.options.out}")
-
-
-def _kernel_line(row: dict[str, Any], text: str) -> str:
-    if row["ms"] is None:
-        return f"  {row['sites']:4}x {'':>10}  {row['kind']:15} {text}"
-    rate = f"{row['gflops']:6.1f} GFLOP/s" if (row["gflops"] or 0) >= 0.05 else " " * 14
-    share = " " * 4 if row["share"] is None else f"{row['share']:4.0%}"
-    taken = f"{row['ms']:8.4f} ms {share}  {rate}"
-    return f"  {row['sites']:4}x {taken}  {row['kind']:15} {text}"
 
 
 @cli.command()
@@ -326,18 +235,14 @@ def inspect(
         return
     for tensor in (*plan.inputs, *plan.outputs):
         role = "input " if tensor in plan.inputs else "output"
-        print_line(f"{role} {tensor.name}  {tensor.dtype} {_shape(tensor.shape)}")
+        print_line(f"{role} {tensor.name}  {tensor.dtype} {shape_text(tensor.shape)}")
     print_line(f"{len(plan.calls)} calls of {len(rows)} kernels, {total / 1e9:.2f} GFLOP")
     for row in rows:
-        shapes_text = " ".join(_shape(shape) for shape in row["shapes"])
+        shapes_text = " ".join(shape_text(shape) for shape in row["shapes"])
         print_line(
             f"{row['share']:5.1%} {row['sites']:4}x {row['flops'] / 1e6:9.2f} MFLOP "
             f"{row['bytes'] / 1e6:8.2f} MB  {row['kind']:15} {shapes_text}"
         )
-
-
-def _shape(shape: Any) -> str:
-    return "x".join(map(str, shape)) or "scalar"
 
 
 @cli.command()
@@ -389,7 +294,7 @@ def run_bundle(
     np.savez(content, **results)  # type: ignore[arg-type]
     write_output(output, content.getvalue())
     for name, array in results.items():
-        print_line(f"{name}  {array.dtype} {_shape(array.shape)}", err=True)
+        print_line(f"{name}  {array.dtype} {shape_text(array.shape)}", err=True)
 
 
 @cli.command()
@@ -418,15 +323,11 @@ def bench(
         print_json(told)
         return
     latency = told["latency_ms"]
-    print_line(f"{told['target']} on {_device_text(told['device'])}, {told['threads']} thread(s)")
+    print_line(f"{told['target']} on {device_text(told['device'])}, {told['threads']} thread(s)")
     print_line(f"latency       {latency['min']:.2f} ms (median {latency['median']:.2f})")
     print_line(f"first result  {told['first_result_ms']:.0f} ms")
     for row in told["kernels"]:
-        print_line(_kernel_line(row, row["name"][:50]))
-
-
-def _device_text(device: Any) -> str:
-    return ", ".join(str(part) for part in device.values()) if isinstance(device, dict) else device
+        print_line(kernel_line(row, row["name"][:50]))
 
 
 @cli.command()
@@ -440,71 +341,6 @@ def serve(folder: Path, port: int, host: str) -> None:
 
     read_plan(folder)
     serve_forever(folder, port, host)
-
-
-@cli.group()
-def records() -> None:
-    """What was measured: list it, or move it between machines."""
-
-
-def _kept(path: Path) -> list[Record]:
-    """All records of a file; none where there is no file, and none is made."""
-    from jitweb.records import Records
-
-    if not path.exists():
-        return []
-    with Records(path) as database:
-        return database.all()
-
-
-@records.command("ls")
-@records_option
-@as_json
-def list_records(records_path: Path | None, json_output: bool) -> None:
-    """List the records."""
-    from dataclasses import asdict
-
-    from jitweb.records import default_path
-
-    found = _kept(records_path or default_path())
-    if json_output:
-        print_json([asdict(record) for record in found])
-        return
-    for record in found:
-        taken = f"{record.min_ms:10.4f} ms" if record.min_ms is not None else f"{record.status:>13}"
-        print_line(f"{record.target:6} {record.task} {taken}  {record.candidate}")
-    tasks = len({(record.task, record.target, record.device) for record in found})
-    print_line(f"{len(found)} records of {tasks} kernels", err=True)
-
-
-@records.command("export")
-@click.argument("output", metavar="FILE", type=Place(path_type=Path))
-@records_option
-def export_records(output: Path, records_path: Path | None) -> None:
-    """Write all records to a file, a line of JSON each."""
-    from jitweb.records import default_path, to_lines
-
-    lines = list(to_lines(_kept(records_path or default_path())))
-    write_output(output, "".join(f"{line}\n" for line in lines).encode())
-    print_line(f"{output}: {len(lines)} records", err=True)
-
-
-@records.command("import")
-@click.argument("source", metavar="FILE", type=Place(path_type=Path))
-@records_option
-def import_records(source: Path, records_path: Path | None) -> None:
-    """Add the records of a file that `records export` has written."""
-    from jitweb.records import Records, default_path, from_lines
-
-    try:
-        text = read_bounded(source, MOST_RECORDS_BYTES).decode()
-    except OSError as error:
-        raise JitwebError(f"{source} can't be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise JitwebError(f"{source} is not text in UTF-8, as records export writes it") from None
-    found = list(from_lines(text.splitlines()))
-    with Records(records_path or default_path()) as database:
-        print_line(f"{database.add(found)} records added", err=True)
 
 
 @cli.command()

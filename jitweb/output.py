@@ -1,0 +1,115 @@
+"""What the commands of jitweb print: progress, reports, the parts of a line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from harness.console.terminal import print_line
+from harness.system.text import printable
+from jitweb.errors import JitwebError
+
+if TYPE_CHECKING:
+    from jitweb.tune import Progress
+    from jitweb.workflow import Options, Report
+
+
+@contextmanager
+def progress_line() -> Iterator[Any]:
+    """A function that shows the tuner's progress: a live line in a terminal, else now and then."""
+    if not sys.stderr.isatty():
+        yield _plain()
+        return
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    def in_one_line(target: str, progress: Progress) -> Text:
+        return Text(printable(_line(target, progress)), no_wrap=True, overflow="ellipsis")
+
+    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
+        yield lambda target, progress: live.update(in_one_line(target, progress), refresh=True)
+
+
+def _plain() -> Any:
+    shown = -10.0
+
+    def show(target: str, progress: Progress) -> None:
+        nonlocal shown
+        if progress.elapsed_s >= shown + 10 or progress.left == 0:
+            shown = progress.elapsed_s
+            print_line(_line(target, progress), err=True)
+
+    return show
+
+
+def _line(target: str, progress: Progress) -> str:
+    best = "…" if progress.latency_ms is None else f"{progress.latency_ms:.2f} ms"
+    left = ""
+    if progress.budget_s is not None:
+        left = f", at most {max(0.0, progress.budget_s - progress.elapsed_s):.0f} more"
+    return (
+        f"{target}  {progress.elapsed_s:.0f} s{left}  best {best}  "
+        f"tried {progress.tried} of {progress.tried + progress.left}  {progress.task[:40]}"
+    )
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def note_replaced(options: Options) -> None:
+    """Say that a bundle of another model, or for other targets, will be replaced."""
+    from jitweb.bundle import PLAN, read_plan
+
+    if not (options.out / PLAN).is_file():
+        return
+    try:
+        there = read_plan(options.out)
+    except JitwebError:
+        return
+    if there["model"] != options.model.stem or not set(there["targets"]) <= set(options.targets):
+        held = f"{there['model']} for {' and '.join(there['targets'])}"
+        note = f"note: {options.out} holds {held}; this bundle takes its place"
+        print_line(note, err=True)
+
+
+def print_report(report: Report) -> None:
+    told = report.to_json()
+    for name, part in told["targets"].items():
+        if part["latency_ms"] is None:
+            print_line(f"{name}: nothing measured; kernels by the space's static order")
+        else:
+            print_line(f"{name}: {part['latency_ms']['min']:.2f} ms in kernels")
+        for row in part["kernels"]:
+            print_line(kernel_line(row, row["candidate"]))
+    size = told["bundle_bytes"] / 1e6
+    parts = told["targets"].values()
+    measured = sum(part["measured"] for part in parts)
+    how = f"{measured} measured" if measured else "nothing measured"
+    if any(part["device"] for part in parts):
+        if not measured:
+            how += ", all was known (--retune measures anew)"
+        elif all(part["complete"] for part in parts):
+            how += ", nothing more seems worth it"
+    print_line(f"tuned in {told['tuning_s']:.1f} s ({how}), imported in {told['import_s']:.1f} s")
+    print_line(f"{report.options.out}: {size:.1f} MB. Next: jitweb verify {report.options.out}")
+
+
+def kernel_line(row: dict[str, Any], text: str) -> str:
+    if row["ms"] is None:
+        return f"  {row['sites']:4}x {'':>10}  {row['kind']:15} {text}"
+    rate = f"{row['gflops']:6.1f} GFLOP/s" if (row["gflops"] or 0) >= 0.05 else " " * 14
+    share = " " * 4 if row["share"] is None else f"{row['share']:4.0%}"
+    taken = f"{row['ms']:8.4f} ms {share}  {rate}"
+    return f"  {row['sites']:4}x {taken}  {row['kind']:15} {text}"
+
+
+def shape_text(shape: Any) -> str:
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def device_text(device: Any) -> str:
+    return ", ".join(str(part) for part in device.values()) if isinstance(device, dict) else device
