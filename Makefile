@@ -26,7 +26,7 @@ demo: install ## tune a small model and run it; fuzz TVM for a minute, run one r
 
 test: lint test-newest test-oldest ## everything: lint, the test suite, and on the oldest TVM what depends on it
 
-lint: install ## ruff, mypy, and the floors of the house
+lint: install ## ruff, mypy, and what may import what
 	"$(VENV)/bin/ruff" check .
 	"$(VENV)/bin/mypy"
 	"$(VENV)/bin/lint-imports" --no-logo --no-cache
