@@ -86,7 +86,7 @@ class Database:
             self._depth = 0
 
     def rows(self, query: str, types: Types, values: Row = ()) -> Iterator[Row]:
-        """The rows that a query gives, with columns of these types.
+        """The rows that a query returns, with columns of these types.
 
         Raises:
             StoreError: a column is of another type, or the database can't be read.
@@ -117,7 +117,7 @@ class Database:
         """A value of the `meta` table; empty where there is none.
 
         Raises:
-            StoreError: it is not of the form that the schema gives.
+            StoreError: it is not of the form that the schema requires.
         """
         for (text,) in self.rows("select value from meta where name = ?", (str,), (name,)):
             try:

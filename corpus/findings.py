@@ -1,4 +1,4 @@
-"""Findings: signatures that were seen, each with its most telling case and a count."""
+"""Findings: signatures that were seen, each with its most informative case and a count."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ListedFinding:
 
 @dataclass(frozen=True)
 class Finding(ListedFinding):
-    """A finding with its case: the first of the signature, or the most telling one."""
+    """A finding with its case: the first of the signature, or the most informative one."""
 
     case: Case
 

@@ -199,7 +199,7 @@ class Store:
     ) -> tuple[ListedFinding, bool]:
         """Count the finding by its signature; the finding, and whether it is a new one.
 
-        The first case of a signature is kept, but gives way to one that tells more: confirmed
+        The first case of a signature is kept, but is replaced by one that says more: confirmed
         before not confirmed, legal before illegal.
         """
         return found.add(self._database, case, verdict, at_test, at_seconds, confirmed)
@@ -265,7 +265,7 @@ class Store:
         return self._database.meta("progress")
 
     def record_stats(self, stats: dict[str, Any]) -> None:
-        """Write down the statistics that `stats` gives."""
+        """Write down the statistics that `stats` reports."""
         self._database.set_meta("stats", stats)
 
     def stats(self) -> dict[str, Any]:

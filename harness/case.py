@@ -3,7 +3,7 @@
 A Case is what the fuzzer mutates, the sandbox runs, the corpus stores and a reproducer shows: a
 module, a sequence of passes with their arguments, a target, an optimisation level and the seed of
 its inputs. The module is held as TVM's JSON, because loading JSON executes nothing;
-`harness.ir.script` gives the TVMScript of it for people and reproducers.
+`harness.ir.script` prints it as TVMScript for people and reproducers.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def module_text(module: Any) -> str:
 
 
 def load_module(text: str) -> Any:
-    """The IRModule of a text that `module_text` gave.
+    """The IRModule of a text that `module_text` returned.
 
     Raises:
         CaseError: not TVM's JSON, or of a TVM whose nodes this one doesn't know.

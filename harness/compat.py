@@ -96,7 +96,7 @@ def fields(node: Any) -> tuple[str, ...]:
 def dtype_of(expr: Any) -> str:
     """The dtype of an expression or scalar variable, e.g. "int32" or "float32x4".
 
-    Pointers, buffers and statements' void calls give "handle", "handle" and "void".
+    For pointers, buffers and statements' void calls that is "handle", "handle" and "void".
     """
     ty = expr.ty
     if hasattr(ty, "dtype") and not isinstance(ty, BufferType):

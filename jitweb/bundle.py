@@ -55,7 +55,7 @@ class TargetSection:
 
 @dataclass(frozen=True)
 class ExpectedOutputs:
-    """Inputs of a model and what it should give for them, from a run elsewhere."""
+    """Inputs of a model and what it should compute from them, from a run elsewhere."""
 
     inputs: Mapping[str, np.ndarray]
     outputs: Mapping[str, np.ndarray]
@@ -331,7 +331,7 @@ def read_plan(folder: Path) -> dict[str, Any]:
     """A bundle's plan, checked: what it says can be relied on.
 
     Raises:
-        JitwebError: it is no bundle, or of another format, or damaged.
+        JitwebError: it is not a bundle, or of another format, or damaged.
     """
     path = folder / PLAN
     try:
@@ -341,7 +341,7 @@ def read_plan(folder: Path) -> dict[str, Any]:
             plan = parse_plan(file.read(MOST_PLAN_BYTES + 1))
         _check_tuning(plan)
     except FileNotFoundError:
-        raise JitwebError(f"{folder} is no bundle: it has no {PLAN}") from None
+        raise JitwebError(f"{folder} is not a bundle: it has no {PLAN}") from None
     except NotADirectoryError:
         raise JitwebError(f"{folder} is a file; name the bundle's folder") from None
     except OtherFormat:

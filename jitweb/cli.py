@@ -145,7 +145,7 @@ def tune(
     if unknown or not targets:
         raise click.BadParameter("the targets are wasm and webgpu", param_hint="--target")
     from jitweb.records import Records, default_path
-    from jitweb.rejected_kernels import keep_wrong
+    from jitweb.rejected_kernels import keep_rejected
     from jitweb.workflow import Options, tune_model
 
     options = Options(
@@ -161,12 +161,12 @@ def tune(
     note_replaced(options)
     with Records(records_path or default_path()) as records, _devices(targets, device) as devices:
 
-        def set_aside(task: TaskInput, candidate: Candidate, reason: str) -> None:
+        def keep(task: TaskInput, candidate: Candidate, reason: str) -> None:
             try:
-                place = f"kept in {keep_wrong(records.path.parent, task, candidate)}"
+                place = f"kept in {keep_rejected(records.path.parent, task, candidate)}"
             except JitwebError as error:  # a full disk: the search itself needs none
                 place = str(error)
-            print_line(f"set aside: {task.name}, {candidate.text}: {reason}; {place}", err=True)
+            print_line(f"rejected: {task.name}, {candidate.text}: {reason}; {place}", err=True)
 
         with progress_line() as show:
             report = tune_model(
@@ -179,7 +179,7 @@ def tune(
                     err=True,
                 ),
                 on_progress=show,
-                on_wrong=set_aside,
+                on_wrong=keep,
             )
     if json_output:
         print_json(report.to_json())
@@ -318,15 +318,16 @@ def bench(
     processors = os.cpu_count() or 1
     if threads > processors:
         print_line(f"note: {threads} threads share {processors} processors", err=True)
-    told = bench_bundle(folder, target, threads, seconds, device)
+    report = bench_bundle(folder, target, threads, seconds, device)
     if json_output:
-        print_json(told)
+        print_json(report)
         return
-    latency = told["latency_ms"]
-    print_line(f"{told['target']} on {device_text(told['device'])}, {told['threads']} thread(s)")
+    latency = report["latency_ms"]
+    place = device_text(report["device"])
+    print_line(f"{report['target']} on {place}, {report['threads']} thread(s)")
     print_line(f"latency       {latency['min']:.2f} ms (median {latency['median']:.2f})")
-    print_line(f"first result  {told['first_result_ms']:.0f} ms")
-    for row in told["kernels"]:
+    print_line(f"first result  {report['first_result_ms']:.0f} ms")
+    for row in report["kernels"]:
         print_line(kernel_line(row, row["name"][:50]))
 
 

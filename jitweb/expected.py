@@ -45,7 +45,7 @@ def example_inputs(tensors: Iterable[Tensor]) -> dict[str, np.ndarray]:
 def expected_outputs(
     path: Path, shapes: Mapping[str, Sequence[int]], imported: ImportedModel
 ) -> ExpectedOutputs:
-    """Example inputs, and what the first oracle that can run the model gives for them.
+    """Example inputs, and what the first oracle that can run the model computes from them.
 
     Raises:
         JitwebError: none can.

@@ -47,7 +47,7 @@ def import_model(path: Path, shapes: Mapping[str, Sequence[int]] | None = None) 
     """Import an ONNX file; `shapes` fixes symbolic inputs by name.
 
     Raises:
-        JitwebError: the file or the model can't be used; the message says how to mend it.
+        JitwebError: the file or the model can't be used; the message says how to fix it.
     """
     model = simplify(read_onnx(path, shapes or {}))
     graph = import_graph(model)
@@ -100,7 +100,7 @@ def _folded(graph: KernelGraph) -> KernelGraph:
 
 
 def _without_reshapes(graph: KernelGraph) -> KernelGraph:
-    """The graph with what a reshape gives replaced by what it takes.
+    """The graph with each reshape's result replaced by its operand.
 
     A reshape stays where an output of the model would become an input, a constant, or the same
     memory as another output.
@@ -300,7 +300,7 @@ def run_plan(
 ) -> dict[str, np.ndarray]:
     """What the plan makes of these inputs.
 
-    The evaluator gives a function's outputs for its inputs; by default it is NumPy: see
+    The evaluator computes a function's outputs from its inputs; by default it is NumPy: see
     reference.py. It works on the slots as the runtime does, so that a slot reused too early shows.
     """
     plan = model.plan

@@ -77,16 +77,16 @@ def note_replaced(options: Options) -> None:
 
 
 def print_report(report: Report) -> None:
-    told = report.to_json()
-    for name, part in told["targets"].items():
+    facts = report.to_json()
+    for name, part in facts["targets"].items():
         if part["latency_ms"] is None:
             print_line(f"{name}: nothing measured; kernels by the space's static order")
         else:
             print_line(f"{name}: {part['latency_ms']['min']:.2f} ms in kernels")
         for row in part["kernels"]:
             print_line(kernel_line(row, row["candidate"]))
-    size = told["bundle_bytes"] / 1e6
-    parts = told["targets"].values()
+    size = facts["bundle_bytes"] / 1e6
+    parts = facts["targets"].values()
     measured = sum(part["measured"] for part in parts)
     how = f"{measured} measured" if measured else "nothing measured"
     if any(part["device"] for part in parts):
@@ -94,7 +94,7 @@ def print_report(report: Report) -> None:
             how += ", all was known (--retune measures anew)"
         elif all(part["complete"] for part in parts):
             how += ", nothing more seems worth it"
-    print_line(f"tuned in {told['tuning_s']:.1f} s ({how}), imported in {told['import_s']:.1f} s")
+    print_line(f"tuned in {facts['tuning_s']:.1f} s ({how}), imported in {facts['import_s']:.1f} s")
     print_line(f"{report.options.out}: {size:.1f} MB. Next: jitweb verify {report.options.out}")
 
 

@@ -1,4 +1,4 @@
-"""Kernels that were set aside, kept as cases: each may be a bug of TVM, or of ours."""
+"""Kernels that were rejected, kept as cases: each may be a bug of TVM, or of ours."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from jitweb.task_input import TaskInput
 FOLDER = "wrong"
 
 
-def keep_wrong(beside: Path, task: TaskInput, candidate: Candidate) -> Path:
-    """Write the candidate's kernel as a case; gives the file.
+def keep_rejected(beside: Path, task: TaskInput, candidate: Candidate) -> Path:
+    """Write the candidate's kernel as a case; returns the file.
 
     The kernel is a PrimFunc without blocks, before any lowering. A candidate that can't even be
     built leaves the task's own function.
@@ -27,7 +27,7 @@ def keep_wrong(beside: Path, task: TaskInput, candidate: Candidate) -> Path:
     """
     try:
         function = candidate.build().function
-    except Exception:  # the very thing that it was set aside for
+    except Exception:  # the very thing that it was rejected for
         function = task.function
     module = IRModule({"main": function.with_attr("global_symbol", "main")})
     case = Case(module_text(module), origin=f"jitweb {task.name}, {candidate.text}")

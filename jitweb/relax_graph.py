@@ -95,7 +95,7 @@ def _converted(model: onnx.ModelProto, passes: list[Any]) -> Any:
 
 
 def _culprit(model: onnx.ModelProto) -> str:
-    """The first node that makes the import fail, in words; "the model" if it is no single one."""
+    """The first node that makes the import fail, in words; "the model" if several do."""
     few, many = 0, len(model.graph.node)  # the import of so many works, and fails
     while many - few > 1:
         middle = (few + many) // 2
@@ -110,7 +110,7 @@ def _culprit(model: onnx.ModelProto) -> str:
 
 
 def _beginning(model: onnx.ModelProto, count: int) -> onnx.ModelProto:
-    """The model's first nodes, with what the last of them gives."""
+    """The model's first nodes, with the results of the last of them."""
     part = onnx.ModelProto()
     part.CopyFrom(model)
     del part.graph.node[count:]

@@ -82,7 +82,7 @@ def verify_bundle(
     """Check a bundle on one of its targets, or on all.
 
     Raises:
-        JitwebError: it is no bundle, or can't be run here.
+        JitwebError: it is not a bundle, or can't be run here.
     """
     plan = read_plan(folder)
     changed = tuple(changed_files(folder, plan))

@@ -32,7 +32,7 @@ SCALARS = ("int32", "int32", "int64", "float32", "bool", "uint8", "int8")
 def generate(rng: random.Random, size: int = 8) -> Any:
     """An IRModule with a valid program of about `size` statements.
 
-    The same state of `rng` gives the same program in every process.
+    The same state of `rng` leads to the same program in every process.
     """
     index_dtype = "int64" if rng.random() < 0.1 else "int32"
     statements = StatementGenerator(rng, size, index_dtype)

@@ -14,7 +14,7 @@ MAX_SEED_ELEMENTS = 2048
 
 
 class NotUsable(ValueError):
-    """The Relax module gives no PrimFunc that can be a seed."""
+    """The Relax module has no PrimFunc that can be a seed."""
 
 
 def largest_function(module: IRModule) -> IRModule:

@@ -58,7 +58,7 @@ class Tab:
         raise TimeoutError("the browser does not start")
 
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Send a command and give its result."""
+        """Send a command and return its result."""
         self._number += 1
         self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:

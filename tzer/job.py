@@ -1,7 +1,7 @@
 """Job: what a worker does for the campaign. Runs inside the sandbox, the only part of it with TVM.
 
 A test is two jobs, "mutate" and then "run": the campaign then holds the case before anything can go
-wrong with it, and blocks of the compiler that only the mutator reached are told apart from those
+wrong with it, and blocks of the compiler that only the mutator reached are distinguished from those
 that the case reaches. Modules and what is known of them are kept between jobs, here for the
 mutators and in `harness.semantics.reference` for the oracles.
 

@@ -35,7 +35,7 @@ def numpy_dtype(dtype: str) -> np.dtype[Any]:
 def make_inputs(function: Any, seed: int) -> list[Argument]:
     """One argument for each parameter of the PrimFunc: an array for a buffer, else a scalar.
 
-    The same function and seed give the same values in every process.
+    The same function and seed have the same values in every process.
 
     Raises:
         InputError: no argument can be made for a parameter's shape or dtype.

@@ -207,7 +207,7 @@ def _read_symbol(reader: Reader, found: ObjectFile) -> Symbol:
 
 
 def _read_relocations(reader: Reader) -> list[Relocation]:
-    reader.unsigned()  # the section that they apply to, which the section's name gives as well
+    reader.unsigned()  # the section that they apply to, which the section's name says as well
     found = []
     for _ in range(reader.unsigned()):
         kind, offset, index = reader.byte(), reader.unsigned(), reader.unsigned()

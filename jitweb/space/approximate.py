@@ -15,10 +15,10 @@ float64:
 | fmod     | x - y trunc(x / y)                                                  | of x / y       |
 | pow      | products for whole exponents to 8, sqrt for 0.5, else exp(y log x)  | of its parts   |
 
-NaN stays NaN, and infinities give what IEEE 754 says: so softmax of a row with NaN is NaN. Below
--87 exp gives 0. max and min, an instruction each that may drop NaN, get a comparison that keeps
-it. sin and cos are for |x| < 1e4. scripts/fit_functions.py computed the coefficients of tanh and
-erf.
+NaN stays NaN, and infinities are treated as IEEE 754 says: so softmax of a row with NaN is NaN.
+Below -87 exp returns 0. max and min, an instruction each that may drop NaN, get a comparison that
+keeps it. sin and cos are for |x| < 1e4. scripts/fit_functions.py computed the coefficients of tanh
+and erf.
 """
 
 from __future__ import annotations

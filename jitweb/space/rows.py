@@ -126,7 +126,7 @@ def _combine(equation: Equation) -> tuple[Callable[[Any, Any], Any], Any]:
                 equation.buffer
             ):
                 return make, other
-    raise NotEquations("a reduction is no sum, product, maximum or minimum")
+    raise NotEquations("a reduction is not a sum, product, maximum or minimum")
 
 
 def build_rows(rows: Rows, width: int) -> Any:

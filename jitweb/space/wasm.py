@@ -63,7 +63,7 @@ def _of_family(function: Any, constants: frozenset[int]) -> list[Candidate]:
 
 
 def _plains(function: Any) -> list[Candidate]:
-    """The function as the importer gave it: slow, and there for what nothing else can do."""
+    """The function as the importer left it: slow, and there for what nothing else can do."""
     return [Candidate("plain", {"opt": level}, _plain(function, level)) for level in OPT_LEVELS]
 
 

@@ -73,7 +73,7 @@ def _of_family(function: Any, most: int) -> list[Candidate]:
 
 
 def _plain(function: Any) -> Kernel:
-    """The function as the importer gave it: slow, and there for what nothing else can do.
+    """The function as the importer left it: slow, and there for what nothing else can do.
 
     By TVM's own schedule for whatever it may be; where that keeps values between its grids, which
     WebGPU has no memory for, by one invocation.

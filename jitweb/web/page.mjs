@@ -14,7 +14,7 @@ const opened = performance.now();
 const received = new Map();
 let model = null, loadedMs = null, firstResultMs = null;
 
-function tell(state, more = {}) {
+function setState(state, more = {}) {
   window.jitweb = { ...window.jitweb, ...more, state };
   $("state").textContent = JSON.stringify(window.jitweb);
   document.documentElement.dataset.state = state;
@@ -27,7 +27,7 @@ function fail(error) {
   $("title").textContent = model ? model.name : "The model can't be used here";
   $("run").disabled = !model;
   $("figures").hidden = !model;
-  tell("error", { message: `${error.message ?? error}` });
+  setState("error", { message: `${error.message ?? error}` });
 }
 
 // Milliseconds with as many digits as they deserve, as microseconds where they are few.
@@ -57,7 +57,7 @@ async function measure() {
   $("run").disabled = true;
   $("error").textContent = "";
   $("status").textContent = "running …";
-  tell("running");
+  setState("running");
   const inputs = Object.fromEntries(model.inputs.map((input) => [input.name, example(input)]));
   const begun = performance.now();
   const outputs = await model.run(inputs);
@@ -86,7 +86,7 @@ async function measure() {
   showKernels(result.kernels);
   $("status").textContent = `${samples.length} runs; example inputs`;
   $("run").disabled = false;
-  tell("done", { result });
+  setState("done", { result });
 }
 
 // The calls by task, those that take most time first.
@@ -164,7 +164,7 @@ try {
   model = await load("./", { target: options.get("target") ?? undefined, threads, onProgress: showProgress });
   loadedMs = performance.now() - opened;
   showModel();
-  tell("ready", { inputs: model.inputs, outputs: model.outputs, target: model.target });
+  setState("ready", { inputs: model.inputs, outputs: model.outputs, target: model.target });
   if (options.get("run")) await measure();
 } catch (error) {
   const others = $("target").options.length > 1 && options.get("target");

@@ -36,7 +36,7 @@ export function parsePlan(bytes, place) {
   try {
     plan = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
-    throw new Error(`plan.json is no plan: is ${place} the folder of a bundle?`);
+    throw new Error(`plan.json is not a plan: is ${place} the folder of a bundle?`);
   }
   check(isObject(plan), "it is not an object");
   if (plan.format !== FORMAT) throw new Error(`the bundle is of format ${isNumber(plan.format) ? plan.format : "?"}, this runtime knows ${FORMAT}`);
@@ -142,7 +142,7 @@ export function parseSafetensors(bytes) {
   try {
     header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, start)));
   } catch {
-    // It is no object, which is said below.
+    // It is not an object, which is said below.
   }
   isRight(isTable(header));
   const tensors = new Map();

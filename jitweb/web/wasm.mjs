@@ -251,15 +251,15 @@ if (task) {
   addEventListener("message", ({ data }) => beThread(data, (message) => postMessage(message)), { once: true });
 }
 
-async function beThread({ module, memory, calls, threads, stack, number, control, pointer }, tell) {
+async function beThread({ module, memory, calls, threads, stack, number, control, pointer }, report) {
   let thread;
   try {
     const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
     if (pointer) exports[pointer].value = stack;
     thread = new Thread(exports, pointer, calls, number, threads);
-    tell("ready");
+    report("ready");
   } catch (error) {
-    tell(`${error.message}`);
+    report(`${error.message}`);
     return;
   }
   for (let generation = 0; ; generation = (generation + 1) | 0) {

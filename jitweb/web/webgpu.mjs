@@ -39,7 +39,7 @@ function checkOffer(part, { features, limits }) {
   }
 }
 
-// What work gives, and a promise that rejects if the GPU refused some of it. WebGPU tells such errors
+// What work returns, and a promise that rejects if the GPU refused some of it. WebGPU reports such errors
 // later, and goes on with buffers of zeros if nobody asks.
 function watched(device, work) {
   const kinds = ["validation", "out-of-memory", "internal"];
@@ -56,7 +56,7 @@ function watched(device, work) {
     const error = found.find(Boolean);
     if (error) throw new Error(`the GPU refused the model: ${error.message || "out of memory"}`);
   });
-  checked.catch(() => {}); // whoever fails before it asks has told enough
+  checked.catch(() => {}); // whoever fails before it asks has said enough
   return [result, checked];
 }
 
@@ -143,7 +143,7 @@ class WebgpuBackend {
   // The content of a buffer, as a copy.
   async #read(buffer) {
     await buffer.mapAsync(GPUMapMode.READ).catch(async (error) => {
-      await new Promise((resolve) => setTimeout(resolve)); // the loss of a device is told after this
+      await new Promise((resolve) => setTimeout(resolve)); // the loss of a device is reported after this
       throw new Error(this.lost ?? `the GPU failed: ${error.message}`);
     });
     const content = buffer.getMappedRange().slice(0);

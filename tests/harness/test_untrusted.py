@@ -44,7 +44,7 @@ class Module:
 NAMES = ["helper", "main", "first", "i", "given", "size", "local", "row", "stage", "axis"]
 NAMES += ["thread", "threadIdx.x", "shared", "double_buffer_scope", "some.key", "remark", "trait"]
 TEXTS = ["some value", "a text", "a value", "a message"]
-# Each ends something: a name, a literal, a line, a comment; or is no name of Python's.
+# Each ends something: a name, a literal, a line, a comment; or is not a name of Python's.
 HOSTILE = [
     "a b",
     "f(x: print()): pass",

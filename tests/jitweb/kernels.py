@@ -1,4 +1,4 @@
-"""Kernels as the importer gives them, at odd sizes, for the tests of spaces and tuner."""
+"""Kernels as the importer leaves them, at odd sizes, for the tests of spaces and tuner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bundle gives what the reference gives, in Node and in a browser; a damaged one is refused."""
+"""A bundle computes what the reference does, in Node and in a browser; a damaged one is refused."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ def test_wasm_runs_in_the_browser_where_that_is_asked_for(
     bundle: Path, browser: None, threads: int
 ) -> None:
     assert verify_bundle(bundle, "wasm", TOLERANCE, "browser").is_right
-    told = bench_bundle(bundle, "wasm", threads, 0.3, "browser")
-    assert told["threads"] == threads
-    assert "Chrom" in told["device"] and "Node" not in told["device"]
+    report = bench_bundle(bundle, "wasm", threads, 0.3, "browser")
+    assert report["threads"] == threads
+    assert "Chrom" in report["device"] and "Node" not in report["device"]
 
 
 def test_a_device_that_lacks_the_target_is_refused(bundle: Path) -> None:
@@ -202,10 +202,10 @@ def test_the_runtime_names_wrong_inputs(bundle: Path, browser: None) -> None:
     })()"""
     with serve(bundle) as address, Tab(f"{address}package.json") as tab:
         tab.wait_until("document.body?.textContent.includes('runtime.mjs')")
-        told = tab.evaluate(script)
-    assert told[0] == told[6] == "none"
+        messages = tab.evaluate(script)
+    assert messages[0] == messages[6] == "none"
     for message, words in zip(
-        told[1:6],
+        messages[1:6],
         ["no input nothing", "is missing", "has 3 elements", "must be int64", "no 32-bit integer"],
         strict=True,
     ):
@@ -256,12 +256,12 @@ def test_a_bundle_without_its_runtime_is_run_by_our_own(bundle: Path, tmp_path: 
 
 
 def test_bench_tells_the_documented_keys(bundle: Path) -> None:
-    told = bench_bundle(bundle, "wasm", 1, 0.3)
-    assert told.keys() >= {"latency_ms", "device", "kernels", "first_result_ms", "tuning_s"}
-    assert 0 < told["latency_ms"]["min"] <= told["latency_ms"]["median"]
-    assert sum(row["share"] for row in told["kernels"]) == pytest.approx(1)
-    whole = sum(row["ms"] * row["sites"] for row in told["kernels"])
-    for row in told["kernels"]:
+    report = bench_bundle(bundle, "wasm", 1, 0.3)
+    assert report.keys() >= {"latency_ms", "device", "kernels", "first_result_ms", "tuning_s"}
+    assert 0 < report["latency_ms"]["min"] <= report["latency_ms"]["median"]
+    assert sum(row["share"] for row in report["kernels"]) == pytest.approx(1)
+    whole = sum(row["ms"] * row["sites"] for row in report["kernels"])
+    for row in report["kernels"]:
         assert row["share"] == pytest.approx(row["ms"] * row["sites"] / whole)
         assert row["tried"] == 0 and row["candidate"]  # chosen by the static order
 

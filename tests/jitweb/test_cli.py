@@ -38,15 +38,15 @@ def test_tune_verify_run_and_bench(small_models: dict[str, Path], tmp_path: Path
         "tune", small_models["bert"], "--budget", "6s", "--records", records, "-o", out, "--json"
     )
     assert tuned.returncode == 0, tuned.stderr
-    told = json.loads(tuned.stdout)
-    assert told.keys() >= {"latency_ms", "device", "kernels", "tuning_s", "bundle"}
-    assert told["measured"] > 0 and told["tuning_s"] > 0
-    for row in told["kernels"]:
+    report = json.loads(tuned.stdout)
+    assert report.keys() >= {"latency_ms", "device", "kernels", "tuning_s", "bundle"}
+    assert report["measured"] > 0 and report["tuning_s"] > 0
+    for row in report["kernels"]:
         assert row.keys() >= {"task", "kind", "sites", "tried", "ms", "share", "gflops"}
 
     again = jitweb("tune", small_models["bert"], "--records", records, "-o", out, "--json")
     assert json.loads(again.stdout)["measured"] == 0
-    tried = {row["task"]: row["tried"] for row in told["kernels"]}
+    tried = {row["task"]: row["tried"] for row in report["kernels"]}
     assert {row["task"]: row["tried"] for row in json.loads(again.stdout)["kernels"]} == tried
 
     verified = jitweb("verify", out)
@@ -96,9 +96,9 @@ def test_a_changed_bundle_is_status_one(bundle: Path, tmp_path: Path) -> None:
 
 
 def test_inspect_shows_every_kernel(small_models: dict[str, Path]) -> None:
-    told = json.loads(jitweb("inspect", small_models["gpt"], "--json").stdout)
-    assert sum(row["sites"] for row in told["tasks"]) == told["calls"]
-    assert sum(row["share"] for row in told["tasks"]) == pytest.approx(1)
+    report = json.loads(jitweb("inspect", small_models["gpt"], "--json").stdout)
+    assert sum(row["sites"] for row in report["tasks"]) == report["calls"]
+    assert sum(row["share"] for row in report["tasks"]) == pytest.approx(1)
     assert "matmul" in jitweb("inspect", small_models["gpt"]).stdout
 
 
@@ -143,7 +143,7 @@ def test_an_interrupted_tune_keeps_what_it_has(
         (["tune", "{bert}", "--target", "webgpu", "--device", "node"], "node runs no WebGPU"),
         (["tune", "{bert}", "-o", "{garbage}"], "is a file"),
         (["tune", "{bert}", "--records", "{garbage}"], "can't be used for records"),
-        (["verify", "{tmp}"], "is no bundle"),
+        (["verify", "{tmp}"], "is not a bundle"),
         (["verify", "{bundle}", "--target", "metal"], "metal"),
         (["run", "{bundle}", "--input", "{garbage}", "-o", "y.npz"], "can't be read as .npz"),
         *(
@@ -151,8 +151,8 @@ def test_an_interrupted_tune_keeps_what_it_has(
             for name in ("{tmp}/array.npy", "{tmp}/empty.npz", "{tmp}/cut.npz", "{tmp}")
         ),
         (["tune", "{bert}", "--target", "wasm,webgpu", "--device", "node"], "node runs no WebGPU"),
-        (["bench", "/nowhere"], "is no bundle"),
-        (["serve", "/nowhere"], "is no bundle"),
+        (["bench", "/nowhere"], "is not a bundle"),
+        (["serve", "/nowhere"], "is not a bundle"),
         (["records", "import", "{garbage}"], "line 1 is not a record"),
         (["frobnicate"], "No such command"),
     ],
@@ -225,9 +225,9 @@ def test_tuning_in_whichever_browser_opens_the_page(
             output, errors = process.communicate(timeout=180)
     assert process.returncode == 0, errors
     assert "measuring in Chromium" in errors
-    told = json.loads(output)
+    report = json.loads(output)
     for target in ("wasm", "webgpu"):
-        part = told["targets"][target]
+        part = report["targets"][target]
         assert part["device"]["device"] == "browser" and part["measured"] > 0
 
 

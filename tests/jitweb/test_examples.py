@@ -125,7 +125,7 @@ def test_a_masked_key_has_no_influence(kind: str, mask: str) -> None:
     before = outputs(model, inputs)[0]
     inputs[changed][0, -1] += 1
     after = outputs(model, inputs)[0]
-    # The masked token itself still has a row of its own, but in the decoder, where it is no row.
+    # The masked token itself still has a row of its own, but in the decoder, where it is not a row.
     rows = slice(None) if kind == "t5-decoder" else slice(-1)
     np.testing.assert_array_equal(before[:, rows], after[:, rows])
     inputs[mask][0, -1] = 1

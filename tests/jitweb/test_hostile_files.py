@@ -1,4 +1,4 @@
-"""Files and arguments that no honest user gives: each is one line and exit status 2, at once."""
+"""Files and arguments that no honest user passes: each is one line and exit status 2, at once."""
 
 from __future__ import annotations
 

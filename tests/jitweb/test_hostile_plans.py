@@ -85,14 +85,14 @@ def test_javascript_refuses_every_hostile_plan_in_one_line(
     folders: dict[str, Path], tmp_path: Path
 ) -> None:
     (tmp_path / "folders.json").write_text(json.dumps([str(path) for path in folders.values()]))
-    told = in_node(f"""
+    returned = in_node(f"""
         const {{ readFileSync }} = await import("node:fs");
         const folders = JSON.parse(readFileSync("{tmp_path}/folders.json"));
         const messages = [];
         for (const folder of folders) messages.push(await words(() => load(folder)));
         return messages;""")
     accepted = []
-    for name, message in zip(folders, told, strict=True):
+    for name, message in zip(folders, returned, strict=True):
         assert "\n" not in message and len(message) < 400, name
         if not message.startswith(("Error: plan.json ", "Error: the bundle is of format ")):
             accepted.append((name, message))  # it went on to the next file, or broke
@@ -116,12 +116,12 @@ def test_plans_that_are_no_files_or_too_large_are_not_read(tmp_path: Path) -> No
     (made["folder"] / "plan.json").mkdir()
     with (made["large"] / "plan.json").open("wb") as file:
         file.truncate(1 << 40)
-    told = in_node(f"""
+    returned = in_node(f"""
         const messages = [];
         for (const folder of {json.dumps([str(path) for path in made.values()])})
           messages.push(await words(() => load(folder)));
         return messages;""")
-    for folder, message in zip(made.values(), told, strict=True):
+    for folder, message in zip(made.values(), returned, strict=True):
         assert message.startswith("Error: plan.json ")
         with pytest.raises(JitwebError, match=r"plan\.json can't be read"):
             read_plan(folder)
@@ -154,12 +154,12 @@ def test_damaged_weights_are_refused_before_they_are_placed(tiny: Path, tmp_path
         folder = edit(tiny, tmp_path / str(number), lambda plan: None)
         (folder / "weights.safetensors").write_bytes(content)
         folders.append(str(folder))
-    told = in_node(f"""
+    returned = in_node(f"""
         const messages = [];
         for (const folder of {json.dumps(folders)})
           messages.push(await words(() => load(folder, {{ target: "wasm", verify: false }})));
         return messages;""")
-    assert told == ["Error: weights.safetensors is damaged"] * len(folders)
+    assert returned == ["Error: weights.safetensors is damaged"] * len(folders)
 
 
 def test_a_file_that_is_larger_than_the_plan_says_is_not_read(tiny: Path, tmp_path: Path) -> None:
@@ -196,14 +196,14 @@ def test_modules_that_ask_for_more_or_lack_a_kernel_are_refused(tiny: Path, tmp_
         for variant in ("relaxed", "simd128"):
             (folder / f"kernels.{variant}.wasm").write_bytes(content)
         folders.append(str(folder))
-    told = in_node(f"""
+    returned = in_node(f"""
         const messages = [];
         for (const folder of {json.dumps(folders)}) for (const threads of [1, 2]) {{
           const options = {{ target: "wasm", threads, verify: false }};
           messages.push(await words(() => load(folder, options)));
         }}
         return messages;""")
-    for (_, wanted), *messages in zip(MODULES.values(), told[::2], told[1::2], strict=True):
+    for (_, wanted), *messages in zip(MODULES.values(), returned[::2], returned[1::2], strict=True):
         for message in messages:
             assert message.startswith("Error: ") and wanted in message and "\n" not in message
 

@@ -113,7 +113,7 @@ def check(
     inputs: dict[str, np.ndarray],
     evaluator: Evaluator = run_function,
 ) -> None:
-    """The plan gives what ONNX's own reference gives, in its dtypes and shapes."""
+    """The plan computes what ONNX's own reference computes, in its dtypes and shapes."""
     results = run_plan(plan, inputs, evaluator)
     expected = ReferenceEvaluator(model).run(None, inputs)
     assert list(results) == [value.name for value in model.graph.output]

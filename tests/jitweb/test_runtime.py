@@ -30,7 +30,7 @@ SECONDS = 15.0
 
 
 def in_node(script: str) -> Any:
-    """What the body of an async function gives; the program has to end by itself."""
+    """What the body of an async function returns; the program has to end by itself."""
     program = f"""import {{ load }} from "{RUNTIME}";
         {HELPERS}
         console.log(JSON.stringify(plain(await (async () => {{ {script} }})()) ?? null));"""
@@ -49,22 +49,22 @@ def test_results_are_right_with_any_number_of_threads(
     threads: int, small: tuple[str, ...], tmp_path: Path
 ) -> None:
     folder = Tiny(turns=40, small=small).write(tmp_path / "bundle")
-    told = in_node(f"""
+    returned = in_node(f"""
         const model = await load("{folder}", {{ threads: {threads} }});
         const results = [];
         for (let i = 0; i < 20; i++) results.push(await model.run(right()));
         return {{ results, threads: model.threads, notes: model.notes }};""")
-    assert told["threads"] == threads and told["notes"] == []
-    for result in told["results"]:
+    assert returned["threads"] == threads and returned["notes"] == []
+    for result in returned["results"]:
         check(result)
 
 
 def test_every_thread_has_a_stack_of_its_own(tiny: Path) -> None:
-    told = in_node(f"""
+    returned = in_node(f"""
         const model = await load("{tiny}", {{ threads: {IDS} }});
         return (await model.run(right())).stacks;""")
-    assert len(set(told)) == IDS and min(told) == STATIC_END
-    assert all(pointer % 16 == 0 for pointer in told)
+    assert len(set(returned)) == IDS and min(returned) == STATIC_END
+    assert all(pointer % 16 == 0 for pointer in returned)
 
 
 def test_a_bundle_loads_from_a_path_and_from_a_file_url(tiny: Path) -> None:
@@ -74,21 +74,21 @@ def test_a_bundle_loads_from_a_path_and_from_a_file_url(tiny: Path) -> None:
 
 
 def test_the_model_says_what_it_is(tiny: Path) -> None:
-    told = in_node(f"""
+    returned = in_node(f"""
         const model = await load("{tiny}");
         const before = {{ ...model.timings }};
         await model.run(right());
         const {{ name, inputs, outputs, target, device, threads, notes, timings }} = model;
         return {{ name, inputs, outputs, target, device, threads, notes, before, timings }};""")
-    assert told["inputs"] == [
+    assert returned["inputs"] == [
         {"name": "x", "dtype": "float32", "shape": [2, COUNT // 2]},
         {"name": "ids", "dtype": "int64", "shape": [1, IDS]},
     ]
-    assert [each["name"] for each in told["outputs"]] == ["y", "twice", "stacks"]
-    assert (told["name"], told["target"], told["threads"]) == ("tiny", "wasm", 1)
-    assert told["device"].startswith("Node v")
-    assert told["before"]["first_run_ms"] is None
-    assert all(value > 0 for value in told["timings"].values())
+    assert [each["name"] for each in returned["outputs"]] == ["y", "twice", "stacks"]
+    assert (returned["name"], returned["target"], returned["threads"]) == ("tiny", "wasm", 1)
+    assert returned["device"].startswith("Node v")
+    assert returned["before"]["first_run_ms"] is None
+    assert all(value > 0 for value in returned["timings"].values())
 
 
 # Inputs that are wrong, and the part of the message that says how to fix them.
@@ -115,7 +115,7 @@ WRONG = {
 
 def test_wrong_inputs_are_told_as_rejections_and_leave_the_model_usable(tiny: Path) -> None:
     cases = ", ".join(f"() => ({each})" for each in WRONG)
-    told = in_node(f"""
+    returned = in_node(f"""
         const model = await load("{tiny}");
         const messages = [];
         for (const wrong of [{cases}]) {{
@@ -123,13 +123,13 @@ def test_wrong_inputs_are_told_as_rejections_and_leave_the_model_usable(tiny: Pa
           messages.push(await words(() => pending));
         }}
         return {{ messages, after: await model.run(right()) }};""")
-    for message, wanted in zip(told["messages"], WRONG.values(), strict=True):
+    for message, wanted in zip(returned["messages"], WRONG.values(), strict=True):
         assert message.startswith("Error: ") and wanted in message
-    check(told["after"])
+    check(returned["after"])
 
 
 def test_integers_may_come_as_bigints_numbers_or_an_int32_array(tiny: Path) -> None:
-    told = in_node(f"""
+    returned = in_node(f"""
         const model = await load("{tiny}"), given = ids(), results = [];
         const narrow = [...given].map(Number);
         for (const each of [given, [...given], narrow, Int32Array.from(narrow)])
@@ -137,14 +137,14 @@ def test_integers_may_come_as_bigints_numbers_or_an_int32_array(tiny: Path) -> N
         const edges = [-1073741824n, 1073741823n, 0n, 0n, 0n];
         const {{ twice }} = await model.run({{ x: floats(), ids: edges }});
         return {{ results, edges: twice, type: twice.constructor.name }};""")
-    for result in told["results"]:
+    for result in returned["results"]:
         check(result)
-    assert told["type"] == "BigInt64Array"
-    assert told["edges"] == [-(2**31), 2**31 - 2, 0, 0, 0]
+    assert returned["type"] == "BigInt64Array"
+    assert returned["edges"] == [-(2**31), 2**31 - 2, 0, 0, 0]
 
 
 def test_runs_that_overlap_take_turns_and_keep_the_inputs_they_were_given(tiny: Path) -> None:
-    told = in_node(f"""
+    returned = in_node(f"""
         const model = await load("{tiny}", {{ threads: 2 }});
         const x = floats(), pending = [];
         for (let i = 0; i < 10; i++) {{
@@ -155,15 +155,15 @@ def test_runs_that_overlap_take_turns_and_keep_the_inputs_they_were_given(tiny: 
         }}
         x.fill(-1);
         return Promise.all(pending);""")
-    assert told[5] is None
-    for result in told[:5] + told[6:]:
+    assert returned[5] is None
+    for result in returned[:5] + returned[6:]:
         check(result)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_a_kernel_that_traps_fails_its_run_alone(threads: int, tiny: Path) -> None:
     """Whichever thread it happens in."""
-    told = in_node(f"""
+    returned = in_node(f"""
         const model = await load("{tiny}", {{ threads: {threads} }});
         const messages = [], results = [await model.run(right())];
         for (let i = 0; i < IDS; i++) {{
@@ -173,15 +173,15 @@ def test_a_kernel_that_traps_fails_its_run_alone(threads: int, tiny: Path) -> No
           results.push(await model.run(right()));
         }}
         return {{ messages, results }};""")
-    assert all("the kernel double failed" in message for message in told["messages"])
-    for result in told["results"]:
+    assert all("the kernel double failed" in message for message in returned["messages"])
+    for result in returned["results"]:
         check(result)
-        assert result["stacks"] == told["results"][0]["stacks"]
+        assert result["stacks"] == returned["results"][0]["stacks"]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_model_that_was_disposed_of_says_so(threads: int, tiny: Path) -> None:
-    told = in_node(f"""
+    returned = in_node(f"""
         const model = await load("{tiny}", {{ threads: {threads} }});
         await model.run(right());
         const queued = words(() => model.run(right()));
@@ -189,20 +189,20 @@ def test_a_model_that_was_disposed_of_says_so(threads: int, tiny: Path) -> None:
         model.dispose();
         return [await queued, await words(() => model.run(right())),
                 await words(() => model.profile(right()))];""")
-    assert all("Error: the model was disposed of" in message for message in told)
+    assert all("Error: the model was disposed of" in message for message in returned)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_model_may_be_disposed_of_while_it_is_profiled(threads: int, tiny: Path) -> None:
-    told = in_node(f"""
-        const told = [];
+    returned = in_node(f"""
+        const returned = [];
         for (const when of [(work) => setTimeout(work, 70), (work) => work()]) {{
           const model = await load("{tiny}", {{ threads: {threads} }});
           model.run(right()).then(() => when(() => model.dispose()));
-          told.push(await words(() => model.profile(right())));
+          returned.push(await words(() => model.profile(right())));
         }}
-        return told;""")
-    assert all("Error: the model was disposed of" in message for message in told)
+        return returned;""")
+    assert all("Error: the model was disposed of" in message for message in returned)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -254,12 +254,12 @@ def test_what_is_no_bundle_for_this_place_is_refused_in_words(tiny: Path, tmp_pa
         (tiny, '{ threads: "two" }', "threads must be a whole number from 1 up"),
         (no_weight, "{}", "the weight other is missing from weights.safetensors"),
         (outside, "{}", "plan.json can't be used: the module of relaxed"),
-        (page, "{}", "plan.json is no plan"),
+        (page, "{}", "plan.json is not a plan"),
         (tmp_path / "nowhere", "{}", "plan.json can't be read"),
     ]
     loads = ", ".join(f'() => load("{folder}", {options})' for folder, options, _ in cases)
-    told = in_node(f"return Promise.all([{loads}].map(words));")
-    for message, (_, _, wanted) in zip(told, cases, strict=True):
+    returned = in_node(f"return Promise.all([{loads}].map(words));")
+    for message, (_, _, wanted) in zip(returned, cases, strict=True):
         assert message.startswith("Error: ") and wanted in message
 
 
@@ -268,22 +268,22 @@ def test_where_threads_cannot_share_memory_one_does_it_and_the_model_says_so(
 ) -> None:
     """A module that is none once its memory is made shared: the flag's place is wrong."""
     folder = Tiny(memory_flag=len(wasm_module()) - 1).write(tmp_path / "bundle")
-    told = in_node(f"""
+    returned = in_node(f"""
         const model = await load("{folder}", {{ threads: 2 }});
         const {{ threads, notes }} = model;
         return {{ result: await model.run(right()), threads, notes }};""")
-    check(told["result"])
-    assert told["threads"] == 1
-    assert len(told["notes"]) == 1 and told["notes"][0].startswith("one thread: ")
+    check(returned["result"])
+    assert returned["threads"] == 1
+    assert len(returned["notes"]) == 1 and returned["notes"][0].startswith("one thread: ")
 
 
 def test_progress_ends_with_every_byte_of_every_file(tiny: Path) -> None:
-    told = in_node(f"""
+    returned = in_node(f"""
         const seen = {{}};
         await load("{tiny}", {{ onProgress: (each) => (seen[each.file] = each) }});
         return seen;""")
-    assert {"plan.json", "weights.safetensors", "kernels.relaxed.wasm"} <= told.keys()
-    for name, each in told.items():
+    assert {"plan.json", "weights.safetensors", "kernels.relaxed.wasm"} <= returned.keys()
+    for name, each in returned.items():
         size = (tiny / name).stat().st_size
         assert each == {"file": name, "loaded": size, "total": size}
 
@@ -298,14 +298,14 @@ def test_a_thread_of_the_users_own_may_load_a_model_and_ends_when_it_is_done(
         {HELPERS}
         const model = await load("{tiny}", {{ threads: 2 }});
         parentPort.postMessage(plain(await model.run(right())));""")
-    told = in_node(f"""
+    returned = in_node(f"""
         const {{ Worker }} = await import("node:worker_threads");
         const worker = new Worker("{program}", {{ execArgv: [] }});
         worker.postMessage(null);
         return new Promise((resolve, reject) => {{
-          let told;
-          worker.on("message", (value) => (told = value));
+          let returned;
+          worker.on("message", (value) => (returned = value));
           worker.on("error", reject);
-          worker.on("exit", () => resolve(told));
+          worker.on("exit", () => resolve(returned));
         }});""")
-    check(told)
+    check(returned)

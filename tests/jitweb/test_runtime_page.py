@@ -14,7 +14,7 @@ from tests.tab import Tab
 
 
 def in_page(folder: Path, *scripts: str, path: str = "runtime.d.ts") -> list[Any]:
-    """What each script gives, one after another, in one page of the folder's own server."""
+    """What each script returns, one after another, in one page of the folder's own server."""
     with serve(folder) as address, Tab(f"{address}{path}") as tab:
         tab.wait_until("location.protocol === 'http:' && document.readyState === 'complete'")
         return [
@@ -37,11 +37,11 @@ def test_both_targets_give_the_same_in_a_browser(tiny: Path, browser: None) -> N
         const after = await words(() => model.run(right()));
         return { results, target, threads, notes, calls, after, timings };"""
     options = ['{ target: "wasm" }', '{ target: "wasm", threads: 3 }', '{ target: "webgpu" }']
-    told = in_page(tiny, *(run % each for each in options))
-    assert [(each["target"], each["threads"]) for each in told] == [
+    returned = in_page(tiny, *(run % each for each in options))
+    assert [(each["target"], each["threads"]) for each in returned] == [
         ("wasm", 1), ("wasm", 3), ("webgpu", 1),
     ]  # fmt: skip
-    for each in told:
+    for each in returned:
         assert each["notes"] == [] and "was disposed of" in each["after"]
         assert each["timings"]["fetch_ms"] > 0 and each["timings"]["first_run_ms"] > 0
         for result in each["results"]:
@@ -55,7 +55,7 @@ def test_both_targets_give_the_same_in_a_browser(tiny: Path, browser: None) -> N
 
 
 def test_a_trap_in_a_browsers_thread_fails_its_run_alone(tiny: Path, browser: None) -> None:
-    (told,) = in_page(
+    (returned,) = in_page(
         tiny,
         f"""
         const model = await load("/", {{ target: "wasm", threads: 3 }}), messages = [];
@@ -66,12 +66,12 @@ def test_a_trap_in_a_browsers_thread_fails_its_run_alone(tiny: Path, browser: No
         }}
         return {{ messages, after: await model.run(right()) }};""",
     )
-    assert all("the kernel double failed" in message for message in told["messages"])
-    check(told["after"])
+    assert all("the kernel double failed" in message for message in returned["messages"])
+    check(returned["after"])
 
 
 def test_runs_that_overlap_take_turns_on_the_gpu(tiny: Path, browser: None) -> None:
-    (told,) = in_page(
+    (returned,) = in_page(
         tiny,
         """
         const model = await load("/", { target: "webgpu" }), x = floats(), pending = [];
@@ -82,14 +82,14 @@ def test_runs_that_overlap_take_turns_on_the_gpu(tiny: Path, browser: None) -> N
         x.fill(-1);
         return Promise.all(pending);""",
     )
-    for result in told[:3] + told[4:]:
+    for result in returned[:3] + returned[4:]:
         check(result)
 
 
 def test_a_lost_device_is_told_and_another_load_brings_the_model_back(
     tiny: Path, browser: None
 ) -> None:
-    (told,) = in_page(
+    (returned,) = in_page(
         tiny,
         """
         const make = async () => (await navigator.gpu.requestAdapter()).requestDevice();
@@ -105,10 +105,10 @@ def test_a_lost_device_is_told_and_another_load_brings_the_model_back(
         const third = await load("/", { target: "webgpu", device: second });
         return { before, messages, after, third: await third.run(right()) };""",
     )
-    for message in told["messages"]:
+    for message in returned["messages"]:
         assert message.startswith("Error: the GPU device was lost") and "oad the model" in message
     for name in ("before", "after", "third"):
-        check(told[name])
+        check(returned[name])
 
 
 BROKEN = "@group(0) @binding(0) var<storage, read> a: array<f32>; fn main( {"
@@ -154,16 +154,16 @@ def test_limits_beyond_the_defaults_are_asked_for(
         part["calls"][0]["args"] = [{"slot": 0}, *[{"weight": "w"}] * 7, {"slot": 3}]
 
     folder = edit(tiny, tmp_path / "wide", widen)
-    (told,) = in_page(
+    (returned,) = in_page(
         folder,
         """
         const { limits } = await navigator.gpu.requestAdapter();
         if (limits.maxStorageBuffersPerShaderStage < 9) return null;
         return (await load("/", { target: "webgpu" })).run(right());""",
     )
-    if told is None:
+    if returned is None:
         pytest.skip("the adapter has no more than eight")
-    check(told)
+    check(returned)
 
 
 def test_of_two_targets_the_faster_one_is_found_once_and_then_remembered(
@@ -181,13 +181,13 @@ def test_of_two_targets_the_faster_one_is_found_once_and_then_remembered(
     assert first["known"] == second["known"]
     check(first["result"])
     broken = Tiny(shaders={"add": BROKEN}).write(tmp_path / "broken")
-    (told,) = in_page(broken, script)
-    assert told["target"] == "wasm"
-    assert len(told["notes"]) == 1 and told["notes"][0].startswith("webgpu can't be used: ")
+    (returned,) = in_page(broken, script)
+    assert returned["target"] == "wasm"
+    assert len(returned["notes"]) == 1 and returned["notes"][0].startswith("webgpu can't be used: ")
 
 
 def test_progress_in_a_page_is_by_bytes(tiny: Path, browser: None) -> None:
-    (told,) = in_page(
+    (returned,) = in_page(
         tiny,
         """
         const last = {};
@@ -196,7 +196,7 @@ def test_progress_in_a_page_is_by_bytes(tiny: Path, browser: None) -> None:
     )
     for name in ("plan.json", "weights.safetensors", "kernels.relaxed.wasm"):
         size = (tiny / name).stat().st_size
-        assert told[name] == {"file": name, "loaded": size, "total": size}
+        assert returned[name] == {"file": name, "loaded": size, "total": size}
 
 
 @pytest.mark.parametrize("target", ["wasm", "webgpu"])

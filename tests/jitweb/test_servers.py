@@ -70,7 +70,7 @@ def ask(address: str, path: str = "plan.json", method: str = "GET", *headers: st
 
 
 def status(answer: bytes) -> int:
-    """400 also where the connection was closed for what is no request at all."""
+    """400 also where the connection was closed for what is not a request at all."""
     return int(answer.split()[1]) if answer else 400
 
 

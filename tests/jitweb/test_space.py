@@ -1,4 +1,4 @@
-"""Points of every family's space give what TVM's plain build gives, at odd sizes too."""
+"""Points of every family's space compute what TVM's plain build computes, at odd sizes too."""
 
 from __future__ import annotations
 

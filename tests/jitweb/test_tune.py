@@ -17,7 +17,7 @@ from harness.devices.base import KernelFailed
 from harness.devices.node import NodeDevice
 from jitweb import records as recorded
 from jitweb.records import DeviceSpeed, Records
-from jitweb.rejected_kernels import keep_wrong
+from jitweb.rejected_kernels import keep_rejected
 from jitweb.space import emit
 from jitweb.space.candidate import Candidate, Kernel
 from jitweb.targets import WasmTarget
@@ -78,7 +78,7 @@ def test_without_a_device_the_static_order_decides() -> None:
 
 
 class OneWrong(WasmTarget):
-    """The space with a kernel in front that gives zeros, and one that traps."""
+    """The space with a kernel in front that writes zeros, and one that traps."""
 
     def candidates(self, function: Any, constants: frozenset[int]) -> list[Candidate]:
         def zeros() -> Kernel:
@@ -226,6 +226,6 @@ class Node(NodeDevice):
 def test_a_rejected_kernel_is_stored_as_a_case(tmp_path: Path) -> None:
     kernel = task("dense-wide")
     zeros = OneWrong().candidates(kernel.function, kernel.constants)[0]
-    case = Case.from_json(keep_wrong(tmp_path, kernel, zeros).read_text())
+    case = Case.from_json(keep_rejected(tmp_path, kernel, zeros).read_text())
     assert "zeros" in case.origin
     assert compat.is_well_formed(case.load()) is None

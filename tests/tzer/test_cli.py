@@ -76,9 +76,9 @@ def test_findings_come_legal_first_with_the_documented_keys(folder: Path) -> Non
 
 
 def test_the_same_for_people(folder: Path) -> None:
-    told = tzer("stats", folder).stdout.splitlines()
-    assert "tests      7, 0.0 a second, 0% valid" in told
-    assert "findings   1 wrong-result, 1 crash" in told
+    lines = tzer("stats", folder).stdout.splitlines()
+    assert "tests      7, 0.0 a second, 0% valid" in lines
+    assert "findings   1 wrong-result, 1 crash" in lines
     lines = tzer("findings", folder).stdout.splitlines()
     assert len(lines) == 2
     assert "wrong-result" in lines[0] and "legal" in lines[0]
@@ -93,10 +93,10 @@ def test_show_tells_the_whole_finding(folder: Path) -> None:
 
 def test_show_as_json_holds_the_case_itself(folder: Path) -> None:
     summary = json.loads(tzer("findings", folder, "--json").stdout)[0]
-    told = json.loads(tzer("show", folder, summary["id"], "--json").stdout)
-    assert told.items() >= summary.items()
-    assert told["detail"] == {"expected": "4", "actual": "3"} and "def main(" in told["script"]
-    case = Case.from_json(json.dumps(told["case"]))
+    shown = json.loads(tzer("show", folder, summary["id"], "--json").stdout)
+    assert shown.items() >= summary.items()
+    assert shown["detail"] == {"expected": "4", "actual": "3"} and "def main(" in shown["script"]
+    case = Case.from_json(json.dumps(shown["case"]))
     assert case.passes == (PassCall("s_tir.CanonicalizeLoop"),) and case.load() is not None
 
 

@@ -1,4 +1,4 @@
-"""Every mutator gives another program that is well formed, typed, and repeatable."""
+"""Every mutator returns another program that is well formed, typed, and repeatable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mutators of pass sequences give sequences of known passes, legal ones where that is asked for."""
+"""Mutators of pass sequences return sequences of known passes, legal ones where asked for."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Expressions: replace, insert, delete, wrap (Tzer, section 3: general-purpose mutation).
 
-All act on one sub-expression and give one of the same dtype. New code comes from the generator of
+All act on one sub-expression and return one of the same dtype. New code comes from the generator of
 typed expressions, so it is valid in the scope where it lands.
 """
 

@@ -1,7 +1,7 @@
 """Schedules: one primitive of `tvm.s_tir.Schedule` applied to a program with blocks.
 
-A primitive either refuses or gives a program that computes the same, so a result that differs is a
-bug of the primitive itself or of what lowers its result.
+A primitive either refuses or returns a program that computes the same, so a result that differs is
+a bug of the primitive itself or of what lowers its result.
 """
 
 from __future__ import annotations

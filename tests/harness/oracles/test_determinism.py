@@ -1,4 +1,4 @@
-"""The same passes on the same module give the same module."""
+"""The same passes on the same module return the same module."""
 
 from __future__ import annotations
 
