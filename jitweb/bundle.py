@@ -24,13 +24,14 @@ import numpy as np
 import psutil
 
 from harness.devices.shader import Shader
+from harness.system.data import is_amount
 from harness.targets.wasm import WasmOptions, build_object
 from harness.wasm.linker import MAX_PAGES, link
 from jitweb.compare import scale_of
 from jitweb.errors import JitwebError
 from jitweb.model import ImportedModel
 from jitweb.plan import Call, Plan, Weight
-from jitweb.plan_check import FORMAT, MOST_PLAN_BYTES, OtherFormat, is_number, parse_plan
+from jitweb.plan_check import FORMAT, MOST_PLAN_BYTES, OtherFormat, parse_plan
 from jitweb.targets import Built, WebTarget
 from jitweb.tune import TuningResult
 
@@ -360,7 +361,7 @@ def _check_tuning(plan: Mapping[str, Any]) -> None:
         kernels = tuning.get("kernels") if isinstance(tuning, dict) else None
         if (
             not isinstance(kernels, dict)
-            or not is_number(tuning.get("seconds"))
+            or not is_amount(tuning.get("seconds"))
             or not all(_is_choice(kernels.get(key)) for key in plan["tasks"])
         ):
             raise ValueError(f"it does not say how it was tuned for {name}")
@@ -370,7 +371,7 @@ def _is_choice(choice: Any) -> bool:
     return (
         isinstance(choice, dict)
         and isinstance(choice.get("candidate"), str)
-        and is_number(choice.get("tried"))
+        and is_amount(choice.get("tried"))
     )
 
 

@@ -11,13 +11,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
+from harness.system.data import is_amount
 from jitweb.plan import DTYPES, nbytes
 
 FORMAT = 1
 MOST_BYTES = 2**32  # what WebAssembly addresses
 MOST_PLAN_BYTES = 2**26
 MOST_ENTRIES, MOST_TEXT, MOST_CODE, MOST_RANK, MOST_ARGUMENTS = 100_000, 1000, 2**24, 32, 64
-MOST_PAGES, MOST_ROWS, MOST_NUMBER, MOST_INTEGER = 65536, 2**31 - 1, 1e30, 2**53 - 1
+MOST_PAGES, MOST_ROWS, MOST_INTEGER = 65536, 2**31 - 1, 2**53 - 1
 DEFAULT_LIMITS = {
     "maxComputeWorkgroupsPerDimension": 65535,
     "maxComputeInvocationsPerWorkgroup": 256,
@@ -134,8 +135,8 @@ def _is_task(task: Any) -> bool:
         isinstance(task, dict)
         and _is_text(task.get("kind"))
         and _is_text(task.get("name"))
-        and is_number(task.get("flops"))
-        and is_number(task.get("bytes"))
+        and is_amount(task.get("flops"))
+        and is_amount(task.get("bytes"))
         and _is_count(task.get("sites"), MOST_INTEGER, 1)
     )
 
@@ -218,11 +219,6 @@ TARGETS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], None]] = {
 
 def _is_count(value: Any, most: int, least: int = 0) -> bool:
     return type(value) is int and least <= value <= most
-
-
-def is_number(value: Any) -> bool:
-    """Whether it is a count of something, maybe a fraction."""
-    return type(value) in (int, float) and 0 <= value <= MOST_NUMBER
 
 
 def _is_text(value: Any, most: int = MOST_TEXT) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from types import UnionType
 from typing import Any
@@ -22,7 +21,7 @@ def parse_json(text: str | bytes, longest: int = LONGEST_JSON) -> Any:
     """The value of a JSON text.
 
     Raises:
-        ValueError: it is none, or longer or more deeply nested than anything that is written here.
+        ValueError: it is not JSON, or longer or more deeply nested than what is written here.
     """
     if len(text) > longest:
         raise ValueError(f"it is longer than {longest} characters")
@@ -72,4 +71,4 @@ def is_count(value: Any) -> bool:
 
 def is_amount(value: Any) -> bool:
     """Whether it is a number from 0, and no more than anything could be."""
-    return type(value) in (int, float) and math.isfinite(value) and 0 <= value < MOST
+    return type(value) in (int, float) and 0 <= value <= MOST  # NaN is not
