@@ -48,7 +48,7 @@ class Database:
         """
         self.folder = folder
         self._depth = 0
-        with self.in_words():
+        with self._reporting_errors():
             self._bounded = connect(folder / FILE, write=write)
         self._connection = self._bounded.sql
 
@@ -56,12 +56,12 @@ class Database:
         self._connection.close()
 
     @contextmanager
-    def in_words(self) -> Iterator[None]:
+    def _reporting_errors(self) -> Iterator[None]:
         """Turn what SQLite and the system raise inside into a StoreError."""
         try:
             yield
         except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
-            raise StoreError(in_words(error, self.folder)) from None
+            raise StoreError(describe_error(error, self.folder)) from None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -91,7 +91,7 @@ class Database:
         Raises:
             StoreError: a column is of another type, or the database can't be read.
         """
-        with self.in_words():
+        with self._reporting_errors():
             self._bounded.begin()
             for row in self._connection.execute(query, values):
                 # Not `yield from`, which would close the cursor where a reader stops early, perhaps
@@ -103,13 +103,13 @@ class Database:
 
     def write(self, statement: str, values: Row = ()) -> int:
         """Carry out a statement, inside a transaction; the id of the row that it inserted."""
-        with self.in_words():
+        with self._reporting_errors():
             self._bounded.begin()
             return self._connection.execute(statement, values).lastrowid or 0
 
     def write_many(self, statement: str, rows: Iterable[Row]) -> None:
         """Carry out a statement once a row."""
-        with self.in_words():
+        with self._reporting_errors():
             self._bounded.begin()
             self._connection.executemany(statement, rows)
 
@@ -199,7 +199,7 @@ def _connect(path: Path, mode: str) -> BoundedConnection:
     return bounded
 
 
-def in_words(error: Exception, folder: Path) -> str:
+def describe_error(error: Exception, folder: Path) -> str:
     """One line that says what is wrong with the folder, and how to fix it."""
     text = first_line(error)
     if "disk is full" in text or "No space left" in text:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from corpus import findings as found
-from corpus.database import Database, create, damaged, in_words, is_ours
+from corpus.database import Database, create, damaged, describe_error, is_ours
 from corpus.encoding import DecodeError, pack_blocks, pack_rest, unpack_blocks, unpack_case
 from corpus.errors import StoreError
 from corpus.findings import Finding, ListedFinding
@@ -88,7 +88,7 @@ class Store:
             if lock is not None:
                 lock.release()
             if isinstance(error, (OSError, sqlite3.Error)):
-                raise StoreError(in_words(error, folder)) from None
+                raise StoreError(describe_error(error, folder)) from None
             raise
 
     @classmethod
@@ -103,7 +103,7 @@ class Store:
             if there:
                 _refuse_special(folder)
         except OSError as error:
-            raise StoreError(in_words(error, folder)) from None
+            raise StoreError(describe_error(error, folder)) from None
         if not there:
             raise StoreError(f"no campaign in {folder}; start one: tzer fuzz --out {folder}")
         return cls(folder, Database(folder, write=False), None)

@@ -212,7 +212,7 @@ def webgpu_options(workgroup_storage: int) -> dict[str, int]:
     return {"max_shared_memory_per_block": workgroup_storage}
 
 
-def is_well_formed(module: ir.IRModule) -> str | None:
+def why_ill_formed(module: ir.IRModule) -> str | None:
     """None, or why the module is not well formed, in TVM's own words."""
     # 0.27 checks schedulable TIR by a verifier of its own, which takes ordinary TIR as well.
     verifier = s_tir.analysis if hasattr(s_tir.analysis, "verify_well_formed") else tirx.analysis

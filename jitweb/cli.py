@@ -17,7 +17,7 @@ import click
 from harness.console.command_line import (
     Duration,
     Names,
-    Place,
+    NonEmptyPath,
     as_json,
     run,
     write_output,
@@ -48,7 +48,7 @@ FAILED_CHECK = 1
 LENGTH = re.compile(r"[1-9][0-9]{0,11}")  # of a dimension
 MOST_DIMENSIONS = 32
 
-bundle_folder = click.argument("folder", metavar="OUT", type=Place(path_type=Path))
+bundle_folder = click.argument("folder", metavar="OUT", type=NonEmptyPath(path_type=Path))
 target_option = click.option(
     "--target",
     type=click.Choice(TARGET_NAMES),
@@ -109,7 +109,7 @@ cli.add_command(records)
 
 
 @cli.command()
-@click.argument("model", metavar="MODEL.onnx", type=Place(path_type=Path))
+@click.argument("model", metavar="MODEL.onnx", type=NonEmptyPath(path_type=Path))
 @click.option("--target", "targets", type=Names(), default=("wasm",), help="wasm, webgpu, or both.")
 @shape_option
 @click.option(
@@ -127,7 +127,9 @@ cli.add_command(records)
 )
 @click.option("--retune", is_flag=True, help="Measure again what the records know.")
 @records_option
-@click.option("-o", "--out", type=Place(path_type=Path), default=Path("out"), show_default=True)
+@click.option(
+    "-o", "--out", type=NonEmptyPath(path_type=Path), default=Path("out"), show_default=True
+)
 @as_json
 def tune(
     model: Path,
@@ -206,7 +208,7 @@ def _devices(targets: Sequence[str], wanted: str) -> Iterator[dict[str, Device |
 
 
 @cli.command()
-@click.argument("model", metavar="MODEL.onnx", type=Place(path_type=Path))
+@click.argument("model", metavar="MODEL.onnx", type=NonEmptyPath(path_type=Path))
 @shape_option
 @as_json
 def inspect(
@@ -269,8 +271,12 @@ def verify(folder: Path, target: str | None, device: str, json_output: bool) -> 
 
 @cli.command("run")
 @bundle_folder
-@click.option("--input", "inputs", type=Place(path_type=Path), required=True, help="An .npz file.")
-@click.option("-o", "--output", type=Place(path_type=Path), required=True, help="An .npz file.")
+@click.option(
+    "--input", "inputs", type=NonEmptyPath(path_type=Path), required=True, help="An .npz file."
+)
+@click.option(
+    "-o", "--output", type=NonEmptyPath(path_type=Path), required=True, help="An .npz file."
+)
 @target_option
 @host_option
 @threads_option

@@ -29,7 +29,7 @@ from harness.devices.message import (
     time_in,
     times_in,
 )
-from harness.devices.remote import Asked
+from harness.devices.remote import Responder
 from harness.devices.table import device_kind
 from jitweb.devices import device_of
 from jitweb.errors import JitwebError
@@ -58,7 +58,9 @@ class BundleHost(Closing):
     `device` describes the device; `notes` say which options could not be followed.
     """
 
-    def __init__(self, program: Asked, plan: Mapping[str, Any], target: str, threads: int) -> None:
+    def __init__(
+        self, program: Responder, plan: Mapping[str, Any], target: str, threads: int
+    ) -> None:
         """Load it.
 
         Raises:
@@ -112,7 +114,7 @@ class BundleHost(Closing):
         answer, _ = self._ask(request, arrays, RUN_SECONDS, Expected((), size))
         times = answer.get("calls_ms")
         if not isinstance(times, list) or len(times) != len(self._tasks):
-            raise BadAnswer("it has not a time for each call")
+            raise BadAnswer("it does not have one time for each call")
         # A clock's step may be longer than a call takes.
         if not all(time is None or time == 0 or is_time(time) for time in times):
             raise BadAnswer("it holds what is not the time of a call")

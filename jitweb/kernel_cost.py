@@ -49,8 +49,7 @@ def cost_of(function: Any, sizes: Sequence[int]) -> KernelCost:
     if any(equation.is_reduction for equation in system.equations):
         return KernelCost("reduction", flops, total)
     if _gathers(system):
-        written = sum(size for size, is_output in _outputs(system, sizes) if is_output)
-        return KernelCost("gather", flops, 2.0 * written)
+        return KernelCost("gather", flops, 2.0 * _written(system, sizes))
     if flops == 0:
         return KernelCost("layout", 0.0, total)
     return KernelCost("elementwise", flops, total)
@@ -73,9 +72,11 @@ def _gathers(system: EquationSystem) -> bool:
     )
 
 
-def _outputs(system: EquationSystem, sizes: Sequence[int]) -> list[tuple[int, bool]]:
-    written = system.outputs
-    return [
-        (size, any(parameter.same_as(output) for output in written))
+def _written(system: EquationSystem, sizes: Sequence[int]) -> int:
+    """The bytes of the outputs."""
+    outputs = system.outputs
+    return sum(
+        size
         for size, parameter in zip(sizes, system.parameters, strict=True)
-    ]
+        if any(parameter.same_as(output) for output in outputs)
+    )

@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -148,9 +148,9 @@ class Records:
         self.close()
 
     def add(self, records: Iterable[Record]) -> int:
-        """Keep records; one that is there already is replaced. Gives how many."""
+        """Keep records; one that is there already is replaced. Returns how many."""
         rows = [tuple(asdict(record).values()) for record in records]
-        with self._told(), self._transaction():
+        with self._reporting_errors(), self._transaction():
             self._database.executemany(
                 "insert or replace into records values (?, ?, ?, ?, ?, ?, ?, ?)", rows
             )
@@ -172,7 +172,7 @@ class Records:
 
         Infinite where it ended by itself.
         """
-        with self._told():
+        with self._reporting_errors():
             row = self._database.execute(
                 "select seconds from searches where task = ? and target = ? and device = ? "
                 "and compiler = ?",
@@ -186,7 +186,7 @@ class Records:
     ) -> None:
         """Keep how long a search with these tasks could take; a longer one stays."""
         rows = [(task, target, device, compiler, seconds) for task in tasks]
-        with self._told(), self._transaction():
+        with self._reporting_errors(), self._transaction():
             self._database.executemany(
                 "insert into searches values (?, ?, ?, ?, ?) on conflict do update "
                 "set seconds = max(seconds, excluded.seconds)",
@@ -195,7 +195,7 @@ class Records:
 
     def speed(self, device: str, target: str) -> DeviceSpeed | None:
         """What was measured of a device by a target's kernels."""
-        with self._told():
+        with self._reporting_errors():
             row = self._database.execute(
                 "select fma_gflops, bandwidth_gbs, dispatch_ms from speeds "
                 "where device = ? and target = ?",
@@ -206,11 +206,11 @@ class Records:
 
     def set_speed(self, device: str, target: str, speed: DeviceSpeed) -> None:
         row = (device, target, speed.fma_gflops, speed.bandwidth_gbs, speed.dispatch_ms)
-        with self._told(), self._transaction():
+        with self._reporting_errors(), self._transaction():
             self._database.execute("insert or replace into speeds values (?, ?, ?, ?, ?)", row)
 
     def _read(self, rest: str, values: tuple[str, ...]) -> list[Record]:
-        with self._told():
+        with self._reporting_errors():
             rows = self._database.execute(f"select * from records {rest}", values)
             found = [Record(*row) for row in rows]
         try:
@@ -221,7 +221,7 @@ class Records:
         return found
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _reporting_errors(self) -> Iterator[None]:
         """Report what the database or the disk refuses in one line."""
         self._bounded.begin()
         try:
@@ -232,28 +232,22 @@ class Records:
                 "fix that, or name another file with --records"
             ) from None
 
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._database)
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """What is written inside is kept whole or not at all."""
+        self._database.execute("begin immediate")
+        try:
+            yield
+        except BaseException:
+            with suppress(sqlite3.Error):  # SQLite may have ended it already
+                self._database.execute("rollback")
+            raise
+        self._database.execute("commit")
 
 
 def _fill(database: sqlite3.Connection) -> None:
     database.executescript(RECORDS + REST)
     database.execute(f"pragma user_version = {VERSION}")
-
-
-class _Transaction:
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
-
-    def __enter__(self) -> None:
-        self._database.execute("begin immediate")
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            self._database.execute("rollback" if kind else "commit")
-        except sqlite3.Error:
-            if kind is None:
-                raise
 
 
 def to_lines(records: Iterable[Record]) -> Iterator[str]:

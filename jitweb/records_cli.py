@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.console.command_line import Place, as_json, write_output
+from harness.console.command_line import NonEmptyPath, as_json, write_output
 from harness.console.terminal import print_json, print_line
 from harness.system.files import read_bounded
 from jitweb.errors import JitwebError
@@ -20,7 +20,7 @@ MOST_RECORDS_BYTES = 256 << 20
 records_option = click.option(
     "--records",
     "records_path",
-    type=Place(path_type=Path),
+    type=NonEmptyPath(path_type=Path),
     help="The records' file. [$JITWEB_RECORDS, else the user's cache]",
 )
 
@@ -61,7 +61,7 @@ def list_records(records_path: Path | None, json_output: bool) -> None:
 
 
 @records.command("export")
-@click.argument("output", metavar="FILE", type=Place(path_type=Path))
+@click.argument("output", metavar="FILE", type=NonEmptyPath(path_type=Path))
 @records_option
 def export_records(output: Path, records_path: Path | None) -> None:
     """Write all records to a file, a line of JSON each."""
@@ -73,7 +73,7 @@ def export_records(output: Path, records_path: Path | None) -> None:
 
 
 @records.command("import")
-@click.argument("source", metavar="FILE", type=Place(path_type=Path))
+@click.argument("source", metavar="FILE", type=NonEmptyPath(path_type=Path))
 @records_option
 def import_records(source: Path, records_path: Path | None) -> None:
     """Add the records of a file that `records export` has written."""

@@ -62,17 +62,17 @@ class BundleServer(ThreadingHTTPServer):
             late = [request for request, since in self._waiting.items() if since < before]
         self._end(late)
 
-    def has_asked(self, request: socket.socket) -> None:
+    def stop_waiting(self, request: socket.socket) -> None:
         with self._lock:
             self._waiting.pop(request, None)
 
     def shutdown_request(self, request: Any) -> None:
-        self.has_asked(request)
+        self.stop_waiting(request)
         super().shutdown_request(request)
 
     def _end(self, requests: list[socket.socket]) -> None:
         for request in requests:
-            self.has_asked(request)
+            self.stop_waiting(request)
             try:
                 request.shutdown(socket.SHUT_RDWR)
             except OSError:  # it ended itself
@@ -93,7 +93,7 @@ class BundleHandler(BaseHTTPRequestHandler):
         """Whether there is a request to answer, whatever its method."""
         if not super().parse_request():
             return False
-        self.server.has_asked(self.connection)
+        self.server.stop_waiting(self.connection)
         if is_foreign(self.headers.get_all, self.server.served):
             self.send_error(403, "Not for this name or page")
             return False

@@ -255,8 +255,8 @@ class Tuner:
                 return True
             if not self._has_time():
                 return False
-            state = max(open_states, key=self._promise)
-            if self._promise(state) < NEGLIGIBLE * (_latency(states.values()) or 0.0):
+            state = max(open_states, key=self._expected_gain)
+            if self._expected_gain(state) < NEGLIGIBLE * (_latency(states.values()) or 0.0):
                 return True
             self._attempt(state, states, count=BATCH)
 
@@ -265,14 +265,14 @@ class Tuner:
             return True
         return time.monotonic() - self.started + self._step_s < self.budget_s
 
-    def _promise(self, state: TaskState) -> float:
+    def _expected_gain(self, state: TaskState) -> float:
         """The expected gain of another attempt, in milliseconds of the model."""
         if state.time is None:
             return float("inf")
-        room = max(0.0, state.time.min_ms - self._floor_ms(state.task))
-        return state.task.sites * room * DISAPPOINTMENT**state.attempts_for_nothing
+        possible = max(0.0, state.time.min_ms - self._least_ms(state.task))
+        return state.task.sites * possible * DISAPPOINTMENT**state.attempts_for_nothing
 
-    def _floor_ms(self, task: TaskInput) -> float:
+    def _least_ms(self, task: TaskInput) -> float:
         """The task's time at the device's peak rates, in milliseconds."""
         if self._speed is None:
             return 0.0

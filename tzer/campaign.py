@@ -215,8 +215,8 @@ class Campaign:
             with self.lock:
                 self.examiners.append(examiner)
             try:
-                while (work := self._next_work()) is not None:
-                    self._record(work, self._execute(examiner, work))
+                while (test := self._next_test()) is not None:
+                    self._record(test, self._execute(examiner, test))
             finally:
                 examiner.ended = time.monotonic()
         except Stopped:
@@ -233,15 +233,15 @@ class Campaign:
             self.counts["seed_blocks"] += int(new.size)
             self.store.add_coverage(new, ())
 
-    def _execute(self, examiner: Examiner, work: NextTest) -> Trial:
-        if work.seed is not None:
-            case = Case.from_json(work.seed["case"])
+    def _execute(self, examiner: Examiner, test: NextTest) -> Trial:
+        if test.seed is not None:
+            case = Case.from_json(test.seed["case"])
             return examiner.test(case, seed=True)
-        assert work.plan is not None
+        assert test.plan is not None
         keep_all = self.scheduler.wants_everything()
-        return examiner.test_plan(work.plan, work.parent, work.partner, keep_all)
+        return examiner.test_plan(test.plan, test.parent, test.partner, keep_all)
 
-    def _next_work(self) -> NextTest | None:
+    def _next_test(self) -> NextTest | None:
         """The next test, or None when the budget is spent."""
         with self.lock:
             spent = self._spent()
@@ -267,19 +267,19 @@ class Campaign:
 
     # Results.
 
-    def _record(self, work: NextTest, trial: Trial) -> None:
+    def _record(self, test: NextTest, trial: Trial) -> None:
         """Store the results of a test, in one transaction."""
         with self.lock, self.store.transaction():
-            if work.plan is not None:
-                self.scheduler.learn(work.plan, trial.mutator, trial.found, trial.seconds)
+            if test.plan is not None:
+                self.scheduler.learn(test.plan, trial.mutator, trial.found, trial.seconds)
             if trial.case is None or trial.verdict is None:
                 self.counts["no_mutant"] += 1
                 self.counts["lost_mutants"] += bool(trial.fault)
                 return
             self.counts["tests"] += 1
             self.counts["valid_tests"] += trial.verdict.kind is not Kind.INVALID
-            if work.seed is not None:
-                self.seeds_done.add(work.seed["name"])
+            if test.seed is not None:
+                self.seeds_done.add(test.seed["name"])
                 self.counts["seed_blocks"] += int(trial.new.size)
             else:
                 self.counts["mutants"] += 1
@@ -289,7 +289,7 @@ class Campaign:
             if trial.verdict.is_finding:
                 self._add_finding(trial.case, trial.verdict, trial.confirmed)
             if trial.kept is not None:
-                self._add_to_corpus(trial.kept, trial, work)
+                self._add_to_corpus(trial.kept, trial, test)
             self._write_progress()
 
     def _add_finding(self, case: Case, verdict: Verdict, confirmed: bool) -> None:
@@ -309,9 +309,9 @@ class Campaign:
         with self.lock:
             return self.attempts[signature] < CONFIRMATIONS
 
-    def _add_to_corpus(self, case: Case, trial: Trial, work: NextTest) -> None:
+    def _add_to_corpus(self, case: Case, trial: Trial, test: NextTest) -> None:
         """Add the case to the corpus and the scheduler."""
-        parent = work.plan.entry if work.plan is not None else None
+        parent = test.plan.entry if test.plan is not None else None
         entry_id = self.store.add_entry(case, trial.reached, parent, self.counts["tests"])
         seconds = max(0.01, trial.seconds)
         self.scheduler.add(ScheduledEntry(entry_id, seconds=seconds), trial.reached)

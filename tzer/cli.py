@@ -18,7 +18,7 @@ from harness import UserError
 from harness.console.command_line import (
     Duration,
     Names,
-    Place,
+    NonEmptyPath,
     as_json,
     run,
     write_output,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 DEFAULT_TIME = "10m"
 
 
-folder = click.argument("directory", metavar="DIR", type=Place(path_type=Path))
+folder = click.argument("directory", metavar="DIR", type=NonEmptyPath(path_type=Path))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,7 +49,7 @@ def cli() -> None:
 @click.option("--jobs", type=click.IntRange(min=1), help="Workers. [one a processor]")
 @click.option(
     "--out",
-    type=Place(path_type=Path),
+    type=NonEmptyPath(path_type=Path),
     default=Path("campaign"),
     show_default=True,
     help="The campaign's folder; the same one again resumes it.",
@@ -135,7 +135,7 @@ def fuzz(
             raise UserError(
                 f"the campaign in {out} is of TVM {found}, this is {release}; give another --out"
             )
-        tell_of_changes(out, before, settings)
+        print_changes(out, before, settings)
         with progress_view(options, store) as show_progress:
 
             def on_progress(stats: dict[str, Any]) -> None:
@@ -150,7 +150,7 @@ def fuzz(
             _print_end(out, store, stats)
 
 
-def tell_of_changes(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+def print_changes(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
     """Say where a resumed campaign goes on otherwise than it began."""
     for name, option in (("targets", "--target"), ("scope", "--scope"), ("strategy", "--strategy")):
         old, new = (
@@ -228,7 +228,7 @@ def stats(directory: Path, json_output: bool) -> None:
 
 
 @cli.command()
-@click.argument("directory", metavar="DIR", type=Place(path_type=Path), required=False)
+@click.argument("directory", metavar="DIR", type=NonEmptyPath(path_type=Path), required=False)
 @click.option("--by", type=click.Choice(("file", "pass")), default="file", show_default=True)
 @click.option("--graph", is_flag=True, help="Print the graph of passes and states for Graphviz.")
 @as_json
@@ -320,7 +320,7 @@ def show(directory: Path, identity: str, json_output: bool) -> None:
 @cli.command()
 @folder
 @click.argument("identity", metavar="ID")
-@click.option("-o", "--output", type=Place(path_type=Path), help="A file, else the output.")
+@click.option("-o", "--output", type=NonEmptyPath(path_type=Path), help="A file, else the output.")
 def repro(directory: Path, identity: str, output: Path | None) -> None:
     """Write a script that shows a finding and needs only tvm and numpy.
 

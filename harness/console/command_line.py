@@ -64,7 +64,7 @@ class Names(click.ParamType):
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
-class Place(click.Path):
+class NonEmptyPath(click.Path):
     """A path that is not empty (an empty one would be the current folder)."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:

@@ -39,7 +39,7 @@ SAMPLES_BYTES, SAMPLES_BYTES_A_SECOND = 4096, 100_000
 MOST_LIMIT = 1 << 53
 
 
-class Asked(Protocol):
+class Responder(Protocol):
     """A program that answers requests: channel.DeviceProcess, page.Page, opened.OpenedPage."""
 
     def ask(
@@ -58,7 +58,7 @@ class Asked(Protocol):
 class RemoteDevice(Closing):
     """A device in another program. Not thread-safe."""
 
-    def __init__(self, program: Asked) -> None:
+    def __init__(self, program: Responder) -> None:
         self._program = program
         self._codes: dict[int, Code] = {}
         self._loaded: set[int] = set()  # the program may have been ended meanwhile

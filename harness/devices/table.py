@@ -17,7 +17,7 @@ from harness.devices.base import DeviceError
 
 if TYPE_CHECKING:
     from harness.devices.base import Device
-    from harness.devices.remote import Asked
+    from harness.devices.remote import Responder
 
 LANGUAGES = {"wasm": "WebAssembly", "webgpu": "WebGPU"}
 """The languages of devices, by the name of the target."""
@@ -55,7 +55,7 @@ class DeviceModule(Protocol):
             DeviceError: it can't be opened here.
         """
 
-    def open_module(self, module: str, folders: Mapping[str, Path]) -> Asked:
+    def open_module(self, module: str, folders: Mapping[str, Path]) -> Responder:
         """A program that answers requests with a JavaScript module; see DeviceKind.open_module."""
 
 
@@ -94,7 +94,7 @@ class DeviceKind:
         """The device; raises DeviceError if it can't be opened."""
         return self._load().open_device(options or OpenOptions())
 
-    def open_module(self, module: str, folders: Mapping[str, Path]) -> Asked:
+    def open_module(self, module: str, folders: Mapping[str, Path]) -> Responder:
         """A program that answers requests with `module`: a name of `folders`, then a path in it.
 
         The module exports `handle(request, arrays, addressOf)`, where `addressOf` returns the

@@ -80,9 +80,9 @@ def check_syntax(text: str) -> None:
         if not isinstance(node, _SYNTAX):
             raise CaseError(f"its TVMScript holds a {type(node).__name__}")
         if isinstance(node, ast.Name) and node.id not in _LANGUAGE | defined:
-            raise CaseError(f"its TVMScript speaks of {node.id}")
+            raise CaseError(f"its TVMScript uses {node.id}")
         if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
-            raise CaseError(f"its TVMScript speaks of {node.attr}")
+            raise CaseError(f"its TVMScript uses {node.attr}")
         if isinstance(node, ast.Call) and not _is_builder(node.func):
             raise CaseError(f"its TVMScript calls {ast.unparse(node.func)[:40]}")
 

@@ -9,7 +9,7 @@ from harness.verdict import Kind, Verdict
 
 
 def _check(view: AfterPass) -> Verdict | None:
-    diagnostic = compat.is_well_formed(view.module)
+    diagnostic = compat.why_ill_formed(view.module)
     if diagnostic is None or tolerated_form(diagnostic) is not None:
         return None
     name = view.call.name

@@ -133,7 +133,7 @@ def _make(text: str, input_seed: int) -> Reference:
             module = load_module(text)
         except CaseError as error:
             raise Invalid(str(error)) from None
-        diagnostic = compat.is_well_formed(module)
+        diagnostic = compat.why_ill_formed(module)
     if diagnostic is not None:
         raise Invalid(f"ill-formed: {diagnostic}")
     try:

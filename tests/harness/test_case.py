@@ -109,6 +109,6 @@ def test_well_formedness_is_told_in_words() -> None:
     import tvm
     from tvm import tirx
 
-    assert compat.is_well_formed(programs.matmul()) is None
+    assert compat.why_ill_formed(programs.matmul()) is None
     stray = tirx.PrimFunc([], tirx.Evaluate(tirx.Var("stray", "int32")))
-    assert "stray" in (compat.is_well_formed(tvm.IRModule({"main": stray})) or "")
+    assert "stray" in (compat.why_ill_formed(tvm.IRModule({"main": stray})) or "")

@@ -52,7 +52,7 @@ def test_a_refreshed_statement_may_stand_beside_the_original(seed: int) -> None:
         doubled = rewrite.with_function(
             module, module.get_global_var("main"), module["main"].with_body(twice)
         )
-        assert compat.is_well_formed(doubled) is None
+        assert compat.why_ill_formed(doubled) is None
 
 
 def test_a_changed_block_declares_what_it_reads() -> None:

@@ -134,7 +134,7 @@ def test_plans_compute_what_the_model_says(kind: str, imported: Import) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_kernels_are_static_schedulable_and_in_32_bits(kind: str, imported: Import) -> None:
     for function in imported(example(kind)).functions.values():
-        assert compat.is_well_formed(tvm.IRModule({"main": function})) is None
+        assert compat.why_ill_formed(tvm.IRModule({"main": function})) is None
         assert "SBlockRealize" in {compat.type_key(node) for node in compat.nodes(function)}
         assert all(compat.static_shape(each) is not None for each in function.params)
         assert {str(each.ty.dtype) for each in function.params} <= {"float32", "int32"}

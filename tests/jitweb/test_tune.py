@@ -228,4 +228,4 @@ def test_a_rejected_kernel_is_stored_as_a_case(tmp_path: Path) -> None:
     zeros = OneWrong().candidates(kernel.function, kernel.constants)[0]
     case = Case.from_json(keep_rejected(tmp_path, kernel, zeros).read_text())
     assert "zeros" in case.origin
-    assert compat.is_well_formed(case.load()) is None
+    assert compat.why_ill_formed(case.load()) is None

@@ -1,4 +1,4 @@
-"""The commands as a user types them: output that can be piped, errors that say how to mend it."""
+"""The commands as a user types them: output that can be piped, errors that say how to fix it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from corpus.store import Store
 from harness.case import Case, PassCall, module_text
 from harness.verdict import Kind, Stage, Verdict
 from tests import programs
-from tzer.cli import tell_of_changes
+from tzer.cli import print_changes
 
 ROOT = Path(__file__).resolve().parents[2]
 STATS = {"tests", "tests_per_second", "valid_rate", "tvm_time_share", "native_blocks"} | {
@@ -237,9 +237,9 @@ def test_a_campaign_of_another_tvm_is_not_mixed_with_this_one(tmp_path: Path) ->
 
 def test_a_campaign_that_goes_on_otherwise_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     began = {"targets": ["llvm"], "scope": ["tirx", "arith"], "strategy": "joint"}
-    tell_of_changes(Path("out"), began, {**began, "targets": ("llvm",)})
+    print_changes(Path("out"), began, {**began, "targets": ("llvm",)})
     assert capsys.readouterr().err == ""
-    tell_of_changes(Path("out"), began, {**began, "targets": ("wasm", "c")})
+    print_changes(Path("out"), began, {**began, "targets": ("wasm", "c")})
     assert (
         capsys.readouterr().err == "note: out began with --target llvm, and goes on with wasm,c\n"
     )

@@ -110,7 +110,7 @@ class TestEveryMutator:
         found = mutants(mutator)
         assert found, "succeeds on no program"
         for program, _, mutant in found:
-            assert compat.is_well_formed(mutant) is None
+            assert compat.why_ill_formed(mutant) is None
             assert compat.structural_equal(load_module(module_text(mutant)), mutant)
             assert not tvm_ffi.structural_equal(mutant, program)
             assert [p.name for p in mutant["main"].params] == [
@@ -128,7 +128,7 @@ class TestEveryMutator:
         for program in programs()[:6]:
             for _ in range(5):
                 program = mutator.mutate(program, rng) or program
-            assert compat.is_well_formed(program) is None
+            assert compat.why_ill_formed(program) is None
 
 
 def test_mutators_can_be_stacked_on_each_other() -> None:
@@ -138,7 +138,7 @@ def test_mutators_can_be_stacked_on_each_other() -> None:
             mutator = rng.choice(IR_MUTATORS)
             if mutator.can_mutate(program):
                 program = mutator.mutate(program, rng) or program
-        assert compat.is_well_formed(program) is None
+        assert compat.why_ill_formed(program) is None
         assert compat.structural_equal(load_module(module_text(program)), program)
 
 

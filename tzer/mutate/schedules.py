@@ -39,7 +39,7 @@ class ScheduleMutator(Mutator):
             except Exception:  # the primitive's own preconditions, of many kinds
                 continue
             changed = schedule.mod
-            if compat.is_well_formed(changed) is not None:
+            if compat.why_ill_formed(changed) is not None:
                 return None  # a bug of the primitive, for which no later pass is at fault
             if not tvm_ffi.structural_equal(changed[var.name_hint], function):
                 return changed
