@@ -23,6 +23,7 @@ class Graph:
         self.constants: dict[str, onnx.TensorProto] = {}
         self._arrays: dict[str, np.ndarray] = {}
         self.nodes: list[onnx.NodeProto] = []
+        self.producers: dict[str, onnx.NodeProto] = {}  # of what isn't constant
         self._count = 0
         self._prefix = ""
 

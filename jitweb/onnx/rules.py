@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import onnx
 
-from jitweb.onnx import attention, fused, opset
+from jitweb.onnx import attention, fused, opset, quantized
 from jitweb.onnx.graph import CONTRIB, Graph
 
 NEWER = 21  # the first opset after the one that all become
@@ -53,6 +53,12 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("", "Attention"): Rule(attention.attention),
     ("", "RotaryEmbedding"): Rule(attention.rotary_embedding),
     ("", "RMSNormalization"): Rule(fused.rms_normalization),
+    ("", "DequantizeLinear"): Rule(quantized.dequantize_linear),
+    ("", "MatMulInteger"): Rule(quantized.matmul_integer),
+    ("", "ConvInteger"): Rule(quantized.conv_integer),
+    (CONTRIB, "DynamicQuantizeMatMul"): Rule(quantized.dynamic_quantize_matmul),
+    (CONTRIB, "MatMulIntegerToFloat"): Rule(quantized.matmul_integer_to_float),
+    (CONTRIB, "MatMulNBits"): Rule(quantized.matmul_nbits),
     (CONTRIB, "SimplifiedLayerNormalization"): Rule(fused.rms_normalization),
     (CONTRIB, "SkipSimplifiedLayerNormalization"): Rule(fused.skip_simplified_layer_normalization),
     (CONTRIB, "SkipLayerNormalization"): Rule(fused.skip_layer_normalization),

@@ -21,9 +21,9 @@ from jitweb.onnx.graph import OPSET, STANDARD, Graph, names_read
 from jitweb.onnx.rules import rule_for
 from jitweb.onnx.widen import widen_node, widened, widened_type
 
-# Weights that are stored in fewer bytes stay so; what is random is drawn at each run.
+# What is random is drawn at each run.
 NOT_FOLDED = frozenset(
-    "DequantizeLinear RandomNormal RandomNormalLike RandomUniform RandomUniformLike Multinomial "
+    "RandomNormal RandomNormalLike RandomUniform RandomUniformLike Multinomial "
     "Bernoulli Dropout Loop Scan If Optional SequenceEmpty".split()
 )
 MOST_INFERRED = 4096  # elements of a constant that the inference of shapes may look at
@@ -100,6 +100,7 @@ class _Simplifier(Graph):
             self._infer(node, opset)
             if not self._is_empty(node):
                 self.nodes.append(node)
+                self.producers.update(dict.fromkeys(node.output, node))
         return list(node.output)
 
     def _branch(self, node: onnx.NodeProto) -> list[str]:

@@ -7,7 +7,7 @@ public `from_onnx`, and single nodes for the converters; all are inlined into on
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 from itertools import groupby
@@ -18,6 +18,7 @@ import onnx
 import tvm
 from onnx import numpy_helper
 from tvm import relax
+from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm.relax.frontend.onnx import from_onnx
 
 from harness.console.suppress_warnings import without_warnings
@@ -43,6 +44,18 @@ def _is_ours(node: onnx.NodeProto) -> bool:
 
 
 CONTROL_FLOW = ("If", "Loop", "Scan")
+
+
+@mutator
+class _Renamed(PyExprMutator):  # type: ignore[misc]
+    """A Relax function that calls other kernels in the place of these."""
+
+    def __init__(self, names: Mapping[Any, Any]) -> None:
+        super().__init__()
+        self.names = names
+
+    def visit_global_var_(self, variable: Any) -> Any:
+        return self.names.get(variable, variable)
 
 
 class _Joiner:
@@ -124,12 +137,25 @@ class _Joiner:
             if value.name in self.types:
                 value.type.CopyFrom(self.types[value.name])
         graph.initializer.extend(self.constants[name] for name in read if name in self.constants)
-        function = from_onnx(part, keep_params_in_input=False)["main"]
-        function = function.with_attr("global_symbol", graph.name)
+        module = from_onnx(part, keep_params_in_input=False)
+        function = self._with_kernels(module).with_attr("global_symbol", graph.name)
         self.parts[graph.name] = function
         callee = self.builder.add_func(function, graph.name)
         arguments = [self._operand(name) for name in inputs]
         self._keep(outputs, self.builder.emit(relax.Call(callee, arguments)))
+
+    def _with_kernels(self, module: Any) -> Any:
+        """The function `main` of a part, of which the kernels have names of their own here."""
+        renamed = {
+            variable: self.builder.add_func(
+                function.without_attr("global_symbol"), f"{variable.name_hint}_{len(self.parts)}"
+            )
+            for variable, function in module.functions.items()
+            if variable.name_hint != "main"
+        }
+        if not renamed:
+            return module["main"]
+        return _Renamed(renamed).visit_expr(module["main"])
 
     def _read_elsewhere(self, nodes: Sequence[onnx.NodeProto]) -> set[str]:
         own = {id(node) for node in nodes}

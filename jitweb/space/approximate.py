@@ -16,9 +16,8 @@ float64:
 | pow      | products for whole exponents to 8, sqrt for 0.5, else exp(y log x)  | of its parts   |
 
 NaN stays NaN, and infinities are treated as IEEE 754 says: so softmax of a row with NaN is NaN.
-Below -87 exp returns 0. max and min, an instruction each that may drop NaN, get a comparison that
-keeps it. sin and cos are for |x| < 1e4. scripts/fit_functions.py computed the coefficients of tanh
-and erf.
+Below -87 exp returns 0. A Relu keeps NaN; max and min of other values may drop it. sin and cos are
+for |x| < 1e4. scripts/fit_functions.py computed the coefficients of tanh and erf.
 """
 
 from __future__ import annotations
@@ -53,6 +52,7 @@ TANH = (
     (1.0, 0.463059353, 0.0239990846, 0.000236246635),
 )
 GREATEST_POWER = 8
+MOST_REPEATED = 24  # nodes of an expression that may stand twice
 
 
 def approximate(value: Any, *, only: frozenset[str] | None = None) -> Any:
@@ -117,17 +117,18 @@ def _is_number(x: Any) -> Any:
 
 
 def _extreme(node: Any) -> Any:
-    """max or min, NaN where an operand is."""
+    """A Relu, max(x, 0), of something short as a comparison that keeps NaN.
+
+    With another number LLVM makes a relaxed instruction of every form of it, which drops NaN; and
+    what is long is not to be computed twice.
+    """
     left, right = node.a, node.b
     if isinstance(left, compat.FloatImm):
         left, right = right, left
-    if isinstance(right, compat.FloatImm):
-        return _kept(left, lambda x: type(node)(x, right))
-    return _let(left, lambda x: _kept(right, lambda y: _or_nan(x, type(node)(x, y))))
-
-
-def _or_nan(x: Any, value: Any) -> Any:
-    return tirx.Select(_is_number(x), value, x)
+    is_zero = isinstance(right, compat.FloatImm) and float(right) == 0
+    if not is_zero or len(list(compat.nodes(left))) > MOST_REPEATED:
+        return node
+    return tirx.Select(left < right if isinstance(node, tirx.Max) else right < left, right, left)
 
 
 def _exp(x: Any) -> Any:

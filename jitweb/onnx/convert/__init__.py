@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jitweb.onnx.convert import scan, scatter, select
+from jitweb.onnx.convert import cast, scan, scatter, select
 from jitweb.onnx.convert.node import Node
 
 CONVERTERS: Mapping[tuple[str, str], Callable[[Node], Any]] = {
+    ("", "Cast"): cast.cast,
     ("", "CumSum"): scan.cumsum,
     ("", "TopK"): select.topk,
     ("", "OneHot"): select.onehot,

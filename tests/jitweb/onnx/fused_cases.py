@@ -37,16 +37,23 @@ class FusedCase:
         parts = [f"{key}={value}" for key, value in self.attributes.items()]
         return " ".join([f"{self.domain or 'onnx'}.{self.operator}", *self.inputs, *parts])
 
-    def model(self) -> onnx.ModelProto:
+    def model(self) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
+        """A model of the one node, and its inputs."""
         names = [f"y{number}" if number in self.kept else "" for number in range(self.outputs)]
         made = node(self.operator, self.inputs, names, domain=self.domain, **self.attributes)
-        taken = {name: value(name) for name in dict.fromkeys(self.inputs) if name}
-        weights = {name: taken.pop(name) for name in list(taken) if name.startswith("w")}
+        nodes, taken, weights = [made], {}, {}
+        for name in dict.fromkeys(filter(None, self.inputs)):
+            array = value(name)
+            if name.startswith("w"):
+                weights[name] = array
+            elif array.dtype == np.uint8:  # which no input can be
+                taken[f"{name}_given"] = array.astype(np.int32)
+                nodes.insert(0, node("Cast", [f"{name}_given"], [name], to=onnx.TensorProto.UINT8))
+            else:
+                taken[name] = array
         opset = 17 if self.domain else 23
-        return model_of([made], taken, [name for name in names if name], weights, opset=opset)
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        return {name: value(name) for name in self.inputs if name and not name.startswith("w")}
+        model = model_of(nodes, taken, [name for name in names if name], weights, opset=opset)
+        return model, taken
 
 
 def value(name: str) -> np.ndarray:
@@ -71,9 +78,33 @@ def value(name: str) -> np.ndarray:
         "wbias": (3 * HIDDEN,),
         "wtable": (16, HIDDEN),
         "wcos": (16, SIZE // 2),
+        "deep": (2, 48),
     }
     if kind in shapes:
         return random.standard_normal(shapes[kind], dtype=np.float32)
+    if kind in ("wpacked", "wscales", "wzeros"):
+        bits, block = map(int, name.partition("_")[2].split("x"))
+        blocks = -(-48 // block)
+        if kind == "wscales":
+            return random.random(5 * blocks, dtype=np.float32)
+        size = (5, blocks, block * bits // 8) if kind == "wpacked" else 5 * -(-blocks // 2)
+        return random.integers(0, 256, size, dtype=np.uint8)
+    quantised: dict[str, Any] = {
+        "bytes": (np.uint8, 0, 256, (3, 700)),
+        "wbytes": (np.uint8, 0, 256, (700, 4)),
+        "wints": (np.int8, -128, 128, (700, HIDDEN))
+        if name == "wints"
+        else (np.int8, -128, 128, (HIDDEN, HIDDEN)),
+        "image": (np.uint8, 0, 256, (1, 90, 4, 4)),
+        "wkernel": (np.uint8, 0, 256, (3, 90, 3, 3)),
+        "wzero": (np.uint8, 100, 150, ()),
+        "wsigned": (np.int8, -9, 9, (HIDDEN,)),
+    }
+    if kind in quantised:
+        dtype, low, high, shape = quantised[kind]
+        return np.asarray(random.integers(low, high, shape, dtype=dtype))
+    if kind in ("scale", "wscale"):
+        return np.asarray(random.random(() if kind == "scale" else HIDDEN, dtype=np.float32))
     integers: dict[str, np.ndarray] = {
         "ids": random.integers(0, 16, (BATCH, LENGTH)),
         "mask": np.array([[1, 1, 1, 1, 0], [1, 1, 1, 0, 0]]),
@@ -141,6 +172,20 @@ def cases() -> Iterator[FusedCase]:
     yield FusedCase("RotaryEmbedding", ("x", "first", "wcos", "wcos_2"), {"interleaved": 1})
     yield FusedCase("RotaryEmbedding", ("heads", "wcos", "wcos_2", "places"), domain="")
     yield FusedCase("RMSNormalization", ("x", "w"), {"epsilon": 1e-3}, domain="")
+    yield FusedCase("MatMulInteger", ("bytes", "wbytes"), domain="")
+    yield FusedCase("MatMulInteger", ("bytes", "wints", "wzero", "wsigned"), domain="")
+    yield FusedCase("ConvInteger", ("image", "wkernel", "wzero"), {"pads": [1, 1, 1, 1]}, domain="")
+    dynamic = ("x", "wints_2", "wscale", "wsigned", "w")
+    yield FusedCase("DynamicQuantizeMatMul", dynamic)
+    scaled = ("bytes", "wints", "scale", "wscale", "wzero", "wsigned", "w")
+    yield FusedCase("MatMulIntegerToFloat", scaled)
+    for bits, block in ((4, 16), (4, 32), (8, 16)):
+        given = {"K": 48, "N": 5, "bits": bits, "block_size": block}
+        name = f"{bits}x{block}"
+        yield FusedCase("MatMulNBits", ("deep", f"wpacked_{name}", f"wscales_{name}"), given)
+    given = {"K": 48, "N": 5, "bits": 4, "block_size": 16}
+    with_zeros = ("deep", "wpacked_4x16", "wscales_4x16", "wzeros_4x16")
+    yield FusedCase("MatMulNBits", with_zeros, given)
     flat = {"q_num_heads": HEADS, "kv_num_heads": HEADS}
     yield FusedCase("Attention", ("x", "x_2", "x_3"), {**flat, "is_causal": 1}, domain="")
     yield FusedCase("Attention", ("heads", "heads_2", "heads_3", "seen"), {"scale": 0.3}, domain="")
@@ -155,12 +200,13 @@ def record() -> None:
 
     recorded = {}
     for case in cases():
+        model, inputs = case.model()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         session = onnxruntime.InferenceSession(
-            case.model().SerializeToString(), options, providers=["CPUExecutionProvider"]
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
-        for place, array in zip(case.kept, session.run(None, case.arrays()), strict=True):
+        for place, array in zip(case.kept, session.run(None, inputs), strict=True):
             recorded[f"{case.name} -> {place}"] = array
     np.savez_compressed(RECORDED, **recorded)  # type: ignore[arg-type]
 

@@ -18,6 +18,9 @@ NUMBERS = RANDOM.integers(-9, 9, (3, 5)).astype(np.int64)
 
 CASES: list[tuple[str, dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarray], int]] = [
     # operator, attributes, inputs, constants, outputs
+    ("Cast", {"to": 6}, {"x": X * 100}, {}, 1),
+    ("Cast", {"to": 9}, {"x": NUMBERS}, {}, 1),
+    ("Cast", {"to": 1}, {"x": NUMBERS > 0}, {}, 1),
     ("CumSum", {}, {"x": X}, {"axis": np.array(1)}, 1),
     ("CumSum", {"reverse": 1}, {"x": X}, {"axis": np.array(-1)}, 1),
     ("CumSum", {"exclusive": 1}, {"x": NUMBERS}, {"axis": np.array([0])[0]}, 1),
@@ -86,6 +89,14 @@ def test_updates_of_one_place_are_added_up(is_constant: bool, tmp_path: Path) ->
 def test_every_converter_is_tested() -> None:
     tested = {kind for kind, *_ in CASES} | {"ScatterElements", "ScatterND"}
     assert {kind for _, kind in CONVERTERS} == tested
+
+
+def test_kernels_that_the_frontend_makes_are_kept(tmp_path: Path) -> None:
+    """It emits those of Clip itself; here twice, in stretches of their own."""
+    clip = [node("Clip", [a, "low", "high"], [b]) for a, b in (("x", "a"), ("b", "y"))]
+    weights = {"axis": np.array(1), "low": np.float32(-0.5), "high": np.float32(0.8)}
+    nodes = [clip[0], node("CumSum", ["a", "axis"], ["b"]), clip[1]]
+    check(model_of(nodes, {"x": X}, ["y"], weights), {"x": X}, tmp_path)
 
 
 def test_converted_operators_stand_among_imported_ones(tmp_path: Path) -> None:
