@@ -170,7 +170,7 @@ def test_wrong_inputs_are_named(bundle: Path) -> None:
         ({"input_ids": None}, "input_ids is missing"),
         ({"input_ids": np.zeros((1, 3), np.int64)}, "is 1x3, and must be int64 1x16"),
         ({"input_ids": np.zeros((1, 16), np.float32)}, "is float32, must be int64"),
-        ({"input_ids": np.full((1, 16), 1 << 40)}, "no 32-bit integer"),
+        ({"input_ids": np.full((1, 16), 1 << 40)}, "not a 32-bit integer"),
     ]
     with open_host(bundle, read_plan(bundle), "wasm", 1) as host:
         for change, words in changes:
@@ -206,7 +206,7 @@ def test_the_runtime_names_wrong_inputs(bundle: Path, browser: None) -> None:
     assert messages[0] == messages[6] == "none"
     for message, words in zip(
         messages[1:6],
-        ["no input nothing", "is missing", "has 3 elements", "must be int64", "no 32-bit integer"],
+        ["no input nothing", "is missing", "has 3 elements", "must be int64", "not a 32-bit"],
         strict=True,
     ):
         assert words in message
