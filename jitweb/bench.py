@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jitweb.bundle import read_plan
-from jitweb.expected import example_inputs
+from jitweb.check_inputs import example_inputs
 from jitweb.host import open_host
 from jitweb.plan import Tensor
 

@@ -56,11 +56,14 @@ class TargetSection:
 
 @dataclass(frozen=True)
 class ExpectedOutputs:
-    """Inputs of a model and what it should compute from them, from a run elsewhere."""
+    """Inputs of a model and what it should compute from them, by each that has computed it.
+
+    The keys of `outputs` are these sources, such as "onnx.reference 1.19"; the values are by the
+    outputs' names.
+    """
 
     inputs: Mapping[str, np.ndarray]
-    outputs: Mapping[str, np.ndarray]
-    source: str  # who computed the outputs, e.g. "onnx.reference 1.19"
+    outputs: Mapping[str, Mapping[str, np.ndarray]]
 
 
 def section(
@@ -257,7 +260,7 @@ def _write_files(
         for name, content in section.files.items():
             (folder / name).write_bytes(content)
     if check is not None:
-        save_file(_sample(check), folder / CHECK, {"source": check.source})
+        save_file(sample(check), folder / CHECK, {"sources": json.dumps(list(check.outputs))})
     for path in folder.glob("*.safetensors"):
         path.chmod(0o666 & ~_umask())  # it makes them the owner's alone, which no server can read
     for entry in resources.files("jitweb.web").iterdir():
@@ -292,13 +295,21 @@ def _umask() -> int:
     return mask
 
 
-def _sample(check: ExpectedOutputs) -> dict[str, np.ndarray]:
-    """Inputs whole; of each output some elements, spread evenly, and their places."""
+def sample(check: ExpectedOutputs) -> dict[str, np.ndarray]:
+    """Inputs whole; of each output some elements, spread evenly, and their places.
+
+    Those of an output are named for the number of the source that computed it.
+    """
     arrays = {  # with their shapes, that of a scalar too
         f"input.{name}": np.ascontiguousarray(array).reshape(array.shape)
         for name, array in check.inputs.items()
     }
-    for name, array in check.outputs.items():
+    given = [
+        (f"{number}.{name}", array)
+        for number, outputs in enumerate(check.outputs.values())
+        for name, array in outputs.items()
+    ]
+    for name, array in given:
         flat = np.ascontiguousarray(array).reshape(-1)
         places = np.unique(np.linspace(0, max(flat.size - 1, 0), CHECKED).astype(np.int64))
         places = places[: flat.size]

@@ -60,6 +60,12 @@ host_option = click.option(
     default="auto",
     help="Where to run it. [node for wasm, browser for webgpu]",
 )
+inputs_option = click.option(
+    "--inputs",
+    type=NonEmptyPath(path_type=Path),
+    metavar="X.npz",
+    help="Inputs to verify with; the outputs too, if it holds what they are to be. [drawn]",
+)
 threads_option = click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True)
 
 
@@ -126,6 +132,7 @@ cli.add_command(records)
     help="How long to tune; where that is longer than before, the search goes on. [30s]",
 )
 @click.option("--retune", is_flag=True, help="Measure again what the records know.")
+@inputs_option
 @records_option
 @click.option(
     "-o", "--out", type=NonEmptyPath(path_type=Path), default=Path("out"), show_default=True
@@ -138,6 +145,7 @@ def tune(
     device: str,
     budget: float | None,
     retune: bool,
+    inputs: Path | None,
     records_path: Path | None,
     out: Path,
     json_output: bool,
@@ -158,6 +166,7 @@ def tune(
         USUAL_BUDGET_S if budget is None else budget,
         retune=retune,
         goes_on=budget is not None,
+        inputs=inputs,
     )
 
     note_replaced(options)
@@ -251,16 +260,31 @@ def inspect(
 @bundle_folder
 @click.option("--target", type=click.Choice(TARGET_NAMES), help="One target alone. [all it holds]")
 @host_option
+@inputs_option
+@click.option(
+    "--model",
+    type=NonEmptyPath(path_type=Path),
+    metavar="MODEL.onnx",
+    help="The model that the bundle was made of, to compute again what is expected.",
+)
 @as_json
-def verify(folder: Path, target: str | None, device: str, json_output: bool) -> None:
-    """Check a bundle's files, and its results against the reference that tuning kept.
+def verify(
+    folder: Path,
+    target: str | None,
+    device: str,
+    inputs: Path | None,
+    model: Path | None,
+    json_output: bool,
+) -> None:
+    """Check a bundle's files, and its results against what the oracles computed when it was tuned.
 
+    A result is right if one of them agrees; where another differs, that is reported too.
     Exits 1 where a file was changed or a result is wrong.
     """
     from jitweb.compare import TOLERANCE
     from jitweb.verify import verify_bundle
 
-    found = verify_bundle(folder, target, TOLERANCE, device)
+    found = verify_bundle(folder, target, TOLERANCE, device, inputs, model)
     if json_output:
         print_json(found.to_json())
     else:

@@ -31,6 +31,7 @@ from harness.devices.message import (
 )
 from harness.devices.remote import Responder
 from harness.devices.table import device_kind
+from jitweb.check_inputs import arranged
 from jitweb.devices import device_of
 from jitweb.errors import JitwebError
 from jitweb.plan import Tensor, nbytes
@@ -139,26 +140,7 @@ class BundleHost(Closing):
         return answer, parts
 
     def _in_order(self, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        wanted = {each.name: each for each in self._inputs}
-        for name in inputs:
-            if name not in wanted:
-                raise JitwebError(f"the model has no input {name}; it has {', '.join(wanted)}")
-        arrays = []
-        for name, each in wanted.items():
-            if name not in inputs:
-                raise JitwebError(f"the input {name} is missing: {_describe(each)}")
-            array = np.asarray(inputs[name])
-            if array.shape != each.shape:
-                shape = "x".join(map(str, array.shape))
-                raise JitwebError(f"the input {name} is {shape}, and must be {_describe(each)}")
-            if not np.can_cast(array.dtype, each.dtype, "same_kind"):
-                raise JitwebError(f"the input {name} is {array.dtype}, must be {_describe(each)}")
-            arrays.append(array.astype(each.dtype))
-        return arrays
-
-
-def _describe(tensor: Tensor) -> str:
-    return f"{tensor.dtype} {'x'.join(map(str, tensor.shape))}"
+        return list(arranged(inputs, self._inputs).values())
 
 
 def open_host(

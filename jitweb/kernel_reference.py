@@ -90,6 +90,15 @@ def run_function(
         return [result.astype(kind) for result, kind in zip(results, kinds, strict=True)]
 
 
+def run_by_tvm(function: Any, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The outputs of a function for its inputs, by TVM's plain build for this processor."""
+    outputs = [
+        np.zeros([int(extent) for extent in buffer.ty.shape], str(buffer.ty.dtype))
+        for buffer in list(function.params)[len(inputs) :]
+    ]
+    return run_plainly(function, [*inputs, *outputs])[len(inputs) :]
+
+
 def run_plainly(function: Any, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Run TVM's plain build of the function on copies of the arguments; returns the copies."""
     module = tvm.IRModule({"main": function.with_attr("global_symbol", "main")})

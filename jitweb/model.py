@@ -50,10 +50,21 @@ def import_model(path: Path, shapes: Mapping[str, Sequence[int]] | None = None) 
         JitwebError: the file or the model can't be used; the message says how to fix it.
     """
     model = simplify(read_onnx(path, shapes or {}))
+    return plan_model(path.stem, model, input_ranges(model))
+
+
+def plan_model(
+    name: str, model: onnx.ModelProto, ranges: Mapping[str, tuple[int, int]] | None = None
+) -> ImportedModel:
+    """Import a model of static shapes; `ranges` are what its integer inputs may hold.
+
+    Raises:
+        JitwebError: the model can't be used.
+    """
     graph = import_graph(model)
-    inputs = _boundary(graph_inputs(model), graph.inputs, input_ranges(model))
+    inputs = _boundary(graph_inputs(model), graph.inputs, ranges)
     outputs = _boundary(model.graph.output, graph.outputs)
-    return _Planner(path.stem, _without_reshapes(_folded(graph)), inputs, outputs).imported()
+    return _Planner(name, _without_reshapes(_folded(graph)), inputs, outputs).imported()
 
 
 @dataclass(frozen=True)

@@ -1,44 +1,75 @@
-"""Verifying a bundle: its files are as written, and it computes what the reference did."""
+"""Verifying a bundle: its files are as written, and it computes what an oracle did.
+
+A result is right if it is that of one of the oracles that could run the model; where another one
+differs, that is reported beside it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jitweb.bundle import CHECK, changed_files, read_plan
+from jitweb.bundle import CHECK, ExpectedOutputs, changed_files, read_plan, sample
+from jitweb.check_inputs import given_arrays
 from jitweb.compare import errors
 from jitweb.devices import device_of
 from jitweb.errors import JitwebError
+from jitweb.expected import expected_outputs
 from jitweb.host import WEB, open_host
+from jitweb.model import import_model
+from jitweb.plan import Tensor
 
+MOST_SOURCES_TEXT = 4096
 RUNTIME = tuple(f"{name}.mjs" for name in ("runtime", "files", "plan", "shared", "wasm", "webgpu"))
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far one output is from the reference, relative to the reference's greatest magnitude."""
+    """How far one output is from each source's, relative to the greatest magnitude of that."""
 
     target: str
     output: str
-    error: float
+    errors: Mapping[str, float]
     tolerance: float
 
     @property
     def is_right(self) -> bool:
         return self.error <= self.tolerance
 
+    @property
+    def source(self) -> str:
+        """The first source that agrees; the first of all where none does."""
+        agreeing = (name for name, error in self.errors.items() if error <= self.tolerance)
+        return next(agreeing, next(iter(self.errors)))
+
+    @property
+    def error(self) -> float:
+        return self.errors[self.source]
+
+    def lines(self) -> Iterator[str]:
+        word = "ok     " if self.is_right else "WRONG  "
+        yield f"{word}  {self._compared(self.source)} (at most {self.tolerance:g})"
+        for source, error in self.errors.items():
+            if source != self.source and (error > self.tolerance or not self.is_right):
+                yield f"{'differs' if self.is_right else 'WRONG  '}  {self._compared(source)}"
+
+    def _compared(self, source: str) -> str:
+        error = f"error {self.errors[source]:.2g} of the output's scale"
+        return f"{self.target} {self.output}: {error}, against {source}"
+
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found. `source` is who computed the reference."""
+    """What was found. `sources` are the oracles that computed what is expected."""
 
     changed: tuple[str, ...]
     agreements: tuple[Agreement, ...]
-    source: str
+    sources: tuple[str, ...]
     has_other_runtime: bool = False
 
     @property
@@ -50,12 +81,15 @@ class Verification:
             "ok": self.is_right,
             "changed_files": list(self.changed),
             "other_runtime": self.has_other_runtime,
-            "reference": self.source,
+            "reference": self.sources[0] if self.sources else "",
+            "references": list(self.sources),
             "outputs": [
                 {
                     "target": each.target,
                     "name": each.output,
+                    "reference": each.source,
                     "error": each.error,
+                    "errors": dict(each.errors),
                     "tolerance": each.tolerance,
                     "ok": each.is_right,
                 }
@@ -69,17 +103,30 @@ class Verification:
         for name in self.changed:
             yield f"changed  {name} is not as it was written"
         for each in self.agreements:
-            word = "ok     " if each.is_right else "WRONG  "
-            yield (
-                f"{word}  {each.target} {each.output}: error {each.error:.2g} of the output's "
-                f"scale (at most {each.tolerance:g}), against {self.source}"
-            )
+            yield from each.lines()
+        if self._are_divided and not any("onnxruntime" in source for source in self.sources):
+            yield "note     install onnxruntime beside jitweb and tune again, to have its word too"
+
+    @property
+    def _are_divided(self) -> bool:
+        agreeing = (
+            error <= each.tolerance for each in self.agreements for error in each.errors.values()
+        )
+        return len(set(agreeing)) > 1
 
 
 def verify_bundle(
-    folder: Path, target: str | None, tolerance: float, device: str = "auto"
+    folder: Path,
+    target: str | None,
+    tolerance: float,
+    device: str = "auto",
+    given: Path | None = None,
+    model: Path | None = None,
 ) -> Verification:
     """Check a bundle on one of its targets, or on all.
+
+    By the inputs and outputs that it keeps; by those in `given`, an .npz file; or, with the
+    `model`, an ONNX file, by what the oracles compute now from inputs in `given` or drawn ones.
 
     Raises:
         JitwebError: it is not a bundle, or can't be run here.
@@ -87,8 +134,8 @@ def verify_bundle(
     plan = read_plan(folder)
     changed = tuple(changed_files(folder, plan))
     if changed:
-        return Verification(changed, (), "")
-    kept, source = _kept(folder)
+        return Verification(changed, (), ())
+    kept, sources = _expected(folder, plan, given, model)
     inputs = {
         name.removeprefix("input."): array
         for name, array in kept.items()
@@ -103,15 +150,16 @@ def verify_bundle(
             results = host.run(inputs)
         try:
             agreements += [
-                Agreement(name, output, _error(kept, output, result), tolerance)
+                Agreement(name, output, _errors(kept, sources, output, result), tolerance)
                 for output, result in results.items()
             ]
         except ValueError as error:
             raise JitwebError(
-                f"{folder / CHECK} is not that of this model ({error}); tune the model again"
+                f"{model or given or folder / CHECK} is not that of this model ({error}); "
+                "tune the model again"
             ) from None
     is_ours = all(_is_ours(folder / name, WEB / name) for name in RUNTIME)
-    return Verification(changed, tuple(agreements), source, not is_ours)
+    return Verification(changed, tuple(agreements), sources, not is_ours)
 
 
 def _is_ours(shipped: Path, own: Path) -> bool:
@@ -119,7 +167,32 @@ def _is_ours(shipped: Path, own: Path) -> bool:
     return is_file and shipped.read_bytes() == own.read_bytes()
 
 
-def _kept(folder: Path) -> tuple[Mapping[str, np.ndarray], str]:
+Kept = Mapping[str, np.ndarray]  # as `sample` names them
+
+
+def _expected(
+    folder: Path, plan: Mapping[str, Any], given: Path | None, model: Path | None
+) -> tuple[Kept, tuple[str, ...]]:
+    if given is None and model is None:
+        return _kept(folder)
+    inputs, outputs = (
+        [Tensor.from_json(each) for each in plan[key]] for key in ("inputs", "outputs")
+    )
+    if model is not None:
+        shapes = {each.name: each.shape for each in inputs}
+        check = expected_outputs(model, shapes, import_model(model, shapes), given)
+    elif given is not None:
+        arrays, results = given_arrays(given, inputs, outputs)
+        if not results:
+            raise JitwebError(
+                f"{given} holds no outputs to compare with; add them to it "
+                f"({', '.join(each.name for each in outputs)}), or name the --model of the bundle"
+            )
+        check = ExpectedOutputs(arrays, {given.name: results})
+    return sample(check), tuple(check.outputs)
+
+
+def _kept(folder: Path) -> tuple[Kept, tuple[str, ...]]:
     from safetensors import SafetensorError, safe_open
 
     if not (folder / CHECK).is_file():
@@ -127,18 +200,32 @@ def _kept(folder: Path) -> tuple[Mapping[str, np.ndarray], str]:
     try:
         with safe_open(folder / CHECK, "numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}
-            return arrays, (file.metadata() or {}).get("source", "a reference")
+            return arrays, _sources((file.metadata() or {}).get("sources", ""))
     except (SafetensorError, OSError, TypeError, ValueError) as error:  # of a dtype NumPy lacks
-        raise JitwebError(f"{folder / CHECK} can't be read: {error}") from None
+        raise JitwebError(
+            f"{folder / CHECK} can't be read: {error}; tune the model again"
+        ) from None
 
 
-def _error(kept: Mapping[str, np.ndarray], name: str, result: np.ndarray) -> float:
+def _sources(text: str) -> tuple[str, ...]:
+    """Raises: ValueError, if it is not a JSON list of a few names."""
+    names = json.loads(text) if len(text) < MOST_SOURCES_TEXT else None
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+        raise ValueError("it names no source of what it holds")
+    return tuple(names)
+
+
+def _errors(kept: Kept, sources: Sequence[str], name: str, result: np.ndarray) -> dict[str, float]:
+    return {source: _error(kept, name, result, number) for number, source in enumerate(sources)}
+
+
+def _error(kept: Kept, name: str, result: np.ndarray, number: int = 0) -> float:
     """The largest error of an output at the places that were kept.
 
     Raises:
         ValueError: what was kept is not of this output.
     """
-    parts = [kept.get(f"{part}.{name}") for part in ("output", "places", "scale")]
+    parts = [kept.get(f"{part}.{number}.{name}") for part in ("output", "places", "scale")]
     wanted, places, scale = (np.zeros(0) if part is None else part for part in parts)
     if (
         places.dtype != np.int64

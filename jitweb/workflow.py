@@ -37,6 +37,7 @@ class Options:
     budget_s: float | None = 30.0
     retune: bool = False
     goes_on: bool = False
+    inputs: Path | None = None  # an .npz file to verify the bundle with
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def tune_model(
     started = time.monotonic()
     model = import_model(options.model, options.shapes)
     on_import(model)
-    check = expected_outputs(options.model, options.shapes, model)
+    check = expected_outputs(options.model, options.shapes, model, options.inputs)
     imported = time.monotonic()
     outcomes, devices, sections = {}, {}, {}
     for number, name in enumerate(options.targets):
