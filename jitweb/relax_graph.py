@@ -103,7 +103,7 @@ def _culprit(model: onnx.ModelProto) -> str:
             many = middle
         else:
             few = middle
-    if not isinstance(_converted(_beginning(model, many), []), str):
+    if not many or not isinstance(_converted(_beginning(model, many), []), str):
         return "the model"
     node = model.graph.node[many - 1]
     return f"{node.name or node.output[0]} ({node.op_type})"

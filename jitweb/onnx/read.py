@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
+import warnings
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -12,9 +12,14 @@ import onnx
 
 from harness.system.text import first_line
 from jitweb.errors import JitwebError
+from jitweb.onnx.check import (
+    MOST_WEIGHT_BYTES,
+    check_functions,
+    check_places,
+    check_tensors,
+)
 from jitweb.onnx.graph import CONTRIB, STANDARD, names_read
 
-MOST_WEIGHT_BYTES = 4 << 30  # what a 32-bit memory addresses
 MOST_FILE_BYTES = 2 << 30  # of protobuf
 LEAST_ELEMENT_BYTES = 4
 ORT_WITHOUT_DOMAIN = ("SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization")
@@ -27,10 +32,12 @@ def read_onnx(path: Path, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProt
         JitwebError: it is missing, damaged, too large, refers to files elsewhere, or lacks shapes.
     """
     model = _parse(path)
-    _check_external(model, path.parent)
+    check_places(model, path.parent)
     try:
-        onnx.load_external_data_for_model(model, str(path.parent))
-    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of keys that nobody knows
+            onnx.load_external_data_for_model(model, str(path.parent))
+    except (OSError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
         raise JitwebError(f"{path}: its external data can't be read: {first_line(error)}") from None
     _sort(model.graph)
     _name_domains(model)
@@ -40,6 +47,8 @@ def read_onnx(path: Path, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProt
         raise JitwebError(f"{path} is not a valid ONNX model: {first_line(error)}") from None
     except Exception:  # ValueError or protobuf's own: too large, as the checker takes 2 GiB at most
         pass
+    check_tensors(model)
+    check_functions(model)
     _check_opset(model, path)
     fix_shapes(model, shapes)
     return model
@@ -65,34 +74,6 @@ def _parse(path: Path) -> onnx.ModelProto:
     if not model.graph.node or not model.graph.output:
         raise JitwebError(f"{path} is not an ONNX model, or is damaged: its graph is empty")
     return model
-
-
-def _check_external(model: onnx.ModelProto, folder: Path) -> None:
-    root, total = Path(os.path.realpath(folder)), 0
-    for tensor in model.graph.initializer:
-        total += tensor.ByteSize()
-        if tensor.data_location != onnx.TensorProto.EXTERNAL:
-            continue
-        facts = {entry.key: entry.value for entry in tensor.external_data}
-        location = facts.get("location", "")
-        if "\0" in location:
-            raise JitwebError(f"the weight {tensor.name} has an invalid file name; export it again")
-        real = Path(os.path.realpath(root / location))
-        if not location or Path(location).is_absolute() or not real.is_relative_to(root):
-            raise JitwebError(
-                f"the weight {tensor.name} lies outside of the model's folder ({location}); "
-                "put its file beside the model"
-            )
-        if not real.is_file():
-            raise JitwebError(f"the weights' file {location} is missing beside the model")
-        length = facts.get("length", "")
-        size = real.stat().st_size
-        total += min(int(length), size) if length.isdecimal() and len(length) < 20 else size
-    if total > MOST_WEIGHT_BYTES:
-        raise JitwebError(
-            f"the weights are {total / (1 << 30):.1f} GiB, and WebAssembly's memory ends at 4 GiB; "
-            "use a smaller model"
-        )
 
 
 def _sort(graph: onnx.GraphProto) -> None:

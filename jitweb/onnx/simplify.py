@@ -9,6 +9,7 @@ its nodes through the same pass, so it can ask for the shape and the value of an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ import onnx
 from onnx import helper, inliner, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from jitweb.errors import JitwebError
+from jitweb.onnx.check import MOST_WEIGHT_BYTES
 from jitweb.onnx.graph import OPSET, STANDARD, Graph, names_read
 from jitweb.onnx.rules import rule_for
 from jitweb.onnx.widen import widen_node, widened, widened_type
@@ -26,6 +29,7 @@ NOT_FOLDED = frozenset(
     "RandomNormal RandomNormalLike RandomUniform RandomUniformLike Multinomial "
     "Bernoulli Dropout Loop Scan If Optional SequenceEmpty".split()
 )
+MOST_ELEMENTS = MOST_WEIGHT_BYTES // 4
 MOST_INFERRED = 4096  # elements of a constant that the inference of shapes may look at
 
 
@@ -57,6 +61,7 @@ class _Simplifier(Graph):
         super().__init__({**opsets, "": max(opsets.get(each, 0) for each in STANDARD)})
         self.model = model
         self.renamed: dict[str, str] = {}
+        self._folded = 0  # elements of constants that were computed
 
     def simplified(self) -> onnx.ModelProto:
         graph = self.model.graph
@@ -96,12 +101,22 @@ class _Simplifier(Graph):
                 pass
         if node.op_type == "If" and self.value(node.input[0]) is not None:
             return self._branch(node)
-        if not self._fold(node, opset):
-            self._infer(node, opset)
-            if not self._is_empty(node):
-                self.nodes.append(node)
-                self.producers.update(dict.fromkeys(node.output, node))
+        self._infer(node, opset)
+        self._check_sizes(node)
+        if not self._fold(node, opset) and not self._is_empty(node):
+            self.nodes.append(node)
+            self.producers.update(dict.fromkeys(node.output, node))
         return list(node.output)
+
+    def _check_sizes(self, node: onnx.NodeProto) -> None:
+        """Refuse what no memory holds, before a reference computes it or TVM plans it."""
+        for name in node.output:
+            count = math.prod(self.known_shape(name) or ())
+            if count > MOST_ELEMENTS:
+                raise JitwebError(
+                    f"{name} ({node.op_type}) has {count} elements, and WebAssembly's memory ends "
+                    "at 4 GiB; use smaller shapes"
+                )
 
     def _branch(self, node: onnx.NodeProto) -> list[str]:
         """The nodes of the branch that a constant condition takes."""
@@ -145,6 +160,9 @@ class _Simplifier(Graph):
                 return False
         for name, array in zip(node.output, found, strict=False):
             if name:
+                self._folded += array.size
+                if self._folded > MOST_ELEMENTS:
+                    raise JitwebError("the model's constants are larger than 4 GiB; use another")
                 self._arrays[name] = np.asarray(array)
                 self.constants[name] = numpy_helper.from_array(np.asarray(array), name)
         return True
