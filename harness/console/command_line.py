@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,6 +28,7 @@ WRONG_USE = 2
 OUR_BUG = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED = 130
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 TIME = re.compile(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s?)?")
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
@@ -108,6 +110,8 @@ def run(command: click.Command, name: str) -> None:
     except UserError as error:
         _fail(name, str(error))
     except OSError as error:
+        if error.errno in SCARCE:
+            _fail(name, f"{error.strerror}; end other programs, or raise the limit (ulimit -a)")
         named = isinstance(error.filename, str | bytes)
         if not named and error.errno not in FULL:
             _report_bug(name)
@@ -144,5 +148,6 @@ def _report_bug(name: str) -> NoReturn:
 
 
 def _fail(name: str, message: str) -> NoReturn:
-    print_line(cut(f"{name}: {' '.join(message.splitlines())}"), err=True)
+    with suppress(OSError):  # nobody can read it, but the status stands
+        print_line(cut(f"{name}: {' '.join(message.splitlines())}"), err=True)
     raise SystemExit(WRONG_USE)

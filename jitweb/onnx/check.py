@@ -19,7 +19,7 @@ MOST_NODES = 200_000  # that local functions become
 
 
 def tensors_of(message: Any) -> Iterator[onnx.TensorProto]:
-    """All tensors in a protobuf message such as a model, wherever they stand: weights, attributes, branches, functions."""
+    """All tensors in a message such as a model: weights, attributes, in branches and functions."""
     for field, value in message.ListFields():
         if field.message_type is None:
             continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -123,3 +125,18 @@ def test_a_full_standard_output_is_one_line() -> None:
         )
     assert done.returncode == 2
     assert done.stderr == "tzer: the output can't be written: No space left on device\n"
+
+
+def test_a_full_standard_error_keeps_the_status() -> None:
+    code = "from tzer.cli import main; main()"
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-c", code, "stats", "/nowhere"]
+        assert subprocess.run(command, cwd=ROOT, stderr=full).returncode == 2
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_what_the_system_has_too_little_of_is_one_line(
+    number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, said = ending(OSError(number, os.strerror(number)), capsys)
+    assert status == 2 and len(said.splitlines()) == 1 and "raise the limit" in said
