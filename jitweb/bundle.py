@@ -14,7 +14,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -29,7 +29,7 @@ from harness.targets.wasm import WasmOptions, build_object
 from harness.wasm.linker import MAX_PAGES, link
 from jitweb.compare import scale_of
 from jitweb.errors import JitwebError
-from jitweb.model import ImportedModel
+from jitweb.model import ImportedModel, aligned
 from jitweb.plan import Call, Plan, Weight
 from jitweb.plan_check import FORMAT, MOST_PLAN_BYTES, OtherFormat, parse_plan
 from jitweb.targets import Built, WebTarget
@@ -99,15 +99,19 @@ def wasm_section(model: ImportedModel, built: Mapping[str, Built]) -> TargetSect
         flags[variant] = linked.memory_flag
         files[modules[variant]] = linked.content
     used: dict[str, np.ndarray] = {}
-    calls = [
-        {
-            "task": call.task,
-            "kernel": names[call.task],
-            "args": _arguments(call, built[call.task].kernel.packings, model.weights, used),
-            "rows": built[call.task].scalars[1],
-        }
-        for call in model.plan.calls
-    ]
+    calls = []
+    for call in model.plan.calls:
+        kernel = built[call.task]
+        scratch, size = _scratch(kernel.scratch)
+        calls.append(
+            {
+                "task": call.task,
+                "kernel": names[call.task],
+                "args": _arguments(call, kernel.kernel.packings, model.weights, used) + scratch,
+                "rows": kernel.scalars[1],
+                **({"scratch": size} if scratch else {}),
+            }
+        )
     plan = {
         "modules": modules,
         "memory_flag": flags,
@@ -117,6 +121,18 @@ def wasm_section(model: ImportedModel, built: Mapping[str, Built]) -> TargetSect
         "calls": calls,
     }
     return TargetSection(plan, files, used)
+
+
+def _scratch(sizes: Sequence[int]) -> tuple[list[dict[str, Any]], int]:
+    """The arguments for a kernel's scratch buffers, as offsets in a thread's arena, and its size.
+
+    A thread's calls come one after another and share the arena.
+    """
+    arguments, end = [], 0
+    for size in sizes:
+        arguments.append({"scratch": end})
+        end += aligned(size)
+    return arguments, end
 
 
 def webgpu_section(model: ImportedModel, built: Mapping[str, Built]) -> TargetSection:

@@ -210,7 +210,7 @@ class _Planner:
         return tuple(tensors)
 
     def _new_slot(self, size: int) -> int:
-        self.slots.append(_aligned(size))
+        self.slots.append(aligned(size))
         return len(self.slots) - 1
 
     def _place_calls(self, keys: list[str]) -> tuple[Call, ...]:
@@ -236,7 +236,7 @@ class _Planner:
 
     def _take(self, free: list[int], size: int) -> int:
         """A free slot: the smallest that is large enough, else the largest, made larger."""
-        size = _aligned(size)
+        size = aligned(size)
         if not free:
             return self._new_slot(size)
         fitting = [slot for slot in free if self.slots[slot] >= size]
@@ -299,7 +299,8 @@ class _Planner:
         return tasks
 
 
-def _aligned(size: int) -> int:
+def aligned(size: int) -> int:
+    """The bytes that a slot for so many takes."""
     return -(-max(size, 4) // ALIGNMENT) * ALIGNMENT
 
 

@@ -19,6 +19,7 @@ MOST_BYTES = 2**32  # what WebAssembly addresses
 MOST_PLAN_BYTES = 2**26
 MOST_ENTRIES, MOST_TEXT, MOST_CODE, MOST_RANK, MOST_ARGUMENTS = 100_000, 1000, 2**24, 32, 64
 MOST_PAGES, MOST_ROWS, MOST_INTEGER = 65536, 2**31 - 1, 2**53 - 1
+OPERANDS = {"slot", "weight", "scratch"}
 DEFAULT_LIMITS = {
     "maxComputeWorkgroupsPerDimension": 65535,
     "maxComputeInvocationsPerWorkgroup": 256,
@@ -143,13 +144,16 @@ def _is_task(task: Any) -> bool:
 
 def _is_call(call: Any, plan: Mapping[str, Any]) -> bool:
     def is_operand(each: Any) -> bool:
-        if not isinstance(each, dict) or ("weight" in each) == ("slot" in each):
+        if not isinstance(each, dict) or len(OPERANDS & each.keys()) != 1:
             return False
+        if "scratch" in each:
+            return _is_count(each["scratch"], call.get("scratch", -1))
         is_slot = "slot" in each and _is_count(each["slot"], len(plan["slots"]) - 1)
         return is_slot or _is_text(each.get("weight"))
 
     return (
         isinstance(call, dict)
+        and _is_count(call.get("scratch", 0), MOST_BYTES)
         and _is_text(call.get("task"))
         and call["task"] in plan["tasks"]
         and _is_text(call.get("kernel"))
@@ -184,6 +188,7 @@ def _check_webgpu(part: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     for call in part["calls"]:
         shader = part["shaders"].get(call["kernel"])
         _require(shader is not None, "a kernel that is missing")
+        _require(not any("scratch" in each for each in call["args"]), "a kernel's scratch memory")
         is_slot = ["slot" in each for each in call["args"]]
         is_written = all(place < len(is_slot) and is_slot[place] for place in shader["writes"])
         _require(is_written, "what a kernel writes")

@@ -27,11 +27,14 @@ class Built:
     entry: str
     scalars: tuple[int, ...]
     lowered: Any  # for the bundle, so that it isn't lowered again
+    scratch: tuple[int, ...] = ()  # bytes of memory for itself: arguments after the task's own
 
     def launch(self, handle: int, arguments: Sequence[np.ndarray], writes: Sequence[int]) -> Launch:
         """A call with these arguments, with weights packed in the kernel's layout."""
         packed = self.kernel.pack(list(arguments))
-        return Launch(handle, self.entry, tuple(packed), tuple(writes), self.scalars)
+        # Not zero, so that a kernel that reads what it hasn't written is found wrong.
+        scratch = [np.full(size, 0xFF, np.uint8) for size in self.scratch]
+        return Launch(handle, self.entry, (*packed, *scratch), tuple(writes), self.scalars)
 
 
 class WebTarget(Protocol):
@@ -65,10 +68,10 @@ class WasmTarget:
         return wasm_probes()
 
     def build(self, kernel: Kernel) -> Built:
-        lowered, rows = wasm.lower(kernel.function)
+        lowered, rows, scratch = wasm.lower(kernel.function)
         options = wasm.WasmOptions(opt_level=kernel.opt_level)
         module = wasm.link_alone(wasm.build_object({ENTRY: lowered}, options))
-        return Built(kernel, module, ENTRY, (0, rows), lowered)
+        return Built(kernel, module, ENTRY, (0, rows), lowered, scratch)
 
 
 class WebgpuTarget:

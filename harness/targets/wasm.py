@@ -10,12 +10,13 @@ buffer parameters become pointers.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tvm
 import tvm_ffi
@@ -24,10 +25,12 @@ from tvm import ir, s_tir, tirx
 from harness import compat
 from harness.ir.loop_kinds import PARALLEL, SERIAL
 from harness.targets.executable import raised_by_tvm
-from harness.wasm.linker import ARRAYS_START, LinkError, link
+from harness.wasm.linker import ARRAYS_START, STACK_BYTES, LinkError, link
 
 C_CALLING_CONVENTION = 0
 TRIPLE = "wasm32-unknown-unknown"
+# What of a function's own buffers may lie on the stack, which LLVM's spilled registers share.
+MOST_ON_STACK = STACK_BYTES * 3 // 4
 
 
 # The C functions that LLVM may call; wasm_launcher.mjs provides them.
@@ -60,10 +63,21 @@ class WasmOptions:
         }  # fmt: skip
 
 
-def lower(function: Any) -> tuple[Any, int]:
-    """The function with the plain ABI, and the extent of its outermost parallel loop (1 if none).
+class Lowered(NamedTuple):
+    """A function with the plain ABI.
 
-    Parameters of the result: a pointer for each buffer, the scalars, then int32 begin and end.
+    Its parameters are a pointer for each buffer, the scalars, a pointer for each of `scratch`, and
+    int32 begin and end, a part of `rows`, the extent of the outermost parallel loop (1 if none).
+    `scratch` are the bytes of memory that it needs for itself; threads can't share them.
+    """
+
+    function: Any
+    rows: int
+    scratch: tuple[int, ...]
+
+
+def lower(function: Any) -> Lowered:
+    """The function with the plain ABI, with large buffers of its own as scratch memory.
 
     Raises:
         RaisedByTVM: a pass raised.
@@ -75,7 +89,43 @@ def lower(function: Any) -> tuple[Any, int]:
     with tvm.transform.PassContext(opt_level=3), raised_by_tvm():
         for lowering in _lowerings():
             module = lowering(module)
-    return plain_abi(module["kernel"])
+    lowered, scratch = _with_scratch(module["kernel"])
+    return Lowered(*plain_abi(lowered), scratch)
+
+
+def _with_scratch(function: Any) -> tuple[Any, tuple[int, ...]]:
+    """The function with its largest buffers as parameters, until the others fit on the stack.
+
+    Returns it with the bytes of each of these buffers.
+    """
+    sizes = {
+        node.buffer: _bytes_of(node.buffer)
+        for node in compat.nodes(function.body)
+        if compat.type_key(node) == "AllocBuffer" and compat.static_shape(node.buffer) is not None
+    }
+    taken, moved = sum(sizes.values()), []
+    for buffer in sorted(sizes, key=lambda each: -sizes[each]):
+        if taken <= MOST_ON_STACK:
+            break
+        moved.append(buffer)
+        taken -= sizes[buffer]
+    if not moved:
+        return function, ()
+
+    def without(allocation: Any) -> Any:
+        is_moved = any(allocation.buffer.same_as(buffer) for buffer in moved)
+        return tirx.Evaluate(0) if is_moved else allocation
+
+    body = tvm_ffi.structural_map(function.body, (tirx.AllocBuffer, without))
+    changed = tirx.PrimFunc([*function.params, *moved], body, attrs=function.attrs)
+    return changed, tuple(sizes[buffer] for buffer in moved)
+
+
+def _bytes_of(buffer: Any) -> int:
+    """The bytes of a buffer of constant shape."""
+    dtype, _, lanes = str(buffer.ty.dtype).partition("x")
+    bits = int("".join(each for each in dtype if each.isdigit()) or 8)
+    return math.prod(compat.static_shape(buffer) or ()) * int(lanes or 1) * max(bits // 8, 1)
 
 
 def _lowerings() -> list[Any]:
@@ -136,7 +186,7 @@ def link_alone(content: bytes, imports: Collection[str] = ()) -> bytes:
 
 
 def plain_abi(function: Any) -> tuple[Any, int]:
-    """A function that was lowered by other passes, in the form that `lower` returns."""
+    """A function that was lowered by other passes with the plain ABI, and its rows: see Lowered."""
     pointers: dict[Any, Any] = {}
     parameters: list[Any] = []
     for parameter in function.params:

@@ -32,6 +32,9 @@ ALIGNMENT = 64
 FUNCTION_INDEX_LEB, MEMORY_ADDR_LEB, MEMORY_ADDR_SLEB, MEMORY_ADDR_I32 = 0, 3, 4, 5
 TYPE_INDEX_LEB, GLOBAL_INDEX_LEB = 6, 7
 
+RELOCATED_BYTES = 5  # of an index in code
+GLOBAL_GET, I32_SUB = 0x23, 0x6B
+
 SHARED_WITH_MAXIMUM, WITH_MAXIMUM = 0x03, 0x01
 
 
@@ -63,7 +66,7 @@ def link(
     `env` the functions in `imports` that the objects call but don't define.
 
     Raises:
-        LinkError: a symbol is undefined or defined twice.
+        LinkError: a symbol is undefined or defined twice, or a kernel's stack would overflow.
         FormatError: an object is damaged.
     """
     return _Linking([read_object(content) for content in objects], imports).module(shared)
@@ -88,6 +91,8 @@ class _Linking:
             for relocation in file.code_relocations
         )
         self.data_end = DATA_START
+        for file in files:
+            _check_stack(file)
         self._place()
 
     def _place(self) -> None:
@@ -203,6 +208,26 @@ class _Linking:
         if symbol.kind == DATA_SYMBOL and symbol.is_defined:
             return self.addresses[number][symbol.number] + symbol.offset
         raise LinkError(f"the kernel needs {symbol.name}, which the module doesn't import")
+
+
+def _check_stack(file: ObjectFile) -> None:
+    """Raises: LinkError, if the frames of an object's functions don't fit on the stack.
+
+    LLVM begins a function that needs a frame with `global.get $__stack_pointer; i32.const BYTES;
+    i32.sub`; any other way to take from the stack is one of a size that isn't known.
+    """
+    taken = 0
+    for relocation in file.code_relocations:
+        offset = relocation.offset
+        if relocation.kind != GLOBAL_INDEX_LEB or file.code[offset - 1] != GLOBAL_GET:
+            continue
+        reader = binary.Reader(file.code, offset + RELOCATED_BYTES)
+        size = reader.signed() if reader.byte() == binary.I32_CONST else -1
+        if size < 0 or reader.byte() != I32_SUB:
+            raise LinkError("a kernel takes memory of an unknown size from the stack")
+        taken += size + ALIGNMENT
+    if taken > STACK_BYTES:
+        raise LinkError(f"a kernel needs {taken} bytes of stack; there are {STACK_BYTES}")
 
 
 def _round_up(value: int, multiple: int) -> int:

@@ -87,10 +87,19 @@ function isTensor(tensor, slots) {
 const isRange = (ends) =>
   ends === undefined || (isList(ends) && ends.length === 2 && ends[0] <= ends[1] && ends.every((end) => Number.isInteger(end) && Math.abs(end) <= 2 ** 31));
 
-const isCall = (call, { tasks, slots }) =>
-  isObject(call) && has(tasks, call.task) && isText(call.kernel) && isList(call.args, MOST_ARGUMENTS) &&
-  call.args.every((each) =>
-    isObject(each) && (each.weight === undefined ? isCount(each.slot, slots.length - 1) : each.slot === undefined && isText(each.weight)));
+const OPERANDS = {
+  slot: (slot, call, { slots }) => isCount(slot, slots.length - 1),
+  weight: (weight) => isText(weight),
+  scratch: (offset, { scratch = -1 }) => isCount(offset, scratch),
+};
+
+const isCall = (call, plan) =>
+  isObject(call) && has(plan.tasks, call.task) && isText(call.kernel) && isList(call.args, MOST_ARGUMENTS) &&
+  (call.scratch === undefined || isCount(call.scratch, MOST_BYTES)) &&
+  call.args.every((each) => {
+    const [kind, ...others] = isObject(each) ? Object.keys(OPERANDS).filter((name) => each[name] !== undefined) : [];
+    return kind && others.length === 0 && OPERANDS[kind](each[kind], call, plan);
+  });
 
 const TARGETS = { wasm: checkWasm, webgpu: checkWebgpu };
 
@@ -112,6 +121,7 @@ function checkWebgpu(part) {
   check(isTable(shaders) && Object.values(shaders).every((shader) => isShader(shader, { ...DEFAULT_LIMITS, ...limits })), "the shaders");
   for (const { kernel, args } of calls) {
     check(has(shaders, kernel), "a kernel that is missing");
+    check(args.every(({ scratch }) => scratch === undefined), "a kernel's scratch memory");
     check(shaders[kernel].writes.every((place) => args[place]?.slot !== undefined), "what a kernel writes");
   }
 }

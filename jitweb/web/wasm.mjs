@@ -55,7 +55,8 @@ async function makeWasm(plan, weights, content, flag, threads) {
   });
   checkModule(module, part);
   const tensors = await weights;
-  const layout = layOut(plan, part, tensors, threads);
+  const isShared = ({ task, rows }) => shared && rows > 1 && workOf(plan.tasks[task]) > LEAST_SHARED_US;
+  const layout = layOut(plan, part, tensors, threads, isShared);
   const pages = Math.ceil(layout.end / PAGE);
   if (pages > part.max_pages) throw new Error(`the model needs ${pages} pages of memory; WebAssembly has ${part.max_pages}`);
   const memory = makeMemory(pages, shared);
@@ -64,14 +65,13 @@ async function makeWasm(plan, weights, content, flag, threads) {
   });
   const bytes = new Uint8Array(memory.buffer);
   for (const [name, at] of layout.weights) bytes.set(tensors.get(name), at);
-  const calls = part.calls.map(({ task, kernel, args, rows }) => ({
-    kernel,
-    addresses: args.map(({ slot, weight }) => (weight === undefined ? layout.slots[slot] : layout.weights.get(weight))),
-    rows,
-    isShared: shared && rows > 1 && workOf(plan.tasks[task]) > LEAST_SHARED_US,
+  const addressOf = ({ slot, weight, scratch }) =>
+    scratch !== undefined ? { scratch } : weight !== undefined ? layout.weights.get(weight) : layout.slots[slot];
+  const calls = part.calls.map((call) => ({
+    kernel: call.kernel, addresses: call.args.map(addressOf), rows: call.rows, isShared: isShared(call),
   }));
-  const thread = new Thread(exports, part.stack_pointer, calls, 0, threads);
-  const task = { module, memory, calls, threads, pointer: part.stack_pointer };
+  const task = { module, memory, calls, arenas: layout.arenas, threads, pointer: part.stack_pointer };
+  const thread = new Thread(exports, task, 0);
   const team = shared ? await Team.open(thread, task, layout.stacks) : null;
   return { memory, thread, team, slots: layout.slots };
 }
@@ -84,8 +84,10 @@ function makeMemory(pages, shared) {
   }
 }
 
-// Where weights and slots lie, above what the module and the threads' stacks use.
-function layOut(plan, part, weights, threads) {
+// Where weights, slots and the threads' arenas lie, above what the module and the threads' stacks use.
+// An arena holds the scratch memory of one call after another; that of a thread beside the first has
+// the calls that are shared alone.
+function layOut(plan, part, weights, threads, isShared) {
   let end = roundUp(part.static_end, ALIGNMENT);
   const stacks = [];
   for (let i = 1; i < threads; i++) stacks.push((end += STACK_BYTES)); // a stack grows downwards
@@ -96,7 +98,11 @@ function layOut(plan, part, weights, threads) {
   };
   const names = [...weightNames(part.calls)];
   const places = new Map(names.map((name) => [name, take(bytesOf(weights, name).byteLength)]));
-  return { weights: places, slots: plan.slots.map(take), stacks, end };
+  const slots = plan.slots.map(take);
+  const largest = (calls) => calls.reduce((most, { scratch = 0 }) => Math.max(most, scratch), 0);
+  const first = take(largest(part.calls)), size = largest(part.calls.filter(isShared));
+  const arenas = [first, ...stacks.map(() => take(size))];
+  return { weights: places, slots, arenas, stacks, end };
 }
 
 // Threads that wait for each other lose some microseconds, and more where cores are few: a call that
@@ -109,16 +115,17 @@ const workOf = ({ flops, bytes }) => flops / 20e3 + bytes / 10e3;
 // What one thread does of each call: its rows, as even a part as can be, or, as the first thread, all
 // of them. Between two calls the threads meet where either is shared.
 class Thread {
-  constructor(exports, pointer, calls, number, threads) {
+  constructor(exports, { pointer, calls, arenas, threads }, number) {
     this.stack = pointer ? exports[pointer] : null;
     this.stackTop = this.stack?.value;
     const share = (rows, part) => Math.ceil((rows * part) / threads);
     this.parts = calls.map(({ kernel, addresses, rows, isShared }, i) => {
       const first = number === 0 ? rows : 0, run = exports[kernel];
+      const values = addresses.map((each) => (each.scratch === undefined ? each : arenas[number] + each.scratch));
       const [begin, end] = isShared ? [share(rows, number), share(rows, number + 1)] : [0, first];
       if (run.length !== addresses.length + 2) throw new Error(`the kernel ${kernel} takes other arguments`);
       return {
-        kernel, run: begin < end ? () => run(...addresses, begin, end) : () => {},
+        kernel, run: begin < end ? () => run(...values, begin, end) : () => {},
         meetsAfter: isShared || !!calls[i + 1]?.isShared,
       };
     });
@@ -251,12 +258,13 @@ if (task) {
   addEventListener("message", ({ data }) => beThread(data, (message) => postMessage(message)), { once: true });
 }
 
-async function beThread({ module, memory, calls, threads, stack, number, control, pointer }, report) {
+async function beThread(task, report) {
+  const { module, memory, stack, number, control, threads, pointer } = task;
   let thread;
   try {
     const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
     if (pointer) exports[pointer].value = stack;
-    thread = new Thread(exports, pointer, calls, number, threads);
+    thread = new Thread(exports, task, number);
     report("ready");
   } catch (error) {
     report(`${error.message}`);

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from harness.devices.base import KernelFailed, KernelRefused, Launch
 from harness.devices.node import NodeDevice
+from harness.targets import wasm
 from harness.targets.wasm import WasmOptions, build_object, lower
 from harness.wasm import binary
 from harness.wasm.linker import LinkError, link
@@ -42,6 +43,20 @@ class Module:
             B[i] = table[A[i] % 16]
 """
 
+# 80 KB for each row, more than a thread's stack.
+LARGE = """
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((5, 16), "int32"), B: T.Buffer((5, 16), "int32")):
+        for row in T.parallel(5):
+            table = T.alloc_buffer((20000,), "int32", scope="local")
+            for i in range(20000):
+                table[i] = i * i + row
+            for j in range(16):
+                B[row, j] = table[A[row, j]]
+"""
+
 FOREVER = """
 @I.ir_module
 class Module:
@@ -63,7 +78,7 @@ def node() -> Iterator[NodeDevice]:
 
 
 def build(source: str, options: WasmOptions) -> tuple[bytes, int]:
-    lowered, rows = lower(function(source))
+    lowered, rows, _ = lower(function(source))
     return build_object({"kernel": lowered}, options), rows
 
 
@@ -81,6 +96,23 @@ def test_a_kernel_runs_and_its_rows_can_be_split(
     assert (first[:5] == values[:5] * 2 + 1).all() and not first[5:].any()
     (rest,) = node.run(Launch(handle, "kernel", (values, first), (1,), (5, 13)))
     assert (rest == values * 2 + 1).all()
+
+
+def test_what_the_stack_has_no_room_for_lies_in_scratch_memory(node: NodeDevice) -> None:
+    lowered, rows, scratch = lower(function(LARGE))
+    assert (rows, scratch) == (5, (80_000,))
+    handle = node.load(link([build_object({"kernel": lowered}, WasmOptions())]).content)
+    places = np.random.default_rng(1).integers(0, 20000, (5, 16), np.int32)
+    arrays = (places, np.zeros_like(places), np.full(80_000, 0xFF, np.uint8))
+    (out,) = node.run(Launch(handle, "kernel", arrays, (1,), (0, 3)))
+    assert (out[:3] == places[:3] ** 2 + np.arange(3)[:, None]).all() and not out[3:].any()
+
+
+def test_a_kernel_whose_stack_would_overflow_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wasm, "MOST_ON_STACK", 1 << 30)
+    content, _ = build(LARGE, WasmOptions())
+    with pytest.raises(LinkError, match="bytes of stack; there are 65536"):
+        link([content])
 
 
 def test_functions_of_many_objects_become_one_module_that_imports_memory_alone(

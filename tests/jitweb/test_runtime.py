@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.devices.node import find_node
@@ -23,6 +24,7 @@ from tests.jitweb.tiny import (
     check,
     edit,
     wasm_module,
+    weight,
 )
 
 RUNTIME = (WEB / "runtime.mjs").as_uri()
@@ -65,6 +67,38 @@ def test_every_thread_has_a_stack_of_its_own(tiny: Path) -> None:
         return (await model.run(right())).stacks;""")
     assert len(set(returned)) == IDS and min(returned) == STATIC_END
     assert all(pointer % 16 == 0 for pointer in returned)
+
+
+def scratch_calls(second: str) -> Any:
+    """A change to a plan: the sum of x and w goes through scratch memory, then through `second`."""
+
+    def change(plan: dict[str, Any]) -> None:
+        there = [{"slot": 0}, {"weight": "w"}, {"scratch": 256}]
+        back = [{"scratch": 256}, *[{"weight": "w"}] * (second == "add"), {"slot": 3}]
+        size = 256 + 4 * COUNT
+        plan["targets"]["wasm"]["calls"] = [
+            {"task": name, "kernel": name, "args": args, "rows": COUNT, "scratch": size}
+            for name, args in (("add", there), (second, back))
+        ]
+
+    return change
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_kernels_have_scratch_memory(tiny: Path, tmp_path: Path, threads: int) -> None:
+    folder = edit(tiny, tmp_path / "scratch", scratch_calls("add"))
+    returned = in_node(f"""
+        const model = await load("{folder}", {{ threads: {threads} }});
+        return (await model.run(right())).y;""")
+    np.testing.assert_array_equal(returned, np.arange(COUNT) + 2 * weight())
+
+
+def test_no_thread_sees_the_scratch_memory_of_another(tiny: Path, tmp_path: Path) -> None:
+    folder = edit(tiny, tmp_path / "scratch", scratch_calls("reverse"))
+    returned = in_node(f"""
+        const model = await load("{folder}", {{ threads: 2 }});
+        return (await model.run(right())).y;""")
+    assert not np.any(returned)  # each half is what the other thread wrote, into its own memory
 
 
 def test_a_bundle_loads_from_a_path_and_from_a_file_url(tiny: Path) -> None:

@@ -26,7 +26,7 @@ from jitweb.targets import WasmTarget, WebgpuTarget, WebTarget
 from jitweb.task_input import make_arguments
 from jitweb.tune import PLAIN
 from tests.harness.gpu import open_device
-from tests.jitweb.kernels import KERNELS, plain_run, task
+from tests.jitweb.kernels import KERNELS, plain_run, tanh_add, task
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +87,18 @@ def test_what_no_family_covers_has_a_plain_kernel(place: tuple[WebTarget, Device
         built = target.build(candidate.build())
         launch = built.launch(device.load(built.code), [values, np.zeros(5, np.int32)], (1,))
         assert device.run(launch)[0].tolist() == values.argmax(1).tolist()
+
+
+def test_a_plain_kernel_with_large_intermediates_is_right(node: NodeDevice) -> None:
+    function, target = tanh_add(64, 1024), WasmTarget()
+    plain = [each for each in target.candidates(function, frozenset()) if each.family == PLAIN]
+    values = np.random.default_rng(1).standard_normal((2, 64, 1024), np.float32)
+    arguments = [*values, np.zeros_like(values[0])]
+    for candidate in plain:
+        built = target.build(candidate.build())
+        assert sum(built.scratch) >= values[0].nbytes
+        (output,) = node.run(built.launch(node.load(built.code), arguments, (2,)))
+        np.testing.assert_allclose(output, np.tanh(values[0] + values[1]), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", KERNELS)
