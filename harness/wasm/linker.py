@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from harness.wasm import binary
+from harness.wasm.frames import stack_bytes
 from harness.wasm.object_file import (
     DATA_SYMBOL,
     FUNCTION_SYMBOL,
@@ -31,9 +32,6 @@ ALIGNMENT = 64
 # The relocations in the code and data of kernels (tool conventions, "Relocation Sections").
 FUNCTION_INDEX_LEB, MEMORY_ADDR_LEB, MEMORY_ADDR_SLEB, MEMORY_ADDR_I32 = 0, 3, 4, 5
 TYPE_INDEX_LEB, GLOBAL_INDEX_LEB = 6, 7
-
-RELOCATED_BYTES = 5  # of an index in code
-GLOBAL_GET, I32_SUB = 0x23, 0x6B
 
 SHARED_WITH_MAXIMUM, WITH_MAXIMUM = 0x03, 0x01
 
@@ -211,21 +209,13 @@ class _Linking:
 
 
 def _check_stack(file: ObjectFile) -> None:
-    """Raises: LinkError, if the frames of an object's functions don't fit on the stack.
-
-    LLVM begins a function that needs a frame with `global.get $__stack_pointer; i32.const BYTES;
-    i32.sub`; any other way to take from the stack is one of a size that isn't known.
-    """
-    taken = 0
-    for relocation in file.code_relocations:
-        offset = relocation.offset
-        if relocation.kind != GLOBAL_INDEX_LEB or file.code[offset - 1] != GLOBAL_GET:
-            continue
-        reader = binary.Reader(file.code, offset + RELOCATED_BYTES)
-        size = reader.signed() if reader.byte() == binary.I32_CONST else -1
-        if size < 0 or reader.byte() != I32_SUB:
-            raise LinkError("a kernel takes memory of an unknown size from the stack")
-        taken += size + ALIGNMENT
+    """Raises: LinkError, if the frames of an object's functions don't fit on the stack."""
+    try:
+        taken = stack_bytes(file)
+    except binary.FormatError as error:
+        raise LinkError(f"a kernel's stack can't be bounded: {error}") from None
+    if taken is None:
+        raise LinkError("a kernel takes memory of an unknown size from the stack")
     if taken > STACK_BYTES:
         raise LinkError(f"a kernel needs {taken} bytes of stack; there are {STACK_BYTES}")
 
