@@ -149,7 +149,7 @@ def test_addresses_to_serve_at(address: str, expected: tuple[str, int]) -> None:
     ],
 )
 def test_what_is_no_such_address_is_refused(address: str) -> None:
-    with pytest.raises(DeviceError, match="give http://127.0.0.1:8100"):
+    with pytest.raises(DeviceError, match="use http://127.0.0.1:8100"):
         split_address(address)
 
 
