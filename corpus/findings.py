@@ -20,7 +20,7 @@ from harness.verdict import Kind, Verdict
 
 ID_DIGITS = 8
 
-_IDENTITY = re.compile(r"[0-9a-f]{8}")
+_ID = re.compile(r"[0-9a-f]{8}")
 MOST_VERDICT = 1 << 20  # characters
 
 _COLUMNS = "id, signature, kind, legal, confirmed, count, verdict, first_test, first_seconds"
@@ -69,7 +69,7 @@ class Finding(ListedFinding):
     case: Case
 
 
-def identity_of(signature: str) -> str:
+def id_of(signature: str) -> str:
     """The id of a finding: the same in every campaign that meets the signature."""
     return hashlib.sha256(signature.encode("utf-8", "replace")).hexdigest()[:ID_DIGITS]
 
@@ -84,26 +84,26 @@ def add(
 ) -> tuple[ListedFinding, bool]:
     """Count a finding; the finding, and whether it is a new one. See `Store.add_finding`."""
     verdict = _short(verdict)
-    identity = identity_of(verdict.signature)
+    finding_id = id_of(verdict.signature)
     with database.transaction():
         columns = (verdict.kind, verdict.legal, *_case_columns(database, case), verdict.to_json())
         query = "select confirmed, legal from findings where id = ?"
-        known = next(database.rows(query, (int, int), (identity,)), None)
+        known = next(database.rows(query, (int, int), (finding_id,)), None)
         if known is None:
             database.write(
                 "insert into findings (kind, legal, module, rest, verdict, confirmed, id, "
                 "signature, first_test, first_seconds, count) values (?,?,?,?,?,?,?,?,?,?,1)",
-                (*columns, confirmed, identity, verdict.signature, at_test, at_seconds),
+                (*columns, confirmed, finding_id, verdict.signature, at_test, at_seconds),
             )
         else:
-            database.write("update findings set count = count + 1 where id = ?", (identity,))
+            database.write("update findings set count = count + 1 where id = ?", (finding_id,))
             if (confirmed, verdict.legal) > (bool(known[0]), bool(known[1])):
                 database.write(
                     "update findings set kind = ?, legal = ?, module = ?, rest = ?, verdict = ?, "
                     "confirmed = ? where id = ?",
-                    (*columns, confirmed, identity),
+                    (*columns, confirmed, finding_id),
                 )
-        (finding,) = _read(database, "where id = ?", (identity,))
+        (finding,) = _read(database, "where id = ?", (finding_id,))
     return finding, known is None
 
 
@@ -129,8 +129,8 @@ def find(database: Database, beginning: str) -> Finding:
 def latest(database: Database) -> tuple[str, str] | None:
     """See `Store.latest_finding`."""
     query = "select id, verdict from findings where confirmed order by first_test desc, id limit 1"
-    for identity, verdict in database.rows(query, (str, str)):
-        return identity, _verdict(verdict, database).message
+    for finding_id, verdict in database.rows(query, (str, str)):
+        return finding_id, _verdict(verdict, database).message
     return None
 
 
@@ -145,11 +145,11 @@ def by_kind(database: Database) -> dict[str, int]:
 
 def _read(database: Database, where: str, values: Row = ()) -> Iterator[ListedFinding]:
     for row in database.rows(f"select {_COLUMNS} from findings {where}", _TYPES, values):
-        identity, signature, kind, legal, confirmed, count, verdict, test, seconds = row
-        if not _IDENTITY.fullmatch(identity):
+        finding_id, signature, kind, legal, confirmed, count, verdict, test, seconds = row
+        if not _ID.fullmatch(finding_id):
             raise StoreError(damaged(database.folder, "the id of a finding"))
         yield ListedFinding(
-            identity,
+            finding_id,
             signature,
             _kind(kind, database),
             bool(legal),

@@ -13,7 +13,7 @@ def module_row(database: Database, case: Case) -> int:
     """The id of the row of the case's module, which is made if there is none."""
     query = "select id from modules where digest = ?"
     digest = hashlib.sha256(case.module.encode()).digest()
-    for (identity,) in database.rows(query, (int,), (digest,)):
-        return identity
+    for (module_id,) in database.rows(query, (int,), (digest,)):
+        return module_id
     values = digest, pack_module(case)
     return database.write("insert into modules (digest, text) values (?, ?)", values)

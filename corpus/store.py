@@ -50,7 +50,7 @@ class CorpusEntry:
 class Counters(Protocol):
     """The scheduler's counters of one entry."""
 
-    identity: int
+    id: int
     chosen: int
     ir_failures: int
     pass_failures: int
@@ -156,7 +156,7 @@ class Store:
         for row in self._database.rows(f"select {columns} from entries order by id", types):
             yield CorpusEntry(row[0], row[1], self._blocks(row[2]), *row[3:])
 
-    def case(self, identity: int) -> Case:
+    def case(self, entry_id: int) -> Case:
         """The case of an entry.
 
         Raises:
@@ -166,26 +166,26 @@ class Store:
             "select text, rest from entries left join modules on modules.id = module "
             "where entries.id = ?"
         )
-        for text, rest in self._database.rows(query, (bytes | None, str), (identity,)):
+        for text, rest in self._database.rows(query, (bytes | None, str), (entry_id,)):
             try:
                 return unpack_case(text, rest)
             except DecodeError as error:
-                how = f"entry {identity}: {error}"
+                how = f"entry {entry_id}: {error}"
                 raise StoreError(damaged(self.folder, how)) from None
-        raise StoreError(damaged(self.folder, f"entry {identity} is missing"))
+        raise StoreError(damaged(self.folder, f"entry {entry_id} is missing"))
 
     def passes(self) -> Iterator[tuple[PassCall, ...]]:
         """The pass sequences of all entries in the order of their birth, without their modules."""
         query = "select id, rest from entries order by id"
-        for identity, rest in self._database.rows(query, (int, str)):
+        for entry_id, rest in self._database.rows(query, (int, str)):
             try:
                 yield Case.from_json(rest).passes
             except CaseError as error:
-                raise StoreError(damaged(self.folder, f"entry {identity}: {error}")) from None
+                raise StoreError(damaged(self.folder, f"entry {entry_id}: {error}")) from None
 
     def update_counters(self, changed: Iterable[Counters]) -> None:
         """Write down the scheduler's counters of these entries."""
-        rows = [(e.chosen, e.ir_failures, e.pass_failures, e.identity) for e in changed]
+        rows = [(e.chosen, e.ir_failures, e.pass_failures, e.id) for e in changed]
         with self.transaction():
             self._database.write_many(
                 "update entries set chosen = ?, ir_failures = ?, pass_failures = ? where id = ?",
@@ -211,13 +211,13 @@ class Store:
         """
         return found.listed(self._database, unconfirmed=unconfirmed)
 
-    def finding(self, identity: str) -> Finding:
+    def finding(self, finding_id: str) -> Finding:
         """The finding whose id begins with these digits, with its case.
 
         Raises:
             StoreError: none does, or several do.
         """
-        return found.find(self._database, identity)
+        return found.find(self._database, finding_id)
 
     def latest_finding(self) -> tuple[str, str] | None:
         """(id, message) of the confirmed finding that came last, without loading its case."""

@@ -313,7 +313,8 @@ def run_plan(
     """What the plan makes of these inputs.
 
     The evaluator computes a function's outputs from its inputs; by default it is NumPy: see
-    reference.py. It works on the slots as the runtime does, so that a slot reused too early shows.
+    kernel_reference.py. It works on the slots as the runtime does, so that a slot reused too early
+    shows.
     """
     plan = model.plan
     slots: list[np.ndarray] = [np.zeros(size, np.uint8) for size in plan.slots]

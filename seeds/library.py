@@ -98,9 +98,9 @@ def build() -> Catalogue:
         except Exception as error:  # TVM's own Python raises every kind
             failed[recipe.name] = first_line(error)
             continue
-        identity = compat.structural_hash(module)
-        if identity not in known:
-            known.add(identity)
+        key = compat.structural_hash(module)
+        if key not in known:
+            known.add(key)
             seeds.append(Seed(recipe.name, recipe.family, text))
     return Catalogue(tuple(seeds), failed)
 

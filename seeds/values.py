@@ -1,6 +1,6 @@
-"""Values: expressions that carry the range of what they evaluate to, and constants worth trying.
+"""Values: expressions with the range of what they evaluate to, and constants worth trying.
 
-The generator of typed expressions works on Values, so that it can keep signed arithmetic from
+The generator of typed expressions works on these, so that it can keep signed arithmetic from
 overflowing, divisors from being zero and indexes in bounds by construction.
 """
 

@@ -289,9 +289,9 @@ def _width() -> int:
 
 @cli.command()
 @folder
-@click.argument("identity", metavar="ID")
+@click.argument("finding_id", metavar="ID")
 @as_json
-def show(directory: Path, identity: str, json_output: bool) -> None:
+def show(directory: Path, finding_id: str, json_output: bool) -> None:
     """One finding whole: what happened, the passes and the program."""
     from corpus.store import Store
     from harness.ir.script import full_script
@@ -299,7 +299,7 @@ def show(directory: Path, identity: str, json_output: bool) -> None:
     from tzer.show import describe, everything, folded
 
     with Store.open(directory) as store:
-        finding = store.finding(identity)
+        finding = store.finding(finding_id)
     script, reason = None, ""
     try:
         script = in_subprocess(lambda: full_script(finding.case.load()))
@@ -319,9 +319,9 @@ def show(directory: Path, identity: str, json_output: bool) -> None:
 
 @cli.command()
 @folder
-@click.argument("identity", metavar="ID")
+@click.argument("finding_id", metavar="ID")
 @click.option("-o", "--output", type=NonEmptyPath(path_type=Path), help="A file, else the output.")
-def repro(directory: Path, identity: str, output: Path | None) -> None:
+def repro(directory: Path, finding_id: str, output: Path | None) -> None:
     """Write a script that shows a finding and needs only tvm and numpy.
 
     Where a device has to show it, as of a web target, the script needs tzer as well.
@@ -330,7 +330,7 @@ def repro(directory: Path, identity: str, output: Path | None) -> None:
     from tzer.in_subprocess import Died, in_subprocess
 
     with Store.open(directory) as store:
-        finding = store.finding(identity)
+        finding = store.finding(finding_id)
     try:
         text = in_subprocess(lambda: _reproducer(finding))
     except Died as death:

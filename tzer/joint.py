@@ -73,7 +73,7 @@ class MutationPlan:
 class ScheduledEntry:
     """The counters of one corpus entry."""
 
-    identity: int
+    id: int
     chosen: int = 0
     ir_failures: int = 0
     pass_failures: int = 0
@@ -124,8 +124,8 @@ class Scheduler:
 
         Returns the entry that had to leave a full pool, if any.
         """
-        self.entries[entry.identity] = entry
-        self.rarity.add(entry.identity, blocks)
+        self.entries[entry.id] = entry
+        self.rarity.add(entry.id, blocks)
         self._stale = 0
         if len(self.entries) <= self.capacity:
             return None
@@ -149,7 +149,7 @@ class Scheduler:
             return
         entry.seconds += 0.3 * (seconds - entry.seconds)
         self._count(entry, plan.action, found)
-        self._changed.add(entry.identity)
+        self._changed.add(entry.id)
 
     def _count(self, entry: ScheduledEntry, action: Action, found: bool) -> None:
         if found:
@@ -179,11 +179,11 @@ class Scheduler:
             return MutationPlan(Action.GENERATE, count=count, legal=legal, seed=self._seed())
         entry = self.entries[self._choose()]
         entry.chosen += 1
-        self._changed.add(entry.identity)
+        self._changed.add(entry.id)
         action = self._action(entry)
         return MutationPlan(
             action,
-            entry=entry.identity,
+            entry=entry.id,
             partner=self._partner(),
             mutators=self._mutators(action),
             count=self._count_of(action),

@@ -41,11 +41,6 @@ class BlockMap:
     functions: np.ndarray
     function_file: np.ndarray
 
-    @property
-    def identity(self) -> str:
-        """Identifies the library and the division into blocks, which block ids depend on."""
-        return f"{self.build_id}-{FORMAT}"
-
     def locate(self, offset: int) -> tuple[str, int]:
         """The source file (or "") and the offset of the function that contains this offset."""
         index = int(np.searchsorted(self.functions, offset, side="right")) - 1

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from harness.semantics.dtypes import parse
-from harness.semantics.program import STEP_LIMIT, Argument, Program
+from harness.semantics.inputs import Argument, copy_arguments
+from harness.semantics.program import STEP_LIMIT, Program
 
 SAFETY = 8.0
 ULPS = 4.0
@@ -120,12 +121,12 @@ def expect(
         UndefinedBehaviour, AssertFailed, StepLimit: the program has no result on these arguments,
             or rounding decides whether it has one.
     """
-    outputs = _copies(args)
+    outputs = copy_arguments(args)
     program.run(outputs, step_limit=step_limit)
     runs: list[list[Argument]] = []
     if not program.is_exact:
         for seed in range(1, perturbed_runs + 1):
-            run = _copies(args)
+            run = copy_arguments(args)
             program.run(
                 run, perturbation_seed=seed, wgsl_accuracy=wgsl_accuracy, step_limit=step_limit
             )
@@ -140,10 +141,6 @@ def expect(
         tolerances.append(tolerance)
         unstable.append(mask)
     return Expectation(tuple(outputs), tuple(tolerances), tuple(unstable))
-
-
-def _copies(args: list[Argument]) -> list[Argument]:
-    return [value.copy() if isinstance(value, np.ndarray) else value for value in args]
 
 
 def _either(mask: np.ndarray | None, other: np.ndarray) -> np.ndarray:

@@ -55,6 +55,11 @@ def make_inputs(function: Any, seed: int) -> list[Argument]:
     return arguments
 
 
+def copy_arguments(arguments: list[Argument]) -> list[Argument]:
+    """Arguments of the same values, in arrays of their own."""
+    return [value.copy() if isinstance(value, np.ndarray) else value for value in arguments]
+
+
 def _values(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
     dtype = numpy_dtype(name)
     if dtype == np.bool_:

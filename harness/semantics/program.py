@@ -26,7 +26,7 @@ from harness.semantics.errors import (
     Unsupported,
     undefined,
 )
-from harness.semantics.inputs import numpy_dtype
+from harness.semantics.inputs import Argument, numpy_dtype
 from harness.semantics.memory import Storage
 from harness.semantics.perturbation import Perturbation
 from harness.semantics.statements import StatementCompiler
@@ -35,7 +35,6 @@ STEP_LIMIT = 2_000_000
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 # Functions with two allowed results although nothing is rounded.
 UNSPECIFIED = ("m_round", "m_copysign", "m_atan2", "fdiv", "fmod", "floor_of_quotient")
-Argument = np.ndarray | np.generic
 
 
 def compile_program(module: Any, entry: str = "main") -> Program:

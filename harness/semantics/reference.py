@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from harness import compat
 from harness.case import Case, CaseError, load_module
 from harness.ir.untrusted import check_program
@@ -24,7 +22,7 @@ from harness.semantics import (
     compile_program,
 )
 from harness.semantics.expectation import Expectation, Mismatch, expect
-from harness.semantics.inputs import Argument, InputError, make_inputs
+from harness.semantics.inputs import Argument, InputError, copy_arguments, make_inputs
 from harness.semantics.program import STEP_LIMIT
 from harness.verdict import Stage
 from harness.worker.progress_page import STAGES
@@ -97,13 +95,9 @@ class Reference:
         return copy_arguments(self.inputs)
 
 
-def copy_arguments(arguments: list[Argument]) -> list[Argument]:
-    return [item.copy() if isinstance(item, np.ndarray) else item for item in arguments]
-
-
 def clear_cache() -> None:
     """Drop all cached modules, so that the next use of one computes everything again."""
-    _outcome.cache_clear()
+    _cached.cache_clear()
 
 
 def reference_of(case: Case) -> Reference:
@@ -113,14 +107,14 @@ def reference_of(case: Case) -> Reference:
         Invalid: the module is malformed, has undefined behaviour on these inputs, fails an
             assertion, or runs too long.
     """
-    found = _outcome(case.module, case.input_seed)
+    found = _cached(case.module, case.input_seed)
     if isinstance(found, Invalid):
         raise found
     return found
 
 
 @lru_cache(CACHE_SIZE)
-def _outcome(text: str, input_seed: int) -> Reference | Invalid:
+def _cached(text: str, input_seed: int) -> Reference | Invalid:
     try:
         return _make(text, input_seed)
     except Invalid as invalid:

@@ -5,7 +5,7 @@ import { MOST_BYTES, parsePlan } from "./plan.mjs";
 import { builtin, isNode } from "./shared.mjs";
 
 const MOST_PLAN_BYTES = 2 ** 26; // plan.json, of which nothing is known before
-const FIRST_BYTES = 2 ** 26; // room that is made for a file before any of it has come
+const FIRST_BYTES = 2 ** 26; // allocated for a file before any of it has come
 
 export class Files {
   constructor(url, verify, onProgress) {

@@ -1,6 +1,6 @@
 // What a bundle says, checked before anything of it is used: it may come from anybody. Numbers are
 // bounded, operands within slots, slots as large as what they hold, names those of files beside the
-// plan. plan.py checks the same in Python.
+// plan. plan_check.py checks the same in Python.
 
 export const TYPES = {
   float32: Float32Array, float64: Float64Array, int64: BigInt64Array, int32: Int32Array,

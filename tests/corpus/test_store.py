@@ -54,11 +54,11 @@ def test_an_entry_comes_back_whole(tmp_path: Path) -> None:
     case = Case("a module", (PassCall("tirx.UnrollLoop", (1, "x", None, True)),), "c", 3, 7, "seed")
     blocks = np.array([5, 70_000, 2**31], np.uint32)
     with Store.create_or_resume(tmp_path / "c") as store:
-        identity = store.add_entry(case, blocks, None)
-        child = store.add_entry(case, blocks[:1], identity)
+        entry_id = store.add_entry(case, blocks, None)
+        child = store.add_entry(case, blocks[:1], entry_id)
     with Store.open(tmp_path / "c") as store:
         entries = list(store.entries())
-        assert [entry.parent for entry in entries] == [None, identity]
+        assert [entry.parent for entry in entries] == [None, entry_id]
         assert np.array_equal(entries[0].blocks, blocks)
         assert store.case(child) == case
         with pytest.raises(StoreError, match="is missing"):

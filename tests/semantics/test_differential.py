@@ -13,8 +13,7 @@ from harness import compat, passes
 from harness.passes.build import plain_build
 from harness.semantics import compile_program
 from harness.semantics.expectation import expect
-from harness.semantics.inputs import make_inputs
-from harness.semantics.reference import copy_arguments
+from harness.semantics.inputs import copy_arguments, make_inputs
 from harness.targets import get_target
 
 Tensor: TypeAlias = Any  # te.Tensor, for which there are no types

@@ -85,8 +85,8 @@ def test_the_same_for_people(folder: Path) -> None:
 
 
 def test_show_tells_the_whole_finding(folder: Path) -> None:
-    identity = json.loads(tzer("findings", folder, "--json").stdout)[0]["id"]
-    shown = tzer("show", folder, identity[:4]).stdout
+    finding_id = json.loads(tzer("findings", folder, "--json").stdout)[0]["id"]
+    shown = tzer("show", folder, finding_id[:4]).stdout
     for part in ("expected", "s_tir.CanonicalizeLoop()   <- here", "def main(", "first in test 2"):
         assert part in shown
 
@@ -104,19 +104,19 @@ def test_a_program_that_this_tvm_cannot_load_leaves_the_rest_to_be_shown(tmp_pat
     case = Case('{"root_index": 1, "nodes": [{"type": "tirx.Unheard"}]}')
     with Store.create_or_resume(tmp_path) as store:
         store.add_finding(case, Verdict(Kind.CRASH, True, "it died", "crash|a"), 1, True)
-        identity = next(iter(store.findings())).id
-    shown = tzer("show", tmp_path, identity)
+        finding_id = next(iter(store.findings())).id
+    shown = tzer("show", tmp_path, finding_id)
     assert shown.returncode == 0, shown.stderr
     assert "it died" in shown.stdout and "the program can't be shown" in shown.stdout
-    assert json.loads(tzer("show", tmp_path, identity, "--json").stdout)["script"] is None
+    assert json.loads(tzer("show", tmp_path, finding_id, "--json").stdout)["script"] is None
 
 
 def test_a_reproducer_is_written_whole_and_shows_the_bug(folder: Path, tmp_path: Path) -> None:
-    identity = json.loads(tzer("findings", folder, "--json").stdout)[0]["id"]
+    finding_id = json.loads(tzer("findings", folder, "--json").stdout)[0]["id"]
     script = tmp_path / "finding.py"
-    assert tzer("repro", folder, identity, "-o", script).returncode == 0
+    assert tzer("repro", folder, finding_id, "-o", script).returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["finding.py"]
-    assert tzer("repro", folder, identity).stdout == script.read_text()
+    assert tzer("repro", folder, finding_id).stdout == script.read_text()
     shown = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=tmp_path)
     assert shown.returncode == 1, shown.stderr
     assert "expected" in shown.stdout and "came" in shown.stdout
@@ -125,15 +125,15 @@ def test_a_reproducer_is_written_whole_and_shows_the_bug(folder: Path, tmp_path:
 def test_a_reproducer_goes_through_links_and_into_pipes_which_stay(
     folder: Path, tmp_path: Path
 ) -> None:
-    identity = json.loads(tzer("findings", folder, "--json").stdout)[0]["id"]
+    finding_id = json.loads(tzer("findings", folder, "--json").stdout)[0]["id"]
     real, link, pipe = tmp_path / "real.py", tmp_path / "link.py", tmp_path / "pipe"
     real.write_text("old")
     link.symlink_to(real)
-    assert tzer("repro", folder, identity, "-o", link).returncode == 0
-    assert link.is_symlink() and real.read_text() == tzer("repro", folder, identity).stdout
+    assert tzer("repro", folder, finding_id, "-o", link).returncode == 0
+    assert link.is_symlink() and real.read_text() == tzer("repro", folder, finding_id).stdout
     os.mkfifo(pipe)
     with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
-        assert tzer("repro", folder, identity, "-o", pipe).returncode == 0
+        assert tzer("repro", folder, finding_id, "-o", pipe).returncode == 0
         assert reader.communicate()[0] == real.read_text()
     assert pipe.is_fifo()
 
@@ -146,8 +146,8 @@ def test_what_a_stored_finding_says_is_not_obeyed_by_the_terminal(tmp_path: Path
     hostile = Verdict(Kind.CRASH, False, bad, bad, bad, detail=detail)
     with Store.create_or_resume(tmp_path) as store:
         store.add_finding(case, hostile, 1, True)
-        identity = next(iter(store.findings())).id
-    for arguments in (["findings"], ["show", identity], ["repro", identity], ["stats"]):
+        finding_id = next(iter(store.findings())).id
+    for arguments in (["findings"], ["show", finding_id], ["repro", finding_id], ["stats"]):
         done = tzer(arguments[0], tmp_path, *arguments[1:])
         assert done.returncode in (0, 2), done.stderr
         assert "gone" in done.stdout or arguments[0] in ("repro", "stats")

@@ -179,7 +179,7 @@ def test_evidence_about_a_mutator_that_is_gone_is_ignored() -> None:
 def test_changed_counters_are_handed_out_once() -> None:
     made = scheduler(entries=2)
     mutations(made, 20)
-    assert {entry.identity for entry in made.take_changed()} == {0, 1}
+    assert {entry.id for entry in made.take_changed()} == {0, 1}
     assert made.take_changed() == []
 
 

@@ -136,11 +136,11 @@ def test_a_name_in_the_program_is_code_neither_here_nor_in_the_script(tmp_path: 
         write_reproducer(case, verdict)
     with Store.create_or_resume(tmp_path / "store") as store:
         store.add_finding(case, verdict, 1, True)
-        identity = store.findings()[0].id
+        finding_id = store.findings()[0].id
     for command in ("repro", "show"):
         done = subprocess.run(
             [sys.executable, "-c", "from tzer.cli import main; main()", command]
-            + [str(tmp_path / "store"), identity],
+            + [str(tmp_path / "store"), finding_id],
             cwd=ROOT,
             capture_output=True,
             text=True,

@@ -43,12 +43,12 @@ def test_a_program_fits_the_terminal(tmp_path: Path) -> None:
     verdict = Verdict(Kind.CRASH, True, "it died " * 40, "crash|a", stage=Stage("legal", "lower"))
     with Store.create_or_resume(tmp_path) as store:
         store.add_finding(Case(module_text(module)), verdict, 1, True)
-        identity = store.findings()[0].id
+        finding_id = store.findings()[0].id
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
     shown = b""
     with subprocess.Popen(
-        [sys.executable, "-c", "from tzer.cli import main; main()", "show", tmp_path, identity],
+        [sys.executable, "-c", "from tzer.cli import main; main()", "show", tmp_path, finding_id],
         cwd=ROOT,
         stdin=theirs,
         stdout=theirs,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.compat import tvm_version
+from harness.console.probes import TVM_FFI_BELOW
 
 HANG_SECONDS = 120
 CHILD_SECONDS = 300
@@ -185,7 +186,7 @@ def expressible():
 _WRITES_JSON = '''
 def expressible():
     """Whether this TVM knows every node and pass of the case, and survives writing it."""
-    if tuple(int(part) for part in tvm_ffi.__version__.split(".")[:3]) >= (0, 1, 15):
+    if tuple(int(part) for part in tvm_ffi.__version__.split(".")[:3]) >= FFI_BELOW:
         ours = f"apache-tvm-ffi {tvm_ffi.__version__}"
         print(f"{ours} dies of writing TVM's JSON, which this case is about; it needs {NEEDED}")
         return False
@@ -195,10 +196,12 @@ def expressible():
 
 def expressible(*, reads_json: bool, writes_json: bool) -> str:
     """The function that says whether the TVM at hand can express the case."""
-    needed = f'NEEDED = "TVM {tvm_version()} with apache-tvm-ffi below 0.1.15"\n\n'
+    below = ".".join(map(str, TVM_FFI_BELOW))
+    needed = f'NEEDED = "TVM {tvm_version()} with apache-tvm-ffi below {below}"\n'
     if writes_json:
+        needed += f"FFI_BELOW = {TVM_FFI_BELOW!r}\n"
         return needed + _WRITES_JSON + "\n" + _EXPRESSIBLE.replace("expressible()", "readable()")
-    return needed + _READS_JSON if reads_json else _EXPRESSIBLE
+    return f"{needed}\n{_READS_JSON}" if reads_json else _EXPRESSIBLE
 
 
 MAIN = """
