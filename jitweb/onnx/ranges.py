@@ -7,6 +7,7 @@ on are narrowed until it can't. The runtime checks them before a kernel runs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +23,13 @@ from jitweb.onnx.read import graph_inputs
 Interval = tuple[int, int]
 INT32, INT64, BOOL = (onnx.TensorProto.INT32, onnx.TensorProto.INT64, onnx.TensorProto.BOOL)
 WHOLE: Interval = (-(2**31), 2**31 - 1)
-COMPUTES = frozenset("Add Sub Mul Neg Abs ReduceSum CumSum".split())
+SUMS = frozenset("ReduceSum ReduceL1 ReduceMean Mean Sum CumSum".split())  # a mean sums first
+SQUARES = frozenset({"ReduceSumSquare", "ReduceL2"})
+PRODUCTS = frozenset({"MatMul", "Gemm", "Einsum"})
+SCATTERS = frozenset({"ScatterND", "ScatterElements"})
+COMPUTES = frozenset(
+    {"Add", "Sub", "Mul", "Div", "Neg", "Abs", "ReduceProd", *SUMS, *SQUARES, *PRODUCTS, *SCATTERS}
+)
 # Operators whose result holds elements of the first operand alone.
 MOVES = frozenset(
     "Identity Reshape Squeeze Unsqueeze Transpose Slice Expand Tile Flatten Split Gather "
@@ -168,7 +175,8 @@ class _Analysis:
             return (0, 1)
         operands = [found.intervals.get(each) for each in node.input if each]
         shapes = [self.shapes.get(each) for each in node.input]
-        return _interval_of(node.op_type, operands, given, shapes)
+        terms = _terms(node.op_type, given, shapes, self.shapes.get(name))
+        return _interval_of(node.op_type, operands, given, shapes, terms)
 
 
 def _interval_of(
@@ -176,8 +184,12 @@ def _interval_of(
     operands: Sequence[Interval | None],
     given: Mapping[str, Any],
     shapes: Sequence[list[int] | None],
+    terms: int,
 ) -> Interval | None:
-    """The interval of an operator's integer result, None where it isn't known."""
+    """The interval of an operator's integer result, None where it isn't known.
+
+    Of a sum or product of `terms` elements it is that of what is computed on the way, too.
+    """
     first = operands[0] if operands else None
     if kind in ("ArgMax", "ArgMin", "TopK"):
         shape = shapes[0]
@@ -187,16 +199,24 @@ def _interval_of(
     if kind in ("Where", "Clip"):  # the condition, or the ends, may be unknown
         known = operands[-2:] if kind == "Where" else operands[:1]
         return _union(known)
+    reduction = _text(given.get("reduction"))
+    if kind in SCATTERS and reduction in ("add", "mul"):
+        return _scattered(reduction, operands, terms)
     if kind in ("Concat", "Max", "Min", "ScatterND", "ScatterElements", "OneHot", "Pad"):
         return _union([each for place, each in enumerate(operands) if _is_data(kind, place)])
     if first is None:
         return None
     if kind in MOVES:
         return first
-    if kind in ("ReduceSum", "CumSum"):
-        shape = shapes[0]
-        count = int(np.prod(shape)) if shape else 1
-        return (min(first[0] * count, first[0]), max(first[1] * count, first[1]))
+    if kind in SUMS:
+        whole = _union(operands if kind in ("Sum", "Mean") else [first])
+        return whole and _repeated(_magnitude(whole) if kind == "ReduceL1" else whole, terms)
+    if kind in SQUARES:
+        return _product([_magnitude(first)] * 2, terms)
+    if kind == "ReduceProd":
+        return _product([first] * min(terms, 64), 1)  # of 64 any but -1, 0 and 1 leaves int32
+    if kind in PRODUCTS:
+        return _matmul(kind, operands, terms)
     if kind == "Neg":
         return (-first[1], -first[0])
     if kind == "Abs":
@@ -204,6 +224,80 @@ def _interval_of(
     if len(operands) == 2 and operands[1] is not None:
         return _arithmetic(kind, first, operands[1])
     return None
+
+
+def _terms(
+    kind: str,
+    given: Mapping[str, Any],
+    shapes: Sequence[list[int] | None],
+    result: Sequence[int] | None,
+) -> int:
+    """How many elements or products are added, or multiplied, for one of the result's; at most."""
+    sizes = [int(np.prod(shape, dtype=object)) if shape else 1 for shape in shapes]
+    shape = shapes[0] if shapes else None
+    if kind in ("Sum", "Mean"):
+        return len(shapes)
+    if kind == "CumSum":  # along one axis
+        return max(shape, default=1) if shape else 1
+    if kind in ("MatMul", "Gemm"):
+        return max(shape) if shape and kind == "Gemm" else shape[-1] if shape else 1
+    if kind == "Einsum":
+        return _summed(_text(given["equation"]), shapes)
+    if kind in SCATTERS:  # all updates may be of one place
+        return sizes[-1]
+    return max(1, sizes[0] // max(1, int(np.prod(result or (), dtype=object)))) if sizes else 1
+
+
+def _summed(equation: str, shapes: Sequence[list[int] | None]) -> int:
+    """The product of the extents that an Einsum sums over."""
+    operands, arrow, result = equation.replace(" ", "").partition("->")
+    extents: dict[str, int] = {}
+    for text, shape in zip(operands.split(","), shapes, strict=True):
+        left, _, right = text.partition("...")
+        known = shape or []
+        extents.update(zip(left, known, strict=False))
+        extents.update(zip(reversed(right), reversed(known), strict=False))
+    once = {letter for letter in extents if operands.count(letter) == 1}
+    kept = set(result) if arrow else once  # implicitly, what occurs once
+    return math.prod(extent for letter, extent in extents.items() if letter not in kept)
+
+
+def _repeated(interval: Interval, terms: int) -> Interval:
+    """The interval of a sum of one to so many."""
+    return (min(interval[0] * terms, interval[0]), max(interval[1] * terms, interval[1]))
+
+
+def _magnitude(interval: Interval) -> Interval:
+    return (0, max(map(abs, interval)))
+
+
+def _product(factors: Sequence[Interval], terms: int) -> Interval:
+    """The interval of a sum of so many products."""
+    most = terms * math.prod(_magnitude(factor)[1] for factor in factors)
+    return (0 if min(low for low, _ in factors) >= 0 else -most, most)
+
+
+def _matmul(kind: str, operands: Sequence[Interval | None], terms: int) -> Interval | None:
+    known = [each for each in operands if each is not None]
+    if len(known) < len(operands):
+        return None
+    low, high = _product(known[:2] if kind == "Gemm" else known, terms)
+    added = known[2] if kind == "Gemm" and len(known) > 2 else (0, 0)
+    return (low + min(added[0], 0), high + max(added[1], 0))
+
+
+def _scattered(reduction: str, operands: Sequence[Interval | None], terms: int) -> Interval | None:
+    data, updates = operands[0], operands[-1]
+    if data is None or updates is None:
+        return None
+    if reduction == "mul":
+        return _product([data, *[updates] * min(terms, 64)], 1)
+    low, high = _repeated(updates, terms)
+    return (data[0] + min(low, 0), data[1] + max(high, 0))
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _is_data(kind: str, place: int) -> bool:
@@ -229,6 +323,8 @@ def _arithmetic(kind: str, left: Interval, right: Interval) -> Interval | None:
         corners = [a * b for a in left for b in right]
         return (min(corners), max(corners))
     if kind == "Div":  # no result of an integer division is greater than what is divided
+        if right[0] >= 0:
+            return (min(left[0], 0), max(left[1], 0))
         most = max(map(abs, left))
         return (0 if min(*left, *right) >= 0 else -most, most)
     if kind == "Mod":

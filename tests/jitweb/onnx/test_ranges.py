@@ -16,6 +16,7 @@ TABLE = {"table": np.ones((10, 3), np.float32)}
 MOST = 2**31 - 1
 IS_ONE = node("Equal", ["i", "one"], ["b"])
 ONE, AXIS = {"one": np.array(1)}, {"axis": np.array(1)}
+FOUR = {"four": np.full((4, 4), 4)}
 LOOK_UP = node("Gather", ["table", "n"], ["y"])
 COUNTED = node("CumSum", ["i", "axis"], ["sum"])
 
@@ -34,6 +35,24 @@ COUNTED = node("CumSum", ["i", "axis"], ["sum"])
         ([node("Add", ["i", "i"], ["y"])], {}, {"i": (-(2**30), 2**30 - 1)}),
         ([node("Neg", ["i"], ["y"])], {}, {"i": (-MOST, MOST)}),
         ([node("Abs", ["i"], ["a"]), node("Max", ["a", "one"], ["y"])], ONE, {"i": (-MOST, MOST)}),
+        ([node("ReduceProd", ["i"], ["y"], keepdims=0)], {}, {"i": (-215, 215)}),
+        ([node("ReduceSumSquare", ["i"], ["y"], keepdims=0)], {}, {"i": (-23170, 23170)}),
+        ([node("ReduceMean", ["i"], ["y"], keepdims=0)], {}, {"i": (-(2**29), 2**29 - 1)}),
+        ([node("ReduceSum", ["i", "axis_0"], ["y"])], {"axis_0": np.array([0])}, {}),
+        ([node("Sum", ["i", "i"], ["y"])], {}, {"i": (-(2**30), 2**30 - 1)}),
+        ([node("MatMul", ["i", "four"], ["y"])], FOUR, {"i": (-(2**27) + 1, 2**27 - 1)}),
+        (
+            [node("Einsum", ["i", "four"], ["y"], equation="bi,ij->bj")],
+            FOUR,
+            {"i": (-(2**27) + 1, 2**27 - 1)},
+        ),
+        (
+            [node("ScatterElements", ["i", "places", "i"], ["y"], axis=1, reduction="add")],
+            {"places": np.zeros((1, 4), np.int64)},
+            {"i": (-429496729, 429496729)},
+        ),
+        ([node("Div", ["i", "minus"], ["y"])], {"minus": np.array(-1)}, {"i": (-MOST, MOST)}),
+        ([node("Div", ["i", "one"], ["y"])], ONE, {}),
         ([node("Reshape", ["i", "flat"], ["y"])], {"flat": np.array([-1])}, {}),
         ([IS_ONE, node("Cast", ["b"], ["n"], to=7), LOOK_UP], {**TABLE, **ONE}, {}),
     ],
