@@ -232,7 +232,7 @@ def write_bundle(
     return sizes
 
 
-def settle(out: Path) -> None:
+def recover(out: Path) -> None:
     """Put right what a run that was killed has left: a bundle that was moved away comes back."""
     real = Path(os.path.realpath(out))
     for path in sorted(real.parent.glob(f".{glob.escape(real.name)}.*")):

@@ -1,4 +1,4 @@
-"""What a bundle is verified by: inputs, and what the oracles that can run the model make of them.
+"""What a bundle is verified by: inputs, and the outputs of the oracles that can run the model.
 
 No oracle is always right: onnx.reference errs in BatchNormalization below opset 14, and lacks
 onnxruntime's operators. So a second one is asked where the first differs from the plan, and all are
@@ -37,7 +37,7 @@ def expected_outputs(
     imported: ImportedModel,
     given: Path | None = None,
 ) -> ExpectedOutputs:
-    """Inputs, and the outputs that they should give, by the oracle that computed them.
+    """Inputs, and the outputs expected for them, by the oracle that computed them.
 
     `given` is an .npz file of the user's with inputs, and perhaps the outputs, which are then what
     is expected; without it the inputs are drawn.

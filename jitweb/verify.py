@@ -105,7 +105,7 @@ class Verification:
         for each in self.agreements:
             yield from each.lines()
         if self._are_divided and not any("onnxruntime" in source for source in self.sources):
-            yield "note     install onnxruntime beside jitweb and tune again, to have its word too"
+            yield "note     install onnxruntime beside jitweb and tune again, to compare with it"
 
     @property
     def _are_divided(self) -> bool:

@@ -138,7 +138,7 @@ def tune_model(
         JitwebError, DeviceError: an error that the user can fix.
     """
     try:
-        bundle.settle(options.out)
+        bundle.recover(options.out)
     except OSError as error:
         raise JitwebError(f"{options.out} can't be written: {error.strerror}") from None
     bundle.refuse_foreign(options.out)

@@ -75,7 +75,7 @@ def check_syntax(text: str) -> None:
     nodes = list(ast.walk(tree))
     defined = {name for node in nodes for name in _defined(node)}
     if defined & _LANGUAGE:
-        raise CaseError(f"its TVMScript gives {min(defined & _LANGUAGE)} another meaning")
+        raise CaseError(f"its TVMScript redefines {min(defined & _LANGUAGE)}")
     for node in nodes:
         if not isinstance(node, _SYNTAX):
             raise CaseError(f"its TVMScript holds a {type(node).__name__}")

@@ -17,7 +17,7 @@ def _check(view: AfterBuild) -> Verdict | None:
         again = lower(module, sequence.calls, opt_level=sequence.opt_level)
         if compat.structural_equal(view.lowered, again):
             return None
-    message = "the same passes on the same module gave two different modules"
+    message = "the same passes on the same module returned two different modules"
     last = sequence.calls[-1].name
     return compilation.found(Kind.NONDETERMINISM, message, place=last, shows="lowering")
 

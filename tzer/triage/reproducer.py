@@ -156,7 +156,7 @@ def _constants(subject: Subject) -> str:
         f"CULPRIT = {clean(verdict.pass_name)!r}",
         f"RUNS = {subject.runs!r}",
     ]
-    if verdict.kind is Kind.ROUND_TRIP:  # what it changes, if it gives a module that parses
+    if verdict.kind is Kind.ROUND_TRIP:  # what it changes, if the module parses
         meaning = "" if "does not parse" in verdict.message else clean(verdict.message)
         lines.append(f"MEANING = {meaning!r}")
     return "\n".join(lines)

@@ -10,12 +10,12 @@ EXPECTED: dict[Kind, str] = {
     Kind.OUT_OF_MEMORY: "a small program compiles and runs within 8 GiB.",
     Kind.INTERNAL_ERROR: "a valid program compiles by a legal pass order.",
     Kind.REJECTED_VALID: "a valid program compiles by a legal pass order.",
-    Kind.ILL_FORMED_IR: "a pass gives a well-formed module.",
+    Kind.ILL_FORMED_IR: "a pass returns a well-formed module.",
     Kind.INVALID_CODEGEN: "the C compiler accepts the generated source.",
     Kind.ROUND_TRIP: "a module survives being printed and read again.",
     Kind.WRONG_RESULT: "the compiled program computes what the program means.",
     Kind.OUT_OF_BOUNDS: "the compiled program stays within its buffers.",
-    Kind.NONDETERMINISM: "the same passes on the same module give the same module.",
+    Kind.NONDETERMINISM: "the same passes on the same module return the same module.",
     Kind.SLOW_CODE: "passes don't make the compiled program many times slower.",
 }
 
@@ -138,7 +138,7 @@ def check():
     first = lower(load(), passes())
     for _ in range(20):
         if not tvm_ffi.structural_equal(first, lower(load(), passes()), map_free_vars=True):
-            return "the same passes on the same module gave two different modules"
+            return "the same passes on the same module returned two different modules"
     return None
 """
 
