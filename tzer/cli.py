@@ -228,7 +228,7 @@ def stats(directory: Path, json_output: bool) -> None:
 
 
 @cli.command()
-@click.argument("directory", metavar="DIR", type=NonEmptyPath(path_type=Path), required=False)
+@click.argument("directory", metavar="[DIR]", type=NonEmptyPath(path_type=Path), required=False)
 @click.option("--by", type=click.Choice(("file", "pass")), default="file", show_default=True)
 @click.option("--graph", is_flag=True, help="Print the graph of passes and states for Graphviz.")
 @as_json
