@@ -96,6 +96,8 @@ def _read_nest(nest: Any) -> Equation:
     spatial = [iv for iv in block.iter_vars if int(iv.iter_type) != REDUCTION]
     reduced = [iv for iv in block.iter_vars if int(iv.iter_type) == REDUCTION]
     indices = list(store.indices)
+    if not indices and all(_constant(iv.dom.extent) == 1 for iv in spatial):
+        spatial = []  # a scalar's block has a variable that stands for nothing
     if len(indices) != len(spatial) or not all(
         index.same_as(iv.var) for index, iv in zip(indices, spatial, strict=True)
     ):

@@ -1,0 +1,86 @@
+"""Real exports as test data: the graphs of some of the model zoo's, without their weights.
+
+    python -m tests.jitweb.onnx.exports CACHE      # the zoo's cache folder; needs onnxruntime
+
+writes exports/NAME.onnx, in which large weights have no data, and NAME.npz with inputs, shapes to
+ask for and what onnxruntime returns where the weights are those of `filled`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+FOLDER = Path(__file__).with_name("exports")
+NAMES = (
+    "bert.legacy-eager-14", "bert.ort-fused", "deberta-v2.legacy-eager-18-static",
+    "gemma3.dynamo-sdpa-23", "llama.legacy-eager-14-cache", "gpt2.int8-dynamic",
+)  # fmt: skip
+LARGE = 64  # elements
+
+
+def filled(path: Path) -> onnx.ModelProto:
+    """The model with numbers in its large weights: drawn by their names, so always the same."""
+    model = onnx.load(path)
+    for tensor in model.graph.initializer:
+        if _is_large(tensor):
+            random = np.random.default_rng(zlib.crc32(tensor.name.encode()))
+            dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+            shape = tuple(tensor.dims)
+            if np.issubdtype(dtype, np.integer):
+                array = random.integers(-99, 99, shape).astype(dtype)
+            else:
+                array = (random.standard_normal(shape) / 8).astype(dtype)
+            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+    return model
+
+
+def _is_large(tensor: onnx.TensorProto) -> bool:
+    kinds = (onnx.TensorProto.FLOAT, onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
+    return tensor.data_type in kinds and int(np.prod(tensor.dims)) >= LARGE
+
+
+def write(name: str, cache: Path) -> None:
+    """Write one export without its weights, and what onnxruntime returns for it."""
+    import onnxruntime
+
+    model, path = onnx.load(cache / f"{name}.onnx"), FOLDER / f"{name}.onnx"
+    for tensor in model.graph.initializer:
+        if _is_large(tensor):
+            empty = onnx.TensorProto(name=tensor.name, data_type=tensor.data_type)
+            empty.dims.extend(tensor.dims)
+            tensor.CopyFrom(empty)
+    del model.graph.value_info[:]
+    for node in model.graph.node:
+        node.doc_string = ""
+    onnx.save(model, path)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(
+        filled(path).SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    kept = np.load(cache / f"{name}.npz")
+    inputs = {each.name: kept[f"0.input.{each.name}"] for each in session.get_inputs()}
+    outputs = dict(
+        zip([each.name for each in session.get_outputs()], session.run(None, inputs), strict=True)
+    )
+    shapes = json.loads((cache / f"{name}.json").read_text())["shapes"]
+    np.savez_compressed(
+        path.with_suffix(".npz"),
+        shapes=np.array(json.dumps(shapes)),
+        **{f"input.{key}": array for key, array in inputs.items()},
+        **{f"output.{key}": array for key, array in outputs.items()},
+    )
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for each in NAMES:
+        write(each, Path(sys.argv[1]))
