@@ -22,6 +22,7 @@ from jitweb.onnx.read import graph_inputs
 
 Interval = tuple[int, int]
 INT32, INT64, BOOL = (onnx.TensorProto.INT32, onnx.TensorProto.INT64, onnx.TensorProto.BOOL)
+FLOATS = frozenset({onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE})
 WHOLE: Interval = (-(2**31), 2**31 - 1)
 SUMS = frozenset("ReduceSum ReduceL1 ReduceMean Mean Sum CumSum".split())  # a mean sums first
 SQUARES = frozenset({"ReduceSumSquare", "ReduceL2"})
@@ -80,7 +81,7 @@ def input_ranges(model: onnx.ModelProto) -> dict[str, Interval]:
                 node = model.graph.node[number]
                 raise JitwebError(
                     f"{node.name or node.output[0]} ({node.op_type}) computes integers that int32 "
-                    "does not hold; export the model with smaller ones"
+                    "does not hold; export the model with smaller ones, or bound them by Clip"
                 )
     return {name: interval for name, interval in ranges.items() if interval != WHOLE}
 
@@ -173,6 +174,8 @@ class _Analysis:
             return None
         if node.op_type == "Cast" and self.kinds.get(node.input[0]) == BOOL:
             return (0, 1)
+        if node.op_type == "Cast" and self.kinds.get(node.input[0]) in FLOATS:
+            return WHOLE  # to which what is larger saturates
         operands = [found.intervals.get(each) for each in node.input if each]
         shapes = [self.shapes.get(each) for each in node.input]
         terms = _terms(node.op_type, given, shapes, self.shapes.get(name))
@@ -196,13 +199,14 @@ def _interval_of(
         return (0, max(shape) - 1) if shape else None
     if kind == "Sign":
         return (-1, 1)
-    if kind in ("Where", "Clip"):  # the condition, or the ends, may be unknown
-        known = operands[-2:] if kind == "Where" else operands[:1]
-        return _union(known)
-    reduction = _text(given.get("reduction"))
+    if kind == "Where":  # the condition is unknown
+        return _union(operands[-2:])
+    if kind in ("Min", "Max", "Clip"):
+        return _bounded(kind, operands)
+    reduction = str(given.get("reduction"))
     if kind in SCATTERS and reduction in ("add", "mul"):
         return _scattered(reduction, operands, terms)
-    if kind in ("Concat", "Max", "Min", "ScatterND", "ScatterElements", "OneHot", "Pad"):
+    if kind in ("Concat", "ScatterND", "ScatterElements", "OneHot", "Pad"):
         return _union([each for place, each in enumerate(operands) if _is_data(kind, place)])
     if first is None:
         return None
@@ -242,7 +246,7 @@ def _terms(
     if kind in ("MatMul", "Gemm"):
         return max(shape) if shape and kind == "Gemm" else shape[-1] if shape else 1
     if kind == "Einsum":
-        return _summed(_text(given["equation"]), shapes)
+        return _summed(str(given["equation"]), shapes)
     if kind in SCATTERS:  # all updates may be of one place
         return sizes[-1]
     return max(1, sizes[0] // max(1, int(np.prod(result or (), dtype=object)))) if sizes else 1
@@ -296,15 +300,28 @@ def _scattered(reduction: str, operands: Sequence[Interval | None], terms: int) 
     return (data[0] + min(low, 0), data[1] + max(high, 0))
 
 
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
 def _is_data(kind: str, place: int) -> bool:
     """Whether an operand's elements are among those of the result."""
     if kind in ("ScatterND", "ScatterElements"):
         return place != 1
     return place == 2 if kind == "OneHot" else kind != "Pad" or place in (0, 2)
+
+
+def _bounded(kind: str, operands: Sequence[Interval | None]) -> Interval | None:
+    """Of a minimum or maximum; of a Clip whose ends may be unknown, or left out."""
+    if kind == "Clip":
+        if operands[0] is None:
+            return None
+        known = [each or WHOLE for each in operands]
+        least = known[1][0] if len(known) == 3 else WHOLE[0]
+        most = known[2][1] if len(known) == 3 else WHOLE[1]
+        low, high = known[0]
+        return (min(max(low, least), most), max(min(high, most), least))
+    known = [each for each in operands if each is not None]
+    if len(known) < len(operands):
+        return None
+    pick = min if kind == "Min" else max
+    return (pick(low for low, _ in known), pick(high for _, high in known))
 
 
 def _union(operands: Sequence[Interval | None]) -> Interval | None:

@@ -53,6 +53,8 @@ COUNTED = node("CumSum", ["i", "axis"], ["sum"])
         ),
         ([node("Div", ["i", "minus"], ["y"])], {"minus": np.array(-1)}, {"i": (-MOST, MOST)}),
         ([node("Div", ["i", "one"], ["y"])], ONE, {}),
+        ([node("Min", ["i", "one"], ["m"]), node("Add", ["m", "one"], ["y"])], ONE, {}),
+        ([node("Clip", ["i", "one", "one"], ["c"]), node("Mul", ["c", "c"], ["y"])], ONE, {}),
         ([node("Reshape", ["i", "flat"], ["y"])], {"flat": np.array([-1])}, {}),
         ([IS_ONE, node("Cast", ["b"], ["n"], to=7), LOOK_UP], {**TABLE, **ONE}, {}),
     ],
@@ -73,3 +75,15 @@ def test_a_value_that_never_fits_is_refused() -> None:
     model = simplify(model_of(nodes, IDS, ["y"], big))
     with pytest.raises(JitwebError, match=r"too_much \(Add\) computes integers that int32"):
         input_ranges(model)
+
+
+def test_what_is_cast_from_a_float_is_bounded_before_it_is_computed_with() -> None:
+    inputs, ends = {"x": np.zeros((2, 3), np.float32)}, {"zero": np.array(0), "most": np.array(99)}
+    cast, square = node("Cast", ["x"], ["n"], to=7), node("Mul", ["n", "n"], ["y"], name="square")
+    with pytest.raises(
+        JitwebError, match=r"square \(Mul\) computes integers .* bound them by Clip"
+    ):
+        input_ranges(simplify(model_of([cast, square], inputs, ["y"], {})))
+    clip = node("Clip", ["n", "zero", "most"], ["c"])
+    square = node("Mul", ["c", "c"], ["y"])
+    assert input_ranges(simplify(model_of([cast, clip, square], inputs, ["y"], ends))) == {}
