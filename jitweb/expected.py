@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -73,7 +74,10 @@ class _Oracles:
             JitwebError: none can.
         """
         reference = f"onnx.reference {onnx.__version__}"
-        knows = self._ask("onnxruntime" + self.suffix, _by_onnxruntime, self.model)
+        runtime = _onnxruntime()
+        knows = runtime is not None and self._ask(
+            f"onnxruntime {runtime.__version__}{self.suffix}", _by_onnxruntime, self.model
+        )
         if not self._ask(reference + self.suffix, _by_reference, self.model):
             self._ask(reference + SIMPLIFIED, _by_reference, None)
         if knows:
@@ -112,6 +116,15 @@ class _Oracles:
             return None
 
 
+def _onnxruntime() -> Any | None:
+    """Its module, where it is installed."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    return onnxruntime
+
+
 def _agree(found: Arrays, wanted: Arrays) -> bool:
     return all(
         found[name].shape == array.shape
@@ -121,9 +134,8 @@ def _agree(found: Arrays, wanted: Arrays) -> bool:
 
 
 def _by_onnxruntime(model: onnx.ModelProto, inputs: Arrays) -> Arrays:
-    """Raises: ImportError, where it is not installed; whatever it raises itself."""
-    import onnxruntime
-
+    onnxruntime = _onnxruntime()
+    assert onnxruntime is not None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(

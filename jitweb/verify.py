@@ -53,13 +53,13 @@ class Agreement:
 
     def lines(self) -> Iterator[str]:
         word = "ok     " if self.is_right else "WRONG  "
-        yield f"{word}  {self._compared(self.source)} (at most {self.tolerance:g})"
+        yield f"{word}  {self._compared(self.source, f' (at most {self.tolerance:g})')}"
         for source, error in self.errors.items():
             if source != self.source and (error > self.tolerance or not self.is_right):
                 yield f"{'differs' if self.is_right else 'WRONG  '}  {self._compared(source)}"
 
-    def _compared(self, source: str) -> str:
-        error = f"error {self.errors[source]:.2g} of the output's scale"
+    def _compared(self, source: str, most: str = "") -> str:
+        error = f"error {self.errors[source]:.2g} of the output's scale{most}"
         return f"{self.target} {self.output}: {error}, against {source}"
 
 
