@@ -160,7 +160,17 @@ class _GpuMatmul(MatmulBuilder):
     def finish(
         self, batch: list[Any], row_tile: Any, column_tile: Any, total: Any, rows_kind: Any
     ) -> list[Any]:
-        """The values first, then their stores: TVM would compute a vector for each of its lanes."""
+        """The values first, then their stores: TVM would compute a vector for each of its lanes.
+
+        Values of another type than the sum's are stored one by one: TVM has no vectors of them.
+        """
+        if str(self.matmul.epilogue.buffer.ty.dtype) != str(total.ty.dtype):
+            i, j = emit.index("i_end"), emit.index("j_end")
+            place = self.place(batch, row_tile, column_tile, i, j)
+            value = self.value(place, emit.load(total, i, j))
+            one = emit.store(self.matmul.epilogue.buffer, value, *place)
+            inner = emit.loop(j, self.tiling.columns, one, UNROLLED)
+            return [emit.loop(i, self.tiling.rows, inner, rows_kind)]
 
         def changed(i: Any, j: Any) -> Any:
             place = self.place(batch, row_tile, column_tile, i, j)
@@ -216,7 +226,7 @@ def _elementwise(rows: Rows, group: int) -> Any:
     """A thread for each vector of an output; outputs one after another, each a grid of its own."""
     bodies = []
     for equation in rows.system.equations:
-        extents = equation.extents
+        extents = equation.extents or (1,)
         width = LANES if extents[-1] >= LANES and _is_float(equation) else 1
         steps = -(-extents[-1] // width)
         count = emit.product(extents[:-1]) * steps
@@ -227,6 +237,7 @@ def _elementwise(rows: Rows, group: int) -> Any:
         if extents[-1] % width:
             start = tirx.min(start, emit.constant(extents[-1] - width))
         place = [*at, start + lane] if width > 1 else [*at, start]
+        place = place[: len(equation.extents)]  # a scalar has none
         value = approximate(
             at_place(equation.value, dict(zip(equation.spatial, place, strict=True))), only=MISSING
         )

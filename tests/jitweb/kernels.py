@@ -92,6 +92,27 @@ def gather(table: int, rows: int, columns: int) -> Any:
     return _function(a, ids, topi.take(a, ids, axis=0, mode="fast"))
 
 
+def quantized(rows: int, columns: int) -> Any:
+    """A's nearest steps of a scale, from a zero point; both are computed from scalars."""
+    a, low, high = (_placeholder(name, shape) for name, shape in (
+        ("A", (rows, columns)), ("low", ()), ("high", ()),
+    ))  # fmt: skip
+    scale = topi.add(topi.maximum(low, high), tirx.const(3.0, "float32"))
+    zero = topi.round(topi.divide(low, scale))
+    return _function(a, low, high, topi.add(topi.round(topi.divide(a, scale)), zero))
+
+
+def scalar() -> Any:
+    low, high = _placeholder("low", ()), _placeholder("high", ())
+    return _function(low, high, topi.divide(topi.subtract(high, low), 255.0))
+
+
+def whole_matmul(rows: int, columns: int, depth: int) -> Any:
+    """A B of whole numbers in float32, as int32."""
+    a, b = _placeholder("A", (rows, depth)), _placeholder("B", (depth, columns))
+    return _function(a, b, topi.cast(_matmul(a, b), "int32"))
+
+
 KERNELS: dict[str, Any] = {
     "dense": lambda: dense(13, 21, 7),
     "dense-wide": lambda: dense(16, 64, 32),
@@ -105,6 +126,9 @@ KERNELS: dict[str, Any] = {
     "mean": lambda: mean(7, 33),
     "tanh-add": lambda: tanh_add(3, 5, 7),
     "transpose": lambda: transpose(6, 2, 5),
+    "quantized": lambda: quantized(9, 37),
+    "scalar": scalar,
+    "whole-matmul": lambda: whole_matmul(9, 12, 77),
     "gather": lambda: gather(9, 5, 12),
 }
 
