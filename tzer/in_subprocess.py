@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal as signals
 import sys
 import traceback
@@ -18,6 +19,7 @@ from harness.system.processes import ends_with_us
 from harness.system.text import first_line
 
 SECONDS = 120
+MEMORY_BYTES = 8 << 30  # of address space; a program may be small as JSON, and endless as text
 
 
 class Died(Exception):
@@ -53,6 +55,9 @@ def in_subprocess(work: Callable[[], str], seconds: int = SECONDS) -> str:
         end_with_us()
         signals.signal(signals.SIGALRM, signals.SIG_DFL)
         signals.alarm(seconds)
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        most = MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MEMORY_BYTES, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
         os.close(reader)
         status = 1
         try:
@@ -88,5 +93,7 @@ def _answer(work: Callable[[], str]) -> dict[str, str]:
             return {"done": work()}
     except (UserError, Invalid, TargetError, SyntaxError) as error:  # the last: of TVM's printer
         return {"refused": first_line(error)}
+    except MemoryError:
+        return {"refused": f"it takes more than {MEMORY_BYTES >> 30} GiB of memory"}
     except Exception:
         return {"traceback": traceback.format_exc()}

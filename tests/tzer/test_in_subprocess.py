@@ -50,3 +50,8 @@ def test_what_the_case_or_tvm_is_to_blame_for_is_one_line() -> None:
 def test_a_bug_of_ours_keeps_its_traceback() -> None:
     with pytest.raises(FailedInChild, match=r"in fold(.|\n)*TypeError"):
         in_subprocess(lambda: str(fold("x", "wide")))  # type: ignore[arg-type]
+
+
+def test_work_that_takes_all_memory_is_refused() -> None:
+    with pytest.raises(Refused, match="MemoryError"):
+        in_subprocess(lambda: str(bytearray(9 << 30)[0]))
