@@ -128,6 +128,8 @@ class BundleHandler(BaseHTTPRequestHandler):
 
 def _server(folder: Path, port: int, host: str) -> BundleServer:
     try:
+        if not host.isprintable() or not host.strip():  # sockets take an empty name as all of them
+            raise ValueError("that is not the name or address of a machine")
         return BundleServer(folder, host, port)
     except (OSError, ValueError) as error:  # ValueError: no name of a machine is written so
         reason = getattr(error, "strerror", None) or error

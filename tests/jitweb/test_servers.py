@@ -15,7 +15,8 @@ import pytest
 
 from harness.devices.page_server import PageServer
 from harness.devices.web_files import HEADERS, is_foreign
-from jitweb.serve import serve
+from jitweb.errors import JitwebError
+from jitweb.serve import _server, serve
 
 Open = Callable[[], str]
 
@@ -234,3 +235,9 @@ def test_a_fault_of_our_own_is_shown(
     with serve(folder) as address:
         assert ask(address) == b""
     assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["", " ", "\udc80", "a..b", "a\0b"])
+def test_what_is_no_name_of_a_machine_is_not_listened_on(tmp_path: Path, host: str) -> None:
+    with pytest.raises(JitwebError, match="can't listen on"):
+        _server(tmp_path, 0, host)
