@@ -81,6 +81,7 @@ def test_no_process_outlives_a_campaign(second: Stats, others: set[psutil.Proces
     assert not [each for each in fresh if not others & set(each.parents())]
 
 
+@pytest.mark.once
 def test_a_span_of_time_ends_a_campaign(tmp_path: Path) -> None:
     with Store.create_or_resume(tmp_path / "short") as store:
         assert run_campaign(options_for(tmp_path / "short", 3), store)["elapsed_s"] >= 3
@@ -99,6 +100,7 @@ def test_a_campaign_may_be_of_the_web_s_targets(tmp_path: Path) -> None:
         assert targets == set(WEB)
 
 
+@pytest.mark.once
 def test_progress_is_reported_and_never_goes_back(tmp_path: Path) -> None:
     seen: list[Stats] = []
     with Store.create_or_resume(tmp_path / "seen") as store:
@@ -116,6 +118,7 @@ def test_a_worker_that_cannot_start_ends_the_campaign_with_one_line(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.once
 def test_two_threads_share_one_store(tmp_path: Path) -> None:
     stats = run(tmp_path / "two", 12, jobs=2)
     assert 12 <= stats["tests"] <= 13
