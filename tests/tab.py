@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import subprocess
 import tempfile
 import time
@@ -16,6 +15,7 @@ from typing import Any, Self
 from websockets.sync.client import connect
 
 from harness.devices.browser import browser_command, find_browser
+from harness.system.files import remove_folder
 
 START_SECONDS = 60.0
 
@@ -105,4 +105,4 @@ class Tab:
         self._closing.close()
         self._process.kill()
         self._process.wait()
-        shutil.rmtree(self._profile, ignore_errors=True)
+        remove_folder(self._profile)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
+from harness.system.files import remove_folder
 from harness.system.processes import ends_with_us
 
 LOOK_SECONDS = 1.0
@@ -38,7 +39,7 @@ def main(folder: str, command: list[str]) -> int:
         except ProcessLookupError:
             pass
         status = browser.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(Path(folder))
     return status
 
 

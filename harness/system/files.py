@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import stat
+import time
 from pathlib import Path
 
 NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+REMOVE_SECONDS = 5.0
 
 
 def write_atomically(path: Path, content: bytes, *, replace: bool = True) -> None:
@@ -66,3 +69,16 @@ def read_bounded(path: Path, most: int) -> bytes:
         raise OSError(0, reason, str(path))
     with open(descriptor, "rb") as file:
         return file.read(most)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder into which killed processes may still write for a moment.
+
+    A signal is delivered after `kill` returns: a file that a browser makes meanwhile, in a folder
+    that is being removed, would keep the folder. What can't be removed stays, without an error.
+    """
+    deadline = time.monotonic() + REMOVE_SECONDS
+    shutil.rmtree(folder, ignore_errors=True)
+    while folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from harness import UserError
 from harness.console.command_line import write_output
-from harness.system.files import read_bounded, write_atomically
-from harness.system.processes import ROOT
+from harness.system.files import read_bounded, remove_folder, write_atomically
+from harness.system.processes import ROOT, python_command
 
 # Files in folders that were just made, a compiler's source, and the helper itself.
 OTHERWISE = {"harness/system/files.py", "harness/targets/c.py", "jitweb/bundle.py"} | {
@@ -70,6 +71,23 @@ def test_only_regular_files_of_a_bounded_size_are_read(tmp_path: Path) -> None:
     for path in (Path("/dev/zero"), tmp_path / "pipe", tmp_path):
         with pytest.raises(OSError, match="not a regular file"):
             read_bounded(path, 5)
+
+
+def test_a_folder_goes_although_a_process_still_writes_into_it(tmp_path: Path) -> None:
+    folder = tmp_path / "profile"
+    folder.mkdir()
+    program = """if True:
+        import os, sys, time
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end:
+            open(os.path.join(sys.argv[1], str(time.monotonic_ns())), "w").close()
+    """
+    writer = subprocess.Popen(python_command("-c", program, str(folder)), stderr=subprocess.DEVNULL)
+    while not any(folder.iterdir()):
+        pass
+    remove_folder(folder)
+    writer.wait()
+    assert not folder.exists()
 
 
 def test_files_are_written_by_the_one_helper() -> None:
