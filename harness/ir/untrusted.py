@@ -20,6 +20,7 @@ from harness.case import CaseError, module_text
 
 LONGEST_NAME = 256
 LONGEST_TEXT = 10_000
+MOST_NODES = 1_000_000  # of a program as a tree; those of campaigns have up to 20,000
 _NAME = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*(?:[.:-][A-Za-z0-9_]+)*)?")
 # Code generators don't escape strings in source.
 _QUOTABLE = re.compile(r"[^\"\\]*")
@@ -28,6 +29,7 @@ _SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME_FIELDS = ("name", "name_hint", "attr_key", "thread_tag", "storage_scope")
 # Operators that call, or insert, code from outside the module.
 _OUTWARD = re.compile(r"extern|packed|llvm|spirv|asm|tvm_struct|ptx|cuda|nvshmem|lookup_param")
+_NO_PARTS = ("ir.Span",)  # its integers are lines and columns
 _IMPORTS = re.compile(r"pragma_import_\w+|import_\w+")
 
 Node = dict[str, Any]  # {"type": …, "data": …}, where indices stand for other nodes
@@ -37,7 +39,8 @@ def check_names(module: Any) -> None:
     """Check that each name in the module is valid, and that every string is one line of text.
 
     Raises:
-        CaseError: a name or string is invalid, or a function is not a PrimFunc.
+        CaseError: a name or string is invalid, a function is not a PrimFunc, or the program is too
+            large to be printed.
     """
     _check_names(_nodes(module))
 
@@ -71,6 +74,7 @@ def _nodes(module: Any) -> list[Node]:
 
 
 def _check_names(nodes: list[Node]) -> None:
+    _check_size(nodes)
     names: set[int] = set()
     for node in nodes:
         kind, data = node["type"], _data(node)
@@ -90,6 +94,27 @@ def _check_names(nodes: list[Node]) -> None:
                 raise CaseError(f"{_shown(text)} is not a name")
             if len(text) > LONGEST_TEXT or not text.isprintable():
                 raise CaseError(f"{_shown(text)} is not a line of text")
+
+
+def _check_size(nodes: list[Node]) -> None:
+    """Whoever prints or visits a program does so at each place where a shared node stands.
+
+    Forty additions of a value to itself are a hundred nodes here, and 2^40 in print.
+    """
+    sizes: list[int] = []  # of each node as a tree; a node's parts have smaller indices
+    for node in nodes:
+        size = 1 + sum(sizes[part] for part in _parts(node) if part < len(sizes))
+        if size > MOST_NODES:
+            raise CaseError(f"the program has more than {MOST_NODES} nodes")
+        sizes.append(size)
+
+
+def _parts(node: Node) -> list[int]:
+    data = _data(node)
+    if node["type"] in _NO_PARTS or not isinstance(data, dict | list):
+        return []
+    values = data.values() if isinstance(data, dict) else data
+    return [value for value in values if type(value) is int]
 
 
 def _check_functions(nodes: list[Node], functions: Node) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import tvm
+from tvm import tirx
 from tvm.script import from_source
 
 from harness.case import Case, CaseError, load_module, module_text
@@ -147,6 +148,35 @@ def test_a_function_that_is_not_in_the_module_is_not_called(text: str) -> None:
     del module[module.get_global_var("helper")]
     with pytest.raises(CaseError, match="which it does not define"):
         check_program(module)
+
+
+def test_a_program_that_is_small_in_a_store_is_not_endless_in_print() -> None:
+    module = load_module(with_shared_sums(40))  # TVM's constructors would never end
+    for check in (check_names, check_program, full_script):
+        with pytest.raises(CaseError, match="has more than 1000000 nodes"):
+            check(module)
+
+
+def with_shared_sums(depth: int) -> str:
+    """A module whose value is a sum of the next sum with itself, so deep."""
+    x = tirx.Var("x", "int32")
+    function = tirx.PrimFunc([x], tirx.Evaluate(tirx.Add(x, x)))
+    graph = json.loads(module_text(tvm.IRModule({"main": function})))
+    nodes = graph["nodes"]
+    (place,) = (index for index, node in enumerate(nodes) if node["type"].endswith(".Add"))
+    later = {number: number + depth for number in range(place, len(nodes))}
+    for node in nodes[place + 1 :]:
+        if isinstance(data := node["data"], dict):
+            node["data"] = {key: later.get(value, value) for key, value in data.items()}
+        elif isinstance(data, list):
+            node["data"] = [later.get(value, value) for value in data]
+    sums = [
+        {**nodes[place], "data": {**nodes[place]["data"], "a": number, "b": number}}
+        for number in range(place, place + depth)
+    ]
+    nodes[place + 1 : place + 1] = sums
+    graph["root_index"] += depth
+    return json.dumps(graph)
 
 
 def test_what_is_not_a_primfunc_is_refused() -> None:
