@@ -290,6 +290,7 @@ def test_an_unknown_block_is_refused(coverage: native.NativeCoverage) -> None:
         coverage.arm(np.array([2**31], np.uint32))
 
 
+@pytest.mark.once
 def test_a_damaged_cache_is_made_anew(block_map: BlockMap, tmp_path: Path) -> None:
     path = native.library_path()
     assert path is not None

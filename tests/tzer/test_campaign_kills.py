@@ -55,7 +55,7 @@ def test_a_signal_ends_a_campaign_with_everything_kept(
 
 
 def test_killed_workers_are_replaced(tmp_path: Path, ended: list[subprocess.Popen[str]]) -> None:
-    process = start(tmp_path / "kills", 12, jobs=2)
+    process = start(tmp_path / "kills", 8, jobs=2)
     ended.append(process)
     assert process.stdout is not None and process.stdout.readline() == "started\n"
     for _ in range(3):
