@@ -16,7 +16,7 @@ from jitweb.space.equations import (
     loads,
     read_equations,
 )
-from jitweb.space.matmul import read_matmul
+from jitweb.space.matmul_equations import read_matmul
 
 ARITHMETIC = frozenset("Add Sub Mul Div Min Max FloorDiv FloorMod Call".split())
 
@@ -40,6 +40,8 @@ def cost_of(function: Any, sizes: Sequence[int]) -> KernelCost:
     else:
         work = 2.0 * matmul.rows * matmul.columns * matmul.depth * emit.product(matmul.batch)
         kind = "batched-matmul" if emit.product(matmul.batch) > 1 else "matmul"
+        if len(matmul.sum.reduced) > 1:
+            kind = "convolution"
         return KernelCost(kind, work, total)
     try:
         system = inline(read_equations(function), lambda equation: False)

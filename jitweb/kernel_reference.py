@@ -7,9 +7,10 @@ a model's real shapes, which the harness's interpreter is not; the tests compare
 
 from __future__ import annotations
 
+import itertools
 import math
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,9 @@ CALLS: dict[str, Callable[..., Any]] = {
 REDUCE: dict[str, Callable[..., Any]] = {
     "Add": np.sum, "Mul": np.prod, "Max": np.max, "Min": np.min,
 }  # fmt: skip
+
+
+MOST_AT_ONCE = 1 << 24  # elements of a factor
 
 
 class NotEvaluable(ValueError):
@@ -130,34 +134,66 @@ def _evaluate(equation: Equation, held: dict[Any, np.ndarray]) -> np.ndarray:
 
 
 def _as_product(equation: Equation, value: Any, held: dict[Any, np.ndarray]) -> np.ndarray | None:
-    """A sum of products of plain loads by einsum, as all at once wouldn't fit into memory."""
+    """A sum of products by einsum, as all at once wouldn't fit into memory.
+
+    A factor is evaluated over the variables that it depends on. Where that is still too much, as of
+    a convolution's source, the reduced variables take their values one after another.
+    """
     if compat.type_key(value) != "Mul":
         return None
-    letters = dict(zip(equation.spatial + equation.reduced, string.ascii_letters, strict=False))
-    operands, subscripts = [], []
-    for factor in (value.a, value.b):
-        if not isinstance(factor, compat.BufferLoad):
-            return None
-        array, names = held[compat.load_buffer(factor)], []
+    variables = equation.spatial + equation.reduced
+    letters = dict(zip(variables, string.ascii_letters, strict=False))
+    extents = dict(zip(variables, equation.extents + equation.reduced_extents, strict=True))
+    factors = [
+        (factor, [var for var in variables if any(var.same_as(n) for n in compat.nodes(factor))])
+        for factor in (value.a, value.b)
+    ]
+    stepped: list[Any] = []
+    for var in sorted(equation.reduced, key=lambda each: extents[each]):
+        sizes = (
+            math.prod(extents[each] for each in used if each not in stepped) for _, used in factors
+        )
+        if max(sizes) > MOST_AT_ONCE:
+            stepped.append(var)
+    kept = [letters[var] for var in equation.spatial]
+    total: Any = 0.0
+    for places in itertools.product(*(range(extents[var]) for var in stepped)):
+        fixed = dict(zip(stepped, places, strict=True))
+        operands, subscripts = [], []
+        for factor, used in factors:
+            free = {var: extents[var] for var in used if var not in fixed}
+            operands.append(_factor(factor, free, fixed, held))
+            subscripts.append("".join(letters[var] for var in free))
+        present = [letter for letter in kept if any(letter in part for part in subscripts)]
+        result = np.einsum(f"{','.join(subscripts)}->{''.join(present)}", *operands, optimize=True)
+        shape = [
+            extent if letter in present else 1
+            for letter, extent in zip(kept, equation.extents, strict=True)
+        ]
+        total = total + result.reshape(shape)
+    return np.array(np.broadcast_to(total, equation.extents))
+
+
+def _factor(
+    factor: Any, free: dict[Any, int], fixed: dict[Any, int], held: dict[Any, np.ndarray]
+) -> np.ndarray:
+    """A factor for all values of the free variables: a view of the array where it is a plain load.
+
+    Its axes are in the order of the variables.
+    """
+    if isinstance(factor, compat.BufferLoad):
+        array, axes = held[compat.load_buffer(factor)], []
         for axis, index in reversed(list(enumerate(factor.indices))):
             if isinstance(index, compat.IntImm):
                 array = array.take(int(index), axis=axis)
-            elif isinstance(index, compat.Var) and index in letters:
-                names.append(letters[index])
-            else:
-                return None
-        if len(set(names)) != len(names):
-            return None
-        operands.append(array)
-        subscripts.append("".join(reversed(names)))
-    kept = [letters[var] for var in equation.spatial]
-    present = [letter for letter in kept if any(letter in part for part in subscripts)]
-    result = np.einsum(f"{','.join(subscripts)}->{''.join(present)}", *operands, optimize=True)
-    shape = [
-        extent if letter in present else 1
-        for letter, extent in zip(kept, equation.extents, strict=True)
-    ]
-    return np.array(np.broadcast_to(result.reshape(shape), equation.extents))
+            elif isinstance(index, compat.Var) and index in free:
+                axes.append(index)
+        if len(axes) == array.ndim == len(free) == len(set(axes)):
+            axes.reverse()
+            return array.transpose([axes.index(var) for var in free])
+    shape = tuple(free.values())
+    value = _Expression(tuple(free), shape, held, fixed).value(factor)
+    return np.broadcast_to(value, shape)
 
 
 class _Expression:
@@ -168,9 +204,10 @@ class _Expression:
         variables: Sequence[Any],
         extents: Sequence[int],
         held: dict[Any, Any],
+        fixed: Mapping[Any, int] | None = None,
     ) -> None:
         self._held = held
-        self._places: dict[Any, np.ndarray] = {}
+        self._places: dict[Any, Any] = dict(fixed or {})
         for axis, (var, extent) in enumerate(zip(variables, extents, strict=True)):
             shape = [1] * len(extents)
             shape[axis] = extent

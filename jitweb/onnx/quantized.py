@@ -65,17 +65,25 @@ def matmul_integer(graph: Graph, node: onnx.NodeProto) -> list[str]:
 
 
 def conv_integer(graph: Graph, node: onnx.NodeProto) -> list[str]:
-    """ConvInteger: sums over a part of the channels, so many that each sum is exact."""
+    """ConvInteger: sums over a part of the channels, so many that each sum is exact.
+
+    With groups, or a large kernel, over a part of the weights of an output, with zeros as the rest.
+    """
     x, w, zero_x, zero_w = operands(node, 4)
     given, shape = attributes(node), graph.shape(w)
     x, w = integers(graph, x, zero_x), integers(graph, w, zero_w, 0)
     channels, kernel = shape[1], math.prod(shape[2:])
     step = max(1, EXACT // kernel)
-    if kernel > EXACT or (given.get("group", 1) != 1 and channels > step):
-        raise ValueError("a ConvInteger with a kernel that is too large")
-    if channels <= step:
+    if channels * kernel <= EXACT:
         return [graph.op("Cast", graph.op("Conv", x, w, **given), to=INT32)]
     total, before_end = "", 1 - len(shape)
+    if kernel > EXACT or given.get("group", 1) != 1:
+        for start in range(0, channels * kernel, EXACT):
+            places = np.arange(channels * kernel).reshape(shape[1:])
+            mask = (places >= start) & (places < start + EXACT)
+            some = graph.op("Mul", w, graph.constant(mask, FLOAT))
+            total = _added(graph, total, graph.op("Conv", x, some, **given))
+        return [total]
     for start in range(0, channels, step):
         end = min(start + step, channels)
         parts = (part(graph, each, before_end, start, end) for each in (x, w))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import onnx
 
-from jitweb.onnx import attention, fused, opset, quantized
+from jitweb.onnx import attention, convolution, fused, opset, quantized
 from jitweb.onnx.graph import CONTRIB, Graph
 
 NEWER = 21  # the first opset after the one that all become
@@ -53,6 +53,8 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("", "Attention"): Rule(attention.attention),
     ("", "RotaryEmbedding"): Rule(attention.rotary_embedding),
     ("", "RMSNormalization"): Rule(fused.rms_normalization),
+    ("", "Conv"): Rule(convolution.conv),
+    ("", "ConvTranspose"): Rule(convolution.conv_transpose),
     ("", "DequantizeLinear"): Rule(quantized.dequantize_linear),
     ("", "MatMulInteger"): Rule(quantized.matmul_integer),
     ("", "ConvInteger"): Rule(quantized.conv_integer),

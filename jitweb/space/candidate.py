@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jitweb.space.matmul import Panels
+from jitweb.space.matmul import Packing
 
 Value = int | str
 
@@ -21,7 +21,7 @@ class Kernel:
     """
 
     function: Any
-    packings: tuple[Panels, ...] = ()
+    packings: tuple[Packing, ...] = ()
     opt_level: int = 1
 
     def pack(self, arguments: list[np.ndarray]) -> list[np.ndarray]:

@@ -28,6 +28,13 @@ def loop(var: Any, extent: int, body: Any, kind: int = SERIAL) -> Any:
     return tirx.For(var, constant(0), constant(extent), kind, body)
 
 
+def loops(variables: Sequence[Any], extents: Sequence[int], body: Any) -> Any:
+    """A loop over all of these variables, the last one innermost."""
+    for var, extent in reversed(list(zip(variables, extents, strict=True))):
+        body = loop(var, extent, body)
+    return body
+
+
 def bound(var: Any, extent: int, tag: str, body: Any) -> Any:
     """A loop whose iterations are the GPU's threads or workgroups of this tag, e.g. threadIdx.x."""
     thread = tirx.IterVar(
@@ -86,6 +93,14 @@ def row_major(flat: Any, extents: Sequence[int]) -> list[Any]:
         if is_first:
             flat = constant(0)
     return indices[::-1]
+
+
+def flat(indices: Sequence[Any], extents: Sequence[int]) -> Any:
+    """How many elements come before the one of these indices in an array of these extents."""
+    total = indices[0]
+    for index, extent in zip(indices[1:], extents[1:], strict=True):
+        total = total * constant(extent) + index
+    return total
 
 
 def product(extents: Sequence[int]) -> int:

@@ -10,8 +10,9 @@ before: both write the same values, so no size needs a slow remainder.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tvm_ffi
@@ -21,126 +22,21 @@ from harness import compat
 from harness.ir.loop_kinds import PARALLEL, SERIAL, UNROLLED, VECTORIZED
 from harness.ir.rewrite import substitute
 from jitweb.space import emit
-from jitweb.space.approximate import FUNCTIONS, approximate
-from jitweb.space.equations import (
-    Equation,
-    EquationSystem,
-    NotEquations,
-    inline,
-    loads,
-    read_equations,
-)
+from jitweb.space.approximate import approximate
+from jitweb.space.matmul_equations import Matmul
 
 
-@dataclass(frozen=True)
-class Matmul:
-    """sum over k of left * right, then the epilogue; the last two spatial variables are row and
-    column. Without an epilogue, `epilogue` is the sum's own equation.
-    """
-
-    system: EquationSystem
-    sum: Equation
-    epilogue: Equation
-    left: Any
-    right: Any
+class Packing(Protocol):
+    """The layout of a weight in a bundle, of the parameter at `position`; `name` identifies it."""
 
     @property
-    def rows(self) -> int:
-        return self.sum.extents[-2]
+    def position(self) -> int: ...
 
     @property
-    def columns(self) -> int:
-        return self.sum.extents[-1]
+    def name(self) -> str: ...
 
-    @property
-    def depth(self) -> int:
-        return self.sum.reduced_extents[0]
-
-    @property
-    def batch(self) -> tuple[int, ...]:
-        return self.sum.extents[:-2]
-
-    @property
-    def has_heavy_epilogue(self) -> bool:
-        """Whether it calls functions, so that a copy for each row of a tile is too much code."""
-        names = {
-            compat.call_name(node)
-            for node in compat.nodes(self.epilogue.value)
-            if isinstance(node, compat.Call)
-        }
-        return bool(names & FUNCTIONS.keys())
-
-    def weight(self, constants: frozenset[int]) -> int | None:
-        """The parameter's position if the right side is a whole weight, which can be packed."""
-        if not isinstance(self.right, compat.BufferLoad):
-            return None
-        source = compat.load_buffer(self.right)
-        for position, parameter in enumerate(self.system.parameters):
-            if parameter.same_as(source) and position in constants:
-                row, column = self.sum.reduced[0], self.sum.spatial[-1]
-                indices = list(self.right.indices)
-                if len(indices) == 2 and {row, column} == set(indices):
-                    return position
-        return None
-
-
-def read_matmul(function: Any) -> Matmul:
-    """The function as a matmul.
-
-    Raises:
-        NotEquations: it is not a matmul, or of another form than above.
-    """
-    system = inline(read_equations(function), keep=lambda equation: False)
-    sums = [equation for equation in system.equations if equation.is_reduction]
-    others = [equation for equation in system.equations if not equation.is_reduction]
-    if len(sums) != 1 or len(others) > 1 or len(system.outputs) != 1:
-        raise NotEquations("it is not one sum with an epilogue")
-    total = sums[0]
-    if len(total.reduced) != 1 or len(total.spatial) < 2:
-        raise NotEquations("its sum is not over one variable of a matrix")
-    epilogue = others[0] if others else total
-    if epilogue is not total and not _reads_in_place(epilogue, total):
-        raise NotEquations("its epilogue reads the product elsewhere than where it writes")
-    left, right = _factors(total)
-    return Matmul(system, total, epilogue, left, right)
-
-
-def _reads_in_place(epilogue: Equation, total: Equation) -> bool:
-    if epilogue.extents != total.extents:
-        return False
-    for load in loads(epilogue.value):
-        if not compat.load_buffer(load).same_as(total.buffer):
-            continue
-        for found, var, extent in zip(
-            load.indices, epilogue.spatial, epilogue.extents, strict=True
-        ):
-            if not found.same_as(var) and not (extent == 1 and _is_zero(found)):
-                return False
-    return True
-
-
-def _is_zero(expression: Any) -> bool:
-    return isinstance(expression, compat.IntImm) and int(expression) == 0
-
-
-def _factors(total: Equation) -> tuple[Any, Any]:
-    """The factor without the column and the one without the row."""
-    value, init = total.value, total.init
-    if not (isinstance(init, compat.FloatImm) and float(init) == 0.0):
-        raise NotEquations("its sum does not start from zero")
-    if compat.type_key(value) != "Add" or compat.type_key(value.b) != "Mul":
-        raise NotEquations("it does not add up products")
-    row, column = total.spatial[-2], total.spatial[-1]
-    left, right = value.b.a, value.b.b
-    if _uses(left, column) or _uses(right, row):
-        left, right = right, left
-    if _uses(left, column) or _uses(right, row):
-        raise NotEquations("a factor depends on row and column")
-    return left, right
-
-
-def _uses(expression: Any, var: Any) -> bool:
-    return any(node.same_as(var) for node in compat.nodes(expression))
+    def apply(self, weight: np.ndarray) -> np.ndarray:
+        """The weight in this layout."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +79,7 @@ class Tiling:
     pack: str  # "weight", "copy" or "none"
 
 
-def build_matmul(matmul: Matmul, tiling: Tiling) -> tuple[Any, tuple[Panels, ...]]:
+def build_matmul(matmul: Matmul, tiling: Tiling) -> tuple[Any, tuple[Packing, ...]]:
     """The kernel as a function without blocks, and the layouts of its weights."""
     return MatmulBuilder(matmul, tiling).build()
 
@@ -205,9 +101,9 @@ class MatmulBuilder:
         self.batches = emit.product(matmul.batch)
         self.parameters = list(matmul.system.parameters)
         self.panel: Any = None
-        self.packings: tuple[Panels, ...] = ()
+        self.packings: tuple[Packing, ...] = ()
 
-    def build(self) -> tuple[Any, tuple[Panels, ...]]:
+    def build(self) -> tuple[Any, tuple[Packing, ...]]:
         tiling, outer = self.tiling, emit.index("outer")
         row_tile, column_tile = emit.index("row_tile"), emit.index("column_tile")
         columns_outside = tiling.order == "columns"
@@ -233,7 +129,7 @@ class MatmulBuilder:
             assert position is not None
             shape = (self.column_tiles, matmul.depth, tiling.columns)
             self.panel = emit.buffer("panels", shape, "float32")
-            is_transposed = matmul.right.indices[0].same_as(matmul.sum.spatial[-1])
+            is_transposed = matmul.right.indices[0].same_as(matmul.column)
             self.packings = (Panels(position, tiling.columns, is_transposed),)
             self.parameters[position] = self.panel
         elif tiling.pack == "copy":
@@ -246,20 +142,22 @@ class MatmulBuilder:
         return [], []
 
     def _row(self, tile: Any) -> Any:
-        return _place(tile, self.tiling.rows, self.matmul.rows)
+        return tile_start(tile, self.tiling.rows, self.matmul.rows)
 
     def _column(self, tile: Any) -> Any:
-        return _place(tile, self.tiling.columns, self.matmul.columns)
+        return tile_start(tile, self.tiling.columns, self.matmul.columns)
 
     def _right(self, batch: list[Any], column: Any, k: Any) -> Any:
-        total = self.matmul.sum
-        table = dict(zip(total.spatial[:-2], batch, strict=True))
-        return at_place(self.matmul.right, table | {total.spatial[-1]: column, total.reduced[0]: k})
+        table = self.matmul.table(batch, emit.constant(0), column, k)
+        return at_place(self.matmul.right, table)
 
     def _left(self, batch: list[Any], row: Any, k: Any) -> Any:
-        total = self.matmul.sum
-        table = dict(zip(total.spatial[:-2], batch, strict=True))
-        return at_place(self.matmul.left, table | {total.spatial[-2]: row, total.reduced[0]: k})
+        return at_place(self.matmul.left, self.matmul.table(batch, row, emit.constant(0), k))
+
+    def over_k(self, make: Callable[[Any], Any]) -> Any:
+        """A statement for each k."""
+        k = emit.index("k")
+        return emit.loop(k, self.matmul.depth, make(k))
 
     def each(self, name: str, make: Any, rows_kind: Any = UNROLLED) -> Any:
         """A statement for each element of a tile, in vectors."""
@@ -277,10 +175,15 @@ class MatmulBuilder:
         """One tile of C: its sum over k, then its epilogue."""
         each = self.each
         shape = (self.tiling.rows, self.tiling.columns)
-        total, k = emit.local("total", shape), emit.index("k")
-        step, staged = self.step(batch, row_tile, column_tile, total, k)
+        total, staged = emit.local("total", shape), []
+
+        def step(k: Any) -> Any:
+            products, buffers = self.step(batch, row_tile, column_tile, total, k)
+            staged.extend(buffers)
+            return products
+
         start = each("init", lambda i, j: emit.store(total, tirx.FloatImm("float32", 0.0), i, j))
-        run = emit.loop(k, self.matmul.depth, step)
+        run = self.over_k(step)
         if not self.matmul.has_heavy_epilogue:
             finish = self.finish(batch, row_tile, column_tile, total, UNROLLED)
             return emit.with_locals([total, *staged], emit.sequence([start, run, *finish]))
@@ -328,7 +231,7 @@ class MatmulBuilder:
 
     def place(self, batch: list[Any], row_tile: Any, column_tile: Any, i: Any, j: Any) -> list[Any]:
         """The indices in C of an element of the tile."""
-        return [*batch, self._row(row_tile) + i, self._column(column_tile) + j]
+        return self.matmul.place(batch, self._row(row_tile) + i, self._column(column_tile) + j)
 
     def value(self, place: list[Any], total: Any) -> Any:
         """The value of C's element at this place, computed from its sum."""
@@ -344,7 +247,7 @@ class MatmulBuilder:
         return approximate(value, only=self.functions)
 
 
-def _place(tile: Any, size: int, extent: int) -> Any:
+def tile_start(tile: Any, size: int, extent: int) -> Any:
     """The start of a tile; the last one overlaps the one before."""
     start = tile * emit.constant(size)
     return start if extent % size == 0 else tirx.min(start, emit.constant(extent - size))

@@ -15,9 +15,12 @@ from typing import Any
 
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
+from jitweb.space.convolution import ConvolutionBuilder
+from jitweb.space.convolution_equations import Convolution, read_convolution, weight_position
 from jitweb.space.emit import LANES
 from jitweb.space.equations import NotEquations
-from jitweb.space.matmul import Matmul, Tiling, build_matmul, fitting, read_matmul
+from jitweb.space.matmul import Tiling, build_matmul, fitting
+from jitweb.space.matmul_equations import Matmul, read_matmul
 from jitweb.space.rows import Rows, build_rows, read_rows
 
 REGISTERS = 16
@@ -25,6 +28,10 @@ STACK_FLOATS = 8192  # half of a thread's stack
 
 # Tiles of C in registers, rows x columns: see `registers`.
 TILES = ((4, 8), (2, 16), (6, 8), (5, 8), (8, 4), (3, 8), (1, 16), (1, 32))
+CONVOLUTION_TILES = ((6, 8), (4, 8), (2, 16), (1, 32), (1, 16))
+# Elements of the window that a block of a convolution reads: what the first-level cache holds, or
+# the second.
+WINDOWS = (1 << 13, 1 << 16)
 # With "columns" outside, a panel of B stays in the first-level cache while all rows pass it; with
 # "rows", a few rows of A do while all of B passes.
 ORDERS = ("columns", "rows")
@@ -53,6 +60,10 @@ def wasm_candidates(function: Any, constants: frozenset[int]) -> list[Candidate]
 
 def _of_family(function: Any, constants: frozenset[int]) -> list[Candidate]:
     try:
+        return list(_convolutions(read_convolution(function), constants))
+    except NotEquations:
+        pass
+    try:
         return list(_matmuls(read_matmul(function), constants))
     except NotEquations:
         pass
@@ -78,6 +89,40 @@ def _matmuls(matmul: Matmul, constants: frozenset[int]) -> Iterator[Candidate]:
                         "tile": f"{rows}x{columns}", "order": order, "pack": pack, "opt": level,
                     }  # fmt: skip
                     yield Candidate("matmul", point, _matmul(matmul, tiling, level))
+
+
+def _convolutions(convolution: Convolution, constants: frozenset[int]) -> Iterator[Candidate]:
+    matmul = convolution.matmul
+    weight = weight_position(matmul, constants)
+    tiles = [
+        (min(rows, matmul.rows), fitting(wide, matmul.columns))
+        for rows, wide in CONVOLUTION_TILES
+        if rows > 1 or matmul.rows < 4
+    ]
+    for rows, columns in dict.fromkeys(tiles):
+        for floats in WINDOWS:
+            for order in ORDERS:
+                for pack in ("copy",) if weight is None else ("weight", "none"):
+                    if pack == "copy" and order == "columns":
+                        continue
+                    for level in OPT_LEVELS:
+                        tiling = Tiling(rows, columns, order, pack)
+                        point: dict[str, Value] = {
+                            "tile": f"{rows}x{columns}", "order": order, "pack": pack,
+                            "window": floats, "opt": level,
+                        }  # fmt: skip
+                        build = _convolution(convolution, tiling, floats, weight, level)
+                        yield Candidate("convolution", point, build)
+
+
+def _convolution(
+    convolution: Convolution, tiling: Tiling, floats: int, weight: int | None, level: int
+) -> Any:
+    def build() -> Kernel:
+        function, packings = ConvolutionBuilder(convolution, tiling, floats, weight).build()
+        return Kernel(function, packings, level)
+
+    return build
 
 
 def _packs(matmul: Matmul, constants: frozenset[int], order: str, columns: int) -> tuple[str, ...]:

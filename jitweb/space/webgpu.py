@@ -19,20 +19,14 @@ from tvm.s_tir import dlight
 from harness import compat
 from harness.ir.loop_kinds import UNROLLED, VECTORIZED
 from harness.targets.invocations import as_kernel
-from harness.targets.webgpu import MAX_THREADS
+from harness.targets.webgpu import MAX_GRID, MAX_THREADS
 from jitweb.space import emit
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
 from jitweb.space.emit import LANES
 from jitweb.space.equations import Equation, NotEquations, loads
-from jitweb.space.matmul import (
-    Matmul,
-    MatmulBuilder,
-    Tiling,
-    at_place,
-    fitting,
-    read_matmul,
-)
+from jitweb.space.matmul import MatmulBuilder, Tiling, at_place, fitting
+from jitweb.space.matmul_equations import Matmul, read_matmul
 from jitweb.space.rows import Rows, RowsBuilder, read_rows
 
 # What WGSL has no function for, or none to rely on: its pow is undefined for a negative base, and
@@ -118,15 +112,22 @@ class _GpuMatmul(MatmulBuilder):
         blocks_y = -(-self.row_tiles // self.y)
         block_x, block_y = emit.index("block_x"), emit.index("block_y")
         thread_x, thread_y = emit.index("thread_x"), emit.index("thread_y")
-        number, row_block = emit.row_major(block_y, (self.batches, blocks_y))
+        grid_x, grid_y = blocks_x, blocks_y * self.batches
+        if grid_y <= MAX_GRID:
+            column_block = block_x
+            number, row_block = emit.row_major(block_y, (self.batches, blocks_y))
+        else:  # along x, where a grid has no limit
+            grid_x, grid_y = blocks_x * self.batches, blocks_y
+            number, column_block = emit.row_major(block_x, (self.batches, blocks_x))
+            row_block = block_y
         row_tile = _clamped(row_block * self.y + thread_y, self.row_tiles, self.y)
-        column_tile = _clamped(block_x * self.x + thread_x, self.column_tiles, self.x)
+        column_tile = _clamped(column_block * self.x + thread_x, self.column_tiles, self.x)
         body = self.tile(emit.row_major(number, self.matmul.batch), row_tile, column_tile)
         for var, extent, tag in (
             (thread_x, self.x, "threadIdx.x"),
             (thread_y, self.y, "threadIdx.y"),
-            (block_x, blocks_x, "blockIdx.x"),
-            (block_y, blocks_y * self.batches, "blockIdx.y"),
+            (block_x, grid_x, "blockIdx.x"),
+            (block_y, grid_y, "blockIdx.y"),
         ):
             body = emit.bound(var, extent, tag, body)
         return emit.function(self.parameters, body)
@@ -146,7 +147,7 @@ class _GpuMatmul(MatmulBuilder):
             emit.loop(
                 v,
                 columns // self.lanes,
-                emit.loop(j, self.lanes, load_right, VECTORIZED),
+                emit.loop(j, self.lanes, load_right, self._kind_of_load()),
                 UNROLLED,
             ),
         ]
@@ -156,6 +157,12 @@ class _GpuMatmul(MatmulBuilder):
             return emit.store(total, added, i, j)
 
         return emit.sequence([*loads, self.each("sum", product)]), [lefts, rights]
+
+    def _kind_of_load(self) -> int:
+        """Vectors, unless each element is loaded by a condition of its own, as beside a padding."""
+        calls = [each for each in compat.nodes(self.matmul.right) if isinstance(each, compat.Call)]
+        is_guarded = any(compat.call_name(each) == "if_then_else" for each in calls)
+        return UNROLLED if is_guarded else VECTORIZED
 
     def finish(
         self, batch: list[Any], row_tile: Any, column_tile: Any, total: Any, rows_kind: Any

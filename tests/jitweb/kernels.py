@@ -113,6 +113,20 @@ def whole_matmul(rows: int, columns: int, depth: int) -> Any:
     return _function(a, b, topi.cast(_matmul(a, b), "int32"))
 
 
+def convolution(
+    x: Shape, w: Shape, stride: Shape, pads: Shape, dilation: Shape | None = None, groups: int = 1
+) -> Any:
+    """relu(conv(A, B) + bias), B a weight at position 1."""
+    a, b = _placeholder("A", x), _placeholder("B", w)
+    bias = _placeholder("bias", (1, w[0], *[1] * len(stride)))
+    layout = "NC" + "DHW"[3 - len(stride) :]
+    dilations = list(dilation or [1] * len(stride))
+    made = topi.nn.conv(
+        a, b, list(stride), list(pads), dilations, groups, layout, layout.replace("NC", "OI")
+    )
+    return _function(a, b, bias, topi.nn.relu(topi.add(made, bias)))
+
+
 KERNELS: dict[str, Any] = {
     "dense": lambda: dense(13, 21, 7),
     "dense-wide": lambda: dense(16, 64, 32),
@@ -132,10 +146,27 @@ KERNELS: dict[str, Any] = {
     "gather": lambda: gather(9, 5, 12),
 }
 
+CONVOLUTIONS: dict[str, Any] = {
+    "conv1d": lambda: convolution((1, 5, 43), (7, 5, 3), [1], [1, 1]),
+    "conv1d-stride": lambda: convolution((2, 4, 50), (8, 4, 5), [3], [2, 4], [2]),
+    "conv2d": lambda: convolution((1, 5, 11, 13), (13, 5, 3, 3), [1, 1], [1, 1, 1, 1]),
+    "conv2d-stride": lambda: convolution((1, 3, 17, 19), (6, 3, 5, 3), [2, 2], [2, 0, 1, 1]),
+    "conv2d-dilated": lambda: convolution(
+        (1, 3, 9, 30), (5, 3, 3, 3), [1, 2], [2, 4, 2, 4], [2, 3]
+    ),
+    "conv2d-pointwise": lambda: convolution((2, 9, 6, 7), (10, 9, 1, 1), [1, 1], [0] * 4),
+    "conv2d-patches": lambda: convolution((1, 3, 32, 40), (12, 3, 8, 8), [8, 8], [0] * 4),
+    "conv2d-grouped": lambda: convolution((1, 6, 8, 9), (15, 2, 3, 3), [1, 1], [1] * 4, groups=3),
+    "conv2d-depthwise": lambda: convolution((1, 6, 9, 21), (6, 1, 3, 3), [1, 1], [1] * 4, groups=6),
+    "conv2d-larger-than-input": lambda: convolution((1, 2, 2, 3), (4, 2, 5, 5), [1, 1], [2] * 4),
+    "conv2d-narrow": lambda: convolution((1, 4, 12, 1), (6, 4, 3, 1), [1, 1], [1, 0, 1, 0]),
+    "conv3d": lambda: convolution((1, 2, 5, 6, 7), (3, 2, 3, 2, 3), [1, 2, 1], [1, 0, 1, 1, 1, 1]),
+}
+
 
 def task(name: str, *, key: str | None = None, sites: int = 1) -> TaskInput:
     """A kernel as the tuner takes it; parameters named B, bias, gamma, beta are weights."""
-    function = KERNELS[name]()
+    function = (KERNELS | CONVOLUTIONS)[name]()
     names = [parameter.name for parameter in function.params]
     constants = [i for i, each in enumerate(names) if each in ("B", "bias", "gamma", "beta")]
     if name in ("batched", "tanh-add"):

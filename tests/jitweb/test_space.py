@@ -19,14 +19,15 @@ from jitweb.kernel_reference import evaluate
 from jitweb.space import emit
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel
+from jitweb.space.convolution_equations import read_convolution, weight_position
 from jitweb.space.equations import NotEquations, inline, read_equations
-from jitweb.space.matmul import read_matmul
+from jitweb.space.matmul_equations import read_matmul
 from jitweb.space.wasm import REGISTERS, TILES, registers
 from jitweb.targets import WasmTarget, WebgpuTarget, WebTarget
 from jitweb.task_input import make_arguments
 from jitweb.tune import PLAIN
 from tests.harness.gpu import open_device
-from tests.jitweb.kernels import KERNELS, plain_run, tanh_add, task
+from tests.jitweb.kernels import CONVOLUTIONS, KERNELS, plain_run, tanh_add, task
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,33 @@ def test_every_candidate_is_right(place: tuple[WebTarget, Device], name: str) ->
         (output,) = node.run(built.launch(handle, arguments, kernel.writes))
         np.testing.assert_allclose(output, wanted, rtol=1e-4, atol=1e-5, err_msg=candidate.text)
         node.release(handle)
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolutions_of_every_form_are_right(place: tuple[WebTarget, Device], name: str) -> None:
+    kernel, (target, node) = task(name), place
+    candidates = target.candidates(kernel.function, kernel.constants)
+    of_family = [candidate for candidate in candidates if candidate.family != PLAIN]
+    assert len(candidates) <= 64 and of_family
+    arguments = make_arguments(kernel)
+    (wanted,) = evaluate(kernel.function, arguments).values()
+    np.testing.assert_allclose(wanted, plain_run(kernel.function, arguments), rtol=1e-5, atol=1e-5)
+    for candidate in random.Random(name).sample(of_family, min(4, len(of_family))):
+        built = target.build(candidate.build())
+        handle = node.load(built.code)
+        (output,) = node.run(built.launch(handle, arguments, kernel.writes))
+        np.testing.assert_allclose(output, wanted, rtol=1e-4, atol=1e-5, err_msg=candidate.text)
+        node.release(handle)
+
+
+def test_convolutions_are_read_as_such() -> None:
+    for name in CONVOLUTIONS:
+        kernel = task(name)
+        assert kernel.kind == "convolution"
+        convolution = read_convolution(kernel.function)
+        assert weight_position(convolution.matmul, kernel.constants) == 1
+    with pytest.raises(NotEquations):
+        read_convolution(KERNELS["dense"]())
 
 
 def test_what_no_family_covers_has_a_plain_kernel(place: tuple[WebTarget, Device]) -> None:

@@ -1,0 +1,195 @@
+"""Convolutions: explicit padding, and ConvTranspose as a Conv of stride 1.
+
+The result of a ConvTranspose of stride s is, along an axis, s results interleaved: element q s + r
+is the sum over j of x[q - j] w[r + s j], a Conv of stride 1 with every s-th element of the kernel,
+reversed. All s of them are one Conv, with s times the channels. Nothing is multiplied by the zeros
+that are between the elements of x in the operator's definition.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+
+from jitweb.onnx.graph import Graph, attributes, operands
+
+
+def conv(graph: Graph, node: onnx.NodeProto) -> list[str]:
+    """Conv with its padding as numbers, as TVM's frontend gets some that ONNX derives wrong.
+
+    Raises:
+        ValueError: they are numbers already.
+    """
+    given = attributes(node)
+    kind = given.pop("auto_pad", "NOTSET")
+    if kind == "NOTSET":
+        raise ValueError("its padding is given")
+    kernel, sizes = graph.shape(node.input[1])[2:], graph.shape(node.input[0])[2:]
+    strides, dilations = (given.get(name) or [1] * len(kernel) for name in ("strides", "dilations"))
+    begins, ends = [], []
+    for k, size, stride, dilation in zip(kernel, sizes, strides, dilations, strict=True):
+        reach = (-(-size // stride) - 1) * stride + (k - 1) * dilation + 1
+        begin, end = _distributed(0 if kind == "VALID" else max(reach - size, 0), kind)
+        begins.append(begin)
+        ends.append(end)
+    return [graph.op("Conv", *node.input, **{**given, "pads": [*begins, *ends]})]
+
+
+def _distributed(padding: int, kind: str) -> tuple[int, int]:
+    """The padding before and after, of which an odd one is after for SAME_UPPER alone."""
+    small, large = padding // 2, padding - padding // 2
+    return (small, large) if kind == "SAME_UPPER" else (large, small)
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """An axis of a ConvTranspose: `begin` elements are cut off, and `size` are left."""
+
+    source: int
+    kernel: int
+    stride: int
+    begin: int
+    size: int
+
+    @property
+    def taps(self) -> int:
+        """The length of the kernel of each of the interleaved convolutions."""
+        return -(-self.kernel // self.stride)
+
+    @property
+    def before(self) -> int:
+        """The zeros before x, less by what would be cut off."""
+        return max(self.taps - 1 - self.begin // self.stride, 0)
+
+    @property
+    def after(self) -> int:
+        """The zeros after x."""
+        return max(-(-(self.begin + self.size) // self.stride) - self.source, 0)
+
+    @property
+    def count(self) -> int:
+        """The elements of each convolution's result."""
+        return self.source + self.before + self.after - self.taps + 1
+
+    @property
+    def cut(self) -> int:
+        """The elements to cut off before the interleaved result."""
+        return self.begin - (self.taps - 1 - self.before) * self.stride
+
+
+def conv_transpose(graph: Graph, node: onnx.NodeProto) -> list[str]:
+    """ConvTranspose, with all ways to say how much of the result is wanted.
+
+    Raises:
+        ValueError: its shapes aren't known.
+    """
+    x, weight, bias = operands(node, 3)
+    given = attributes(node)
+    groups = int(given.get("group", 1))
+    dilations = given.get("dilations") or [1] * (len(graph.shape(weight)) - 2)
+    weight = _dilated(graph, weight, dilations)
+    axes = _axes(given, graph.shape(x)[2:], graph.shape(weight)[2:])
+    count, channels = len(axes), graph.shape(weight)[1]
+    phases = math.prod(axis.stride for axis in axes)
+    made = graph.op(
+        "Conv", x, _interleaved_kernel(graph, weight, axes, groups),
+        *([_repeated(graph, bias, groups, phases)] if bias else []),
+        kernel_shape=[axis.taps for axis in axes], group=groups,
+        pads=[*(axis.before for axis in axes), *(axis.after for axis in axes)],
+    )  # fmt: skip
+    batch = graph.shape(x)[0]
+    strides, counts = [axis.stride for axis in axes], [axis.count for axis in axes]
+    # [batch, group, phases…, channel, places…] -> [batch, group, channel, (place, phase)…]
+    made = graph.op("Reshape", made, _ints(graph, [batch, groups, *strides, channels, *counts]))
+    order = [0, 1, 2 + count]
+    for axis in range(count):
+        order += [3 + count + axis, 2 + axis]
+    made = graph.op("Transpose", made, perm=order)
+    lengths = [each.count * each.stride for each in axes]
+    made = graph.op("Reshape", made, _ints(graph, [batch, groups * channels, *lengths]))
+    if any(axis.cut or axis.size != length for axis, length in zip(axes, lengths, strict=True)):
+        starts = [axis.cut for axis in axes]
+        ends = [axis.cut + axis.size for axis in axes]
+        places = list(range(2, 2 + count))
+        made = graph.op("Slice", made, *(_ints(graph, each) for each in (starts, ends, places)))
+    return [made]
+
+
+def _axes(given: dict[str, Any], sizes: tuple[int, ...], kernel: tuple[int, ...]) -> list[_Axis]:
+    """What is wanted of each axis, as onnxruntime derives it."""
+    count = len(sizes)
+    kind = given.get("auto_pad", "NOTSET")
+    pads = given.get("pads") or [0] * 2 * count
+    strides = given.get("strides") or [1] * count
+    extra = given.get("output_padding") or [0] * count
+    wanted = (given.get("output_shape") or [None] * count)[-count:]
+    axes = []
+    for axis, (size, k, stride) in enumerate(zip(sizes, kernel, strides, strict=True)):
+        whole = (size - 1) * stride + k + extra[axis]
+        begin, length = pads[axis], whole - pads[axis] - pads[count + axis]
+        if wanted[axis] is not None:
+            length = wanted[axis]
+            begin = _distributed(max(whole - length, 0), kind)[0]
+        elif kind in ("SAME_UPPER", "SAME_LOWER"):
+            padding = max(whole - size * stride, 0)
+            begin, length = _distributed(padding, kind)[0], whole - padding
+        elif kind == "VALID":
+            begin, length = 0, whole
+        axes.append(_Axis(size, k, stride, begin, length))
+    return axes
+
+
+def _interleaved_kernel(graph: Graph, weight: str, axes: list[_Axis], groups: int) -> str:
+    """[in, out, kernel…] -> [group × phases… × out, in of a group, taps…], the taps reversed."""
+    inputs, outputs, *kernel = graph.shape(weight)
+    count = len(axes)
+    missing = [axis.taps * axis.stride - axis.kernel for axis in axes]
+    if any(missing):
+        weight = graph.op("Pad", weight, _ints(graph, [*[0] * (2 + count), 0, 0, *missing]))
+    shape = [groups, inputs // groups, outputs]
+    for axis in axes:
+        shape += [axis.taps, axis.stride]
+    weight = graph.op("Reshape", weight, _ints(graph, shape))
+    for place, axis in enumerate(axes):
+        if axis.taps > 1:
+            backwards = _ints(graph, list(range(axis.taps))[::-1])
+            weight = graph.op("Gather", weight, backwards, axis=3 + 2 * place)
+    phases = [4 + 2 * place for place in range(count)]
+    taps = [3 + 2 * place for place in range(count)]
+    weight = graph.op("Transpose", weight, perm=[0, *phases, 2, 1, *taps])
+    channels = groups * math.prod(axis.stride for axis in axes) * outputs
+    shape = [channels, inputs // groups, *(axis.taps for axis in axes)]
+    return graph.op("Reshape", weight, _ints(graph, shape))
+
+
+def _dilated(graph: Graph, weight: str, dilations: list[int]) -> str:
+    """The kernel with zeros between its elements, so many that its dilation is 1."""
+    for axis, dilation in enumerate(dilations, 2):
+        if dilation == 1:
+            continue
+        shape = list(graph.shape(weight))
+        rank, length = len(shape), shape[axis]
+        weight = graph.op("Unsqueeze", weight, _ints(graph, [axis + 1]))
+        pads = [0] * 2 * (rank + 1)
+        pads[rank + 1 + axis + 1] = dilation - 1
+        weight = graph.op("Pad", weight, _ints(graph, pads))
+        shape[axis] = length * dilation
+        weight = graph.op("Reshape", weight, _ints(graph, shape))
+        bounds = ([0], [(length - 1) * dilation + 1], [axis])
+        weight = graph.op("Slice", weight, *(_ints(graph, each) for each in bounds))
+    return weight
+
+
+def _repeated(graph: Graph, bias: str, groups: int, phases: int) -> str:
+    """The bias of all phases: [group × out] -> [group × phases × out]"""
+    parts = graph.op("Reshape", bias, _ints(graph, [groups, 1, -1]))
+    parts = graph.op("Tile", parts, _ints(graph, [1, phases, 1]))
+    return graph.op("Reshape", parts, _ints(graph, [-1]))
+
+
+def _ints(graph: Graph, values: list[int]) -> str:
+    return graph.constant(np.array(values, np.int64))

@@ -1,0 +1,221 @@
+"""Matmuls among the equations: a function as C = epilogue(A B), batched or not.
+
+What is a matmul for a fixed choice of other variables is one too: in a convolution the rows are
+output channels, the columns places along the last axis, and k is an input channel with a place in
+the kernel; the other axes, and the groups of channels, are the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tvm import tirx
+
+from harness import compat
+from harness.ir.rewrite import substitute
+from jitweb.space import emit
+from jitweb.space.approximate import FUNCTIONS
+from jitweb.space.equations import (
+    Equation,
+    EquationSystem,
+    NotEquations,
+    inline,
+    loads,
+    read_equations,
+    simplify,
+)
+
+
+@dataclass(frozen=True)
+class Matmul:
+    """sum over k of left * right, then the epilogue.
+
+    Without an epilogue, `epilogue` is the sum's own equation. `row_axis` and `column_axis` are
+    places among the spatial variables. The rows may be in `groups`, as of a convolution: then
+    `right` depends on the variable `group`.
+    """
+
+    system: EquationSystem
+    sum: Equation
+    epilogue: Equation
+    left: Any
+    right: Any
+    row_axis: int
+    column_axis: int
+    groups: int = 1
+    group: Any = None
+
+    @property
+    def rows(self) -> int:
+        """The rows of a group."""
+        return self.sum.extents[self.row_axis] // self.groups
+
+    @property
+    def columns(self) -> int:
+        return self.sum.extents[self.column_axis]
+
+    @property
+    def column(self) -> Any:
+        return self.sum.spatial[self.column_axis]
+
+    @property
+    def depth(self) -> int:
+        return emit.product(self.sum.reduced_extents)
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        """The groups, and the extents of the axes that are neither row's nor column's."""
+        taken = (self.row_axis, self.column_axis)
+        return (self.groups, *(n for axis, n in enumerate(self.sum.extents) if axis not in taken))
+
+    def place(self, batch: list[Any], row: Any, column: Any) -> list[Any]:
+        """The indices in C of a row and column."""
+        group, *others = batch
+        if self.groups > 1:
+            row = group * emit.constant(self.rows) + row
+        for axis, index in sorted(((self.row_axis, row), (self.column_axis, column))):
+            others.insert(axis, index)
+        return others
+
+    def table(self, batch: list[Any], row: Any, column: Any, k: Any) -> dict[Any, Any]:
+        """The values of the variables of `left` and `right`; k counts through all reduced ones."""
+        total = self.sum
+        table = dict(zip(total.spatial, self.place(batch, row, column), strict=True))
+        reduced = emit.row_major(k, total.reduced_extents)
+        table |= dict(zip(total.reduced, reduced, strict=True))
+        return table | ({} if self.group is None else {self.group: batch[0]})
+
+    @property
+    def has_heavy_epilogue(self) -> bool:
+        """Whether it calls functions, so that a copy for each row of a tile is too much code."""
+        names = {
+            compat.call_name(node)
+            for node in compat.nodes(self.epilogue.value)
+            if isinstance(node, compat.Call)
+        }
+        return bool(names & FUNCTIONS.keys())
+
+    def weight(self, constants: frozenset[int]) -> int | None:
+        """The parameter's position if the right side is a whole weight, which can be packed."""
+        if not isinstance(self.right, compat.BufferLoad):
+            return None
+        source = compat.load_buffer(self.right)
+        for position, parameter in enumerate(self.system.parameters):
+            if parameter.same_as(source) and position in constants:
+                wanted = {*self.sum.reduced, self.column}
+                indices = list(self.right.indices)
+                if len(indices) == 2 and wanted == set(indices):
+                    return position
+        return None
+
+
+def read_matmul(function: Any, keep: Callable[[Equation], bool] = lambda equation: False) -> Matmul:
+    """The function as a matmul; equations to `keep` are not substituted where they are read.
+
+    Raises:
+        NotEquations: it is not a matmul, or of another form than above.
+    """
+    system = inline(read_equations(function), keep)
+    sums = [equation for equation in system.equations if equation.is_reduction]
+    others = [each for each in system.equations if not each.is_reduction and not keep(each)]
+    if len(sums) != 1 or len(others) > 1 or len(system.outputs) != 1:
+        raise NotEquations("it is not one sum with an epilogue")
+    total = sums[0]
+    if not total.reduced or len(total.spatial) < 2:
+        raise NotEquations("its sum is not of a matrix")
+    epilogue = others[0] if others else total
+    if epilogue is not total and not _reads_in_place(epilogue, total):
+        raise NotEquations("its epilogue reads the product elsewhere than where it writes")
+    return _with_factors(system, total, epilogue)
+
+
+def _reads_in_place(epilogue: Equation, total: Equation) -> bool:
+    if epilogue.extents != total.extents:
+        return False
+    for load in loads(epilogue.value):
+        if not compat.load_buffer(load).same_as(total.buffer):
+            continue
+        for found, var, extent in zip(
+            load.indices, epilogue.spatial, epilogue.extents, strict=True
+        ):
+            if not found.same_as(var) and not (extent == 1 and _is_zero(found)):
+                return False
+    return True
+
+
+def _is_zero(expression: Any) -> bool:
+    return isinstance(expression, compat.IntImm) and int(expression) == 0
+
+
+def _with_factors(system: EquationSystem, total: Equation, epilogue: Equation) -> Matmul:
+    """The matmul of the sum: the factor without the column and the one without the row."""
+    value, init = total.value, total.init
+    if not (isinstance(init, compat.FloatImm) and float(init) == 0.0):
+        raise NotEquations("its sum does not start from zero")
+    if compat.type_key(value) != "Add" or compat.type_key(value.b) != "Mul":
+        raise NotEquations("it does not add up products")
+    last = len(total.spatial) - 1
+    longer = [axis for axis in range(last) if total.extents[axis] > 1]
+    columns = [last] if total.extents[last] > 1 else [last, *longer[-1:]]
+    if len(total.reduced) > 1:  # a convolution of columns of one element
+        columns.reverse()
+    for column in columns:
+        for left, right in ((value.b.a, value.b.b), (value.b.b, value.b.a)):
+            if not _uses(left, total.spatial[column]):
+                matmul = Matmul(system, total, epilogue, left, right, column - 1, column)
+                found = _with_row(matmul)
+                if found is not None:
+                    return found
+    raise NotEquations("a factor depends on row and column")
+
+
+def _with_row(matmul: Matmul) -> Matmul | None:
+    """The matmul with the axis as row that only the left factor depends on, if there is one.
+
+    The axis before the column is preferred, else the longest. Without one, rows may be in groups.
+    """
+    total, right = matmul.sum, matmul.right
+    axes = {
+        axis: var
+        for axis, var in enumerate(total.spatial)
+        if axis != matmul.column_axis and not _uses(right, var)
+    }
+    before = matmul.column_axis - 1
+    if before in axes and (total.extents[before] > 1 or not _uses(right, matmul.column)):
+        return matmul
+    if not _uses(right, matmul.column):
+        return None
+    used = [axis for axis, var in enumerate(total.spatial) if _uses(matmul.left, var)]
+    rows = [axis for axis in axes if axis in used]
+    if used and not rows:
+        return _grouped(replace(matmul, row_axis=used[-1]))
+    if not axes:
+        return None
+    return replace(matmul, row_axis=max(rows or axes, key=lambda axis: total.extents[axis]))
+
+
+def _grouped(matmul: Matmul) -> Matmul | None:
+    """The matmul with the right factor by the row's group: the row divided by a constant."""
+    total = matmul.sum
+    row, extent = total.spatial[matmul.row_axis], total.extents[matmul.row_axis]
+    sizes = {
+        int(node.b)
+        for node in compat.nodes(matmul.right)
+        if compat.type_key(node) == "FloorDiv" and node.a.same_as(row)
+    }
+    size = max(sizes, default=1)
+    if extent % size:
+        return None
+    group, within = (tirx.Var(name, compat.dtype_of(row)) for name in ("group", "within"))
+    variables, counts = total.spatial + total.reduced, total.extents + total.reduced_extents
+    extents = {**dict(zip(variables, counts, strict=True)), group: extent // size, within: size}
+    right = simplify(substitute(matmul.right, {row: group * size + within}), extents)
+    if _uses(right, within):
+        return None
+    return replace(matmul, right=right, groups=extent // size, group=group)
+
+
+def _uses(expression: Any, var: Any) -> bool:
+    return any(node.same_as(var) for node in compat.nodes(expression))
