@@ -16,7 +16,7 @@ from harness import compat
 from harness.ir.rewrite import substitute
 from jitweb.space import emit
 from jitweb.space.equations import Equation, NotEquations, loads, read_equations, simplify
-from jitweb.space.matmul_equations import Matmul, read_matmul
+from jitweb.space.matmul_equations import Matmul, read_matmul, uses
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _linear(index: Any, extents: Mapping[Any, int]) -> tuple[int, dict[Any, int]
     Raises:
         NotEquations: it isn't linear.
     """
-    used = [var for var in extents if any(node.same_as(var) for node in compat.nodes(index))]
+    used = [var for var in extents if uses(index, var)]
 
     def value(ones: Sequence[Any]) -> int:
         table = {var: tirx.IntImm(compat.dtype_of(var), int(var in ones)) for var in used}

@@ -163,7 +163,7 @@ def _with_factors(system: EquationSystem, total: Equation, epilogue: Equation) -
         columns.reverse()
     for column in columns:
         for left, right in ((value.b.a, value.b.b), (value.b.b, value.b.a)):
-            if not _uses(left, total.spatial[column]):
+            if not uses(left, total.spatial[column]):
                 matmul = Matmul(system, total, epilogue, left, right, column - 1, column)
                 found = _with_row(matmul)
                 if found is not None:
@@ -180,14 +180,14 @@ def _with_row(matmul: Matmul) -> Matmul | None:
     axes = {
         axis: var
         for axis, var in enumerate(total.spatial)
-        if axis != matmul.column_axis and not _uses(right, var)
+        if axis != matmul.column_axis and not uses(right, var)
     }
     before = matmul.column_axis - 1
-    if before in axes and (total.extents[before] > 1 or not _uses(right, matmul.column)):
+    if before in axes and (total.extents[before] > 1 or not uses(right, matmul.column)):
         return matmul
-    if not _uses(right, matmul.column):
+    if not uses(right, matmul.column):
         return None
-    used = [axis for axis, var in enumerate(total.spatial) if _uses(matmul.left, var)]
+    used = [axis for axis, var in enumerate(total.spatial) if uses(matmul.left, var)]
     rows = [axis for axis in axes if axis in used]
     if used and not rows:
         return _grouped(replace(matmul, row_axis=used[-1]))
@@ -212,10 +212,12 @@ def _grouped(matmul: Matmul) -> Matmul | None:
     variables, counts = total.spatial + total.reduced, total.extents + total.reduced_extents
     extents = {**dict(zip(variables, counts, strict=True)), group: extent // size, within: size}
     right = simplify(substitute(matmul.right, {row: group * size + within}), extents)
-    if _uses(right, within):
+    if uses(right, within):
         return None
     return replace(matmul, right=right, groups=extent // size, group=group)
 
 
-def _uses(expression: Any, var: Any) -> bool:
-    return any(node.same_as(var) for node in compat.nodes(expression))
+def uses(expression: Any, var: Any) -> bool:
+    """Whether a variable is in an expression."""
+    found = (node for node in compat.nodes(expression) if isinstance(node, compat.Var))
+    return any(node.same_as(var) for node in found)
