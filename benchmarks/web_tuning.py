@@ -82,7 +82,7 @@ def main() -> int:
     parser.add_argument("--candidates", type=int, default=100)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    model = import_model(arguments.model)
+    model = import_model(arguments.model, targets=(arguments.target,))
     with tempfile.TemporaryDirectory() as folder:
         result = measure(arguments, model, Path(folder))
     if arguments.json:

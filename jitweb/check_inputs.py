@@ -16,7 +16,6 @@ from jitweb.npz import read_npz
 from jitweb.plan import Tensor
 
 INPUT_SEED = 0
-INT32 = (-(2**31), 2**31 - 1)
 
 
 def example_inputs(tensors: Iterable[Tensor]) -> dict[str, np.ndarray]:
@@ -119,7 +118,7 @@ def given_arrays(
 def _check_range(tensor: Tensor, array: np.ndarray) -> None:
     if array.dtype.kind not in "iu" or not array.size:
         return
-    least, most = tensor.range or INT32
+    least, most = tensor.range or (np.iinfo(tensor.stored).min, np.iinfo(tensor.stored).max)
     wrong = array[(array < least) | (array > most)]
     if wrong.size:
         raise JitwebError(

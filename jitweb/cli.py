@@ -31,6 +31,7 @@ from jitweb.output import (
     device_text,
     kernel_line,
     note_replaced,
+    print_overview,
     print_report,
     progress_line,
     shape_text,
@@ -85,6 +86,29 @@ class Shape(click.ParamType):
         return name, tuple(int(size) for size in sizes)
 
 
+class Value(click.ParamType):
+    """NAME=true, NAME=3 or NAME=1,2: the value of one input, for good."""
+
+    name = "NAME=VALUE"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, tuple[float, ...]]:
+        if isinstance(value, tuple):
+            return value
+        name, _, text = value.rpartition("=")
+        try:
+            return name, tuple(_number(each) for each in text.split(","))
+        except ValueError:
+            shown = f"{value[:80]!r} is not a value"
+            self.fail(f"{shown}; give one such as use_cache_branch=true", param, ctx)
+
+
+def _number(text: str) -> float:
+    """Raises: ValueError, if it is neither a number nor true or false."""
+    if text in ("true", "false"):
+        return text == "true"
+    return int(text) if re.fullmatch("-?[0-9]{1,18}", text) else float(text)
+
+
 class DeviceName(click.Choice[str]):
     """The name of a device, or the address of a page to serve."""
 
@@ -105,6 +129,15 @@ shape_option = click.option(
 )
 
 
+value_option = click.option(
+    "--set",
+    "values",
+    type=Value(),
+    multiple=True,
+    help="Make an input a constant, such as use_cache_branch=true.",
+)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tzer", prog_name="jitweb")
 def cli() -> None:
@@ -118,6 +151,7 @@ cli.add_command(records)
 @click.argument("model", metavar="MODEL.onnx", type=NonEmptyPath(path_type=Path))
 @click.option("--target", "targets", type=Names(), default=("wasm",), help="wasm, webgpu, or both.")
 @shape_option
+@value_option
 @click.option(
     "--device",
     type=DeviceName(),
@@ -142,6 +176,7 @@ def tune(
     model: Path,
     targets: tuple[str, ...],
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    values: tuple[tuple[str, tuple[float, ...]], ...],
     device: str,
     budget: float | None,
     retune: bool,
@@ -166,6 +201,7 @@ def tune(
         USUAL_BUDGET_S if budget is None else budget,
         retune=retune,
         goes_on=budget is not None,
+        values=dict(values),
         inputs=inputs,
     )
 
@@ -219,41 +255,27 @@ def _devices(targets: Sequence[str], wanted: str) -> Iterator[dict[str, Device |
 @cli.command()
 @click.argument("model", metavar="MODEL.onnx", type=NonEmptyPath(path_type=Path))
 @shape_option
+@value_option
 @as_json
 def inspect(
-    model: Path, shapes: tuple[tuple[str, tuple[int, ...]], ...], json_output: bool
+    model: Path,
+    shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    values: tuple[tuple[str, tuple[float, ...]], ...],
+    json_output: bool,
 ) -> None:
-    """Show a model's kernels: kind, shapes, call sites, operations, bytes, share of the work."""
-    from jitweb.model import import_model
+    """Show what a model is and how it will run: inputs, weights, operators, kernels.
 
-    plan = import_model(model, dict(shapes)).plan
-    total = sum(task.flops * task.sites for task in plan.tasks.values()) or 1.0
-    rows: list[dict[str, Any]] = [
-        {
-            "task": task.key,
-            "name": task.name,
-            "kind": task.kind,
-            "shapes": [list(shape) for shape in task.shapes],
-            "sites": task.sites,
-            "flops": task.flops,
-            "bytes": task.bytes,
-            "share": task.flops * task.sites / total,
-        }
-        for task in sorted(plan.tasks.values(), key=lambda each: -each.flops * each.sites)
-    ]
+    Exits 2 where it can't be tuned as it stands; what is known of it is shown all the same.
+    """
+    from jitweb.overview import overview
+
+    found = overview(model, dict(shapes), dict(values))
     if json_output:
-        print_json({"model": plan.model, "calls": len(plan.calls), "tasks": rows})
-        return
-    for tensor in (*plan.inputs, *plan.outputs):
-        role = "input " if tensor in plan.inputs else "output"
-        print_line(f"{role} {tensor.name}  {tensor.dtype} {shape_text(tensor.shape)}")
-    print_line(f"{len(plan.calls)} calls of {len(rows)} kernels, {total / 1e9:.2f} GFLOP")
-    for row in rows:
-        shapes_text = " ".join(shape_text(shape) for shape in row["shapes"])
-        print_line(
-            f"{row['share']:5.1%} {row['sites']:4}x {row['flops'] / 1e6:9.2f} MFLOP "
-            f"{row['bytes'] / 1e6:8.2f} MB  {row['kind']:15} {shapes_text}"
-        )
+        print_json(found.to_json())
+    else:
+        print_overview(found)
+    if found.problem:
+        raise JitwebError(found.problem)
 
 
 @cli.command()
@@ -267,6 +289,7 @@ def inspect(
     metavar="MODEL.onnx",
     help="The model that the bundle was made of, to compute again what is expected.",
 )
+@value_option
 @as_json
 def verify(
     folder: Path,
@@ -274,6 +297,7 @@ def verify(
     device: str,
     inputs: Path | None,
     model: Path | None,
+    values: tuple[tuple[str, tuple[float, ...]], ...],
     json_output: bool,
 ) -> None:
     """Check a bundle's files, and its results against what the oracles computed when it was tuned.
@@ -284,7 +308,7 @@ def verify(
     from jitweb.compare import TOLERANCE
     from jitweb.verify import verify_bundle
 
-    found = verify_bundle(folder, target, TOLERANCE, device, inputs, model)
+    found = verify_bundle(folder, target, TOLERANCE, device, inputs, model, dict(values))
     if json_output:
         print_json(found.to_json())
     else:

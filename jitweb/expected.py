@@ -8,6 +8,7 @@ kept, for `verify` to report which said what.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from jitweb.compare import TOLERANCE, errors
 from jitweb.errors import JitwebError
 from jitweb.kernel_reference import run_by_tvm
 from jitweb.model import ImportedModel, plan_model, run_plan
-from jitweb.onnx.read import read_onnx
+from jitweb.onnx.ranges import Integers
+from jitweb.onnx.read import Values, read_onnx
 from jitweb.onnx.simplify import simplify
 from jitweb.onnx.widen import is_short
 
@@ -37,6 +39,7 @@ def expected_outputs(
     shapes: Mapping[str, Sequence[int]],
     imported: ImportedModel,
     given: Path | None = None,
+    values: Values | None = None,
 ) -> ExpectedOutputs:
     """Inputs, and the outputs expected for them, by the oracle that computed them.
 
@@ -53,7 +56,8 @@ def expected_outputs(
         inputs, results = given_arrays(given, plan.inputs, plan.outputs)
     if given is not None and results:
         return ExpectedOutputs(inputs, {given.name: results})
-    return ExpectedOutputs(inputs, _Oracles(read_onnx(path, shapes), inputs, imported).asked())
+    original = read_onnx(path, shapes, values)
+    return ExpectedOutputs(inputs, _Oracles(original, inputs, imported).asked())
 
 
 class _Oracles:
@@ -85,9 +89,10 @@ class _Oracles:
         ours = self._result(lambda: run_plan(self.imported, self.inputs))
         if self.found and (ours is None or all(_agree(ours, each) for each in self.found.values())):
             return self.found
+        by_tvm = partial(_by_tvm, integers=Integers({}, self.imported.wide))
         tvm = f"TVM {compat.tvm_version()} on the processor"
-        if self.found and not self._ask(tvm + self.suffix, _by_tvm, self.model):
-            self._ask(tvm + SIMPLIFIED, _by_tvm, None)
+        if self.found and not self._ask(tvm + self.suffix, by_tvm, self.model):
+            self._ask(tvm + SIMPLIFIED, by_tvm, None)
         if not self.found and ours is not None:
             self.found[PLAN] = ours
         if not self.found:
@@ -149,9 +154,9 @@ def _by_reference(model: onnx.ModelProto, inputs: Arrays) -> Arrays:
         return _named(model, list(ReferenceEvaluator(model).run(None, dict(inputs))))
 
 
-def _by_tvm(model: onnx.ModelProto, inputs: Arrays) -> Arrays:
+def _by_tvm(model: onnx.ModelProto, inputs: Arrays, integers: Integers) -> Arrays:
     """By TVM's import of the model as it is, and its plain build of every kernel."""
-    return run_plan(plan_model("model", model), inputs, run_by_tvm)
+    return run_plan(plan_model("model", model, integers), inputs, run_by_tvm)
 
 
 def _named(model: onnx.ModelProto, results: Sequence[object]) -> Arrays:

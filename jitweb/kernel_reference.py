@@ -251,7 +251,9 @@ class _Expression:
         left, right = self.value(node.a), self.value(node.b)
         if compat.dtype_of(node).startswith("float"):
             return np.true_divide(left, right)
-        return np.trunc(np.true_divide(left, right)).astype(np.int64)
+        quotient = np.floor_divide(left, right)
+        is_below = (np.multiply(quotient, right) != left) & ((left < 0) != (right < 0))
+        return quotient + is_below  # towards zero
 
     def _call(self, node: Any) -> Any:
         name = compat.call_name(node)
@@ -267,4 +269,5 @@ def _cast(value: Any, dtype: str) -> Any:
         return np.asarray(value, np.float64)
     if dtype == "bool":
         return np.asarray(value) != 0
-    return np.asarray(np.trunc(value)).astype(dtype)
+    whole = value if np.asarray(value).dtype.kind in "iub" else np.trunc(value)
+    return np.asarray(whole).astype(dtype)

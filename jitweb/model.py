@@ -22,8 +22,9 @@ from harness import compat
 from jitweb.errors import JitwebError
 from jitweb.kernel_cost import cost_of
 from jitweb.kernel_reference import run_function
-from jitweb.onnx.ranges import input_ranges
-from jitweb.onnx.read import graph_inputs, read_onnx
+from jitweb.onnx.graph import nothing
+from jitweb.onnx.ranges import NARROW, Integers, integers_of
+from jitweb.onnx.read import Values, graph_inputs, read_onnx
 from jitweb.onnx.simplify import simplify
 from jitweb.plan import Call, Operand, Plan, Slot, Task, Tensor, Weight
 from jitweb.relax_graph import GraphValue, KernelCall, KernelGraph, import_graph
@@ -31,40 +32,61 @@ from jitweb.space.emit import shape_of
 from jitweb.space.equations import NotEquations, inline, read_equations
 
 ALIGNMENT = 256  # what WebGPU asks of the offset of a binding, and enough for any vector
+STORED = ("float32", "int32", "int64")  # inputs and outputs
+WIDE_TARGETS = {"wasm"}  # that have integers of 64 bits
 ONNX_DTYPES = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64"}
 
 
 @dataclass(frozen=True)
 class ImportedModel:
-    """A plan, the PrimFunc of each task, and the weights by name."""
+    """A plan, the PrimFunc of each task, and the weights by name.
+
+    `wide`: its int64 are computed and stored in 64 bits, which WebAssembly alone can.
+    """
 
     plan: Plan
     functions: Mapping[str, Any]
     weights: Mapping[str, np.ndarray]
+    wide: bool = False
 
 
-def import_model(path: Path, shapes: Mapping[str, Sequence[int]] | None = None) -> ImportedModel:
-    """Import an ONNX file; `shapes` fixes symbolic inputs by name.
+def import_model(
+    path: Path,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    targets: Sequence[str] = ("wasm",),
+    values: Values | None = None,
+) -> ImportedModel:
+    """Import an ONNX file; `shapes` fixes symbolic inputs by name, `values` makes some constants.
 
     Raises:
         JitwebError: the file or the model can't be used; the message says how to fix it.
     """
-    model = simplify(read_onnx(path, shapes or {}))
-    return plan_model(path.stem, model, input_ranges(model))
+    return plan_simplified(path.stem, simplify(read_onnx(path, shapes or {}, values)), targets)
 
 
-def plan_model(
-    name: str, model: onnx.ModelProto, ranges: Mapping[str, tuple[int, int]] | None = None
+def plan_simplified(
+    name: str, model: onnx.ModelProto, targets: Sequence[str] = ("wasm",)
 ) -> ImportedModel:
-    """Import a model of static shapes; `ranges` are what its integer inputs may hold.
+    """Import a model that `simplify` returned.
 
     Raises:
         JitwebError: the model can't be used.
     """
-    graph = import_graph(model)
-    inputs = _boundary(graph_inputs(model), graph.inputs, ranges)
+    return plan_model(name, model, integers_of(model, set(targets) <= WIDE_TARGETS))
+
+
+def plan_model(name: str, model: onnx.ModelProto, integers: Integers = NARROW) -> ImportedModel:
+    """Import a model of static shapes; `integers` says what they may be.
+
+    Raises:
+        JitwebError: the model can't be used.
+    """
+    graph = import_graph(model, integers.wide)
+    takes = graph_inputs(model)[: len(graph.inputs)]  # weights without data come after them
+    inputs = _boundary(takes, graph.inputs, integers.ranges)
     outputs = _boundary(model.graph.output, graph.outputs)
-    return _Planner(name, _without_reshapes(_folded(graph)), inputs, outputs).imported()
+    planner = _Planner(name, _without_reshapes(_folded(graph)), inputs, outputs)
+    return replace(planner.imported(), wide=integers.wide)
 
 
 @dataclass(frozen=True)
@@ -101,13 +123,20 @@ def _folded(graph: KernelGraph) -> KernelGraph:
         inputs = tuple(known.get(value, value) for value in call.inputs)
         if all(value.array is not None for value in inputs):
             arrays = [value.array for value in inputs if value.array is not None]
-            for output, array in zip(
-                call.outputs, run_function(call.function, arrays), strict=True
-            ):
+            if any(map(_has_no_data, arrays)):
+                results = [nothing(output.dtype, output.shape) for output in call.outputs]
+            else:
+                results = run_function(call.function, arrays)
+            for output, array in zip(call.outputs, results, strict=True):
                 known[output] = replace(output, array=array)
         else:
             calls.append(replace(call, inputs=inputs))
     return replace(graph, calls=tuple(calls), outputs=_replaced(graph.outputs, known))
+
+
+def _has_no_data(array: np.ndarray) -> bool:
+    """Whether it is a weight of which the shape and dtype alone are known, as for `inspect`."""
+    return array.size > 1 and not any(array.strides)
 
 
 def _without_reshapes(graph: KernelGraph) -> KernelGraph:
@@ -197,7 +226,7 @@ class _Planner:
         tensors = []
         for seen, value in zip(boundary, values, strict=True):
             dtype = ONNX_DTYPES.get(seen.kind)
-            if dtype is None or value.dtype not in ("float32", "int32"):
+            if dtype is None or value.dtype not in STORED:
                 declared = onnx.TensorProto.DataType.Name(seen.kind).lower()
                 is_known = dtype is None or value.dtype == dtype
                 came = "" if is_known else f", which TVM computes as {value.dtype}"
@@ -251,7 +280,10 @@ class _Planner:
     def _operand(self, value: GraphValue) -> Operand:
         if value.array is None:
             return Slot(self.places[value])
-        if value not in self.names:
+        if value not in self.names and _has_no_data(value.array):
+            self.names[value] = f"w{len(self.weights)}"
+            self.weights[self.names[value]] = value.array
+        elif value not in self.names:
             array = np.ascontiguousarray(value.array).reshape(value.array.shape)  # 0-d too
             digest = hashlib.sha1(array.data).digest()
             content = (str(array.dtype), array.shape, digest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from harness.system.text import printable
 from jitweb.errors import JitwebError
 
 if TYPE_CHECKING:
+    from jitweb.overview import Overview
     from jitweb.tune import Progress
     from jitweb.workflow import Options, Report
 
@@ -96,6 +98,60 @@ def print_report(report: Report) -> None:
             how += ", nothing more seems worth it"
     print_line(f"tuned in {facts['tuning_s']:.1f} s ({how}), imported in {facts['import_s']:.1f} s")
     print_line(f"{report.options.out}: {size:.1f} MB. Next: jitweb verify {report.options.out}")
+
+
+WIDTH = 80  # of a line of `inspect`
+MOST_NAMED, MOST_TENSORS = 5, 8
+
+
+def print_overview(found: Overview) -> None:
+    """What `inspect` shows, in lines of at most 80 columns but for names."""
+    print_line(f"{found.model}: {found.architecture or 'not known'}")
+    _print_fact("precision", found.precision)
+    shipped = found.shipped_bytes
+    ships = "" if shipped is None else f", {shipped / 1e6:.1f} MB as shipped"
+    _print_fact("weights", f"{found.weight_bytes / 1e6:.1f} MB in the file{ships}")
+    for what, tensors in (("inputs", found.inputs), ("outputs", found.outputs)):
+        longest = max((len(each["name"]) for each in tensors), default=0)
+        for number, each in enumerate(tensors[:MOST_TENSORS]):
+            text = f"{each['name']:{min(longest, 30)}}  {each['dtype']} {shape_text(each['shape'])}"
+            _print_fact("" if number else what, text)
+        if len(tensors) > MOST_TENSORS:
+            _print_fact("", f"and {len(tensors) - MOST_TENSORS} more")
+    operators = list(found.operators.items())
+    most = ", ".join(f"{count} {kind}" for kind, count in operators[:8])
+    more = f" and {len(operators) - 8} other kinds" if len(operators) > 8 else ""
+    _print_fact("operators", most + more)
+    for kind, names in found.not_yet.items():
+        more = ", …" if len(names) > MOST_NAMED else ""
+        _print_fact("not yet", f"{len(names)} {kind}: {', '.join(names[:MOST_NAMED])}{more}")
+    if found.needed:
+        _print_fact("needs", found.needed)
+    if found.calls is None:
+        return
+    work = sum(row["flops"] * row["sites"] for row in found.kernels)
+    taken = " with these shapes" if found.needed else ""
+    _print_fact(
+        "runs as",
+        f"{found.calls} calls of {len(found.kernels)} kernels, {work / 1e9:.2f} GFLOP{taken}",
+    )
+    for name, family in sorted(found.families.items(), key=lambda each: -each[1]["share"]):
+        _print_fact("", f"{name:9} {counted(family['calls'], 'call'):>10}  {family['share']:6.1%}")
+    print_line("")
+    for row in found.kernels:
+        shapes = " ".join(shape_text(shape) for shape in row["shapes"])
+        line = (
+            f"{row['share']:6.1%} {row['sites']:4}x {row['flops'] / 1e6:9.2f} MFLOP "
+            f"{row['bytes'] / 1e6:8.2f} MB  {row['kind']:14} {shapes}"
+        )
+        print_line(line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…")
+
+
+def _print_fact(name: str, text: str) -> None:
+    """A fact of `inspect`, wrapped under itself."""
+    lines = textwrap.wrap(text, WIDTH - 11, break_long_words=False, break_on_hyphens=False)
+    for number, line in enumerate(lines or [""]):
+        print_line(f"{'' if number else name:11}{line}")
 
 
 def kernel_line(row: dict[str, Any], text: str) -> str:

@@ -27,8 +27,9 @@ def nbytes(dtype: str, shape: Sequence[int]) -> int:
 class Tensor:
     """An input or output of the model.
 
-    `dtype` is what the user passes, `stored` what kernels read: int64 is stored as int32. `range`
-    is the least and the greatest that an integer input may hold, where it may not hold all.
+    `dtype` is what the user passes, `stored` what kernels read: int64 is stored as int32, or as
+    int64 where WebAssembly is the only target and values may leave 32 bits. `range` is the least
+    and the greatest that an integer input may hold, where it may not hold all.
     """
 
     name: str

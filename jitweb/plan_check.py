@@ -103,7 +103,7 @@ def _is_tensor(tensor: Any, slots: list[int]) -> bool:
     return (
         _is_text(tensor.get("name"))
         and all(_is_text(each) and each in DTYPES for each in (dtype, stored))
-        and stored != "int64"
+        and (stored != "int64" or dtype == "int64")
         and dtype.startswith("float") == stored.startswith("float")
         and _is_list(tensor.get("shape"), lambda each: _is_count(each, MOST_BYTES), MOST_RANK)
         and _is_count(slot, len(slots) - 1)
@@ -180,6 +180,8 @@ def _check_wasm(part: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
 
 
 def _check_webgpu(part: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+    tensors = (*plan["inputs"], *plan["outputs"])
+    _require(all(each["stored"] != "int64" for each in tensors), "int64, which WebGPU lacks")
     limits, shaders = part.get("limits"), part.get("shaders")
     _require(_is_list(part.get("features"), _is_text), "the features")
     _require(_is_table(limits, lambda limit: _is_count(limit, MOST_INTEGER)), "the limits")

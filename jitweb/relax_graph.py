@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from typing import Any
 
@@ -22,6 +22,7 @@ from harness.console.suppress_warnings import without_warnings
 from harness.system.text import first_line
 from jitweb.errors import JitwebError
 from jitweb.narrow import NotNarrowable, narrow_array, narrow_function, stored_dtype
+from jitweb.onnx.graph import OUTLINE, nothing
 from jitweb.onnx.read import graph_inputs
 from jitweb.onnx.to_relax import to_relax, unsupported
 
@@ -67,19 +68,32 @@ class KernelGraph:
     calls: tuple[KernelCall, ...]
 
 
-def import_graph(model: onnx.ModelProto) -> KernelGraph:
-    """The model as kernel calls.
+def import_graph(model: onnx.ModelProto, wide: bool = False) -> KernelGraph:
+    """The model as kernel calls; `wide` leaves int64 what its values are.
 
     Raises:
         JitwebError: it has operators, control flow or shapes that can't be imported.
     """
+    _check_branches(model)
     missing = unsupported(model)
     if missing:
         raise JitwebError(f"operators that are not supported: {'; '.join(missing)}")
-    module = _converted(model, _passes())
+    module = _converted(model, _passes(user_inputs(model)))
     if isinstance(module, str):
         raise JitwebError(f"TVM can't import {_culprit(model)}: {module}")
-    return _GraphReader(module, model).graph()
+    return _GraphReader(module, model, wide).graph()
+
+
+def _check_branches(model: onnx.ModelProto) -> None:
+    """Raises: JitwebError, if an If hangs on an input, as in a decoder with and without cache."""
+    inputs = {value.name for value in graph_inputs(model)}
+    for node in model.graph.node:
+        if node.op_type == "If" and node.input[0] in inputs:
+            name = node.input[0]
+            raise JitwebError(
+                f"{node.name or node.output[0]} (If) takes a branch by the input {name}: make a "
+                f"bundle of each, with --set {name}=true and --set {name}=false"
+            )
 
 
 def _converted(model: onnx.ModelProto, passes: list[Any]) -> Any:
@@ -120,7 +134,13 @@ def _beginning(model: onnx.ModelProto, count: int) -> onnx.ModelProto:
     return part
 
 
-def _passes() -> list[Any]:
+def user_inputs(model: onnx.ModelProto) -> int:
+    """How many inputs are the user's; those after them are weights without their data."""
+    return sum(value.doc_string != OUTLINE for value in graph_inputs(model))
+
+
+def _passes(inputs: int) -> list[Any]:
+    """`inputs` are the model's parameters that are not weights."""
     steps = relax.transform
     return [
         steps.DecomposeOpsForInference(),
@@ -135,15 +155,18 @@ def _passes() -> list[Any]:
 
 
 class _GraphReader:
-    def __init__(self, module: Any, model: onnx.ModelProto) -> None:
-        self.module, self.main = module, module["main"]
+    def __init__(self, module: Any, model: onnx.ModelProto, wide: bool) -> None:
+        self.module, self.main, self.wide = module, module["main"], wide
         self.values: dict[Any, Any] = {}  # a GraphValue, or a tuple of them
         self.functions: dict[str, Any] = {}
-        self.model, self.inputs = model, len(graph_inputs(model))
+        self.model, self.inputs = model, user_inputs(model)
 
     def graph(self) -> KernelGraph:
-        for parameter in self.main.params:
-            self.values[parameter] = _value(parameter.ty, str(parameter.name))
+        for number, parameter in enumerate(self.main.params):
+            value = self._value(parameter.ty, str(parameter.name))
+            if number >= self.inputs:
+                value = replace(value, array=nothing(value.dtype, value.shape))
+            self.values[parameter] = value
         inputs = tuple(self.values[parameter] for parameter in self.main.params[: self.inputs])
         calls: list[KernelCall] = []
         for block in self.main.body.blocks:
@@ -165,7 +188,7 @@ class _GraphReader:
         arguments = self._read(value.args[1])
         made = value.ty_args[0]
         is_tuple = isinstance(made, ir.TupleType)
-        outputs = tuple(_value(kind, name) for kind in (made.fields if is_tuple else (made,)))
+        outputs = tuple(self._value(kind, name) for kind in (made.fields if is_tuple else (made,)))
         inputs = arguments if isinstance(arguments, tuple) else (arguments,)
         calls.append(KernelCall(name, self._function(name), inputs, outputs))
         self.values[binding.var] = outputs if is_tuple else outputs[0]
@@ -193,7 +216,7 @@ class _GraphReader:
         constant = compat.constant_array(node)
         if constant is not None:
             if node not in self.values:
-                array = narrow_array(constant)
+                array = narrow_array(constant, self.wide)
                 self.values[node] = GraphValue(str(array.dtype), array.shape, array)
             return self.values[node]
         raise JitwebError(f"the model has a part that is not static: {kind} remains after import")
@@ -202,10 +225,23 @@ class _GraphReader:
         if name not in self.functions:
             function = self.module[name]
             try:
-                self.functions[name] = _bare(narrow_function(function))
+                self.functions[name] = _bare(narrow_function(function, self.wide))
             except NotNarrowable as error:
                 raise JitwebError(f"the kernel {name} can't be made 32-bit: {error}") from None
         return self.functions[name]
+
+    def _value(self, kind: Any, name: str) -> GraphValue:
+        is_static = (
+            isinstance(kind, relax.TensorType)
+            and isinstance(kind.shape, relax.ShapeExpr)
+            and all(isinstance(extent, compat.IntImm) for extent in kind.shape.values)
+        )
+        if not is_static:
+            raise JitwebError(
+                f"{name} has a shape that is not static; fix every input with --shape"
+            )
+        dtype = stored_dtype(str(kind.dtype.dtype), self.wide)
+        return GraphValue(dtype, tuple(int(extent) for extent in kind.shape.values))
 
 
 def _bare(function: Any) -> Any:
@@ -218,15 +254,3 @@ def _bare(function: Any) -> Any:
 
 def _is_call(node: Any) -> bool:
     return compat.type_key(node) == "Call"
-
-
-def _value(kind: Any, name: str) -> GraphValue:
-    is_static = (
-        isinstance(kind, relax.TensorType)
-        and isinstance(kind.shape, relax.ShapeExpr)
-        and all(isinstance(extent, compat.IntImm) for extent in kind.shape.values)
-    )
-    if not is_static:
-        raise JitwebError(f"{name} has a shape that is not static; fix every input with --shape")
-    dtype = stored_dtype(str(kind.dtype.dtype))
-    return GraphValue(dtype, tuple(int(extent) for extent in kind.shape.values))

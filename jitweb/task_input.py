@@ -32,13 +32,14 @@ class TaskInput:
 
 ROUNDING = frozenset({"ceil", "floor", "nearbyint", "round", "trunc"})
 MOST_WHOLE = 8
+WIDE_VALUES = np.array([1, 2, 5, (1 << 33) + 1, -(1 << 33) - 3])
 
 
 def make_arguments(task: TaskInput) -> list[np.ndarray]:
     """Deterministic arguments for a task: normal floats, and integers that index in range.
 
-    Where floats are rounded, they are small whole numbers but zero: else the last bit of a sum
-    would decide which integer is right.
+    An int64 that is no index is of more than 32 bits. Where floats are rounded, they are small
+    whole numbers but zero: else the last bit of a sum would decide which integer is right.
     """
     rng = np.random.default_rng(zlib.crc32(task.key.encode()))
     bounds, is_rounded = index_bounds(task.function), _rounds(task.function)
@@ -53,6 +54,8 @@ def make_arguments(task: TaskInput) -> list[np.ndarray]:
             arguments.append((signs * rng.integers(1, MOST_WHOLE + 1, shape)).astype(dtype))
         elif dtype.startswith("float"):
             arguments.append(rng.standard_normal(shape, np.float32).astype(dtype, copy=False))
+        elif dtype == "int64" and position not in bounds:
+            arguments.append(rng.choice(WIDE_VALUES, shape))
         else:
             arguments.append(rng.integers(0, bounds.get(position, 2), shape).astype(dtype))
     return arguments

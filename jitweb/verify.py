@@ -122,6 +122,7 @@ def verify_bundle(
     device: str = "auto",
     given: Path | None = None,
     model: Path | None = None,
+    values: Mapping[str, Sequence[float]] | None = None,
 ) -> Verification:
     """Check a bundle on one of its targets, or on all.
 
@@ -135,7 +136,7 @@ def verify_bundle(
     changed = tuple(changed_files(folder, plan))
     if changed:
         return Verification(changed, (), ())
-    kept, sources = _expected(folder, plan, given, model)
+    kept, sources = _expected(folder, plan, given, model, values)
     inputs = {
         name.removeprefix("input."): array
         for name, array in kept.items()
@@ -171,7 +172,11 @@ Kept = Mapping[str, np.ndarray]  # as `sample` names them
 
 
 def _expected(
-    folder: Path, plan: Mapping[str, Any], given: Path | None, model: Path | None
+    folder: Path,
+    plan: Mapping[str, Any],
+    given: Path | None,
+    model: Path | None,
+    values: Mapping[str, Sequence[float]] | None,
 ) -> tuple[Kept, tuple[str, ...]]:
     if given is None and model is None:
         return _kept(folder)
@@ -180,7 +185,8 @@ def _expected(
     )
     if model is not None:
         shapes = {each.name: each.shape for each in inputs}
-        check = expected_outputs(model, shapes, import_model(model, shapes), given)
+        imported = import_model(model, shapes, tuple(plan["targets"]), values)
+        check = expected_outputs(model, shapes, imported, given, values)
     elif given is not None:
         arrays, results = given_arrays(given, inputs, outputs)
         if not results:

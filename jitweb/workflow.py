@@ -37,6 +37,7 @@ class Options:
     budget_s: float | None = 30.0
     retune: bool = False
     goes_on: bool = False
+    values: Mapping[str, Sequence[float]] = field(default_factory=dict)  # of inputs, for good
     inputs: Path | None = None  # an .npz file to verify the bundle with
 
 
@@ -143,9 +144,9 @@ def tune_model(
         raise JitwebError(f"{options.out} can't be written: {error.strerror}") from None
     bundle.refuse_foreign(options.out)
     started = time.monotonic()
-    model = import_model(options.model, options.shapes)
+    model = import_model(options.model, options.shapes, options.targets, options.values)
     on_import(model)
-    check = expected_outputs(options.model, options.shapes, model, options.inputs)
+    check = expected_outputs(options.model, options.shapes, model, options.inputs, options.values)
     imported = time.monotonic()
     outcomes, devices, sections = {}, {}, {}
     for number, name in enumerate(options.targets):

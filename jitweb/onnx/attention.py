@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import onnx
 
+from jitweb.errors import JitwebError
+from jitweb.onnx.cache import causal_from, cleared, written
 from jitweb.onnx.fused import scaled, swap_last
 from jitweb.onnx.graph import Graph, attributes, operands
 
@@ -96,8 +98,8 @@ def attention(graph: Graph, node: onnx.NodeProto) -> list[str]:
     """Attention of opset 23."""
     query, key, value, mask, past_key, past_value, lengths = operands(node, 7)
     given = attributes(node)
-    if lengths or (len(node.output) > 3 and node.output[3]):
-        raise ValueError("an Attention with lengths of its own, or that returns its scores")
+    if len(node.output) > 3 and node.output[3]:
+        raise ValueError("an Attention that returns its scores")
     is_flat = len(graph.shape(query)) == 3
     if is_flat:
         query = split_heads(graph, query, given["q_num_heads"])
@@ -112,8 +114,15 @@ def attention(graph: Graph, node: onnx.NodeProto) -> list[str]:
         missing = graph.shape(key)[2] - graph.shape(mask)[-1]
         if missing > 0:
             raise ValueError("a mask that is shorter than the keys")
-    if given.get("is_causal"):
-        masks.append(causal(graph, length, graph.shape(key)[2], past, dtype, -math.inf))
+    keys = graph.shape(key)[2]
+    if lengths and given.get("is_causal"):  # the last of those keys are the queries' own
+        starts = graph.op("Sub", lengths, graph.constant(length, graph.dtype(lengths)))
+        masks.append(causal_from(graph, starts, length, keys, dtype))
+    elif lengths:
+        batch = graph.shape(lengths)[0]
+        masks += _contrib_masks(graph, lengths, batch, length, keys, dtype, -math.inf)
+    elif given.get("is_causal"):
+        masks.append(causal(graph, length, keys, past, dtype, -math.inf))
     scale = given.get("scale", 0.0) or 1 / math.sqrt(size)
     result = attend(graph, query, key, value, masks, scale, given.get("softcap", 0.0))
     return [merge_heads(graph, result) if is_flat else result, key, value]
@@ -217,14 +226,22 @@ def _contrib_masks(
 def attention_contrib(graph: Graph, node: onnx.NodeProto) -> list[str]:
     """Attention of onnxruntime: the projections of queries, keys and values are part of it."""
     x, weights, bias, mask, past, attention_bias, past_length = operands(node, 7)
-    given = attributes(node)
-    heads, masked = given["num_heads"], given.get("mask_filter_value", -10000.0)
-    if past_length or given.get("do_rotary"):
-        raise ValueError("an Attention with a shared cache, or that rotates")
-    total = graph.shape(weights)[1]
-    sizes = given.get("qkv_hidden_sizes", [total // 3] * 3)
+    if past_length:
+        raise ValueError("an Attention with a shared cache")
     flat = graph.op("MatMul", x, weights)
     flat = graph.op("Add", flat, bias) if bias else flat
+    return attend_packed(graph, node, flat, mask, past, attention_bias)
+
+
+def attend_packed(
+    graph: Graph, node: onnx.NodeProto, flat: str, mask: str, past: str, attention_bias: str = ""
+) -> list[str]:
+    """What follows the projections, where those of queries, keys and values lie side by side."""
+    given, total = attributes(node), graph.shape(flat)[-1]
+    heads, masked = given["num_heads"], given.get("mask_filter_value", -10000.0)
+    if given.get("do_rotary"):
+        raise ValueError("an Attention that rotates")
+    sizes = given.get("qkv_hidden_sizes", [total // 3] * 3)
     bounds = graph.constant(np.array(sizes))
     query, key, value = (
         split_heads(graph, part, heads) for part in graph.ops("Split", [flat, bounds], 3, axis=-1)
@@ -282,11 +299,12 @@ def multi_head_attention(graph: Graph, node: onnx.NodeProto) -> list[str]:
 def group_query_attention(graph: Graph, node: onnx.NodeProto) -> list[str]:
     """GroupQueryAttention of onnxruntime: causal, with a cache that grows by the new keys.
 
-    Past and present are two buffers here, as the shapes are fixed: every past key is one that is
-    seen, which is what seqlens_k says in a model that is run so.
+    Or with one of a fixed length, as long as the whole sequence (total_sequence_length) or longer,
+    which past and present share: seqlens_k says how much of it is filled, less one. With a cache
+    that grows every past key is one that is seen, which is what seqlens_k says there.
     """
     names = operands(node, 12)
-    query, key, value, past_key, past_value, lengths, _, cos, sin, places, bias, sink = names
+    query, key, value, past_key, past_value, lengths, whole, cos, sin, places, bias, sink = names
     given = attributes(node)
     heads, shared = given["num_heads"], given["kv_num_heads"]
     if sink or given.get("smooth_softmax", 0) > 0:
@@ -299,18 +317,57 @@ def group_query_attention(graph: Graph, node: onnx.NodeProto) -> list[str]:
     key, value = split_heads(graph, key, shared), split_heads(graph, value, shared)
     batch, _, length, size = graph.shape(query)
     past = graph.shape(past_key)[2] if past_key else 0
+    starts = _starts_in_buffer(graph, past, length, lengths, whole)
     if given.get("do_rotary"):
-        if not places:
-            steps = np.broadcast_to(np.arange(past, past + length), (batch, length))
-            places = graph.constant(steps, INT64)
+        places = places or _places(graph, starts, past, batch, length)
         cos, sin = graph.op("Gather", cos, places), graph.op("Gather", sin, places)
         turned, is_interleaved = 2 * graph.shape(cos)[-1], bool(given.get("rotary_interleaved"))
         query = rotate(graph, query, cos, sin, turned, is_interleaved)
         key = rotate(graph, key, cos, sin, turned, is_interleaved)
-    key, value = with_past(graph, past_key, key), with_past(graph, past_value, value)
     window, dtype = given.get("local_window_size", -1), graph.dtype(query)
-    masks = [causal(graph, length, graph.shape(key)[2], past, dtype, -math.inf, window)]
+    if starts:
+        ends = graph.op("Add", starts, graph.constant(length, INT64))
+        key, value = (
+            cleared(graph, written(graph, old, new, starts, 2), ends, 2)
+            for old, new in ((past_key, key), (past_value, value))
+        )
+        masks = [causal_from(graph, starts, length, past, dtype, window)]
+    else:
+        key, value = with_past(graph, past_key, key), with_past(graph, past_value, value)
+        masks = [causal(graph, length, graph.shape(key)[2], past, dtype, -math.inf, window)]
     masks += [bias] if bias else []
     scale = given.get("scale", 0.0) or 1 / math.sqrt(size)
     result = attend(graph, query, key, value, masks, scale, given.get("softcap", 0.0))
     return [merge_heads(graph, result), key, value]
+
+
+def _starts_in_buffer(graph: Graph, past: int, length: int, lengths: str, whole: str) -> str:
+    """Where the new keys of each batch go in a cache of a fixed length; "" if it is one that grows.
+
+    The whole sequence is then no longer than the cache. Where it is as long as the new keys, there
+    are none before them.
+    """
+    if not past:
+        return ""
+    total = graph.value(whole)
+    if total is None:
+        raise JitwebError(
+            f"whether the cache grows is decided by {whole}: fix it, such as with "
+            f"--set {whole}={past}, to {past} or less for a cache of a fixed length"
+        )
+    if int(total.reshape(-1)[0]) > past:
+        return ""
+    batch = math.prod(graph.shape(lengths))
+    if int(total.reshape(-1)[0]) == length:
+        return graph.constant(np.zeros(batch), INT64)
+    flat = reshape(graph, graph.op("Cast", lengths, to=INT64), batch)
+    return graph.op("Sub", flat, graph.constant(length - 1, INT64))
+
+
+def _places(graph: Graph, starts: str, past: int, batch: int, length: int) -> str:
+    """The position of each new key, [batch, length]."""
+    if not starts:
+        rows = np.broadcast_to(np.arange(past, past + length), (batch, length))
+        return graph.constant(rows, INT64)
+    steps = graph.constant(np.arange(length)[None], INT64)
+    return graph.op("Add", reshape(graph, starts, batch, 1), steps)

@@ -11,7 +11,31 @@ from onnx import helper, numpy_helper
 
 OPSET = 20  # what every model becomes: the newest for which TVM's frontend was tested
 STANDARD = ("", "ai.onnx")  # the operators' own domain
+OUTLINE = "a weight without its data"  # the description of an input that is one
+SMALL = 1 << 16  # elements of a constant that has its data everywhere
 CONTRIB = "com.microsoft"  # onnxruntime's own
+
+
+def is_outline(tensor: onnx.TensorProto) -> bool:
+    """Whether a weight has a type and a shape alone, as `inspect` reads it: see outline.py."""
+    return tensor.data_location == onnx.TensorProto.EXTERNAL
+
+
+def outline(name: str, dtype: int, shape: Sequence[int]) -> onnx.TensorProto:
+    """A weight without its data."""
+    where = onnx.TensorProto.EXTERNAL
+    return onnx.TensorProto(name=name, data_type=dtype, dims=shape, data_location=where)
+
+
+def outline_input(tensor: onnx.TensorProto) -> onnx.ValueInfoProto:
+    """An outline as an input, after those of the user."""
+    kind = helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
+    return onnx.ValueInfoProto(name=tensor.name, type=kind, doc_string=OUTLINE)
+
+
+def nothing(dtype: Any, shape: Sequence[int]) -> np.ndarray:
+    """An array of zeros that takes no memory."""
+    return np.broadcast_to(np.zeros((), dtype), shape)
 
 
 class Graph:
@@ -24,6 +48,7 @@ class Graph:
         self._arrays: dict[str, np.ndarray] = {}
         self.nodes: list[onnx.NodeProto] = []
         self.producers: dict[str, onnx.NodeProto] = {}  # of what isn't constant
+        self.is_outlined = False  # weights have no data: large constants need none
         self._count = 0
         self._prefix = ""
 
@@ -60,8 +85,11 @@ class Graph:
 
     def value(self, name: str) -> np.ndarray | None:
         """The value of a constant, or None."""
-        if name in self.constants and name not in self._arrays:
-            self._arrays[name] = numpy_helper.to_array(self.constants[name])
+        tensor = self.constants.get(name)
+        if tensor is not None and is_outline(tensor):
+            return nothing(helper.tensor_dtype_to_np_dtype(tensor.data_type), tensor.dims)
+        if tensor is not None and name not in self._arrays:
+            self._arrays[name] = numpy_helper.to_array(tensor)
         return self._arrays.get(name)
 
     def constant(self, array: Any, dtype: int | None = None) -> str:
@@ -70,6 +98,10 @@ class Graph:
         if dtype is not None:
             array = array.astype(helper.tensor_dtype_to_np_dtype(dtype))
         name = self._new("constant")
+        if self.is_outlined and array.size > SMALL:
+            known = helper.np_dtype_to_tensor_dtype(array.dtype)
+            self.constants[name] = outline(name, known, array.shape)
+            return name
         self.constants[name] = numpy_helper.from_array(array, name)
         self._arrays[name] = array
         return name

@@ -11,6 +11,8 @@ import onnx
 
 from jitweb.onnx.graph import Graph, attributes, operands
 
+MOST_EXPONENT = 63  # of an integer whose power 64 bits hold, but for -1, 0 and 1
+
 
 def drop(graph: Graph, node: onnx.NodeProto) -> list[str]:
     """Identity, and Dropout as it is in inference: the input itself, and a mask of ones."""
@@ -141,3 +143,23 @@ def swish(graph: Graph, node: onnx.NodeProto) -> list[str]:
     alpha = attributes(node).get("alpha", 1.0)
     inner = x if alpha == 1 else graph.op("Mul", x, graph.constant(alpha, graph.dtype(x)))
     return [graph.op("Mul", x, graph.op("Sigmoid", inner))]
+
+
+def integer_power(graph: Graph, node: onnx.NodeProto) -> list[str]:
+    """Pow of integers, which TVM lacks: products of squares, those of the exponent's bits."""
+    base, exponent = node.input
+    kind, power = graph.dtype(base), graph.value(exponent)
+    if kind not in (onnx.TensorProto.INT32, onnx.TensorProto.INT64):
+        return keep(graph, node)
+    if power is not None and np.any((power < 0) | (power != np.trunc(power))):
+        return keep(graph, node)
+    exponent = graph.op("Cast", exponent, to=kind)
+    one, two = graph.constant(1, kind), graph.constant(2, kind)
+    most = MOST_EXPONENT if power is None else int(np.max(power, initial=1))
+    result, square = one, base
+    for bit in range(max(most.bit_length(), 1)):
+        square = graph.op("Mul", square, square) if bit else square
+        part = graph.op("Div", exponent, graph.constant(1 << bit, kind))
+        is_set = graph.op("Equal", graph.op("Mod", part, two), one)
+        result = graph.op("Mul", result, graph.op("Where", is_set, square, one))
+    return [result]

@@ -1,14 +1,17 @@
-"""Which integers the inputs may hold, so that no int64 leaves int32 and no id its table.
+"""Which integers the inputs may hold, so that no int64 wraps and no id leaves its table.
 
-Kernels compute int64 in 32 bits. Intervals are carried forward through the integers of a simplified
-model; where a sum or a product could leave int32, or an index its table, the inputs that it depends
-on are narrowed until it can't. The runtime checks them before a kernel runs.
+Kernels compute int64 in 32 bits where they can. Intervals are carried forward through the integers
+of a simplified model; where a sum or a product could leave int32, or an index its table, the inputs
+that it depends on are narrowed until it can't. The runtime checks them before a kernel runs.
+
+Where that would cost an input more than the ends of int32 (a mask's `1 - mask` costs two numbers, a
+square nearly all), or values that leave int32 are compared or returned, the model is `wide`: it
+needs 64 bits, which WebAssembly has. Then only indices narrow its inputs.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,25 +20,32 @@ import onnx
 from onnx import numpy_helper
 
 from jitweb.errors import JitwebError
-from jitweb.onnx.graph import attributes
+from jitweb.onnx.graph import OUTLINE, attributes
+from jitweb.onnx.intervals import (
+    PRODUCTS,
+    SCATTERS,
+    SQUARES,
+    SUMS,
+    WHOLE,
+    WHOLE_WIDE,
+    Interval,
+    interval_of,
+    is_past,
+    terms_of,
+    within,
+)
 from jitweb.onnx.read import graph_inputs
 
-Interval = tuple[int, int]
 INT32, INT64, BOOL = (onnx.TensorProto.INT32, onnx.TensorProto.INT64, onnx.TensorProto.BOOL)
 FLOATS = frozenset({onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE})
-WHOLE: Interval = (-(2**31), 2**31 - 1)
-SUMS = frozenset("ReduceSum ReduceL1 ReduceMean Mean Sum CumSum".split())  # a mean sums first
-SQUARES = frozenset({"ReduceSumSquare", "ReduceL2"})
-PRODUCTS = frozenset({"MatMul", "Gemm", "Einsum"})
-SCATTERS = frozenset({"ScatterND", "ScatterElements"})
+ENDLESS = 1 << 62  # constants beyond stand for "as far as there is"
+MOST_LOST = 1 << 24  # of the numbers of int32, before 64 bits are asked for
 COMPUTES = frozenset(
-    {"Add", "Sub", "Mul", "Div", "Neg", "Abs", "ReduceProd", *SUMS, *SQUARES, *PRODUCTS, *SCATTERS}
+    {"Add", "Sub", "Mul", "Div", "Neg", "Abs", "Pow", "ReduceProd", *SUMS, *SQUARES, *PRODUCTS}
+    | SCATTERS
 )
-# Operators whose result holds elements of the first operand alone.
-MOVES = frozenset(
-    "Identity Reshape Squeeze Unsqueeze Transpose Slice Expand Tile Flatten Split Gather "
-    "GatherElements GatherND ReduceMax ReduceMin DepthToSpace SpaceToDepth Cast Trilu Relu".split()
-)
+PICKS = frozenset({"ArgMax", "ArgMin", "TopK", "Sign"})
+COMPARES = PICKS | frozenset("Equal Less LessOrEqual Greater GreaterOrEqual".split())
 INDEXED = frozenset({"Gather", "GatherElements"})
 
 
@@ -47,43 +57,110 @@ class _Found:
     sources: dict[str, frozenset[str]] = field(default_factory=dict)  # the inputs it depends on
     wraps: dict[int, frozenset[str]] = field(default_factory=dict)  # by the node's number
     leaves: dict[int, frozenset[str]] = field(default_factory=dict)
+    shows: bool = False  # what int32 doesn't hold is returned or compared
 
 
-def input_ranges(model: onnx.ModelProto) -> dict[str, Interval]:
-    """The least and the greatest that each integer input may hold; int32's ends are left out.
+@dataclass(frozen=True)
+class Integers:
+    """The least and the greatest that each integer input may hold, where it may not hold all.
+
+    `wide`: int64 are computed in 64 bits.
+    """
+
+    ranges: Mapping[str, Interval] = field(default_factory=dict)
+    wide: bool = False
+
+
+NARROW = Integers()
+
+
+def integers_of(model: onnx.ModelProto, may_be_wide: bool) -> Integers:
+    """What the integers of a model may be; `may_be_wide`: all its targets have 64 bits.
 
     Raises:
-        JitwebError: an int64 value leaves int32 whatever the inputs are.
+        JitwebError: an int64 value leaves int32 whatever the inputs are, and may not.
     """
-    ranges = {
-        value.name: WHOLE
-        for value in graph_inputs(model)
-        if value.type.tensor_type.elem_type in (INT32, INT64)
-    }
-    analysis = _Analysis(model)
-    for problems in (lambda found: found.wraps, lambda found: found.leaves):
-        for number in list(problems(analysis.run(ranges))):
-            inputs = problems(analysis.run(ranges)).get(number)
-            if inputs is None:
-                continue  # another one's narrowing was enough
+    if may_be_wide and _is_wide(model):
+        ranges = _Ranges(model, WHOLE_WIDE).narrowed(_leaves)
+        return Integers({name: within(each, WHOLE) for name, each in ranges.items()}, wide=True)
+    return Integers(_Ranges(model, WHOLE).narrowed(_wraps, _leaves))
 
-            def is_clear(
-                narrowed: Mapping[str, Interval],
-                number: int = number,
-                problems: Callable[[_Found], Mapping[int, Any]] = problems,
-            ) -> bool:
-                return number not in problems(analysis.run({**ranges, **narrowed}))
 
-            narrowed = _narrowed({name: ranges[name] for name in inputs}, is_clear)
-            if narrowed is not None:
-                ranges.update(narrowed)
-            elif number in analysis.run(ranges).wraps:
-                node = model.graph.node[number]
-                raise JitwebError(
-                    f"{node.name or node.output[0]} ({node.op_type}) computes integers that int32 "
-                    "does not hold; export the model with smaller ones, or bound them by Clip"
-                )
-    return {name: interval for name, interval in ranges.items() if interval != WHOLE}
+def _is_wide(model: onnx.ModelProto) -> bool:
+    """Whether the model's int64 need 64 bits."""
+    wide = _Ranges(model, WHOLE_WIDE)
+    wide.narrowed(_leaves)
+    if wide.analysis.has_wide_constants or wide.analysis.run(wide.ranges).shows:
+        return True
+    narrow = _Ranges(model, WHOLE)
+    narrow.narrowed(_leaves)
+    before = dict(narrow.ranges)
+    try:
+        narrow.narrowed(_wraps)
+    except JitwebError:  # they never fit
+        return True
+    return any(
+        _count(before[name]) - _count(each) > MOST_LOST for name, each in narrow.ranges.items()
+    )
+
+
+def _count(interval: Interval) -> int:
+    return interval[1] - interval[0]
+
+
+Problems = Callable[[_Found], Mapping[int, frozenset[str]]]
+
+
+def _wraps(found: _Found) -> Mapping[int, frozenset[str]]:
+    return found.wraps
+
+
+def _leaves(found: _Found) -> Mapping[int, frozenset[str]]:
+    return found.leaves
+
+
+class _Ranges:
+    """The ranges of the integer inputs, narrowed until there is no problem of these kinds."""
+
+    def __init__(self, model: onnx.ModelProto, whole: Interval) -> None:
+        self.analysis = _Analysis(model, whole)
+        self.whole = {
+            value.name: whole if value.type.tensor_type.elem_type == INT64 else WHOLE
+            for value in graph_inputs(model)
+            if value.type.tensor_type.elem_type in (INT32, INT64) and value.doc_string != OUTLINE
+        }
+        self.ranges = dict(self.whole)
+
+    def narrowed(self, *kinds: Problems) -> dict[str, Interval]:
+        """Those inputs that may not hold all.
+
+        Raises:
+            JitwebError: an int64 value wraps whatever the inputs are.
+        """
+        for problems in kinds:
+            for number in list(problems(self.analysis.run(self.ranges))):
+                self._clear(number, problems)
+        return {name: each for name, each in self.ranges.items() if each != self.whole[name]}
+
+    def _clear(self, number: int, problems: Problems) -> None:
+        found = self.analysis.run(self.ranges)
+        inputs = problems(found).get(number)
+        if inputs is None:
+            return  # another one's narrowing was enough
+
+        def is_clear(narrowed: Mapping[str, Interval]) -> bool:
+            return number not in problems(self.analysis.run({**self.ranges, **narrowed}))
+
+        narrowed = _narrowed({name: self.ranges[name] for name in inputs}, is_clear)
+        if narrowed is not None:
+            self.ranges.update(narrowed)
+        elif number in found.wraps:
+            node = self.analysis.model.graph.node[number]
+            raise JitwebError(
+                f"{node.name or node.output[0]} ({node.op_type}) computes integers that int32 "
+                "does not hold; export the model with smaller ones, bound them by Clip, or tune it "
+                "for wasm alone"
+            )
 
 
 def _narrowed(
@@ -96,8 +173,10 @@ def _narrowed(
 
     if not is_clear(cut(0, 0)):
         return None
-    high = _greatest(WHOLE[1], lambda bound: is_clear(cut(0, bound)))
-    low = _greatest(-WHOLE[0], lambda bound: is_clear(cut(bound, high)))
+    most = max((high for _, high in ranges.values()), default=0)
+    least = min((low for low, _ in ranges.values()), default=0)
+    high = _greatest(max(most, 0), lambda bound: is_clear(cut(0, bound)))
+    low = _greatest(max(-least, 0), lambda bound: is_clear(cut(bound, high)))
     return cut(low, high)
 
 
@@ -111,8 +190,10 @@ def _greatest(most: int, holds: Callable[[int], bool]) -> int:
 
 
 class _Analysis:
-    def __init__(self, model: onnx.ModelProto) -> None:
-        self.model = model
+    """Of a model whose int64 are computed in the integers of `whole`."""
+
+    def __init__(self, model: onnx.ModelProto, whole: Interval) -> None:
+        self.model, self.whole = model, whole
         graph = model.graph
         typed = (*graph.value_info, *graph.input, *graph.output)
         self.kinds = {value.name: value.type.tensor_type.elem_type for value in typed}
@@ -120,7 +201,9 @@ class _Analysis:
             value.name: [each.dim_value for each in value.type.tensor_type.shape.dim]
             for value in typed
         }
+        self.results = {value.name for value in graph.output}
         self.constants: dict[str, Interval] = {}
+        self.has_wide_constants = False
         for tensor in graph.initializer:
             self.shapes[tensor.name] = list(tensor.dims)
             self.kinds[tensor.name] = tensor.data_type
@@ -128,12 +211,15 @@ class _Analysis:
                 array = numpy_helper.to_array(tensor)
                 if array.size:
                     # The ends of int64 stand for "as far as there is", and saturate.
-                    low, high = np.clip([array.min(), array.max()], *WHOLE)
-                    self.constants[tensor.name] = (int(low), int(high))
+                    ends = (int(array.min()), int(array.max()))
+                    self.constants[tensor.name] = within(ends, whole)
+                    is_wide = (array < WHOLE[0]) | (array > WHOLE[1])
+                    is_number = (array > -ENDLESS) & (array < ENDLESS)
+                    self.has_wide_constants |= bool(np.any(is_wide & is_number))
         self.nodes = [
             (number, node, attributes(node))
             for number, node in enumerate(graph.node)
-            if node.op_type in INDEXED
+            if node.op_type in INDEXED | COMPARES
             or any(self.kinds.get(name) in (INT32, INT64) for name in node.output)
         ]
 
@@ -144,16 +230,29 @@ class _Analysis:
             sources = frozenset[str]().union(*(found.sources.get(n, ()) for n in node.input))
             if node.op_type in INDEXED:
                 self._check_index(number, node, given, found)
+            found.shows |= node.op_type in COMPARES and self._compares_wide(node, found)
             for name in node.output:
                 interval = self._interval(node, given, name, found)
                 if interval is None:
                     continue
-                is_past = interval[0] < WHOLE[0] or interval[1] > WHOLE[1]
-                if is_past and self.kinds.get(name) == INT64 and node.op_type in COMPUTES:
+                is_wide = self.kinds.get(name) == INT64
+                whole = self.whole if is_wide else WHOLE
+                if is_wide and is_past(interval, whole) and node.op_type in COMPUTES:
                     found.wraps[number] = sources
-                found.intervals[name] = (max(interval[0], WHOLE[0]), min(interval[1], WHOLE[1]))
+                found.intervals[name] = within(interval, whole)
                 found.sources[name] = sources
+                found.shows |= name in self.results and is_past(found.intervals[name], WHOLE)
         return found
+
+    def _compares_wide(self, node: onnx.NodeProto, found: _Found) -> bool:
+        """Whether the result may be another one if the operands were made int32.
+
+        A number that is compared with a constant, as masks are, may be refused beyond int32.
+        """
+        names = node.input[: 1 if node.op_type in PICKS else 2]
+        known = [found.intervals.get(name) for name in names]
+        leaves = any(each is not None and is_past(each, WHOLE) for each in known)
+        return leaves and not any(name in self.constants for name in names)
 
     def _check_index(
         self, number: int, node: onnx.NodeProto, given: Mapping[str, Any], found: _Found
@@ -175,176 +274,10 @@ class _Analysis:
         if node.op_type == "Cast" and self.kinds.get(node.input[0]) == BOOL:
             return (0, 1)
         if node.op_type == "Cast" and self.kinds.get(node.input[0]) in FLOATS:
-            return WHOLE  # to which what is larger saturates
+            return self.whole if kind == INT64 else WHOLE  # to which what is larger saturates
         operands = [found.intervals.get(each) for each in node.input if each]
+        if node.op_type == "TopK" and name == node.output[0]:
+            return operands[0]
         shapes = [self.shapes.get(each) for each in node.input]
-        terms = _terms(node.op_type, given, shapes, self.shapes.get(name))
-        return _interval_of(node.op_type, operands, given, shapes, terms)
-
-
-def _interval_of(
-    kind: str,
-    operands: Sequence[Interval | None],
-    given: Mapping[str, Any],
-    shapes: Sequence[list[int] | None],
-    terms: int,
-) -> Interval | None:
-    """The interval of an operator's integer result, None where it isn't known.
-
-    Of a sum or product of `terms` elements it is that of what is computed on the way, too.
-    """
-    first = operands[0] if operands else None
-    if kind in ("ArgMax", "ArgMin", "TopK"):
-        shape = shapes[0]
-        return (0, max(shape) - 1) if shape else None
-    if kind == "Sign":
-        return (-1, 1)
-    if kind == "Where":  # the condition is unknown
-        return _union(operands[-2:])
-    if kind in ("Min", "Max", "Clip"):
-        return _bounded(kind, operands)
-    reduction = str(given.get("reduction"))
-    if kind in SCATTERS and reduction in ("add", "mul"):
-        return _scattered(reduction, operands, terms)
-    if kind in ("Concat", "ScatterND", "ScatterElements", "OneHot", "Pad"):
-        return _union([each for place, each in enumerate(operands) if _is_data(kind, place)])
-    if first is None:
-        return None
-    if kind in MOVES:
-        return first
-    if kind in SUMS:
-        whole = _union(operands if kind in ("Sum", "Mean") else [first])
-        return whole and _repeated(_magnitude(whole) if kind == "ReduceL1" else whole, terms)
-    if kind in SQUARES:
-        return _product([_magnitude(first)] * 2, terms)
-    if kind == "ReduceProd":
-        return _product([first] * min(terms, 64), 1)  # of 64 any but -1, 0 and 1 leaves int32
-    if kind in PRODUCTS:
-        return _matmul(kind, operands, terms)
-    if kind == "Neg":
-        return (-first[1], -first[0])
-    if kind == "Abs":
-        return (0, max(map(abs, first)))
-    if len(operands) == 2 and operands[1] is not None:
-        return _arithmetic(kind, first, operands[1])
-    return None
-
-
-def _terms(
-    kind: str,
-    given: Mapping[str, Any],
-    shapes: Sequence[list[int] | None],
-    result: Sequence[int] | None,
-) -> int:
-    """How many elements or products are added, or multiplied, for one of the result's; at most."""
-    sizes = [int(np.prod(shape, dtype=object)) if shape else 1 for shape in shapes]
-    shape = shapes[0] if shapes else None
-    if kind in ("Sum", "Mean"):
-        return len(shapes)
-    if kind == "CumSum":  # along one axis
-        return max(shape, default=1) if shape else 1
-    if kind in ("MatMul", "Gemm"):
-        return max(shape) if shape and kind == "Gemm" else shape[-1] if shape else 1
-    if kind == "Einsum":
-        return _summed(str(given["equation"]), shapes)
-    if kind in SCATTERS:  # all updates may be of one place
-        return sizes[-1]
-    return max(1, sizes[0] // max(1, int(np.prod(result or (), dtype=object)))) if sizes else 1
-
-
-def _summed(equation: str, shapes: Sequence[list[int] | None]) -> int:
-    """The product of the extents that an Einsum sums over."""
-    operands, arrow, result = equation.replace(" ", "").partition("->")
-    extents: dict[str, int] = {}
-    for text, shape in zip(operands.split(","), shapes, strict=True):
-        left, _, right = text.partition("...")
-        known = shape or []
-        extents.update(zip(left, known, strict=False))
-        extents.update(zip(reversed(right), reversed(known), strict=False))
-    once = {letter for letter in extents if operands.count(letter) == 1}
-    kept = set(result) if arrow else once  # implicitly, what occurs once
-    return math.prod(extent for letter, extent in extents.items() if letter not in kept)
-
-
-def _repeated(interval: Interval, terms: int) -> Interval:
-    """The interval of a sum of one to so many."""
-    return (min(interval[0] * terms, interval[0]), max(interval[1] * terms, interval[1]))
-
-
-def _magnitude(interval: Interval) -> Interval:
-    return (0, max(map(abs, interval)))
-
-
-def _product(factors: Sequence[Interval], terms: int) -> Interval:
-    """The interval of a sum of so many products."""
-    most = terms * math.prod(_magnitude(factor)[1] for factor in factors)
-    return (0 if min(low for low, _ in factors) >= 0 else -most, most)
-
-
-def _matmul(kind: str, operands: Sequence[Interval | None], terms: int) -> Interval | None:
-    known = [each for each in operands if each is not None]
-    if len(known) < len(operands):
-        return None
-    low, high = _product(known[:2] if kind == "Gemm" else known, terms)
-    added = known[2] if kind == "Gemm" and len(known) > 2 else (0, 0)
-    return (low + min(added[0], 0), high + max(added[1], 0))
-
-
-def _scattered(reduction: str, operands: Sequence[Interval | None], terms: int) -> Interval | None:
-    data, updates = operands[0], operands[-1]
-    if data is None or updates is None:
-        return None
-    if reduction == "mul":
-        return _product([data, *[updates] * min(terms, 64)], 1)
-    low, high = _repeated(updates, terms)
-    return (data[0] + min(low, 0), data[1] + max(high, 0))
-
-
-def _is_data(kind: str, place: int) -> bool:
-    """Whether an operand's elements are among those of the result."""
-    if kind in ("ScatterND", "ScatterElements"):
-        return place != 1
-    return place == 2 if kind == "OneHot" else kind != "Pad" or place in (0, 2)
-
-
-def _bounded(kind: str, operands: Sequence[Interval | None]) -> Interval | None:
-    """Of a minimum or maximum; of a Clip whose ends may be unknown, or left out."""
-    if kind == "Clip":
-        if operands[0] is None:
-            return None
-        known = [each or WHOLE for each in operands]
-        least = known[1][0] if len(known) == 3 else WHOLE[0]
-        most = known[2][1] if len(known) == 3 else WHOLE[1]
-        low, high = known[0]
-        return (min(max(low, least), most), max(min(high, most), least))
-    known = [each for each in operands if each is not None]
-    if len(known) < len(operands):
-        return None
-    pick = min if kind == "Min" else max
-    return (pick(low for low, _ in known), pick(high for _, high in known))
-
-
-def _union(operands: Sequence[Interval | None]) -> Interval | None:
-    known = [each for each in operands if each is not None]
-    if not known or len(known) < len(operands):
-        return None
-    return (min(low for low, _ in known), max(high for _, high in known))
-
-
-def _arithmetic(kind: str, left: Interval, right: Interval) -> Interval | None:
-    if kind == "Add":
-        return (left[0] + right[0], left[1] + right[1])
-    if kind == "Sub":
-        return (left[0] - right[1], left[1] - right[0])
-    if kind == "Mul":
-        corners = [a * b for a in left for b in right]
-        return (min(corners), max(corners))
-    if kind == "Div":  # no result of an integer division is greater than what is divided
-        if right[0] >= 0:
-            return (min(left[0], 0), max(left[1], 0))
-        most = max(map(abs, left))
-        return (0 if min(*left, *right) >= 0 else -most, most)
-    if kind == "Mod":
-        most = max(map(abs, right))
-        return (0 if min(*left, *right) >= 0 else -most, most)
-    return None
+        terms = terms_of(node.op_type, given, shapes, self.shapes.get(name))
+        return interval_of(node.op_type, operands, given, shapes, terms)

@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import numpy as np
 import onnx
+from onnx import numpy_helper
+from onnx.external_data_helper import load_external_data_for_tensor
 
 from harness.system.text import first_line
 from jitweb.errors import JitwebError
@@ -18,15 +21,34 @@ from jitweb.onnx.check import (
     check_places,
     check_tensors,
 )
-from jitweb.onnx.graph import CONTRIB, STANDARD, names_read
+from jitweb.onnx.graph import (
+    CONTRIB,
+    SMALL,
+    STANDARD,
+    is_outline,
+    names_read,
+    outline,
+    outline_input,
+)
 
 MOST_FILE_BYTES = 2 << 30  # of protobuf
 LEAST_ELEMENT_BYTES = 4
+# Sizes to suggest for dimensions, by words in their names.
+DIMENSIONS = (
+    (("batch",), 1),
+    (("channel",), 3),
+    (("height", "width"), 224),
+)
 ORT_WITHOUT_DOMAIN = ("SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization")
 
 
-def read_onnx(path: Path, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProto:
-    """The model with its external data, and every input of a static shape.
+Values = Mapping[str, Sequence[float]]
+
+
+def read_onnx(
+    path: Path, shapes: Mapping[str, Sequence[int]], values: Values | None = None
+) -> onnx.ModelProto:
+    """The model with its external data, every input of a static shape, and some of fixed values.
 
     Raises:
         JitwebError: it is missing, damaged, too large, refers to files elsewhere, or lacks shapes.
@@ -39,19 +61,53 @@ def read_onnx(path: Path, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProt
             onnx.load_external_data_for_model(model, str(path.parent))
     except (OSError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
         raise JitwebError(f"{path}: its external data can't be read: {first_line(error)}") from None
-    _sort(model.graph)
-    _name_domains(model)
+    _check_graph(model, model, path)
+    check_tensors(model)
+    fix_values(model, values or {})
+    fix_shapes(model, shapes)
+    return model
+
+
+def read_outline(path: Path, largest: int = SMALL) -> onnx.ModelProto:
+    """The model as `read_onnx` reads it, but weights of more elements than that have no data.
+
+    Raises:
+        JitwebError: it is missing, damaged, too large, or refers to files elsewhere.
+    """
+    model = _parse(path)
+    check_places(model, path.parent)
+    for tensor in model.graph.initializer:
+        if math.prod(tensor.dims) > largest:
+            tensor.CopyFrom(outline(tensor.name, tensor.data_type, tensor.dims))
+        elif is_outline(tensor):
+            load_external_data_for_tensor(tensor, str(path.parent))
+            tensor.data_location = onnx.TensorProto.DEFAULT
+    outlined = onnx.ModelProto()  # as the checker takes it: with inputs in their place
+    outlined.CopyFrom(model)
+    del outlined.graph.initializer[:]
+    given = {value.name for value in model.graph.input}
+    for tensor in model.graph.initializer:
+        if not is_outline(tensor):
+            outlined.graph.initializer.add().CopyFrom(tensor)
+        elif tensor.name not in given:
+            outlined.graph.input.append(outline_input(tensor))
+    _check_graph(model, outlined, path)
+    return model
+
+
+def _check_graph(model: onnx.ModelProto, checked: onnx.ModelProto, path: Path) -> None:
+    """Check the graph; `checked` is the model in the form that ONNX's checker is given."""
+    for each in (model,) if model is checked else (model, checked):
+        _sort(each.graph)
+        _name_domains(each)
     try:
-        onnx.checker.check_model(model)
+        onnx.checker.check_model(checked)
     except onnx.checker.ValidationError as error:
         raise JitwebError(f"{path} is not a valid ONNX model: {first_line(error)}") from None
     except Exception:  # ValueError or protobuf's own: too large, as the checker takes 2 GiB at most
         pass
-    check_tensors(model)
     check_functions(model)
     _check_opset(model, path)
-    fix_shapes(model, shapes)
-    return model
 
 
 def _parse(path: Path) -> onnx.ModelProto:
@@ -113,6 +169,47 @@ def _check_opset(model: onnx.ModelProto, path: Path) -> None:
             )
 
 
+def fix_values(model: onnx.ModelProto, values: Values) -> None:
+    """Make inputs constants; an If on one becomes its branch, and inputs that nothing reads go.
+
+    Raises:
+        JitwebError: a value is for no input, or not of its type and size.
+    """
+    inputs = {value.name: value for value in graph_inputs(model)}
+    for name, given in values.items():
+        if name not in inputs:
+            raise JitwebError(f"--set {name}: the model's inputs are {', '.join(inputs)}")
+        model.graph.initializer.append(_constant(inputs[name], given))
+        model.graph.input.remove(inputs[name])
+        for node in model.graph.node:
+            if node.op_type == "If" and node.input[0] == name:
+                _take_branch(node, bool(given[0]))
+    if values:
+        read = {name for node in model.graph.node for name in names_read(node)}
+        for value in [each for each in model.graph.input if each.name not in read]:
+            model.graph.input.remove(value)
+
+
+def _constant(value: onnx.ValueInfoProto, given: Sequence[float]) -> onnx.TensorProto:
+    kind = value.type.tensor_type
+    shape = [each.dim_value or 1 for each in kind.shape.dim]
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
+    array = np.array(given).astype(dtype)
+    if array.size not in (1, math.prod(shape)) or not np.array_equal(array, np.array(given)):
+        asked = ",".join(map(str, given))
+        kind_text = onnx.TensorProto.DataType.Name(kind.elem_type).lower()
+        raise JitwebError(f"--set {value.name}={asked} is no {kind_text} of {_shape_text(value)}")
+    whole = np.broadcast_to(array if array.size == 1 else array.reshape(shape), shape)
+    return numpy_helper.from_array(np.array(whole).reshape(shape), value.name)
+
+
+def _take_branch(node: onnx.NodeProto, condition: bool) -> None:
+    """Make both branches of an If the one that is taken."""
+    branches = {each.name: each.g for each in node.attribute}
+    taken, other = ("then_branch", "else_branch") if condition else ("else_branch", "then_branch")
+    branches[other].CopyFrom(branches[taken])
+
+
 def fix_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> None:
     """Give inputs the shapes that are asked for.
 
@@ -136,11 +233,10 @@ def fix_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> N
                 raise JitwebError(f"--shape {name}={asked} does not fit {_shape_text(value)}")
             for dimension, extent in zip(dimensions, wanted, strict=True):
                 dimension.dim_value = extent
-    open_inputs = [value for value in inputs.values() if not _is_static(value)]
-    if open_inputs:
-        example = " ".join(f"--shape {value.name}={_example(value)}" for value in open_inputs)
-        listing = ", ".join(_shape_text(value) for value in open_inputs)
-        raise JitwebError(f"fix the shapes of {listing}, for example: {example}")
+    missing = example_shapes(model)
+    if missing:
+        listing = ", ".join(_shape_text(inputs[name]) for name in missing)
+        raise JitwebError(f"fix the shapes of {listing}, for example: {shape_options(missing)}")
     for value in inputs.values():
         elements = math.prod(each.dim_value for each in value.type.tensor_type.shape.dim)
         if elements * LEAST_ELEMENT_BYTES > MOST_WEIGHT_BYTES:
@@ -173,11 +269,40 @@ def _shape_text(value: onnx.ValueInfoProto) -> str:
     return f"{value.name} ({named})"
 
 
-def _example(value: onnx.ValueInfoProto) -> str:
-    sizes = [
-        str(dimension.dim_value)
-        if dimension.HasField("dim_value") and dimension.dim_value > 0
-        else ("1" if axis == 0 else "128")
-        for axis, dimension in enumerate(value.type.tensor_type.shape.dim)
-    ]
-    return "x".join(sizes)
+def example_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    """A shape for each input that has none yet, as far as the names of dimensions say."""
+    inputs = graph_inputs(model)
+    dimensions = [each for value in inputs for each in value.type.tensor_type.shape.dim]
+    sizes = _sizes([each.dim_param for each in dimensions])
+    return {
+        value.name: tuple(
+            each.dim_value or sizes.get(each.dim_param) or (128 if axis else 1)
+            for axis, each in enumerate(value.type.tensor_type.shape.dim)
+        )
+        for value in inputs
+        if not _is_static(value)
+    }
+
+
+def _sizes(names: Sequence[str]) -> dict[str, int]:
+    """Sizes for named dimensions; one that is a sum of others has theirs."""
+    has_past = any("past" in name for name in names)
+    sizes: dict[str, int] = {}
+    for name in names:
+        low = name.lower()
+        for words, size in DIMENSIONS:
+            if any(word in low for word in words):
+                sizes[name] = size
+                break
+        if has_past and any(word in low for word in ("seq", "length")):
+            sizes[name] = 128 if "total" in low else 127 if "past" in low else 1
+    for name in names:
+        if "+" in name:
+            parts = [part.strip(" ()") for part in name.split("+")]
+            sizes[name] = sum(int(p) if p.isdecimal() else sizes.get(p, 1) for p in parts)
+    return sizes
+
+
+def shape_options(shapes: Mapping[str, Sequence[int]]) -> str:
+    """The options that fix these shapes."""
+    return " ".join(f"--shape {name}={'x'.join(map(str, each))}" for name, each in shapes.items())

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import onnx
 
-from jitweb.onnx import attention, convolution, fused, opset, quantized
+from jitweb.onnx import attention, cache, convolution, fused, opset, qlinear, quantized
 from jitweb.onnx.graph import CONTRIB, Graph
 
 NEWER = 21  # the first opset after the one that all become
@@ -50,6 +50,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("", "Scatter"): Rule(opset.scatter),
     ("", "GroupNormalization"): Rule(opset.group_normalization, first=NEWER),
     ("", "Swish"): Rule(opset.swish),
+    ("", "Pow"): Rule(opset.integer_power),
     ("", "Attention"): Rule(attention.attention),
     ("", "RotaryEmbedding"): Rule(attention.rotary_embedding),
     ("", "RMSNormalization"): Rule(fused.rms_normalization),
@@ -58,6 +59,10 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("", "DequantizeLinear"): Rule(quantized.dequantize_linear),
     ("", "MatMulInteger"): Rule(quantized.matmul_integer),
     ("", "ConvInteger"): Rule(quantized.conv_integer),
+    ("", "TensorScatter"): Rule(cache.tensor_scatter),
+    ("", "QLinearMatMul"): Rule(qlinear.qlinear_matmul),
+    ("", "QLinearConv"): Rule(qlinear.qlinear_conv),
+    **{(CONTRIB, name): Rule(rule) for name, rule in qlinear.RULES.items()},
     (CONTRIB, "DynamicQuantizeMatMul"): Rule(quantized.dynamic_quantize_matmul),
     (CONTRIB, "MatMulIntegerToFloat"): Rule(quantized.matmul_integer_to_float),
     (CONTRIB, "MatMulNBits"): Rule(quantized.matmul_nbits),

@@ -20,7 +20,15 @@ from onnx.reference import ReferenceEvaluator
 
 from jitweb.errors import JitwebError
 from jitweb.onnx.check import MOST_WEIGHT_BYTES
-from jitweb.onnx.graph import OPSET, STANDARD, Graph, names_read
+from jitweb.onnx.graph import (
+    OPSET,
+    STANDARD,
+    Graph,
+    is_outline,
+    names_read,
+    outline,
+    outline_input,
+)
 from jitweb.onnx.rules import rule_for
 from jitweb.onnx.widen import widen_node, widened, widened_type
 
@@ -66,7 +74,7 @@ class _Simplifier(Graph):
     def simplified(self) -> onnx.ModelProto:
         graph = self.model.graph
         for tensor in graph.initializer:
-            self.constants[tensor.name] = widened(tensor)
+            self.constants[tensor.name] = self._weight(tensor)
         for value in graph.input:
             if value.name not in self.constants:
                 self.types[value.name] = widened_type(value.type)
@@ -74,6 +82,13 @@ class _Simplifier(Graph):
             self._take(node, {})
         outputs = [self._output(value) for value in graph.output]
         return self._made(outputs)
+
+    def _weight(self, tensor: onnx.TensorProto) -> onnx.TensorProto:
+        if not is_outline(tensor):
+            return widened(tensor)
+        self.is_outlined = True
+        empty = widened(onnx.TensorProto(data_type=tensor.data_type, dims=[0]))
+        return outline(tensor.name, empty.data_type, tensor.dims)
 
     def _take(self, node: onnx.NodeProto, scope: Mapping[str, str]) -> None:
         """Process a node of the model; `scope` renames what is local to a branch."""
@@ -154,6 +169,8 @@ class _Simplifier(Graph):
             arrays = {name: self.value(name) for name in node.input if name}
             if any(array is None for array in arrays.values()) or _has_graph(node):
                 return False
+            if self._is_outline(node):
+                return True
             try:
                 found = _evaluated(node, arrays, opset)
             except Exception:  # the reference lacks the operator, or refuses its operands
@@ -165,6 +182,18 @@ class _Simplifier(Graph):
                     raise JitwebError("the model's constants are larger than 4 GiB; use another")
                 self._arrays[name] = np.asarray(array)
                 self.constants[name] = numpy_helper.from_array(np.asarray(array), name)
+        return True
+
+    def _is_outline(self, node: onnx.NodeProto) -> bool:
+        """Whether the node's results are now outlines, as an operand is one."""
+        made = [name for name in node.output if name]
+        constants = (self.constants[name] for name in node.input if name)
+        if not any(map(is_outline, constants)):
+            return False
+        if not all(self.known_shape(name) is not None and self.dtype(name) for name in made):
+            return False
+        for name in made:
+            self.constants[name] = outline(name, self.dtype(name), self.known_shape(name) or ())
         return True
 
     def _infer(self, node: onnx.NodeProto, opset: int) -> None:
@@ -179,7 +208,9 @@ class _Simplifier(Graph):
         data = {
             name: self.constants[name]
             for name in node.input
-            if name in self.constants and np.prod(self.constants[name].dims) <= MOST_INFERRED
+            if name in self.constants
+            and np.prod(self.constants[name].dims) <= MOST_INFERRED
+            and not is_outline(self.constants[name])
         }
         try:
             schema = onnx.defs.get_schema(node.op_type, opset, node.domain)
@@ -230,7 +261,9 @@ class _Simplifier(Graph):
         graph.node.extend(nodes)
         graph.input.extend(inputs)
         graph.output.extend(outputs)
-        graph.initializer.extend(self.constants[name] for name in self.constants if name in needed)
+        weights = [self.constants[name] for name in self.constants if name in needed]
+        graph.initializer.extend(tensor for tensor in weights if not is_outline(tensor))
+        graph.input.extend(outline_input(tensor) for tensor in weights if is_outline(tensor))
         for node in nodes:
             for name in node.output:
                 if name in self.types and name not in {value.name for value in outputs}:

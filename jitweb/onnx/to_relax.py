@@ -187,16 +187,23 @@ def _made(nodes: Sequence[onnx.NodeProto]) -> dict[str, None]:
 
 def unsupported(model: onnx.ModelProto) -> list[str]:
     """Operators that can't be imported, each with the names of the nodes that are of it."""
+    return [
+        f"{kind} ({', '.join(names[:5])}{', …' if len(names) > 5 else ''})"
+        for kind, names in unsupported_nodes(model).items()
+    ]
+
+
+def unsupported_nodes(model: onnx.ModelProto) -> dict[str, tuple[str, ...]]:
+    """The nodes of each operator that can't be imported."""
     found: dict[tuple[str, str], list[str]] = {}
     for node in model.graph.node:
         found.setdefault((node.domain, node.op_type), []).append(node.name or node.output[0])
-    return [
-        f"{domain}{'.' if domain else ''}{operator} "
-        f"({', '.join(names[:5])}{', …' if len(names) > 5 else ''})"
+    return {
+        f"{domain}{'.' if domain else ''}{operator}": tuple(names)
         for (domain, operator), names in found.items()
         if (domain, operator) not in CONVERTERS
         and (domain or operator in CONTROL_FLOW or not _frontend_takes(operator))
-    ]
+    }
 
 
 def _frontend_takes(operator: str) -> bool:

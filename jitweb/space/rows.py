@@ -141,7 +141,7 @@ class RowsBuilder:
     """
 
     functions: frozenset[str] | None = None
-    vector_dtypes: tuple[str, ...] = ("float32", "int32")
+    vector_dtypes: tuple[str, ...] = ("float32", "int32", "int64")
 
     def __init__(self, rows: Rows, width: int) -> None:
         self.rows, self.width = rows, width

@@ -78,7 +78,7 @@ function isTensor(tensor, slots) {
   if (!isObject(tensor) || !isText(tensor.name) || !has(TYPES, tensor.dtype) || !has(TYPES, tensor.stored)) return false;
   const { dtype, stored, shape, slot } = tensor, isFloat = (name) => name.startsWith("float");
   return (
-    stored !== "int64" && isFloat(dtype) === isFloat(stored) &&
+    (stored !== "int64" || dtype === "int64") && isFloat(dtype) === isFloat(stored) &&
     isList(shape, MOST_RANK) && shape.every((extent) => isCount(extent, MOST_BYTES)) &&
     isCount(slot, slots.length - 1) && bytesIn(stored, shape) <= slots[slot] && isRange(tensor.range)
   );
@@ -114,7 +114,8 @@ function checkWasm(part, { files }) {
   check(part.calls.every(({ rows }) => isCount(rows, MOST_ROWS, 1)), "the rows of a call");
 }
 
-function checkWebgpu(part) {
+function checkWebgpu(part, { inputs, outputs }) {
+  check([...inputs, ...outputs].every(({ stored }) => stored !== "int64"), "int64, which WebGPU lacks");
   const { shaders, features, limits, calls } = part;
   check(isList(features) && features.every((feature) => isText(feature)), "the features");
   check(isTable(limits) && Object.values(limits).every((limit) => isCount(limit, Number.MAX_SAFE_INTEGER)), "the limits");

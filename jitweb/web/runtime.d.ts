@@ -15,8 +15,9 @@ export interface Tensor {
  * A value for an input: its elements in row-major order. It is copied when `run` is called.
  *
  * float32 takes a Float32Array, a Float64Array or numbers; an integer dtype any integer array,
- * numbers or bigints; bool the same (0 is false) or booleans. int64 is computed as int32: a number
- * beyond that is refused.
+ * numbers or bigints; bool the same (0 is false) or booleans. A number beyond what the model's integers
+ * may be is refused: int64 is computed as int32, unless the model asks for more and WebAssembly is the
+ * bundle's only target.
  */
 export type Input =
   | Float32Array | Float64Array

@@ -222,9 +222,9 @@ function toStored(input, values) {
   const [least, greatest] = input.range ?? [-Infinity, Infinity];
   for (let i = 0; i < result.length; i++) {
     const value = values[i], type = typeof value;
-    const number = dtype === "bool" ? Number(Boolean(value)) : Number(value);
+    const number = dtype === "bool" ? Number(Boolean(value)) : stored === "int64" ? wide(value) : Number(value);
     const fits = type === "number" || (type === "bigint" && !isFloat) || (type === "boolean" && dtype === "bool");
-    result[i] = number;
+    if (fits && (isFloat || number === number)) result[i] = number;
     if (!fits || (!isFloat && result[i] !== number)) {
       throw new Error(`the input ${name} holds ${value}, which is not a ${isFloat ? "number" : `${bits}-bit integer`}`);
     }
@@ -234,6 +234,9 @@ function toStored(input, values) {
   }
   return result;
 }
+
+// A whole number as a BigInt, anything else as NaN.
+const wide = (value) => (typeof value === "bigint" ? value : Number.isInteger(value) ? BigInt(value) : NaN);
 
 function fromStored(output, stored) {
   const Type = TYPES[output.dtype];

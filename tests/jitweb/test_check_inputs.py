@@ -13,7 +13,7 @@ from jitweb.plan import Tensor
 
 
 def tensor(name: str, *shape: int, dtype: str = "int64", **more: tuple[int, int]) -> Tensor:
-    return Tensor(name, dtype, dtype, shape, 0, **more)
+    return Tensor(name, dtype, "int32" if dtype == "int64" else dtype, shape, 0, **more)
 
 
 DECODER = [

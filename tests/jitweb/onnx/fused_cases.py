@@ -17,7 +17,7 @@ from tests.jitweb.onnx.models import model_of, node
 
 RECORDED = Path(__file__).with_name("fused.npz")
 CONTRIB = "com.microsoft"
-BATCH, LENGTH, HEADS, SIZE, PAST = 2, 5, 4, 16, 3
+BATCH, LENGTH, HEADS, SIZE, PAST, BUFFER = 2, 5, 4, 16, 3, 8
 HIDDEN = HEADS * SIZE
 
 
@@ -31,6 +31,7 @@ class FusedCase:
     outputs: int = 1
     domain: str = CONTRIB
     kept: tuple[int, ...] = (0,)  # the outputs that are looked at
+    is_short: bool = False  # its output is of 8 bits, which none of a model can be
 
     @property
     def name(self) -> str:
@@ -51,6 +52,11 @@ class FusedCase:
                 nodes.insert(0, node("Cast", [f"{name}_given"], [name], to=onnx.TensorProto.UINT8))
             else:
                 taken[name] = array
+        if self.operator == "QEmbedLayerNormalization":
+            made.output[1] = "lengths"  # which can't be left out
+        if self.is_short:
+            made.output[0], names = "short", ["y0"]
+            nodes.append(node("Cast", ["short"], ["y0"], to=onnx.TensorProto.INT32))
         opset = 17 if self.domain else 23
         model = model_of(nodes, taken, [name for name in names if name], weights, opset=opset)
         return model, taken
@@ -70,6 +76,7 @@ def value(name: str) -> np.ndarray:
         "pairs": (BATCH, HEADS // 2, LENGTH, SIZE),
         "cache": (BATCH, HEADS, PAST, SIZE),
         "half": (BATCH, HEADS // 2, PAST, SIZE),
+        "buffer": (BATCH, HEADS // 2, BUFFER, SIZE),
         "past": (2, BATCH, HEADS, PAST, SIZE),
         "bias": (1, HEADS, LENGTH, LENGTH),
         "square": (BATCH, HIDDEN, HIDDEN),
@@ -91,6 +98,7 @@ def value(name: str) -> np.ndarray:
         return random.integers(0, 256, size, dtype=np.uint8)
     quantised: dict[str, Any] = {
         "bytes": (np.uint8, 0, 256, (3, 700)),
+        "row": (np.uint8, 0, 256, (3, 50)),
         "wbytes": (np.uint8, 0, 256, (700, 4)),
         "wints": (np.int8, -128, 128, (700, HIDDEN))
         if name == "wints"
@@ -98,11 +106,19 @@ def value(name: str) -> np.ndarray:
         "image": (np.uint8, 0, 256, (1, 90, 4, 4)),
         "wkernel": (np.uint8, 0, 256, (3, 90, 3, 3)),
         "wzero": (np.uint8, 100, 150, ()),
+        "qx": (np.uint8, 0, 256, (BATCH, LENGTH, HIDDEN)),
+        "wqints": (np.int8, -128, 128, (HIDDEN, 3 * HIDDEN)),
+        "wqtable": (np.uint8, 0, 256, (16, HIDDEN)),
+        "wqrow": (np.uint8, 0, 256, (HIDDEN,)),
+        "wcentre": (np.int8, 0, 1, ()),
+        "wnone": (np.uint8, 0, 1, ()),
         "wsigned": (np.int8, -9, 9, (HIDDEN,)),
     }
     if kind in quantised:
         dtype, low, high, shape = quantised[kind]
         return np.asarray(random.integers(low, high, shape, dtype=dtype))
+    if kind == "wat":  # a number that the name says
+        return np.asarray(name.partition("_")[2], np.float32)
     if kind in ("scale", "wscale"):
         return np.asarray(random.random(() if kind == "scale" else HIDDEN, dtype=np.float32))
     integers: dict[str, np.ndarray] = {
@@ -116,12 +132,18 @@ def value(name: str) -> np.ndarray:
         "wlastpast": np.full((BATCH,), PAST),
         "wtotal": np.array(LENGTH),
         "wtotalpast": np.array(PAST + 1),
+        "lasts": np.array([6, 2]),
+        "wtotalbuffer": np.array(BUFFER),
+        "wintbias": random.integers(-9999, 9999, 3),
         "seen": random.random((LENGTH, LENGTH)) < 0.8,
+        "chosen": random.random((3, 50)) < 0.5,
     }
     found = integers[kind]
     wide = kind in ("first", "places")
-    if found.dtype == np.bool_:
+    if kind == "seen":
         return found | np.eye(LENGTH, dtype=np.bool_)
+    if found.dtype == np.bool_:
+        return found
     return found.astype(np.int64 if wide else np.int32)
 
 
@@ -166,6 +188,12 @@ def cases() -> Iterator[FusedCase]:
     for interleaved in (0, 1):
         rotary = {**group, "do_rotary": 1, "rotary_interleaved": interleaved}
         yield FusedCase("GroupQueryAttention", turned, rotary, 3, kept=(0, 1, 2))
+    shared = ("step", "kvstep", "kvstep_2", "buffer", "buffer_2", "lasts", "wtotalbuffer")
+    yield FusedCase("GroupQueryAttention", shared, group, 3, kept=(0, 1, 2))
+    rotary = {**group, "do_rotary": 1, "local_window_size": 3}
+    yield FusedCase("GroupQueryAttention", (*shared, "wcos", "wcos_2"), rotary, 3, kept=(0, 1, 2))
+    begun = ("x", "kv", "kv_2", "buffer", "buffer_2", *now)
+    yield FusedCase("GroupQueryAttention", begun, group, 3, kept=(0, 1, 2))
     limited = {**group, "local_window_size": 3, "softcap": 2.0}
     yield FusedCase("GroupQueryAttention", ("packed", "", "", "", "", *now), limited, 3, kept=(0,))
     yield FusedCase("RotaryEmbedding", ("heads", "places", "wcos", "wcos_2"))
@@ -179,6 +207,7 @@ def cases() -> Iterator[FusedCase]:
     yield FusedCase("DynamicQuantizeMatMul", dynamic)
     scaled = ("bytes", "wints", "scale", "wscale", "wzero", "wsigned", "w")
     yield FusedCase("MatMulIntegerToFloat", scaled)
+    yield from qlinear_cases()
     for bits, block in ((4, 16), (4, 32), (8, 16)):
         given = {"K": 48, "N": 5, "bits": bits, "block_size": block}
         name = f"{bits}x{block}"
@@ -192,6 +221,40 @@ def cases() -> Iterator[FusedCase]:
     yield FusedCase("Attention", ("heads", "pairs", "pairs_2", "bias"), {"softcap": 1.5}, domain="")
     full = ("heads", "heads_2", "heads_3", "", "cache", "cache_2")
     yield FusedCase("Attention", full, {"is_causal": 1}, 3, domain="", kept=(0, 1, 2))
+
+
+def qlinear_cases() -> Iterator[FusedCase]:
+    # Scales of which no multiple is half of another's: such ties a last bit decides.
+    a, fine = ("row", "wat_0.05", "wzero"), ("wat_0.0041", "wnone")
+    b = ("row_2", "wat_0.02", "wzero_2")
+    product = ("bytes", *a[1:], "wints", "wscale", "wsigned")
+    yield FusedCase("QLinearMatMul", (*product, "wat_50", "wzero_2"), domain="", is_short=True)
+    image = ("image", "wat_0.05", "wzero", "wkernel", "wat_0.02", "wzero_2", "wat_9", "wzero_3")
+    yield FusedCase(
+        "QLinearConv", (*image, "wintbias"), {"pads": [1, 1, 1, 1]}, domain="", is_short=True
+    )
+    yield FusedCase("QGemm", (*product, "", "wat_50", "wzero_2"), is_short=True)
+    yield FusedCase("QGemm", product)
+    yield FusedCase("QLinearAdd", (*a, *b, "wat_0.0617", "wzero_3"), is_short=True)
+    yield FusedCase("QLinearMul", (*a, *b, "wat_0.1137", "wzero_3"), is_short=True)
+    yield FusedCase("QLinearSigmoid", (*a, *fine), is_short=True)
+    yield FusedCase("QLinearLeakyRelu", (*a, "wat_0.03", "wzero_3"), {"alpha": 0.2}, is_short=True)
+    yield FusedCase(
+        "QLinearSoftmax", (*a, "wat_0.01", "wnone"), {"axis": 1, "opset": 13}, is_short=True
+    )
+    yield FusedCase("QLinearConcat", ("wat_0.0413", "wzero_3", *a, *b), {"axis": 0}, is_short=True)
+    yield FusedCase("QLinearWhere", ("chosen", *a, *b, "wat_0.0617", "wzero_3"), is_short=True)
+    projected = ("qx", "wqints", "wbias", "wat_0.02", "wat_0.01", "mask", "wzero", "wcentre")
+    yield FusedCase("QAttention", projected, {"num_heads": HEADS})
+    tables = ("wqtable", "wqtable_2", "wqtable_3", "wqrow", "wqrow_2", "mask")
+    steps = ("wat_0.02", "wat_0.03", "wat_0.01", "wat_0.005", "wat_0.04")
+    zeros = ("wzero", "wzero_2", "wzero_3", "wnone", "wzero_4")
+    embed = ("ids", "ids_2", *tables, *steps, *zeros)
+    yield FusedCase("QEmbedLayerNormalization", embed, outputs=2)
+    pool = {"kernel_shape": [2, 2], "strides": [2, 2]}
+    whole = ("image", "wat_0.05", "wzero", "wat_0.0413", "wzero_3")
+    yield FusedCase("QLinearAveragePool", whole, pool, is_short=True)
+    yield FusedCase("QLinearGlobalAveragePool", whole, {"channels_last": 0}, is_short=True)
 
 
 def record() -> None:

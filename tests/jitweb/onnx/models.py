@@ -39,9 +39,11 @@ def model_of(
     model = helper.make_model(graph, ir_version=9, opset_imports=opsets, functions=functions)
     model = onnx.shape_inference.infer_shapes(model)
     for value in model.graph.output:
-        if not value.type.tensor_type.elem_type:  # of an operator that ONNX does not know
-            value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
-            value.type.tensor_type.shape.dim.add(dim_param="open")
+        kind = value.type.tensor_type
+        if not kind.elem_type:  # of an operator that ONNX does not know
+            kind.elem_type = onnx.TensorProto.FLOAT
+        if not kind.HasField("shape"):
+            kind.shape.dim.add(dim_param="open")
     return model
 
 

@@ -1,0 +1,73 @@
+"""`inspect` answers for any file: also for one that can't be imported, and without its weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from jitweb.model import import_model
+from jitweb.output import print_overview
+from jitweb.overview import overview
+from tests.jitweb.onnx.exports import FOLDER, NAMES, filled
+from tests.jitweb.onnx.models import model_of, node
+
+BIG = np.ones((700, 300), np.float32)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", NAMES)
+def test_kernels_are_those_of_the_import(name: str, tmp_path: Path) -> None:
+    """Although the weights are not read."""
+    path = tmp_path / "m.onnx"
+    onnx.save(filled(FOLDER / f"{name}.onnx"), path)
+    with np.load(FOLDER / f"{name}.npz") as archive:
+        sides = json.loads(str(archive["shapes"]))
+    shapes = {key: tuple(map(int, text.split("x"))) for key, text in sides.items()}
+    found, plan = overview(path, shapes, largest=64), import_model(path, shapes).plan
+    assert found.problem == "" and found.calls == len(plan.calls)
+    assert {row["task"] for row in found.kernels} == set(plan.tasks)
+    assert sum(row["share"] for row in found.kernels) == pytest.approx(1)
+
+
+def saved(folder: Path, *nodes: onnx.NodeProto, external: bool = False) -> Path:
+    model = model_of(nodes, {"x": np.ones((2, 700), np.float32)}, [nodes[-1].output[0]], {"w": BIG})
+    path = folder / "m.onnx"
+    onnx.save(model, path, save_as_external_data=external, location="m.bin")
+    return path
+
+
+def test_weights_are_not_read(tmp_path: Path) -> None:
+    path = saved(tmp_path, node("MatMul", ["x", "w"], ["y"]), external=True)
+    (tmp_path / "m.bin").write_bytes(b"\xff" * BIG.nbytes)  # numbers that are none
+    found = overview(path, {})
+    assert found.weight_bytes == found.shipped_bytes == BIG.nbytes
+    assert [row["family"] for row in found.kernels] == ["matmul"]
+
+
+def test_what_can_not_be_imported_is_named_with_all_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nodes = [node("MatMul", ["x", "w"], ["a"]), node("NonZero", ["a"], ["b"], "which")]
+    nodes.append(node("Det", ["w"], ["y"], "determinant"))
+    found = overview(saved(tmp_path, *nodes), {})
+    assert found.not_yet == {"Det": ("determinant",)} and "Det (determinant)" in found.problem
+    assert found.weight_bytes == BIG.nbytes and found.calls is None
+    print_overview(found)
+    printed = capsys.readouterr().out
+    assert "1 Det: determinant" in printed and max(map(len, printed.splitlines())) <= 80
+
+
+def test_shapes_that_are_open_are_suggested(tmp_path: Path) -> None:
+    model = model_of([node("Relu", ["x"], ["y"])], {"x": np.ones((1, 2), np.float32)}, ["y"])
+    for tensor in (model.graph.input[0], model.graph.output[0]):
+        for axis, name in enumerate(("batch_size", "sequence")):
+            tensor.type.tensor_type.shape.dim[axis].Clear()
+            tensor.type.tensor_type.shape.dim[axis].dim_param = name
+    onnx.save(model, tmp_path / "m.onnx")
+    found = overview(tmp_path / "m.onnx", {})
+    assert found.needed == "--shape x=1x128" and "--shape x=1x128" in found.problem
+    assert found.calls == 1 and found.inputs[0]["shape"] == ["batch_size", "sequence"]
