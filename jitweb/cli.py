@@ -86,7 +86,7 @@ class Shape(click.ParamType):
         return name, tuple(int(size) for size in sizes)
 
 
-class Value(click.ParamType):
+class InputValue(click.ParamType):
     """NAME=true, NAME=3 or NAME=1,2: the value of one input, for good."""
 
     name = "NAME=VALUE"
@@ -132,7 +132,7 @@ shape_option = click.option(
 value_option = click.option(
     "--set",
     "values",
-    type=Value(),
+    type=InputValue(),
     multiple=True,
     help="Make an input a constant, such as use_cache_branch=true.",
 )
