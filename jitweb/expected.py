@@ -27,6 +27,7 @@ from jitweb.model import ImportedModel, plan_model, run_plan
 from jitweb.onnx.ranges import Integers
 from jitweb.onnx.read import Values, read_onnx
 from jitweb.onnx.simplify import simplify
+from jitweb.onnx.weights import with_floats
 from jitweb.onnx.widen import is_short
 
 Arrays = Mapping[str, np.ndarray]
@@ -66,7 +67,7 @@ class _Oracles:
     def __init__(self, original: onnx.ModelProto, inputs: Arrays, imported: ImportedModel) -> None:
         # The oracles round to 16 bits after each operator, which is not what is to be verified.
         self.suffix = SIMPLIFIED if is_short(original) else ""
-        self.model = simplify(original) if self.suffix else original
+        self.model = _standard(original) if self.suffix else original
         self.inputs, self.imported = inputs, imported
         self.found: dict[str, Arrays] = {}
         self.problem = ""
@@ -107,7 +108,7 @@ class _Oracles:
     ) -> bool:
         """Whether an oracle can run the model, None being the simplified one."""
         found = self._result(
-            lambda: oracle(simplify(self.model) if model is None else model, self.inputs)
+            lambda: oracle(_standard(self.model) if model is None else model, self.inputs)
         )
         if found is not None:
             self.found[name] = found
@@ -119,6 +120,10 @@ class _Oracles:
         except Exception as error:  # whatever an operator's implementation raises
             self.problem = self.problem or first_line(error)
             return None
+
+
+def _standard(model: onnx.ModelProto) -> onnx.ModelProto:
+    return with_floats(simplify(model))
 
 
 def _onnxruntime() -> Any | None:

@@ -37,6 +37,12 @@ CALLS: dict[str, Callable[..., Any]] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "isnan": np.isnan,
 }  # fmt: skip
+# Of integers, in 32 bits; in some versions of TVM these are calls.
+BITWISE: dict[str, Callable[[Any, Any], Any]] = {
+    "BitwiseAnd": np.bitwise_and, "bitwise_and": np.bitwise_and,
+    "LShift": np.left_shift, "shift_left": np.left_shift,
+    "RShift": np.right_shift, "shift_right": np.right_shift,
+}  # fmt: skip
 REDUCE: dict[str, Callable[..., Any]] = {
     "Add": np.sum, "Mul": np.prod, "Max": np.max, "Min": np.min,
 }  # fmt: skip
@@ -217,6 +223,8 @@ class _Expression:
         kind = compat.type_key(node)
         if kind in BINARY:
             return BINARY[kind](self.value(node.a), self.value(node.b))
+        if kind in BITWISE:
+            return self._bitwise(kind, node)
         if isinstance(node, compat.Var):
             return self._places[node]
         if kind == "IntImm":
@@ -255,10 +263,19 @@ class _Expression:
         is_below = (np.multiply(quotient, right) != left) & ((left < 0) != (right < 0))
         return quotient + is_below  # towards zero
 
+    def _bitwise(self, name: str, node: Any) -> Any:
+        left, right = (np.asarray(self.value(each), np.int32) for each in compat.operands(node))
+        return BITWISE[name](left, right)
+
     def _call(self, node: Any) -> Any:
         name = compat.call_name(node)
         if name == "if_then_else":
             return np.where(*(self.value(argument) for argument in node.args))
+        if name in BITWISE:
+            return self._bitwise(name, node)
+        if name == "reinterpret":
+            bits = np.asarray(self.value(node.args[0]), compat.dtype_of(node.args[0]))
+            return bits.view(compat.dtype_of(node)).astype(np.float64)
         if name not in CALLS:
             raise NotEvaluable(f"a call of {name}")
         return CALLS[name](*(self.value(argument) for argument in node.args))

@@ -26,8 +26,10 @@ from jitweb.onnx.graph import nothing
 from jitweb.onnx.ranges import NARROW, Integers, integers_of
 from jitweb.onnx.read import Values, graph_inputs, read_onnx
 from jitweb.onnx.simplify import simplify
+from jitweb.packed_kernels import with_packed_weights
 from jitweb.plan import Call, Operand, Plan, Slot, Task, Tensor, Weight
 from jitweb.relax_graph import GraphValue, KernelCall, KernelGraph, import_graph
+from jitweb.small_weights import Quantized
 from jitweb.space.emit import shape_of
 from jitweb.space.equations import NotEquations, inline, read_equations
 
@@ -41,12 +43,14 @@ ONNX_DTYPES = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 1
 class ImportedModel:
     """A plan, the PrimFunc of each task, and the weights by name.
 
-    `wide`: its int64 are computed and stored in 64 bits, which WebAssembly alone can.
+    `packed` names the weights that are in words: see small_weights.py. `wide`: its int64 are
+    computed and stored in 64 bits, which WebAssembly alone can.
     """
 
     plan: Plan
     functions: Mapping[str, Any]
     weights: Mapping[str, np.ndarray]
+    packed: frozenset[str] = frozenset()
     wide: bool = False
 
 
@@ -85,7 +89,8 @@ def plan_model(name: str, model: onnx.ModelProto, integers: Integers = NARROW) -
     takes = graph_inputs(model)[: len(graph.inputs)]  # weights without data come after them
     inputs = _boundary(takes, graph.inputs, integers.ranges)
     outputs = _boundary(model.graph.output, graph.outputs)
-    planner = _Planner(name, _without_reshapes(_folded(graph)), inputs, outputs)
+    graph = with_packed_weights(_without_reshapes(_folded(graph)))
+    planner = _Planner(name, graph, inputs, outputs)
     return replace(planner.imported(), wide=integers.wide)
 
 
@@ -122,11 +127,7 @@ def _folded(graph: KernelGraph) -> KernelGraph:
     for call in graph.calls:
         inputs = tuple(known.get(value, value) for value in call.inputs)
         if all(value.array is not None for value in inputs):
-            arrays = [value.array for value in inputs if value.array is not None]
-            if any(map(_has_no_data, arrays)):
-                results = [nothing(output.dtype, output.shape) for output in call.outputs]
-            else:
-                results = run_function(call.function, arrays)
+            results = _results(replace(call, inputs=inputs))
             for output, array in zip(call.outputs, results, strict=True):
                 known[output] = replace(output, array=array)
         else:
@@ -134,9 +135,17 @@ def _folded(graph: KernelGraph) -> KernelGraph:
     return replace(graph, calls=tuple(calls), outputs=_replaced(graph.outputs, known))
 
 
-def _has_no_data(array: np.ndarray) -> bool:
-    """Whether it is a weight of which the shape and dtype alone are known, as for `inspect`."""
-    return array.size > 1 and not any(array.strides)
+def _results(call: KernelCall) -> Sequence[np.ndarray | Quantized]:
+    """What a call on constants gives; a quantised weight that is only moved stays quantised."""
+    arrays = [value.array for value in call.inputs if value.array is not None]
+    if arrays and isinstance(arrays[0], Quantized):
+        places = _places(call)
+        if places is not None:
+            return [arrays[0].moved(places)]
+    if any(value.has_no_data for value in call.inputs):
+        return [nothing(output.dtype, output.shape) for output in call.outputs]
+    floats = [each.floats() if isinstance(each, Quantized) else each for each in arrays]
+    return run_function(call.function, floats)
 
 
 def _without_reshapes(graph: KernelGraph) -> KernelGraph:
@@ -173,17 +182,28 @@ def _is_reshape(call: KernelCall) -> bool:
     if len(call.inputs) != 1 or len(call.outputs) != 1:
         return False
     source, result = call.inputs[0], call.outputs[0]
-    if source.dtype != result.dtype or source.bytes != result.bytes or source.array is not None:
+    if source.bytes != result.bytes or source.array is not None:
         return False
+    places = _places(call)
+    return places is not None and bool(np.array_equal(places.reshape(-1), np.arange(places.size)))
+
+
+def _places(call: KernelCall) -> np.ndarray | None:
+    """Where each element of the result is copied from, in the flat array; None if it isn't."""
+    if len(call.inputs) != 1 or len(call.outputs) != 1:
+        return None
+    source, result = call.inputs[0], call.outputs[0]
+    if source.dtype != result.dtype:
+        return None
     try:
         system = inline(read_equations(call.function), lambda equation: False)
     except NotEquations:
-        return False
+        return None
     if len(system.equations) != 1 or not isinstance(system.equations[0].value, compat.BufferLoad):
-        return False
+        return None
     flat = np.arange(int(np.prod(source.shape, dtype=np.int64)), dtype=np.int64)
     (copied,) = run_function(call.function, [flat.reshape(source.shape)], dtype=np.int64)
-    return bool(np.array_equal(copied.reshape(-1), flat))
+    return copied
 
 
 class _Planner:
@@ -198,6 +218,7 @@ class _Planner:
         self.places: dict[GraphValue, int] = {}
         self.names: dict[GraphValue, str] = {}
         self.weights: dict[str, np.ndarray] = {}
+        self.packed: set[str] = set()
         self._by_content: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self.functions: dict[str, Any] = {}
         self._keys: dict[Any, str] = {}
@@ -218,7 +239,7 @@ class _Planner:
             calls,
             self._tasks(keys, calls),
         )
-        return ImportedModel(plan, self.functions, self.weights)
+        return ImportedModel(plan, self.functions, self.weights, frozenset(self.packed))
 
     def _tensors(
         self, boundary: list[_Boundary], values: tuple[GraphValue, ...]
@@ -280,7 +301,8 @@ class _Planner:
     def _operand(self, value: GraphValue) -> Operand:
         if value.array is None:
             return Slot(self.places[value])
-        if value not in self.names and _has_no_data(value.array):
+        assert not isinstance(value.array, Quantized)
+        if value not in self.names and value.has_no_data:
             self.names[value] = f"w{len(self.weights)}"
             self.weights[self.names[value]] = value.array
         elif value not in self.names:
@@ -292,6 +314,8 @@ class _Planner:
                 self._by_content[content] = name
                 self.weights[name] = array
             self.names[value] = self._by_content[content]
+            if value.is_packed:
+                self.packed.add(self.names[value])
         return Weight(self.names[value])
 
     def _key(self, call: KernelCall) -> str:

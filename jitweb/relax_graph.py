@@ -25,6 +25,8 @@ from jitweb.narrow import NotNarrowable, narrow_array, narrow_function, stored_d
 from jitweb.onnx.graph import OUTLINE, nothing
 from jitweb.onnx.read import graph_inputs
 from jitweb.onnx.to_relax import to_relax, unsupported
+from jitweb.onnx.weights import quantized_weights
+from jitweb.small_weights import Quantized
 
 # What results of a size that depends on values become.
 FROM = {"relax.call_pure_packed": ("nonzero", "range", "unique", "nonmaxsuppression")}
@@ -32,17 +34,27 @@ FROM = {"relax.call_pure_packed": ("nonzero", "range", "unique", "nonmaxsuppress
 
 @dataclass(frozen=True)
 class GraphValue:
-    """A value of the graph: an input, a constant, or an output of a call. Compared by identity."""
+    """A value of the graph: an input, a constant, or an output of a call. Compared by identity.
+
+    `is_packed`: it is part of a weight of fewer than 32 bits.
+    """
 
     dtype: str
     shape: tuple[int, ...]
-    array: np.ndarray | None = field(default=None, compare=False, repr=False)
+    array: np.ndarray | Quantized | None = field(default=None, compare=False, repr=False)
+    is_packed: bool = False
 
     def __eq__(self, other: object) -> bool:
         return self is other
 
     def __hash__(self) -> int:
         return id(self)
+
+    @property
+    def has_no_data(self) -> bool:
+        """Whether it is a weight of which the shape and dtype alone are known, as for `inspect`."""
+        array = self.array
+        return isinstance(array, np.ndarray) and array.size > 1 and not any(array.strides)
 
     @property
     def bytes(self) -> int:
@@ -162,9 +174,13 @@ class _GraphReader:
         self.model, self.inputs = model, user_inputs(model)
 
     def graph(self) -> KernelGraph:
+        weights = list(quantized_weights(self.model).values())
+        first_weight = len(self.main.params) - len(weights)
         for number, parameter in enumerate(self.main.params):
             value = self._value(parameter.ty, str(parameter.name))
-            if number >= self.inputs:
+            if number >= first_weight:
+                value = replace(value, array=weights[number - first_weight])
+            elif number >= self.inputs:
                 value = replace(value, array=nothing(value.dtype, value.shape))
             self.values[parameter] = value
         inputs = tuple(self.values[parameter] for parameter in self.main.params[: self.inputs])

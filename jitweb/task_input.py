@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,10 @@ from jitweb.space.equations import NotEquations, index_bounds
 
 @dataclass(frozen=True)
 class TaskInput:
-    """A task for the tuner: its function, its call sites, and which parameters are weights."""
+    """A task for the tuner: its function, its call sites, and which parameters are weights.
+
+    `weights` are those of one call that can't be drawn at random, by their positions.
+    """
 
     key: str
     name: str
@@ -28,6 +31,7 @@ class TaskInput:
     bytes: float
     constants: frozenset[int]
     writes: tuple[int, ...]
+    weights: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
 ROUNDING = frozenset({"ceil", "floor", "nearbyint", "round", "trunc"})
@@ -47,7 +51,9 @@ def make_arguments(task: TaskInput) -> list[np.ndarray]:
     for position, parameter in enumerate(task.function.params):
         shape = tuple(int(extent) for extent in parameter.ty.shape)
         dtype = str(parameter.ty.dtype)
-        if position in task.writes:
+        if position in task.weights:
+            arguments.append(task.weights[position])
+        elif position in task.writes:
             arguments.append(np.zeros(shape, dtype))
         elif dtype.startswith("float") and is_rounded:
             signs = rng.choice([-1, 1], shape)

@@ -16,6 +16,7 @@ from jitweb import bundle
 from jitweb.errors import JitwebError
 from jitweb.expected import expected_outputs
 from jitweb.model import ImportedModel, import_model
+from jitweb.plan import Weight
 from jitweb.records import Records
 from jitweb.space.candidate import Candidate
 from jitweb.targets import open_target
@@ -107,11 +108,19 @@ def kernel_rows(outcome: TuningResult) -> list[dict[str, Any]]:
 
 
 def task_inputs(model: ImportedModel) -> list[TaskInput]:
-    """The plan's tasks as inputs of the tuner."""
+    """The plan's tasks as inputs of the tuner, with the packed weights of their first calls."""
+    weights: dict[str, dict[int, Any]] = {}
+    for call in model.plan.calls:
+        packed = {
+            position: model.weights[operand.name]
+            for position, operand in enumerate(call.args)
+            if isinstance(operand, Weight) and operand.name in model.packed
+        }
+        weights.setdefault(call.task, packed)
     return [
         TaskInput(
             task.key, task.name, task.kind, model.functions[task.key], task.sites, task.flops,
-            task.bytes, task.constants, task.writes,
+            task.bytes, task.constants, task.writes, weights[task.key],
         )
         for task in model.plan.tasks.values()
     ]  # fmt: skip

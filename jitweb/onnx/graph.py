@@ -14,6 +14,7 @@ STANDARD = ("", "ai.onnx")  # the operators' own domain
 OUTLINE = "a weight without its data"  # the description of an input that is one
 SMALL = 1 << 16  # elements of a constant that has its data everywhere
 CONTRIB = "com.microsoft"  # onnxruntime's own
+OWN = "jitweb"  # of one operator, between the simplifier and Relax: see weights.py
 
 
 def is_outline(tensor: onnx.TensorProto) -> bool:

@@ -2,17 +2,21 @@
 
 A product of two 8-bit integers is below 2^15 · 2 in magnitude, so a sum of 512 of them is a whole
 number that float32 holds. Longer sums are cut into such parts, whose sums are added as int32. That
-makes integer operators as fast as float32 ones and exact; their weights are kept in float32.
+makes integer operators as fast as float32 ones and exact. Weights stay the integers that they are:
+see weights.py.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import onnx
 
 from jitweb.onnx.graph import Graph, attributes, operands
+from jitweb.onnx.weights import weight
+from jitweb.small_weights import Quantized
 
 FLOAT, INT32 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT32
 EXACT = 512  # products of 8-bit integers whose sum float32 holds
@@ -20,6 +24,9 @@ EXACT = 512  # products of 8-bit integers whose sum float32 holds
 
 def integers(graph: Graph, name: str, zero_point: str, axis: int | None = None) -> str:
     """8-bit integers less their zero point, as float32; several zero points lie along `axis`."""
+    known, offset = graph.value(name), graph.value(zero_point)
+    if known is not None and known.ndim > 1 and (offset is not None or not zero_point):
+        return weight(graph, quantized_array(known, None, offset, axis or 0))
     value = graph.op("Cast", name, to=FLOAT)
     if not zero_point:
         return value
@@ -92,12 +99,20 @@ def conv_integer(graph: Graph, node: onnx.NodeProto) -> list[str]:
 
 
 def dequantize_linear(graph: Graph, node: onnx.NodeProto) -> list[str]:
-    """What QuantizeLinear and DequantizeLinear with the same constants do to a float, in floats.
+    """A quantised weight, or rows of one; or what such a pair with the same constants does to a
+    float, in floats.
 
     Raises:
-        ValueError: it isn't such a pair.
+        ValueError: it is neither.
     """
+    if graph.value(node.input[0]) is not None:
+        return [_dequantized(graph, node, node.input[0])]
     made = graph.producers.get(node.input[0])
+    if made is not None and made.op_type == "Gather" and graph.value(made.input[0]) is not None:
+        if math.prod(graph.shape(node.input[1])) != 1:
+            raise ValueError("a table with a scale for each element of an axis")
+        table = _dequantized(graph, node, made.input[0])
+        return [graph.op("Gather", table, made.input[1], **attributes(made))]
     if made is None or made.op_type != "QuantizeLinear":
         raise ValueError("not the result of a QuantizeLinear")
     (_, scale, zero), (x, own_scale, own_zero) = operands(node, 3), operands(made, 3)
@@ -117,6 +132,25 @@ def dequantize_linear(graph: Graph, node: onnx.NodeProto) -> list[str]:
     steps = graph.op("Round", graph.op("Div", x, one))
     ends = (graph.constant(end - middle, FLOAT) for end in (low, high))
     return [graph.op("Mul", graph.op("Clip", steps, *ends), one)]
+
+
+def _dequantized(graph: Graph, node: onnx.NodeProto, name: str) -> str:
+    """A constant by the scale and zero point of a DequantizeLinear.
+
+    Raises:
+        ValueError: it is no matrix, or one of these is computed.
+    """
+    numbers, scale, zero = (graph.value(each) for each in (name, *operands(node, 3)[1:]))
+    if (
+        numbers is None
+        or numbers.ndim < 2
+        or scale is None
+        or (zero is None and any(node.input[2:]))
+    ):
+        raise ValueError("not a quantised weight")
+    given = attributes(node)
+    place = (int(given.get("axis", 1)), int(given.get("block_size", 0)))
+    return weight(graph, quantized_array(numbers, scale, zero, *place))
 
 
 def _ends(dtype: np.dtype) -> tuple[int, int]:
@@ -166,17 +200,79 @@ def matmul_nbits(graph: Graph, node: onnx.NodeProto) -> list[str]:
     data, scale, zero = graph.value(packed), graph.value(scales), graph.value(zeros)
     if data is None or scale is None or order or bits not in (2, 4, 8) or (zeros and zero is None):
         raise ValueError("a MatMulNBits with computed weights, an order of its own or other bits")
-    numbers = unpacked(data.reshape(rows, blocks, -1), bits)[..., :block].astype(np.float32)
-    if zero is None:
-        middle: np.ndarray = np.full((rows, blocks), 1 << (bits - 1), np.float32)
-    elif zero.dtype == np.uint8:
-        middle = unpacked(zero.reshape(rows, -1), bits)[:, :blocks].astype(np.float32)
-    else:
-        middle = zero.reshape(rows, blocks).astype(np.float32)
-    scale = scale.reshape(rows, blocks).astype(np.float32)
-    weights = ((numbers - middle[..., None]) * scale[..., None]).reshape(rows, -1)[:, :depth]
-    result = graph.op("MatMul", a, graph.constant(np.ascontiguousarray(weights.T), FLOAT))
+    middle = 1 << (bits - 1)
+    numbers = unpacked(data.reshape(rows, blocks, -1), bits)[..., :block].reshape(rows, -1)
+    if zero is not None and zero.dtype == np.uint8:
+        zero = unpacked(zero.reshape(rows, -1), bits)[:, :blocks]
+    made = Quantized(
+        np.ascontiguousarray((numbers[:, :depth].astype(np.int16) - middle).T.astype(np.int8)),
+        max(bits, 4),
+        np.ascontiguousarray(scale.reshape(rows, blocks).T.astype(np.float32)),
+        None if zero is None else _offset(zero.reshape(rows, blocks).T, middle),
+        0,
+        block,
+    )
+    result = graph.op("MatMul", a, weight(graph, made))
     return [graph.op("Add", result, bias) if bias else result]
+
+
+def _offset(zero: np.ndarray, middle: int) -> np.ndarray | None:
+    """Zero points of integers that have become less by the middle; None if they are 0 now."""
+    offset = np.ascontiguousarray(zero.astype(np.float32) - middle)
+    return offset if offset.any() else None
+
+
+def quantized_array(
+    numbers: np.ndarray, scale: Any, zero: Any, axis: int, block: int = 0, kind: str = ""
+) -> Quantized:
+    """An array of 4-bit or 8-bit integers with a scale and zero point for all of it, or for each
+    element or block of an axis; either may be None. `kind` is theirs, if not their dtype's name.
+
+    Raises:
+        ValueError: they are other integers.
+    """
+    kind = kind or numbers.dtype.name
+    if kind not in ("int4", "uint4", "int8", "uint8"):
+        raise ValueError(f"integers of {kind}")
+    bits = int(kind.removeprefix("u").removeprefix("int"))
+    middle = 1 << (bits - 1) if kind.startswith("u") else 0
+    axis %= numbers.ndim
+
+    def along(part: np.ndarray) -> np.ndarray:
+        if part.ndim == numbers.ndim:
+            return part
+        shape = [1] * numbers.ndim
+        shape[axis] = part.size
+        return part.reshape(shape)
+
+    if zero is None:
+        zero = np.zeros((), np.float32)
+    return Quantized(
+        (numbers.astype(np.int16) - middle).astype(np.int8),
+        bits,
+        None if scale is None else along(scale.astype(np.float32)),
+        _offset(along(zero), middle),
+        axis,
+        max(block, 1),
+    )
+
+
+def gather_block_quantized(graph: Graph, node: onnx.NodeProto) -> list[str]:
+    """GatherBlockQuantized: rows of a table that is quantised in blocks."""
+    data, indices, scales, zeros = operands(node, 4)
+    given = attributes(node)
+    table, scale, zero = graph.value(data), graph.value(scales), graph.value(zeros)
+    bits, block = int(given.get("bits", 4)), int(given.get("block_size", 128))
+    if table is None or scale is None or (zeros and zero is None):
+        raise ValueError("a GatherBlockQuantized of a computed table")
+    kind = ""
+    if table.dtype == np.uint8:
+        kind, table = f"uint{bits}", unpacked(table, bits)
+        middle = np.asarray(1 << (bits - 1))
+        zero = middle if zero is None else unpacked(zero, bits)[..., : scale.shape[-1]]
+    axis = int(given.get("quantize_axis", 1))
+    name = weight(graph, quantized_array(table, scale, zero, axis, block, kind))
+    return [graph.op("Gather", name, indices, axis=int(given.get("gather_axis", 0)))]
 
 
 def unpacked(data: np.ndarray, bits: int) -> np.ndarray:

@@ -66,6 +66,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     (CONTRIB, "DynamicQuantizeMatMul"): Rule(quantized.dynamic_quantize_matmul),
     (CONTRIB, "MatMulIntegerToFloat"): Rule(quantized.matmul_integer_to_float),
     (CONTRIB, "MatMulNBits"): Rule(quantized.matmul_nbits),
+    (CONTRIB, "GatherBlockQuantized"): Rule(quantized.gather_block_quantized),
     (CONTRIB, "SimplifiedLayerNormalization"): Rule(fused.rms_normalization),
     (CONTRIB, "SkipSimplifiedLayerNormalization"): Rule(fused.skip_simplified_layer_normalization),
     (CONTRIB, "SkipLayerNormalization"): Rule(fused.skip_layer_normalization),

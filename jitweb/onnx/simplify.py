@@ -22,6 +22,7 @@ from jitweb.errors import JitwebError
 from jitweb.onnx.check import MOST_WEIGHT_BYTES
 from jitweb.onnx.graph import (
     OPSET,
+    OWN,
     STANDARD,
     Graph,
     is_outline,
@@ -248,6 +249,7 @@ class _Simplifier(Graph):
 
     def _made(self, outputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
         nodes = _alive(self.nodes, {value.name for value in outputs})
+        nodes.sort(key=lambda node: node.domain != OWN)  # weights first: they need no other node
         needed = {name for node in nodes for name in names_read(node)}
         needed |= {value.name for value in outputs}
         inputs = [
@@ -271,6 +273,8 @@ class _Simplifier(Graph):
         for domain, version in {**self.opsets, "": OPSET}.items():
             if domain not in STANDARD[1:]:
                 model.opset_import.add(domain=domain, version=version)
+        if any(node.domain == OWN for node in nodes):
+            model.opset_import.add(domain=OWN, version=1)
         return model
 
 

@@ -24,12 +24,12 @@ from tvm.relax.frontend.onnx import from_onnx
 from harness.console.suppress_warnings import without_warnings
 from jitweb.onnx.convert import CONVERTERS
 from jitweb.onnx.convert.node import Node, as_constant
-from jitweb.onnx.graph import OPSET, attributes, names_read
+from jitweb.onnx.graph import OPSET, OWN, attributes, names_read
 from jitweb.onnx.read import graph_inputs
 
 
 def to_relax(model: onnx.ModelProto) -> Any:
-    """The module, its function `main` of the model's inputs.
+    """The module, its function `main` of the model's inputs and its quantised weights.
 
     Raises:
         Exception: whatever TVM or a converter raises where it can't import a node.
@@ -40,7 +40,7 @@ def to_relax(model: onnx.ModelProto) -> Any:
 
 
 def _is_ours(node: onnx.NodeProto) -> bool:
-    return (node.domain, node.op_type) in CONVERTERS
+    return node.domain == OWN or (node.domain, node.op_type) in CONVERTERS
 
 
 CONTROL_FLOW = ("If", "Loop", "Scan")
@@ -74,8 +74,16 @@ class _Joiner:
         for number, value in enumerate(graph_inputs(self.model)):
             self.values[value.name] = _variable(f"input_{number}", value.type)
             inputs.append(self.values[value.name])
+        others = []
+        for node in self.model.graph.node:
+            if node.domain != OWN:
+                others.append(node)
+                continue
+            (name,) = node.output
+            self.values[name] = _variable(f"weight_{len(inputs)}", self.types[name])
+            inputs.append(self.values[name])
         with self.builder.function("main", inputs):
-            for is_ours, nodes in groupby(self.model.graph.node, _is_ours):
+            for is_ours, nodes in groupby(others, _is_ours):
                 if is_ours:
                     for node in nodes:
                         self._convert(node)
@@ -201,7 +209,8 @@ def unsupported_nodes(model: onnx.ModelProto) -> dict[str, tuple[str, ...]]:
     return {
         f"{domain}{'.' if domain else ''}{operator}": tuple(names)
         for (domain, operator), names in found.items()
-        if (domain, operator) not in CONVERTERS
+        if domain != OWN
+        and (domain, operator) not in CONVERTERS
         and (domain or operator in CONTROL_FLOW or not _frontend_takes(operator))
     }
 

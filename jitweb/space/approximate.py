@@ -52,6 +52,9 @@ TANH = (
     (1.0, 0.463059353, 0.0239990846, 0.000236246635),
 )
 GREATEST_POWER = 8
+# The sign, exponent and fraction of a float16, in a float32; its lowest exponent means denormal.
+HALF_EXPONENT, HALF_FRACTION = 0x0F800000, 0x007FE000
+HALF_BITS = (HALF_EXPONENT | HALF_FRACTION) - (1 << 31)
 MOST_REPEATED = 24  # nodes of an expression that may stand twice
 
 
@@ -75,15 +78,46 @@ def approximate(value: Any, *, only: frozenset[str] | None = None) -> Any:
         wanted = only is None and compat.dtype_of(node) == "float32"
         return _extreme(node) if wanted else node
 
+    def cast(node: Any) -> Any:
+        value = node.value
+        is_half = isinstance(value, compat.Call) and compat.dtype_of(value) == "float16"
+        if not is_half or compat.call_name(value) != "reinterpret":
+            return node
+        half = value.args[0]  # WGSL has no 16 bits: what they are cut from
+        word = half.value if compat.type_key(half) == "Cast" else half.astype("int32")
+        return (_of_half if only is None else _of_half_without_denormals)(word)
+
     return tvm_ffi.structural_map(
         value,
         [
+            (tirx.Cast, cast),
             (compat.Call, replaced),
             (tirx.Mod, divided),
             (tirx.Max, extreme),
             (tirx.Min, extreme),
         ],
     )
+
+
+def _of_half(half: Any) -> Any:
+    """The float32 of a float16, the low bits of an int32: infinity and NaN are not among them.
+
+    Its exponent and fraction are moved into those of a float32, which is too small by 2^112 then.
+    """
+    bits = (half << 16 >> 3) & HALF_BITS
+    return tirx.reinterpret("float32", bits) * number(2.0**112)
+
+
+def _of_half_without_denormals(half: Any) -> Any:
+    """The same, on a GPU that takes denormal numbers of float32 for zero."""
+
+    def of_bits(bits: Any) -> Any:
+        fraction = (bits & HALF_FRACTION).astype("float32") * number(2.0**-37)
+        small = tirx.Select(bits < 0, number(0) - fraction, fraction)
+        ordinary = tirx.reinterpret("float32", bits + (112 << MANTISSA_BITS))
+        return tirx.Select((bits & HALF_EXPONENT) != 0, ordinary, small)
+
+    return _let((half << 16 >> 3) & HALF_BITS, of_bits)
 
 
 def number(value: float) -> Any:

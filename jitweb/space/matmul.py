@@ -50,7 +50,7 @@ class Panels:
     def apply(self, weight: np.ndarray) -> np.ndarray:
         """The weight, a matrix, in panels.
 
-        float32[k, columns] or its transpose -> float32[panels, k, width]
+        [k, columns] or its transpose -> [panels, k, width]
         """
         matrix = weight.T if self.is_transposed else weight
         columns = matrix.shape[1]
@@ -76,7 +76,7 @@ class Tiling:
     rows: int
     columns: int
     order: str  # "columns": a panel of B stays in the cache for all rows; or "rows"
-    pack: str  # "weight", "copy" or "none"
+    pack: str  # "weight", "unpack" (panels of a packed weight, made floats), "copy" or "none"
 
 
 def build_matmul(matmul: Matmul, tiling: Tiling) -> tuple[Any, tuple[Packing, ...]]:
@@ -92,6 +92,7 @@ class MatmulBuilder:
     """
 
     functions: frozenset[str] | None = None
+    within_word = UNROLLED  # of the loop over the elements of a word
 
     def __init__(self, matmul: Matmul, tiling: Tiling, lanes: int | None = None) -> None:
         self.matmul, self.tiling = matmul, tiling
@@ -100,7 +101,9 @@ class MatmulBuilder:
         self.column_tiles = -(-matmul.columns // tiling.columns)
         self.batches = emit.product(matmul.batch)
         self.parameters = list(matmul.system.parameters)
-        self.panel: Any = None
+        self.panel: Any = None  # of floats, in memory of the kernel's own
+        self.from_panels: Any = None  # the right side in panels, at this panel and lane
+        self.in_panel = (emit.index("panel"), emit.index("lane"))
         self.packings: tuple[Packing, ...] = ()
 
     def build(self) -> tuple[Any, tuple[Packing, ...]]:
@@ -124,22 +127,40 @@ class MatmulBuilder:
     def _panel(self, batch: list[Any], column_tile: Any) -> tuple[list[Any], list[Any]]:
         """Statements that load a panel of B, and their buffers."""
         tiling, matmul = self.tiling, self.matmul
-        if tiling.pack == "weight":
-            position = matmul.weight(frozenset(range(len(self.parameters))))
-            assert position is not None
-            shape = (self.column_tiles, matmul.depth, tiling.columns)
-            self.panel = emit.buffer("panels", shape, "float32")
-            is_transposed = matmul.right.indices[0].same_as(matmul.column)
-            self.packings = (Panels(position, tiling.columns, is_transposed),)
-            self.parameters[position] = self.panel
-        elif tiling.pack == "copy":
-            self.panel = emit.local("panel", (matmul.depth, tiling.columns))
-            k, column = emit.index("k_copy"), emit.index("column_copy")
-            value = self._right(batch, self._column(column_tile) + column, k)
-            copy = emit.store(self.panel, value, k, column)
-            copy = emit.loop(column, tiling.columns, copy, VECTORIZED)
-            return [emit.loop(k, matmul.depth, copy)], [self.panel]
-        return [], []
+        if tiling.pack in ("weight", "unpack"):
+            self._take_panels()
+        if tiling.pack not in ("unpack", "copy"):
+            return [], []
+        panel = emit.local("panel", (matmul.depth, tiling.columns))
+
+        def copied(k: Any) -> Any:
+            column = emit.index("column_copy")
+            copy = emit.store(panel, self.right(batch, column_tile, column, k), k, column)
+            return emit.loop(column, tiling.columns, copy, VECTORIZED)
+
+        copy = self.over_k(copied)
+        self.panel = panel
+        return [copy], [panel]
+
+    def _take_panels(self) -> None:
+        """Replace weights among the parameters by panels, and the right side by what is there."""
+        matmul, columns = self.matmul, self.tiling.columns
+        panels: dict[Any, tuple[Any, bool]] = {}
+        weights = matmul.weights(frozenset(range(len(self.parameters))))
+        for position, is_transposed in weights.items():
+            weight = self.parameters[position]
+            rows = emit.shape_of(weight)[1 if is_transposed else 0]
+            shape = (self.column_tiles, rows, columns)
+            panels[weight] = emit.buffer("panels", shape, str(weight.ty.dtype)), is_transposed
+            self.packings += (Panels(position, columns, is_transposed),)
+            self.parameters[position] = panels[weight][0]
+        number, lane = self.in_panel
+
+        def replaced(load: Any) -> Any:
+            panel, is_transposed = panels[compat.load_buffer(load)]
+            return emit.load(panel, number, load.indices[1 if is_transposed else 0], lane)
+
+        self.from_panels = tvm_ffi.structural_map(matmul.right, (compat.BufferLoad, replaced))
 
     def _row(self, tile: Any) -> Any:
         return tile_start(tile, self.tiling.rows, self.matmul.rows)
@@ -149,15 +170,35 @@ class MatmulBuilder:
 
     def _right(self, batch: list[Any], column: Any, k: Any) -> Any:
         table = self.matmul.table(batch, emit.constant(0), column, k)
-        return at_place(self.matmul.right, table)
+        return approximate(at_place(self.matmul.right, table), only=self.functions)
 
     def _left(self, batch: list[Any], row: Any, k: Any) -> Any:
         return at_place(self.matmul.left, self.matmul.table(batch, row, emit.constant(0), k))
 
     def over_k(self, make: Callable[[Any], Any]) -> Any:
-        """A statement for each k."""
-        k = emit.index("k")
-        return emit.loop(k, self.matmul.depth, make(k))
+        """A statement for each k: a loop, or nested ones where k is divided."""
+
+        def over(start: Any, count: int, steps: tuple[int, ...], kind: int) -> list[Any]:
+            size, finer = (steps[0], steps[1:]) if steps else (1, ())
+            inner = SERIAL if finer else self.within_word
+            statements = []
+            if count >= size:
+                k = emit.index("k")
+                place = start + k * size
+                body = over(place, size, finer, inner) if steps else [make(place)]
+                statements.append(emit.loop(k, count // size, emit.sequence(body), kind))
+            if count % size:
+                rest = start + emit.constant(count - count % size)
+                statements += over(rest, count % size, finer, inner)
+            return statements
+
+        steps = self.divisions if self.panel is None else ()
+        return emit.sequence(over(emit.constant(0), self.matmul.depth, steps, SERIAL))
+
+    @property
+    def divisions(self) -> tuple[int, ...]:
+        """What the loop over k is divided by: see Matmul.steps."""
+        return self.matmul.steps
 
     def each(self, name: str, make: Any, rows_kind: Any = UNROLLED) -> Any:
         """A statement for each element of a tile, in vectors."""
@@ -211,11 +252,14 @@ class MatmulBuilder:
 
     def right(self, batch: list[Any], column_tile: Any, j: Any, k: Any) -> Any:
         """B's element in column j of the tile, from its place in the tiling."""
-        if self.panel is None:
+        if self.panel is not None:
+            return emit.load(self.panel, k, j)
+        if self.from_panels is None:
             return self._right(batch, self._column(column_tile) + j, k)
-        if self.tiling.pack == "weight":
-            return emit.load(self.panel, column_tile, k, j)
-        return emit.load(self.panel, k, j)
+        total = self.matmul.sum
+        table = dict(zip(total.reduced, emit.row_major(k, total.reduced_extents), strict=True))
+        table |= dict(zip(self.in_panel, (column_tile, j), strict=True))
+        return approximate(at_place(self.from_panels, table), only=self.functions)
 
     def finish(
         self, batch: list[Any], row_tile: Any, column_tile: Any, total: Any, rows_kind: Any

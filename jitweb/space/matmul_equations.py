@@ -97,18 +97,40 @@ class Matmul:
         }
         return bool(names & FUNCTIONS.keys())
 
-    def weight(self, constants: frozenset[int]) -> int | None:
-        """The parameter's position if the right side is a whole weight, which can be packed."""
-        if not isinstance(self.right, compat.BufferLoad):
-            return None
-        source = compat.load_buffer(self.right)
-        for position, parameter in enumerate(self.system.parameters):
-            if parameter.same_as(source) and position in constants:
-                wanted = {*self.sum.reduced, self.column}
-                indices = list(self.right.indices)
-                if len(indices) == 2 and wanted == set(indices):
-                    return position
-        return None
+    def weights(self, constants: frozenset[int]) -> dict[int, bool]:
+        """The positions of the constants that alone make the right side, if it can be in panels.
+
+        Each is a matrix with a row or a column for each column of C; of the latter it is true. A
+        weight in float32 is one constant, a packed one its words and perhaps factors.
+        """
+        found: dict[int, bool] = {}
+        parameters, others = self.system.parameters, (*self.sum.spatial, self.group)
+        for load in loads(self.right):
+            source, indices = compat.load_buffer(load), list(load.indices)
+            known = [place for place in constants if parameters[place].same_as(source)]
+            axes = [axis for axis, index in enumerate(indices) if index.same_as(self.column)]
+            if not known or len(indices) != 2 or len(axes) != 1:
+                return {}
+            is_wide = emit.shape_of(source)[axes[0]] != self.columns
+            along = indices[1 - axes[0]]
+            if is_wide or any(var is not None and uses(along, var) for var in others):
+                return {}
+            if found.setdefault(known[0], axes[0] == 0) != (axes[0] == 0):
+                return {}
+        return found
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """How many k share a scale of a packed weight, and how many a word; else none."""
+        if len(self.sum.reduced) > 1 or not any(map(_is_shift, compat.nodes(self.right))):
+            return ()
+        divided = [
+            node
+            for node in compat.nodes(self.right)
+            if compat.type_key(node) in ("FloorDiv", "FloorMod")
+            and node.a.same_as(self.sum.reduced[0])
+        ]
+        return tuple(sorted({int(node.b) for node in divided}, reverse=True))
 
 
 def read_matmul(function: Any, keep: Callable[[Equation], bool] = lambda equation: False) -> Matmul:
@@ -129,6 +151,11 @@ def read_matmul(function: Any, keep: Callable[[Equation], bool] = lambda equatio
     if epilogue is not total and not _reads_in_place(epilogue, total):
         raise NotEquations("its epilogue reads the product elsewhere than where it writes")
     return _with_factors(system, total, epilogue)
+
+
+def _is_shift(node: Any) -> bool:
+    kind = compat.type_key(node)
+    return kind == "RShift" or (kind == "Call" and compat.call_name(node) == "shift_right")
 
 
 def _reads_in_place(epilogue: Equation, total: Equation) -> bool:

@@ -25,6 +25,8 @@ from jitweb.space.rows import Rows, build_rows, read_rows
 
 REGISTERS = 16
 STACK_FLOATS = 8192  # half of a thread's stack
+UNPACKED_FLOATS = 1 << 17  # of a packed weight's panel, in memory of the kernel's own
+FEW_ROWS = 8  # for so many a packed weight may be made floats at each use, in registers
 
 # Tiles of C in registers, rows x columns: see `registers`.
 TILES = ((4, 8), (2, 16), (6, 8), (5, 8), (8, 4), (3, 8), (1, 16), (1, 32))
@@ -127,10 +129,16 @@ def _convolution(
 
 def _packs(matmul: Matmul, constants: frozenset[int], order: str, columns: int) -> tuple[str, ...]:
     """How B may come in: see Tiling."""
-    if matmul.weight(constants) is not None:
-        return ("weight",)
+    is_packed, size = bool(matmul.steps), matmul.depth * columns
+    if matmul.weights(constants):
+        if not is_packed:
+            return ("weight",)
+        once = ("unpack",) if matmul.rows > 1 and order == "columns" else ()
+        if size > UNPACKED_FLOATS:
+            return ("weight",)
+        return (*once, "weight") if matmul.rows <= FEW_ROWS else once
     # A copied panel pays where all rows use it, and must fit on the stack.
-    if order == "columns" and matmul.depth * columns <= STACK_FLOATS:
+    if order == "columns" and size <= (UNPACKED_FLOATS if is_packed else STACK_FLOATS):
         return ("copy", "none")
     return ("none",)
 

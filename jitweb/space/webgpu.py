@@ -17,7 +17,7 @@ from tvm import tirx
 from tvm.s_tir import dlight
 
 from harness import compat
-from harness.ir.loop_kinds import UNROLLED, VECTORIZED
+from harness.ir.loop_kinds import SERIAL, UNROLLED, VECTORIZED
 from harness.targets.invocations import as_kernel
 from harness.targets.webgpu import MAX_GRID, MAX_THREADS
 from jitweb.space import emit
@@ -101,6 +101,13 @@ def _matmul(matmul: Matmul, tiling: Tiling, x: int, y: int) -> Any:
 
 class _GpuMatmul(MatmulBuilder):
     functions = MISSING
+    within_word = SERIAL
+
+    @property
+    def divisions(self) -> tuple[int, ...]:
+        """Where they divide k: a remainder would have the tile's code again."""
+        steps = self.matmul.steps
+        return () if any(self.matmul.depth % step for step in steps) else steps
 
     def __init__(self, matmul: Matmul, tiling: Tiling, x: int, y: int) -> None:
         super().__init__(matmul, tiling, LANES)
@@ -159,10 +166,12 @@ class _GpuMatmul(MatmulBuilder):
         return emit.sequence([*loads, self.each("sum", product)]), [lefts, rights]
 
     def _kind_of_load(self) -> int:
-        """Vectors, unless each element is loaded by a condition of its own, as beside a padding."""
+        """Vectors, unless each element is loaded by a condition of its own, as beside a padding, or
+        cut from a word: TVM has no vectors of shifts.
+        """
         calls = [each for each in compat.nodes(self.matmul.right) if isinstance(each, compat.Call)]
         is_guarded = any(compat.call_name(each) == "if_then_else" for each in calls)
-        return UNROLLED if is_guarded else VECTORIZED
+        return UNROLLED if is_guarded or self.matmul.steps else VECTORIZED
 
     def finish(
         self, batch: list[Any], row_tile: Any, column_tile: Any, total: Any, rows_kind: Any

@@ -172,8 +172,8 @@ def test_numpy_agrees_with_the_reference_interpreter(name: str) -> None:
 def test_epilogues_are_fused_into_one_equation() -> None:
     matmul = read_matmul(KERNELS["dense"]())
     assert (matmul.rows, matmul.columns, matmul.depth) == (13, 21, 7)
-    assert matmul.has_heavy_epilogue and matmul.weight(frozenset({1})) == 1
-    assert matmul.weight(frozenset()) is None
+    assert matmul.has_heavy_epilogue and matmul.weights(frozenset({1})) == {1: False}
+    assert not matmul.weights(frozenset())
     assert len(inline(read_equations(KERNELS["tanh-add"]()), lambda equation: False).equations) == 1
 
 

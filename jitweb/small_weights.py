@@ -1,0 +1,193 @@
+"""Weights of fewer than 32 bits, and how they lie in a bundle and in memory: in words of 32 bits.
+
+WGSL stores nothing smaller than a word, and WebAssembly's vectors take words as well as bytes, so
+both targets have one form. Along one axis, that over which a matmul sums, two, four or eight
+elements are in a word, the first in its lowest bits; so a vector of words along another axis
+becomes vectors of floats by shifts alone. packed_kernels.py writes the kernels that do it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+LEAST = 1024  # elements: what is smaller stays in float32
+BLOCKS = (256, 128, 64, 32, 16, 8, 4, 2, 1)  # elements that share a scale
+WORTHWHILE = 0.8  # of the bytes in float32: a form that takes more is not used
+FLOAT, BRAIN, INTEGER = "float16", "bfloat16", "integer"
+
+
+@dataclass(frozen=True, eq=False)
+class Quantized:
+    """(numbers - zero) * scale, computed in float32, of a weight with at least two axes.
+
+    `numbers` is int8, of `bits` each. `scale` and `zero` (None: 1 and 0) are float32 and broadcast
+    to the weight's shape, after each of their elements along `axis` was repeated `block` times.
+    """
+
+    numbers: np.ndarray
+    bits: int
+    scale: np.ndarray | None = None
+    zero: np.ndarray | None = None
+    axis: int = 0
+    block: int = 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.numbers.shape)
+
+    def floats(self) -> np.ndarray:
+        """The weight in float32."""
+        values = self.numbers.astype(np.float32)
+        if self.zero is not None:
+            values -= self.whole(self.zero)
+        if self.scale is not None:
+            values *= self.whole(self.scale)
+        return values
+
+    def whole(self, part: np.ndarray) -> np.ndarray:
+        """The scales or zero points with the weight's shape."""
+        if self.block > 1 and part.shape[self.axis] > 1:
+            repeated = np.repeat(part, self.block, self.axis)
+            part = repeated.take(np.arange(self.shape[self.axis]), self.axis)
+        return np.broadcast_to(part, self.shape)
+
+    def moved(self, places: np.ndarray) -> Quantized:
+        """The weight whose elements come from these places of this one's flat array."""
+
+        def taken(part: np.ndarray | None) -> np.ndarray | None:
+            return None if part is None else self.whole(part).reshape(-1)[places]
+
+        numbers = self.numbers.reshape(-1)[places]
+        return Quantized(numbers, self.bits, taken(self.scale), taken(self.zero))
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a weight of this shape is packed.
+
+    `words` and `factors` are the shapes of its arrays: int32 words, and float32 scales, of which
+    each is for a block of so many elements along each axis, followed by as many zero points.
+    """
+
+    kind: str
+    bits: int
+    axis: int
+    shape: tuple[int, ...]
+    words: tuple[int, ...]
+    factors: tuple[int, ...] = ()
+    blocks: tuple[int, ...] = ()
+    has_scale: bool = False
+    has_zero: bool = False
+
+    @property
+    def per_word(self) -> int:
+        return 32 // self.bits
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """A weight in the arrays that a kernel takes for it: the words, and factors if it has some."""
+
+    form: Form
+    arrays: tuple[np.ndarray, ...]
+
+
+def pack(weight: np.ndarray | Quantized, axis: int, kept: int | None = None) -> Packed | None:
+    """The weight, packed along an axis; None if it doesn't get smaller or has another value then.
+
+    `kept` is an axis along which each element has a factor of its own.
+    """
+    if isinstance(weight, Quantized):
+        packed = _quantized(weight, axis, kept)
+    elif weight.dtype == np.float32 and (found := _kind(weight)) is not None:
+        packed = _packed(Form(found[0], found[1], axis, weight.shape, ()), found[2](weight))
+    else:
+        return None
+    size = sum(array.nbytes for array in packed.arrays)
+    return packed if size < WORTHWHILE * 4 * int(np.prod(weight.shape)) else None
+
+
+def _kind(weight: np.ndarray) -> tuple[str, int, Callable[[np.ndarray], np.ndarray]] | None:
+    """The smallest form that holds each element of the array exactly."""
+    for part in (weight.reshape(-1)[:LEAST], weight):  # most are known by their first elements
+        found = next((each for each in KINDS if each[3](part)), None)
+        if found is None:
+            return None
+    return found[:3] if found else None
+
+
+def _is_whole(weight: np.ndarray) -> bool:
+    return bool(np.all((weight >= -128) & (weight <= 127) & (np.rint(weight) == weight)))
+
+
+def _is_half(weight: np.ndarray) -> bool:
+    with np.errstate(all="ignore"):
+        half = weight.astype(np.float16)
+        return bool(np.all(np.isfinite(half) & (half == weight)))
+
+
+def _is_brain(weight: np.ndarray) -> bool:
+    return not np.any(weight.view(np.uint32) & 0xFFFF)
+
+
+KINDS = (
+    (INTEGER, 8, lambda weight: weight.astype(np.int8), _is_whole),
+    (FLOAT, 16, lambda weight: weight.astype(np.float16).view(np.int16), _is_half),
+    (BRAIN, 16, lambda weight: (weight.view(np.uint32) >> 16).astype(np.uint16), _is_brain),
+)
+
+
+def _packed(form: Form, numbers: np.ndarray, factors: tuple[np.ndarray, ...] = ()) -> Packed:
+    words = _words(numbers, form.bits, form.axis)
+    return Packed(replace(form, words=words.shape), (words, *factors))
+
+
+def _words(numbers: np.ndarray, bits: int, axis: int) -> np.ndarray:
+    """Integers as words along an axis, the low bits of each."""
+    per = 32 // bits
+    moved = np.moveaxis(numbers, axis, 0)
+    padding = -len(moved) % per
+    moved = np.pad(moved, [(0, padding)] + [(0, 0)] * (moved.ndim - 1))
+    words = np.zeros((len(moved) // per, *moved.shape[1:]), np.uint32)
+    for place in range(per):
+        part = moved[place::per].astype(np.int32).view(np.uint32) & np.uint32((1 << bits) - 1)
+        words |= part << np.uint32(place * bits)
+    return np.ascontiguousarray(np.moveaxis(words.view(np.int32), 0, axis))
+
+
+def _quantized(weight: Quantized, axis: int, kept: int | None) -> Packed:
+    given = [None if part is None else weight.whole(part) for part in (weight.scale, weight.zero)]
+    parts = [part for part in given if part is not None]
+    form = Form(INTEGER, weight.bits, axis, weight.shape, ())
+    if not parts:
+        return _packed(form, weight.numbers)
+    blocks = tuple(1 if each == kept else _block(parts, each) for each in range(parts[0].ndim))
+    starts = tuple(slice(None, None, block) for block in blocks)
+    factors = np.concatenate([part[starts] for part in parts], axis)
+    form = replace(
+        form,
+        factors=factors.shape,
+        blocks=blocks,
+        has_scale=given[0] is not None,
+        has_zero=given[1] is not None,
+    )
+    return _packed(form, weight.numbers, (np.ascontiguousarray(factors, np.float32),))
+
+
+def _block(parts: list[np.ndarray], axis: int) -> int:
+    """The most elements along an axis for which all these arrays have the same values."""
+    extent = parts[0].shape[axis]
+    places = np.arange(extent)
+    start = tuple(slice(None) if each == axis else slice(2) for each in range(parts[0].ndim))
+    for block in (extent, *BLOCKS):
+        first = places // block * block
+        for cut in (start, ...):  # most are known by their first elements
+            cuts = [part[cut] for part in parts]
+            if not all(np.array_equal(part.take(first, axis), part) for part in cuts):
+                break
+        else:
+            return block
+    return 1
