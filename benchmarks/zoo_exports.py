@@ -2,8 +2,9 @@
 
     python benchmarks/zoo_exports.py FOLDER NAME...
 
-writes for each NAME (``architecture.form``) FOLDER/NAME.onnx, NAME.npz (three sets of inputs, and
-what onnxruntime returned for them) and NAME.json (the shapes to ask for, or why it failed).
+writes for each NAME (``architecture.form``) FOLDER/NAME.onnx, NAME.npz (three sets of inputs, what
+onnxruntime returned for them, and, of a quantised model, what its origin in float32 did) and
+NAME.json (the shapes to ask for, or why it failed).
 It needs torch, transformers, onnxscript and onnxruntime, and nothing of this project but the list.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +29,7 @@ import onnx
 import onnxruntime
 import torch
 from zoo_architectures import ARCHITECTURES, PAST, SEQUENCE, Architecture, Input
-from zoo_list import FORMS, Form
+from zoo_list import FORMS, QUANTISED, Form
 
 SETS = 3
 
@@ -92,10 +94,17 @@ def export(name: str, path: Path) -> tuple[dict[str, Input], dict[str, str]]:
     if form.precision == "float16-torch":
         tensors = tuple(each.half() if each.is_floating_point() else each for each in tensors)
     _torch_export(flat, tensors, inputs, outputs, form, path)
+    if form.precision in QUANTISED:
+        shutil.copy(path, _origin(path))
     for step in form.after:
         AFTER[step](path, architecture, inputs)
     opened = {key: "x".join(map(str, each.shape)) for key, each in inputs.items() if form.open}
     return inputs, opened
+
+
+def _origin(path: Path) -> Path:
+    """Where the model is kept while it is quantised."""
+    return path.with_suffix(".origin.onnx")
 
 
 def _torch_export(
@@ -243,19 +252,23 @@ def export_one(name: str, folder: Path) -> None:
                 for each in sets
             ]
         results = expected(path, sets)
+        ends = {"input": sets, "output": results}
+        if _origin(path).is_file():
+            ends["origin"] = expected(_origin(path), sets)
         taken = {value.name for value in onnx.load(path, load_external_data=False).graph.input}
         arrays = {
             f"{number}.{side}.{key}": array
-            for number, ends in enumerate(zip(sets, results, strict=True))
-            for side, values in zip(("input", "output"), ends, strict=True)
+            for side, runs in ends.items()
+            for number, values in enumerate(runs)
             for key, array in values.items()
-            if side == "output" or key in taken
+            if side != "input" or key in taken
         }
         np.savez(folder / f"{name}.npz", **arrays)  # type: ignore[arg-type]
         told: dict[str, Any] = {"shapes": {k: v for k, v in opened.items() if k in taken}}
     except Exception as error:  # an exporter's or onnxruntime's own, whatever it is
         message = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         told = {"error": message}
+    _origin(path).unlink(missing_ok=True)
     facts.write_text(json.dumps(told))
 
 

@@ -43,6 +43,8 @@ FORMS: Mapping[str, Form] = {
     "ort-fused": Form("legacy", "eager", 17, open=True, after=("ort-fused",)),
 }
 
+QUANTISED = ("int8", "nbits")  # the precisions that are further from float32 than rounding
+
 ENCODERS = (
     "bert", "distilbert", "roberta", "deberta-v2", "mpnet", "modernbert", "clip-text",
     "clip-vision", "vit", "whisper-encoder", "whisper-decoder", "t5-encoder", "t5-decoder",

@@ -6,6 +6,7 @@ kernels as PrimFuncs in 32 bits, constants as NumPy arrays.
 
 from __future__ import annotations
 
+import math
 import warnings
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
@@ -15,10 +16,12 @@ from typing import Any
 import numpy as np
 import onnx
 import tvm
-from tvm import ir, relax
+import tvm_ffi
+from tvm import ir, relax, tirx
 
 from harness import compat
 from harness.console.suppress_warnings import without_warnings
+from harness.ir.rewrite import with_fields
 from harness.system.text import first_line
 from jitweb.errors import JitwebError
 from jitweb.narrow import NotNarrowable, narrow_array, narrow_function, stored_dtype
@@ -28,6 +31,7 @@ from jitweb.onnx.to_relax import to_relax, unsupported
 from jitweb.onnx.weights import quantized_weights
 from jitweb.small_weights import Quantized
 
+MOST_FLOAT = float(np.finfo(np.float32).max)
 # What results of a size that depends on values become.
 FROM = {"relax.call_pure_packed": ("nonzero", "range", "unique", "nonmaxsuppression")}
 
@@ -265,7 +269,24 @@ def _bare(function: Any) -> Any:
     for name in ("op_pattern", "global_symbol"):
         if name in (function.attrs or {}):
             function = function.without_attr(name)
+    function = function.with_body(
+        tvm_ffi.structural_map(function.body, (compat.SBlock, _from_infinity))
+    )
     return function.with_attr("tirx.noalias", True)
+
+
+def _from_infinity(block: Any) -> Any:
+    """A block whose maximum starts at -inf, not at the least number: of -inf alone it is -inf."""
+    start = block.init
+    if start is None or compat.type_key(start) != "BufferStore":
+        return block
+    value = start.value
+    if not isinstance(value, compat.FloatImm) or compat.dtype_of(value) != "float32":
+        return block
+    if abs(float(value)) != MOST_FLOAT:
+        return block
+    infinity = tirx.FloatImm("float32", math.copysign(math.inf, float(value)))
+    return with_fields(block, init=with_fields(start, value=infinity))
 
 
 def _is_call(node: Any) -> bool:

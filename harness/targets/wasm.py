@@ -141,6 +141,7 @@ def _lowerings() -> list[Any]:
         tirx.transform.VectorizeLoop(),
         tirx.transform.StorageRewrite(),
         tirx.transform.UnrollLoop(),
+        tirx.transform.ConvertSSA(),  # unrolled copies bind the same variables
         tirx.transform.StmtSimplify(),
         tirx.transform.RemoveNoOp(),
         tirx.transform.LowerIntrin(),

@@ -89,7 +89,7 @@ def _shaders(
             kernel = kernel.with_body(_with_exact_floats(kernel.body))
         order = sorted(range(len(dispatch.parameters)), key=dispatch.parameters.__getitem__)
         code = _wgsl(kernel, order, dispatch.symbol, target)
-        code = _with_non_finite_values(code) if fixed else code
+        code = _with_bitwise_logic(_with_non_finite_values(code)) if fixed else code
         yield _shader(code, kernel, dispatch, max_workgroup_storage)
 
 
@@ -155,6 +155,7 @@ def _lowerings() -> tuple[Any, ...]:
         tirx.transform.StorageRewrite(),
         s_tir.transform.HoistIfThenElse(),
         tirx.transform.UnrollLoop(),
+        tirx.transform.ConvertSSA(),  # unrolled copies bind the same variables
         s_tir.transform.RenormalizeSplitPattern(),
         tirx.transform.StmtSimplify(),
         tirx.transform.RemoveNoOp(),
@@ -280,6 +281,11 @@ def _with_non_finite_values(code: str) -> str:
             used.append(f"var<private> {printed}_ : u32 = {bits:#x}u;\n")
     # Directives such as enable come first in a module.
     return code.replace("@group(0)", "".join(used) + "@group(0)", 1)
+
+
+def _with_bitwise_logic(code: str) -> str:
+    """The code with the operators that WGSL also has for vectors of bool; TVM sets parentheses."""
+    return code.replace("&&", "&").replace("||", "|")
 
 
 def _with_constant_grid(code: str, blocks: int) -> str:

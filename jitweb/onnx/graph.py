@@ -50,6 +50,7 @@ class Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.producers: dict[str, onnx.NodeProto] = {}  # of what isn't constant
         self.is_outlined = False  # weights have no data: large constants need none
+        self.whole: dict[str, str] = {}  # 8-bit integers, and the whole floats that they were
         self._count = 0
         self._prefix = ""
 

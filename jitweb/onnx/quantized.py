@@ -27,10 +27,10 @@ def integers(graph: Graph, name: str, zero_point: str, axis: int | None = None) 
     known, offset = graph.value(name), graph.value(zero_point)
     if known is not None and known.ndim > 1 and (offset is not None or not zero_point):
         return weight(graph, quantized_array(known, None, offset, axis or 0))
-    value = graph.op("Cast", name, to=FLOAT)
+    value = _whole(graph, name)
     if not zero_point:
         return value
-    zero = graph.op("Cast", zero_point, to=FLOAT)
+    zero = _whole(graph, zero_point)
     if axis is not None and math.prod(graph.shape(zero)) > 1:
         rank = len(graph.shape(name))
         shape = [-1 if place == axis % rank else 1 for place in range(rank)]
@@ -38,6 +38,11 @@ def integers(graph: Graph, name: str, zero_point: str, axis: int | None = None) 
     elif graph.shape(zero) == (1,):
         zero = graph.op("Reshape", zero, graph.constant(np.zeros(0, np.int64)))
     return graph.op("Sub", value, zero)
+
+
+def _whole(graph: Graph, name: str) -> str:
+    """8-bit integers as float32: those that they were made of, if they were."""
+    return graph.whole.get(name) or graph.op("Cast", name, to=FLOAT)
 
 
 def product(graph: Graph, a: str, b: str) -> str:

@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 
 import onnx
 
-from jitweb.onnx import attention, cache, convolution, fused, opset, qlinear, quantized
+from jitweb.onnx import (
+    attention,
+    cache,
+    convolution,
+    dynamic,
+    fused,
+    opset,
+    qlinear,
+    quantized,
+)
 from jitweb.onnx.graph import CONTRIB, Graph
 
 NEWER = 21  # the first opset after the one that all become
@@ -56,6 +65,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("", "RMSNormalization"): Rule(fused.rms_normalization),
     ("", "Conv"): Rule(convolution.conv),
     ("", "ConvTranspose"): Rule(convolution.conv_transpose),
+    ("", "DynamicQuantizeLinear"): Rule(dynamic.dynamic_quantize_linear),
     ("", "DequantizeLinear"): Rule(quantized.dequantize_linear),
     ("", "MatMulInteger"): Rule(quantized.matmul_integer),
     ("", "ConvInteger"): Rule(quantized.conv_integer),

@@ -1,29 +1,29 @@
 """exp, tanh, erf and similar functions as arithmetic that vectorises.
 
-WebAssembly has no such instructions, and LLVM would call a scalar library for each element; WGSL
-has no erf. So they become polynomials in the IR. Errors in float32, which the tests check against
-float64:
+WebAssembly has no such instructions, and LLVM would call a scalar library for each element. So they
+become polynomials in the IR; webgpu_functions.py has the table for WGSL. Errors in float32, which
+the tests check against float64:
 
 | function | method                                                              | error          |
 |----------|---------------------------------------------------------------------|----------------|
 | exp      | x = n ln 2 + r, |r| <= ln 2 / 2, polynomial of degree 6 in r         | 3e-7 relative  |
 | sigmoid  | 1 / (1 + exp(-x))                                                   | 3e-7 absolute  |
-| tanh     | rational function x P(x^2) / Q(x^2), x clipped to [-8, 8]           | 5e-7 absolute  |
-| erf      | the same, x clipped to [-3.9, 3.9]                                  | 5e-7 absolute  |
+| tanh     | rational function x P(x^2) / Q(x^2), x clipped to [-8, 8]           | 6e-7 absolute  |
+| erf      | the same, x clipped to [-3.9, 3.9]                                  | 6e-7 absolute  |
 | log      | x = m 2^e, atanh series in (m - 1) / (m + 1)                        | 4e-7 relative  |
 | sin, cos | x = n pi / 2 + r, |r| <= pi / 4, polynomials of degree 9 and 8      | 3e-7 absolute  |
 | fmod     | x - y trunc(x / y)                                                  | of x / y       |
 | pow      | products for whole exponents to 8, sqrt for 0.5, else exp(y log x)  | of its parts   |
 
-NaN stays NaN, and infinities are treated as IEEE 754 says: so softmax of a row with NaN is NaN.
-Below -87 exp returns 0. A Relu keeps NaN; max and min of other values may drop it. sin and cos are
-for |x| < 1e4. scripts/fit_functions.py computed the coefficients of tanh and erf.
+NaN stays NaN, in max and min as well, and infinities are treated as IEEE 754 says: so softmax of a
+row with NaN is NaN. Below -87 exp returns 0. sin and cos are for |x| < 1e4.
+scripts/fit_functions.py computed the coefficients of tanh and erf.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tvm_ffi
@@ -51,32 +51,30 @@ TANH = (
     (0.999999913, 0.129726376, 0.00297887349, 9.81610473e-06, -1.45187831e-08, 2.30306177e-11),
     (1.0, 0.463059353, 0.0239990846, 0.000236246635),
 )
+GROWTH = 1 + 2e-7  # so that they reach 1 at the limit
 GREATEST_POWER = 8
 # The sign, exponent and fraction of a float16, in a float32; its lowest exponent means denormal.
 HALF_EXPONENT, HALF_FRACTION = 0x0F800000, 0x007FE000
 HALF_BITS = (HALF_EXPONENT | HALF_FRACTION) - (1 << 31)
-MOST_REPEATED = 24  # nodes of an expression that may stand twice
+INFINITY_BITS = 0x7F800000
+NEGATIVE_INFINITY = INFINITY_BITS - (1 << 31)  # above it and below zero, as int32, is NaN alone
+
+Functions = Mapping[str, Callable[..., Any]]
 
 
-def approximate(value: Any, *, only: frozenset[str] | None = None) -> Any:
-    """The expression with calls of these float32 functions replaced; all of them by default."""
+def approximate(value: Any, functions: Functions | None = None) -> Any:
+    """The expression with these float32 functions replaced; by default those of WebAssembly."""
+    table = FUNCTIONS if functions is None else functions
 
-    def replaced(call: Any) -> Any:
-        name = compat.call_name(call)
-        change = FUNCTIONS.get(name)
-        if change is None or compat.dtype_of(call) != "float32":
-            return call
-        if only is not None and name not in only:
-            return call
-        return change(*call.args)
+    def call(node: Any) -> Any:
+        change = table.get(compat.call_name(node))
+        if change is None or compat.dtype_of(node.args[0]) != "float32":
+            return node
+        return change(*node.args)
 
-    def divided(node: Any) -> Any:
-        wanted = only is None or "fmod" in only
-        return _fmod(node.a, node.b) if wanted and compat.dtype_of(node) == "float32" else node
-
-    def extreme(node: Any) -> Any:
-        wanted = only is None and compat.dtype_of(node) == "float32"
-        return _extreme(node) if wanted else node
+    def operator(name: str) -> Callable[[Any], Any]:
+        change = table[name]
+        return lambda node: change(node.a, node.b) if compat.dtype_of(node) == "float32" else node
 
     def cast(node: Any) -> Any:
         value = node.value
@@ -84,19 +82,12 @@ def approximate(value: Any, *, only: frozenset[str] | None = None) -> Any:
         if not is_half or compat.call_name(value) != "reinterpret":
             return node
         half = value.args[0]  # WGSL has no 16 bits: what they are cut from
-        word = half.value if compat.type_key(half) == "Cast" else half.astype("int32")
-        return (_of_half if only is None else _of_half_without_denormals)(word)
+        return table["half"](
+            half.value if compat.type_key(half) == "Cast" else half.astype("int32")
+        )
 
-    return tvm_ffi.structural_map(
-        value,
-        [
-            (tirx.Cast, cast),
-            (compat.Call, replaced),
-            (tirx.Mod, divided),
-            (tirx.Max, extreme),
-            (tirx.Min, extreme),
-        ],
-    )
+    operators = [(kind, operator(name)) for kind, name in OPERATORS if name in table]
+    return tvm_ffi.structural_map(value, [(tirx.Cast, cast), (compat.Call, call), *operators])
 
 
 def _of_half(half: Any) -> Any:
@@ -108,31 +99,19 @@ def _of_half(half: Any) -> Any:
     return tirx.reinterpret("float32", bits) * number(2.0**112)
 
 
-def _of_half_without_denormals(half: Any) -> Any:
-    """The same, on a GPU that takes denormal numbers of float32 for zero."""
-
-    def of_bits(bits: Any) -> Any:
-        fraction = (bits & HALF_FRACTION).astype("float32") * number(2.0**-37)
-        small = tirx.Select(bits < 0, number(0) - fraction, fraction)
-        ordinary = tirx.reinterpret("float32", bits + (112 << MANTISSA_BITS))
-        return tirx.Select((bits & HALF_EXPONENT) != 0, ordinary, small)
-
-    return _let((half << 16 >> 3) & HALF_BITS, of_bits)
-
-
 def number(value: float) -> Any:
     return tirx.FloatImm("float32", value)
 
 
-def _let(value: Any, body: Callable[[Any], Any]) -> Any:
+def let(value: Any, body: Callable[[Any], Any]) -> Any:
     """The body with a value that it uses several times but computes once."""
-    if isinstance(value, compat.Var):
+    if isinstance(value, (compat.Var, compat.FloatImm)):
         return body(value)
     held = tirx.Var("held", compat.dtype_of(value))
     return tirx.Let(held, value, body(held))
 
 
-def _clipped(x: Any, low: float, high: float) -> Any:
+def clipped(x: Any, low: float, high: float) -> Any:
     """x within the ends; of NaN it is any number, as these are relaxed instructions."""
     return tirx.min(tirx.max(x, number(low)), number(high))
 
@@ -143,47 +122,89 @@ def _kept(x: Any, value: Callable[[Any], Any]) -> Any:
     Selecting by an unordered comparison would be no instruction more than min and max are, but with
     relaxed SIMD LLVM makes min and max of it.
     """
-    return _let(x, lambda held: tirx.Select(_is_number(held), value(held), held))
+    return let(x, lambda held: tirx.Select(_is_number(held), value(held), held))
 
 
 def _is_number(x: Any) -> Any:
     return x <= number(math.inf)  # TVM takes x == x for true
 
 
-def _extreme(node: Any) -> Any:
-    """A Relu, max(x, 0), of something short as a comparison that keeps NaN.
+def bits_of(x: Any) -> Any:
+    """The bits of a float32, an int32: what a compiler can't assume to be of no NaN."""
+    return tirx.reinterpret("int32", x)
 
-    With another number LLVM makes a relaxed instruction of every form of it, which drops NaN; and
-    what is long is not to be computed twice.
-    """
-    left, right = node.a, node.b
-    if isinstance(left, compat.FloatImm):
-        left, right = right, left
-    is_zero = isinstance(right, compat.FloatImm) and float(right) == 0
-    if not is_zero or len(list(compat.nodes(left))) > MOST_REPEATED:
-        return node
-    return tirx.Select(left < right if isinstance(node, tirx.Max) else right < left, right, left)
+
+def is_nan(x: Any) -> Any:
+    """Whether x is NaN, by its bits; 0.26 takes a mask of 31 bits for a remainder by 2^31."""
+    bits = bits_of(x)
+    return bits > by_sign(bits, NEGATIVE_INFINITY, INFINITY_BITS)
+
+
+def by_sign(bits: Any, negative: int, positive: int) -> Any:
+    """The one integer where the float of these bits is negative, else the other."""
+    return tirx.Select(bits < 0, tirx.IntImm("int32", negative), tirx.IntImm("int32", positive))
+
+
+def with_bits(condition: Any, bits: Any, value: Any) -> Any:
+    """The float of these bits where the condition is true, else the value."""
+    return tirx.reinterpret("float32", tirx.Select(condition, bits, bits_of(value)))
+
+
+def _relu(x: Any) -> Any:
+    """max(x, 0) by a comparison that keeps NaN; of another number LLVM makes a relaxed maximum."""
+    return let(x, lambda held: tirx.Select(held < number(0), number(0), held))
+
+
+def extremes(relu: Callable[[Any], Any]) -> dict[str, Callable[[Any, Any], Any]]:
+    """max and min that keep NaN; `relu` is max(x, 0)."""
+
+    def maximum(a: Any, b: Any) -> Any:
+        if _is_constant(a):
+            a, b = b, a
+        return relu(a) if _is_constant(b) and float(b) == 0 else _extreme(tirx.max, a, b)
+
+    return {"max": maximum, "min": lambda a, b: _extreme(tirx.min, a, b)}
+
+
+def _is_constant(value: Any) -> bool:
+    return isinstance(value, compat.FloatImm)
+
+
+def _extreme(choose: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    def of_held(a: Any, b: Any) -> Any:
+        result = choose(a, b)
+        for operand in (a, b):
+            if not _is_constant(operand):
+                result = with_bits(is_nan(operand), bits_of(operand), result)
+        return result
+
+    return let(a, lambda a: let(b, lambda b: of_held(a, b)))
 
 
 def _exp(x: Any) -> Any:
     def of_clipped(x: Any) -> Any:
-        return _let(tirx.floor(x * number(1 / math.log(2)) + number(0.5)), lambda n: whole(x, n))
+        return let(tirx.floor(x * number(1 / math.log(2)) + number(0.5)), lambda n: whole(x, n))
 
     def whole(x: Any, n: Any) -> Any:
         rest = x - n * number(LN2_HIGH) - n * number(LN2_LOW)
         # Half of 2^n, and twice the series: so the greatest results are exact and then infinite.
         power = tirx.reinterpret("float32", (n.astype("int32") + (BIAS - 1)) << MANTISSA_BITS)
         series = [2 / math.factorial(degree) for degree in range(7)]
-        return _let(rest, lambda r: _polynomial(r, series) * power)
+        return let(rest, lambda r: _polynomial(r, series) * power)
 
-    return _kept(x, lambda held: _let(_clipped(held, LOWEST, HIGHEST), of_clipped))
+    return _kept(x, lambda held: let(clipped(held, LOWEST, HIGHEST), of_clipped))
 
 
-def _rational(x: Any, limit: float, over: Sequence[float], under: Sequence[float]) -> Any:
+def rational(x: Any, limit: float, over: Sequence[float], under: Sequence[float]) -> Any:
+    """x P(x^2) / Q(x^2), and exactly 1 or -1 from the limit: so that GELU of -inf is NaN, and of
+    other large negative numbers 0."""
+    raised = [GROWTH * each for each in over]
+
     def of_clipped(x: Any) -> Any:
-        return _let(x * x, lambda z: x * _polynomial(z, over) / _polynomial(z, under))
+        value = let(x * x, lambda z: x * _polynomial(z, raised) / _polynomial(z, under))
+        return clipped(value, -1, 1)
 
-    return _kept(x, lambda held: _let(_clipped(held, -limit, limit), of_clipped))
+    return let(clipped(x, -limit, limit), of_clipped)
 
 
 def _polynomial(x: Any, coefficients: Sequence[float]) -> Any:
@@ -195,7 +216,7 @@ def _polynomial(x: Any, coefficients: Sequence[float]) -> Any:
 
 
 def _tanh(x: Any) -> Any:
-    return _rational(x, *TANH)
+    return _kept(x, lambda held: rational(held, *TANH))
 
 
 def _sigmoid(x: Any) -> Any:
@@ -203,7 +224,7 @@ def _sigmoid(x: Any) -> Any:
 
 
 def _erf(x: Any) -> Any:
-    return _rational(x, *ERF)
+    return _kept(x, lambda held: rational(held, *ERF))
 
 
 def _log(x: Any) -> Any:
@@ -217,7 +238,7 @@ def _log(x: Any) -> Any:
         is_ordinary = tirx.And(x > number(0), x < number(math.inf))
         return tirx.Select(is_ordinary, _log_of_normal(raised) + shift, beyond)
 
-    return _let(x, of_held)
+    return let(x, of_held)
 
 
 def _log_of_normal(x: Any) -> Any:
@@ -225,29 +246,34 @@ def _log_of_normal(x: Any) -> Any:
     def of_bits(bits: Any) -> Any:
         mantissa = tirx.reinterpret("float32", (bits & 0x7FFFFF) + SQRT_HALF)
         exponent = (bits >> MANTISSA_BITS).astype("float32")
-        ratio = _let(mantissa, lambda m: (m - number(1)) / (m + number(1)))
-        return _let(exponent, lambda e: _let(ratio, lambda s: series(e, s)))
+        ratio = let(mantissa, lambda m: (m - number(1)) / (m + number(1)))
+        return let(exponent, lambda e: let(ratio, lambda s: series(e, s)))
 
     def series(exponent: Any, s: Any) -> Any:
         terms = [2 / (2 * degree + 1) for degree in range(6)]
-        log_of_mantissa = _let(s * s, lambda z: s * _polynomial(z, terms))
+        log_of_mantissa = let(s * s, lambda z: s * _polynomial(z, terms))
         return exponent * number(LN2_HIGH) + (exponent * number(LN2_LOW) + log_of_mantissa)
 
-    return _let(tirx.reinterpret("int32", x) - SQRT_HALF, of_bits)
+    return let(tirx.reinterpret("int32", x) - SQRT_HALF, of_bits)
 
 
-def _pow(x: Any, y: Any) -> Any:
-    if isinstance(y, compat.FloatImm):
-        exponent = float(y)
-        if exponent == 0.5:
-            return tirx.sqrt(x)
-        if exponent == int(exponent) and 1 <= exponent <= GREATEST_POWER:
-            return _let(x, lambda held: _power(held, int(exponent)))
-    return _exp(y * _log(x))
+def power_of(exp: Callable[[Any], Any], log: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """pow by these functions."""
+
+    def power(x: Any, y: Any) -> Any:
+        if isinstance(y, compat.FloatImm):
+            exponent = float(y)
+            if exponent == 0.5:
+                return tirx.sqrt(x)
+            if exponent == int(exponent) and 1 <= exponent <= GREATEST_POWER:
+                return let(x, lambda held: _power(held, int(exponent)))
+        return exp(y * log(x))
+
+    return power
 
 
 def _power(x: Any, exponent: int) -> Any:
-    half = _let(_power(x, exponent // 2), lambda y: y * y) if exponent > 1 else None
+    half = let(_power(x, exponent // 2), lambda y: y * y) if exponent > 1 else None
     if half is None:
         return x
     return half * x if exponent % 2 else half
@@ -268,41 +294,46 @@ def _quarter_turns(x: Any, ahead: int) -> Any:
         rest = x
         for part in HALF_PI:
             rest = rest - n * number(part)
-        return _let(
-            n.astype("int32") + ahead, lambda quarter: _let(rest, lambda r: of_rest(quarter, r))
+        return let(
+            n.astype("int32") + ahead, lambda quarter: let(rest, lambda r: of_rest(quarter, r))
         )
 
     def of_rest(quarter: Any, r: Any) -> Any:
         sines = [(-1) ** k / math.factorial(2 * k + 1) for k in range(5)]
         cosines = [(-1) ** k / math.factorial(2 * k) for k in range(5)]
-        sine = _let(r * r, lambda z: r * _polynomial(z, sines))
-        cosine = _let(r * r, lambda z: _polynomial(z, cosines))
+        sine = let(r * r, lambda z: r * _polynomial(z, sines))
+        cosine = let(r * r, lambda z: _polynomial(z, cosines))
         value = tirx.Select((quarter & 1) != 0, cosine, sine)
-        return _let(value, lambda v: tirx.Select((quarter & 2) != 0, number(0) - v, v))
+        return let(value, lambda v: tirx.Select((quarter & 2) != 0, number(0) - v, v))
 
     def of_held(x: Any) -> Any:
-        return _let(tirx.floor(x * number(2 / math.pi) + number(0.5)), lambda n: of_whole(x, n))
+        return let(tirx.floor(x * number(2 / math.pi) + number(0.5)), lambda n: of_whole(x, n))
 
-    return _let(x, of_held)
+    return let(x, of_held)
 
 
-def _fmod(x: Any, y: Any) -> Any:
-    return _let(x, lambda a: _let(y, lambda b: a - b * tirx.trunc(a / b)))
+def fmod(x: Any, y: Any) -> Any:
+    return let(x, lambda a: let(y, lambda b: a - b * tirx.trunc(a / b)))
 
 
 def _rsqrt(x: Any) -> Any:
     return number(1) / tirx.sqrt(x)
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
+FUNCTIONS: Functions = {
     "exp": _exp,
     "tanh": _tanh,
     "sigmoid": _sigmoid,
     "erf": _erf,
     "log": _log,
-    "pow": _pow,
+    "pow": power_of(_exp, _log),
     "rsqrt": _rsqrt,
     "sin": _sin,
     "cos": _cos,
-    "fmod": _fmod,
+    "fmod": fmod,
+    "half": _of_half,  # the float32 of a float16
+    "isnan": is_nan,
+    **extremes(_relu),
 }
+# Nodes of their own, by the names that the tables have for them.
+OPERATORS = ((tirx.Mod, "fmod"), (tirx.Max, "max"), (tirx.Min, "min"))

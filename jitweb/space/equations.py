@@ -16,9 +16,10 @@ import tvm_ffi
 from tvm import tirx
 
 from harness import compat
-from harness.ir.rewrite import substitute
+from harness.ir.rewrite import children, refresh, replace_at, substitute
 
 REDUCTION = 2  # tirx.IterVar.CommReduce
+SHORT = (compat.BufferLoad, compat.IntImm, compat.FloatImm, compat.Var)
 
 
 class NotEquations(ValueError):
@@ -144,9 +145,73 @@ def _with_loads(value: Any, inlined: Mapping[Any, Equation]) -> Any:
         equation = inlined.get(compat.load_buffer(load))
         if equation is None:
             return load
-        return substitute(equation.value, dict(zip(equation.spatial, load.indices, strict=True)))
+        places = dict(zip(equation.spatial, load.indices, strict=True))
+        return substitute(refresh(equation.value), places)
 
+    for load in _repeated(value, inlined):
+        value = _held(value, load)
     return tvm_ffi.structural_map(value, (compat.BufferLoad, replaced))
+
+
+def _repeated(value: Any, inlined: Mapping[Any, Equation]) -> list[Any]:
+    """The loads that stand in the value several times, and for more than a load."""
+    by_buffer: dict[Any, list[Any]] = {}
+    for load in loads(value):
+        equation = inlined.get(compat.load_buffer(load))
+        if equation is None or isinstance(equation.value, SHORT):
+            continue
+        if compat.dtype_of(load).startswith("float"):  # what indexes stays where it is seen
+            by_buffer.setdefault(equation.buffer, []).append(load)
+    repeated: list[Any] = []
+    for group in by_buffer.values():
+        for number, load in enumerate(group):
+            is_new = not any(_is_same(load, each) for each in group[:number])
+            if is_new and any(_is_same(load, each) for each in group[number + 1 :]):
+                repeated.append(load)
+    return repeated
+
+
+def _is_same(left: Any, right: Any) -> bool:
+    return bool(tvm_ffi.structural_equal(left, right))
+
+
+def _held(value: Any, load: Any) -> Any:
+    """The value with a load that it repeats in a variable: else chains of kernels double in length.
+
+    It is bound around the smallest part that has all of them, if that reads it in any case.
+    """
+    path: list[Any] = []
+    part = value
+    while True:
+        containing = [(step, each) for step, each in children(part) if _has(each, load)]
+        if len(containing) != 1 or _is_same(part, load):
+            break
+        step, part = containing[0]
+        path.append(step)
+    if not _is_always_read(part, load):
+        return value
+    var = tirx.Var("repeated", compat.dtype_of(load))
+
+    def replaced(found: Any) -> Any:
+        return var if _is_same(found, load) else found
+
+    bound = tirx.Let(var, load, tvm_ffi.structural_map(part, (compat.BufferLoad, replaced)))
+    return replace_at(value, tuple(path), bound) if path else bound
+
+
+def _has(value: Any, load: Any) -> bool:
+    return any(_is_same(each, load) for each in loads(value))
+
+
+def _is_always_read(value: Any, load: Any) -> bool:
+    """Whether no condition keeps the value from reading this element."""
+    if isinstance(value, compat.BufferLoad) and _is_same(value, load):
+        return True
+    parts = [each for _, each in children(value)]
+    is_call = isinstance(value, compat.Call) and compat.call_name(value) == "if_then_else"
+    if is_call or compat.type_key(value) == "Select":
+        parts = parts[:1]  # the condition
+    return any(_is_always_read(each, load) for each in parts)
 
 
 def _simplified(equation: Equation) -> Equation:

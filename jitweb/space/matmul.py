@@ -22,7 +22,7 @@ from harness import compat
 from harness.ir.loop_kinds import PARALLEL, SERIAL, UNROLLED, VECTORIZED
 from harness.ir.rewrite import substitute
 from jitweb.space import emit
-from jitweb.space.approximate import approximate
+from jitweb.space.approximate import FUNCTIONS, Functions, approximate
 from jitweb.space.matmul_equations import Matmul
 
 
@@ -87,11 +87,10 @@ def build_matmul(matmul: Matmul, tiling: Tiling) -> tuple[Any, tuple[Packing, ..
 class MatmulBuilder:
     """Builds the kernel of one tiling. `lanes` is the width of a vector, in float32.
 
-    A target with other outer loops overrides `build`. `functions` are those that the target lacks;
-    None means all of them.
+    A target with other outer loops overrides `build`. `functions` are those that the target lacks.
     """
 
-    functions: frozenset[str] | None = None
+    functions: Functions = FUNCTIONS
     within_word = UNROLLED  # of the loop over the elements of a word
 
     def __init__(self, matmul: Matmul, tiling: Tiling, lanes: int | None = None) -> None:
@@ -170,7 +169,7 @@ class MatmulBuilder:
 
     def _right(self, batch: list[Any], column: Any, k: Any) -> Any:
         table = self.matmul.table(batch, emit.constant(0), column, k)
-        return approximate(at_place(self.matmul.right, table), only=self.functions)
+        return approximate(at_place(self.matmul.right, table), self.functions)
 
     def _left(self, batch: list[Any], row: Any, k: Any) -> Any:
         return at_place(self.matmul.left, self.matmul.table(batch, row, emit.constant(0), k))
@@ -259,7 +258,7 @@ class MatmulBuilder:
         total = self.matmul.sum
         table = dict(zip(total.reduced, emit.row_major(k, total.reduced_extents), strict=True))
         table |= dict(zip(self.in_panel, (column_tile, j), strict=True))
-        return approximate(at_place(self.from_panels, table), only=self.functions)
+        return approximate(at_place(self.from_panels, table), self.functions)
 
     def finish(
         self, batch: list[Any], row_tile: Any, column_tile: Any, total: Any, rows_kind: Any
@@ -288,7 +287,7 @@ class MatmulBuilder:
 
         value = tvm_ffi.structural_map(epilogue.value, (compat.BufferLoad, replaced))
         value = at_place(value, dict(zip(epilogue.spatial, place, strict=True)))
-        return approximate(value, only=self.functions)
+        return approximate(value, self.functions)
 
 
 def tile_start(tile: Any, size: int, extent: int) -> Any:

@@ -21,7 +21,7 @@ from harness import compat
 from harness.ir.loop_kinds import PARALLEL, SERIAL, UNROLLED, VECTORIZED
 from harness.ir.rewrite import substitute
 from jitweb.space import emit
-from jitweb.space.approximate import FUNCTIONS, approximate
+from jitweb.space.approximate import FUNCTIONS, Functions, approximate
 from jitweb.space.equations import (
     Equation,
     EquationSystem,
@@ -137,10 +137,10 @@ def build_rows(rows: Rows, width: int) -> Any:
 class RowsBuilder:
     """Builds the kernel; a target with another outer loop overrides `build`.
 
-    `functions` are those that the target lacks; None means all of them.
+    `functions` are those that the target lacks.
     """
 
-    functions: frozenset[str] | None = None
+    functions: Functions = FUNCTIONS
     vector_dtypes: tuple[str, ...] = ("float32", "int32", "int64")
 
     def __init__(self, rows: Rows, width: int) -> None:
@@ -175,7 +175,7 @@ class RowsBuilder:
 
         value = tvm_ffi.structural_map(value, (compat.BufferLoad, replaced))
         places = {var: place.astype(compat.dtype_of(var)) for var, place in table.items()}
-        return approximate(substitute(value, places), only=self.functions)
+        return approximate(substitute(value, places), self.functions)
 
     def _width_for(self, equation: Equation, extent: int) -> int:
         dtypes = [str(equation.buffer.ty.dtype)]

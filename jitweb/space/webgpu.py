@@ -28,10 +28,7 @@ from jitweb.space.equations import Equation, NotEquations, loads
 from jitweb.space.matmul import MatmulBuilder, Tiling, at_place, fitting
 from jitweb.space.matmul_equations import Matmul, read_matmul
 from jitweb.space.rows import Rows, RowsBuilder, read_rows
-
-# What WGSL has no function for, or none to rely on: its pow is undefined for a negative base, and
-# its tanh overflows on some devices. exp and inverseSqrt are its own.
-MISSING = frozenset({"erf", "fmod", "pow", "tanh"})
+from jitweb.space.webgpu_functions import FUNCTIONS
 
 # A thread's tile of C, rows x columns: more of both is less to load for each multiply-add, until
 # the accumulators no longer fit into registers.
@@ -72,7 +69,7 @@ def _plain(function: Any) -> Kernel:
     By TVM's own schedule for whatever it may be; where that keeps values between its grids, which
     WebGPU has no memory for, by one invocation.
     """
-    function = approximate(function, only=MISSING)
+    function = approximate(function, FUNCTIONS)
     with tvm.target.Target({"kind": "webgpu"}):
         module = tvm.IRModule({"main": function})
         scheduled = dlight.ApplyDefaultSchedule(dlight.gpu.Fallback())(module)["main"]
@@ -100,7 +97,7 @@ def _matmul(matmul: Matmul, tiling: Tiling, x: int, y: int) -> Any:
 
 
 class _GpuMatmul(MatmulBuilder):
-    functions = MISSING
+    functions = FUNCTIONS
     within_word = SERIAL
 
     @property
@@ -215,7 +212,7 @@ def _row_kernel(rows: Rows, group: int) -> Any:
 
 
 class _GpuRows(RowsBuilder):
-    functions = MISSING
+    functions = FUNCTIONS
     vector_dtypes = ("float32",)
 
     def threads(self, group: int) -> Any:
@@ -255,7 +252,7 @@ def _elementwise(rows: Rows, group: int) -> Any:
         place = [*at, start + lane] if width > 1 else [*at, start]
         place = place[: len(equation.extents)]  # a scalar has none
         value = approximate(
-            at_place(equation.value, dict(zip(equation.spatial, place, strict=True))), only=MISSING
+            at_place(equation.value, dict(zip(equation.spatial, place, strict=True))), FUNCTIONS
         )
         body = emit.store(equation.buffer, value, *place)
         if width > 1:

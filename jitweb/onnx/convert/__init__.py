@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jitweb.onnx.convert import cast, scan, scatter, select
+from jitweb.onnx.convert import cast, extreme, scan, scatter, select
 from jitweb.onnx.convert.node import Node
 
 CONVERTERS: Mapping[tuple[str, str], Callable[[Node], Any]] = {
     ("", "Cast"): cast.cast,
+    ("", "Max"): extreme.maximum,
+    ("", "Min"): extreme.minimum,
     ("", "CumSum"): scan.cumsum,
     ("", "TopK"): select.topk,
     ("", "OneHot"): select.onehot,

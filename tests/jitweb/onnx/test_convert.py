@@ -14,6 +14,7 @@ from tests.jitweb.onnx.models import check, model_of, node
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((3, 5, 4)).astype(np.float32)
 TIES = RANDOM.integers(-2, 3, (3, 7)).astype(np.float32)
+EDGES = np.array([np.nan, np.inf, -np.inf, 1], np.float32)
 NUMBERS = RANDOM.integers(-9, 9, (3, 5)).astype(np.int64)
 
 CASES: list[tuple[str, dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarray], int]] = [
@@ -21,6 +22,10 @@ CASES: list[tuple[str, dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarr
     ("Cast", {"to": 6}, {"x": X * 100}, {}, 1),
     ("Cast", {"to": 9}, {"x": NUMBERS}, {}, 1),
     ("Cast", {"to": 1}, {"x": NUMBERS > 0}, {}, 1),
+    ("Max", {}, {"x": X, "y": X[:, :1]}, {"z": EDGES}, 1),
+    ("Max", {}, {"x": NUMBERS}, {"y": np.array([2])}, 1),
+    ("Min", {}, {"x": EDGES[:, None]}, {"y": EDGES, "z": np.array(3, np.float32)}, 1),
+    ("Min", {}, {"x": EDGES}, {}, 1),
     ("CumSum", {}, {"x": X}, {"axis": np.array(1)}, 1),
     ("CumSum", {"reverse": 1}, {"x": X}, {"axis": np.array(-1)}, 1),
     ("CumSum", {"exclusive": 1}, {"x": NUMBERS}, {"axis": np.array([0])[0]}, 1),
