@@ -27,6 +27,7 @@ BUSY_SECONDS = 10
 DAMAGE = (
     "malformed",
     "not a database",
+    "it is empty",
     "no such table",
     "no such column",
     "unsupported file",

@@ -25,13 +25,14 @@ import psutil
 
 from harness.devices.shader import Shader
 from harness.system.data import is_amount
+from harness.system.files import open_bounded, read_bounded
 from harness.targets.wasm import WasmOptions, build_object
 from harness.wasm.linker import MAX_PAGES, link
 from jitweb.compare import scale_of
 from jitweb.errors import JitwebError
 from jitweb.model import ImportedModel, aligned
 from jitweb.plan import Call, Plan, Weight
-from jitweb.plan_check import FORMAT, MOST_PLAN_BYTES, OtherFormat, parse_plan
+from jitweb.plan_check import FORMAT, MOST_BYTES, MOST_PLAN_BYTES, OtherFormat, parse_plan
 from jitweb.targets import Built, WebTarget
 from jitweb.tune import TuningResult
 
@@ -336,7 +337,7 @@ def sample(check: ExpectedOutputs) -> dict[str, np.ndarray]:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_bounded(path, MOST_BYTES) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -363,10 +364,7 @@ def read_plan(folder: Path) -> dict[str, Any]:
     """
     path = folder / PLAN
     try:
-        if path.exists() and not path.is_file():
-            raise ValueError("it is not a file")
-        with path.open("rb") as file:
-            plan = parse_plan(file.read(MOST_PLAN_BYTES + 1))
+        plan = parse_plan(read_bounded(path, MOST_PLAN_BYTES))
         _check_tuning(plan)
     except FileNotFoundError:
         raise JitwebError(f"{folder} is not a bundle: it has no {PLAN}") from None
@@ -377,7 +375,8 @@ def read_plan(folder: Path) -> dict[str, Any]:
             f"{folder} is of another format than this jitweb's; tune the model again"
         ) from None
     except (OSError, ValueError) as error:
-        raise JitwebError(f"{path} can't be read: {error}; tune the model again") from None
+        reason = getattr(error, "strerror", None) or error
+        raise JitwebError(f"{path} can't be read: {reason}; tune the model again") from None
     return plan
 
 

@@ -98,6 +98,8 @@ class Records:
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists():
                 write_atomically(path, new_database(_fill), replace=False)
+            elif path.is_file() and path.stat().st_size == 0:
+                write_atomically(path, new_database(_fill))
             self._bounded = BoundedConnection(path, "mode=rw", BUSY_SECONDS)
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from None

@@ -18,9 +18,10 @@ import numpy as np
 
 from harness.coverage.elf import ElfError, Library
 from harness.coverage.source_files import attribute
-from harness.system.files import write_atomically
+from harness.system.files import read_bounded, write_atomically
 
 FORMAT = 2
+MOST_BYTES = 256 << 20  # of a map; TVM's has 15 MB
 # The exceptions of reading a file that is damaged or is not a block map.
 DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 
@@ -81,7 +82,7 @@ def load(path: Path, folder: Path | None = None) -> BlockMap:
 
 
 def _read(path: Path, build_id: str) -> BlockMap:
-    with np.load(path, allow_pickle=False) as data:
+    with np.load(io.BytesIO(read_bounded(path, MOST_BYTES)), allow_pickle=False) as data:
         found = BlockMap(
             str(data["build_id"]),
             data["blocks"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 import shutil
@@ -59,6 +60,19 @@ def read_bounded(path: Path, most: int) -> bytes:
     Raises:
         OSError: it can't be read, is a device, a pipe or a folder, or is larger.
     """
+    with open_bounded(path, most) as file:
+        return file.read(most)
+
+
+def open_bounded(path: Path, most: int) -> io.BufferedReader | io.BytesIO:
+    """A regular file of at most so many bytes, to be read; its end comes, and is not waited for.
+
+    Files that the kernel makes up as they are read, such as /proc/kmsg, have no size and perhaps no
+    end: they are empty here.
+
+    Raises:
+        OSError: it can't be read, is a device, a pipe or a folder, or is larger.
+    """
     # Without O_NONBLOCK a pipe would be waited for.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     status = os.fstat(descriptor)
@@ -67,8 +81,10 @@ def read_bounded(path: Path, most: int) -> bytes:
         is_large = stat.S_ISREG(status.st_mode)
         reason = f"it is larger than {most >> 20} MiB" if is_large else "it is not a regular file"
         raise OSError(0, reason, str(path))
-    with open(descriptor, "rb") as file:
-        return file.read(most)
+    if status.st_size == 0:
+        os.close(descriptor)
+        return io.BytesIO()
+    return open(descriptor, "rb")
 
 
 def remove_folder(folder: Path) -> None:

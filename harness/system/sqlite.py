@@ -30,6 +30,8 @@ class BoundedConnection:
         """
         if path.exists() and not path.is_file():
             raise sqlite3.DatabaseError("it is not a regular file")
+        if path.exists() and path.stat().st_size == 0:  # also those that have no end, as in /proc
+            raise sqlite3.DatabaseError("it is empty")
         if path.with_name(f"{path.name}-journal").exists():
             raise sqlite3.DatabaseError(f"{path.name}-journal is not its own; move it away")
         self._path = path

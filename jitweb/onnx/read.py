@@ -13,6 +13,7 @@ import onnx
 from onnx import numpy_helper
 from onnx.external_data_helper import load_external_data_for_tensor
 
+from harness.system.files import read_bounded
 from harness.system.text import first_line
 from jitweb.errors import JitwebError
 from jitweb.onnx.check import (
@@ -118,7 +119,7 @@ def _parse(path: Path) -> onnx.ModelProto:
             raise JitwebError(f"{path} is not a regular file; save the model to one")
         if path.stat().st_size > MOST_FILE_BYTES:
             raise JitwebError(f"{path} is larger than 2 GiB, which no ONNX file is; check its name")
-        model = onnx.load(str(path), load_external_data=False)
+        model = onnx.load_model_from_string(read_bounded(path, MOST_FILE_BYTES))
     except FileNotFoundError:
         raise JitwebError(f"{path} does not exist") from None
     except OSError as error:

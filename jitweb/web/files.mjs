@@ -6,6 +6,7 @@ import { builtin, isNode } from "./shared.mjs";
 
 const MOST_PLAN_BYTES = 2 ** 26; // plan.json, of which nothing is known before
 const FIRST_BYTES = 2 ** 26; // allocated for a file before any of it has come
+const MOST_READ = 2 ** 30; // at once
 
 export class Files {
   constructor(url, verify, onProgress) {
@@ -39,14 +40,7 @@ export class Files {
   async #bytes(name, most) {
     if (isNode && (!this.base || this.base.protocol === "file:")) {
       const place = this.base ? new URL(name, this.base) : builtin("path").join(this.path, name);
-      const { readFile, stat } = builtin("fs/promises");
-      const fail = (error) => {
-        throw new Error(`${name} can't be read: ${error.message}`);
-      };
-      const found = await stat(place).catch(fail);
-      if (!found.isFile()) throw new Error(`${name} can't be read: it is not a file`);
-      if (found.size > most) throw tooLarge(name);
-      const bytes = new Uint8Array(await readFile(place).catch(fail));
+      const bytes = await readFile(name, place, most);
       this.onProgress({ file: name, loaded: bytes.byteLength, total: bytes.byteLength });
       return bytes;
     }
@@ -88,6 +82,31 @@ export class Files {
     } else if (found !== sha256) {
       throw new Error(`${name} was changed: it is not as the bundle was written`);
     }
+  }
+}
+
+// The content of a regular file: not more than the size that it has when it is opened, as some files of
+// the kernel have no end. Without O_NONBLOCK a pipe would be waited for.
+async function readFile(name, place, most) {
+  const { open } = builtin("fs/promises");
+  const { O_RDONLY, O_NONBLOCK = 0 } = builtin("fs").constants;
+  const fail = (error) => {
+    throw new Error(`${name} can't be read: ${error.message}`);
+  };
+  const file = await open(place, O_RDONLY | O_NONBLOCK).catch(fail);
+  try {
+    const found = await file.stat();
+    if (!found.isFile()) throw new Error(`${name} can't be read: it is not a file`);
+    if (found.size > most) throw tooLarge(name);
+    const bytes = new Uint8Array(found.size);
+    for (let at = 0; at < bytes.byteLength; ) {
+      const { bytesRead } = await file.read(bytes, at, Math.min(bytes.byteLength - at, MOST_READ), at).catch(fail);
+      if (bytesRead === 0) return bytes.subarray(0, at); // it became shorter meanwhile
+      at += bytesRead;
+    }
+    return bytes;
+  } finally {
+    await file.close();
   }
 }
 

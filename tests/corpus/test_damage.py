@@ -221,6 +221,16 @@ def test_a_message_that_nobody_reads_to_its_end_is_cut(tmp_path: Path) -> None:
     assert [len(text) for text in texts] == [LONGEST_LINE] * 3
 
 
+@pytest.mark.parametrize("place", ["/dev/zero", "/proc/self/pagemap", "/dev/null", "empty"])
+def test_a_file_that_has_no_end_is_not_read(tmp_path: Path, place: str) -> None:
+    (tmp_path / "empty").touch()
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / FILE).symlink_to(tmp_path / place)
+    for open_store in (Store.open, Store.create_or_resume):
+        with pytest.raises(StoreError, match="is not a regular file|it is empty"):
+            open_store(tmp_path / "store")
+
+
 def test_a_query_without_an_end_is_ended(template: Path) -> None:
     database = BoundedConnection(template, "mode=ro", 1)
     with pytest.raises(sqlite3.OperationalError, match="interrupted"):

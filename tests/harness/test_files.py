@@ -11,9 +11,24 @@ import pytest
 
 from harness import UserError
 from harness.console.command_line import write_output
-from harness.system.files import read_bounded, remove_folder, write_atomically
+from harness.system.files import open_bounded, read_bounded, remove_folder, write_atomically
 from harness.system.processes import ROOT, python_command
 
+ENDLESS = Path("/proc/self/pagemap")  # a regular file without a size
+# Our own files, those in folders that we made, the system's, pipes, and the helpers themselves.
+READ_OTHERWISE = {
+    "harness/console/probes.py",
+    "harness/coverage/elf.py",
+    "harness/devices/node.py",
+    "harness/devices/page_server.py",
+    "harness/devices/web_files.py",
+    "harness/system/files.py",
+    "harness/targets/wasm.py",
+    "jitweb/bundle.py",
+    "jitweb/verify.py",
+    "seeds/library.py",
+    "tzer/in_subprocess.py",
+}
 # Files in folders that were just made, a compiler's source, and the helper itself.
 OTHERWISE = {"harness/system/files.py", "harness/targets/c.py", "jitweb/bundle.py"} | {
     "tzer/triage/reproducer_parts.py"  # a script for others
@@ -73,6 +88,13 @@ def test_only_regular_files_of_a_bounded_size_are_read(tmp_path: Path) -> None:
             read_bounded(path, 5)
 
 
+@pytest.mark.skipif(not ENDLESS.exists(), reason="only Linux has such files")
+def test_a_file_that_the_kernel_makes_up_and_that_has_no_end_is_empty() -> None:
+    assert read_bounded(ENDLESS, 5) == b""
+    with open_bounded(ENDLESS, 5) as file:
+        assert file.read() == b""
+
+
 def test_a_folder_goes_although_a_process_still_writes_into_it(tmp_path: Path) -> None:
     folder = tmp_path / "profile"
     folder.mkdir()
@@ -102,6 +124,16 @@ def test_files_are_written_by_the_one_helper() -> None:
         "harness/devices/wgpu_program.py",  # a copy of standard output
         "tzer/in_subprocess.py",  # a pipe
     }
+
+
+def test_files_that_a_user_names_are_read_by_the_one_helper() -> None:
+    found = set()
+    reads = r"\.read_(bytes|text)\(|open\([^)\n]*\"rb\"|\bonnx\.load\(|np\.fromfile"
+    for package in ("harness", "corpus", "seeds", "tzer", "jitweb"):
+        for path in (ROOT / package).rglob("*.py"):
+            if re.search(reads, path.read_text()):
+                found.add(str(path.relative_to(ROOT)))
+    assert found == READ_OTHERWISE
 
 
 def _umask() -> int:

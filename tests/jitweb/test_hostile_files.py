@@ -19,6 +19,7 @@ from jitweb.errors import JitwebError
 from jitweb.npz import read_npz
 from jitweb.records import OK, Record, Records, to_lines
 
+PAGEMAP = Path("/proc/self/pagemap")
 RECORD = Record("task", "wasm", "{}", "tvm 1", "rows width=4", OK, 1.5, 1.75)
 ENDLESS = "with recursive n (i) as (select 1 union all select i + 1 from n) select i from n"
 
@@ -44,6 +45,8 @@ def files(tmp_path: Path) -> dict[str, Path]:
             "x.npy", b"\x93NUMPY\1\0" + len(shape).to_bytes(2, "little") + shape.encode()
         )
     paths["empty"].touch()
+    # A regular file without a size, which the kernel makes up without an end.
+    paths["endless"] = PAGEMAP if PAGEMAP.exists() else paths["empty"]
     return paths
 
 
@@ -57,10 +60,15 @@ def files(tmp_path: Path) -> dict[str, Path]:
         ("tune m.onnx --device http://[::1", "is not an address to serve at"),
         ("tune {pipe} --device none", "is not a regular file"),
         ("tune {huge} --device none", "is larger than 2 GiB"),
+        ("tune {endless} --device none", "its graph is empty"),
+        ("inspect {endless}", "its graph is empty"),
+        ("inspect {pipe}", "is not a regular file"),
         ("tune m.onnx --records /dev/zero", "it is not a regular file"),
         ("tune m.onnx --records {pipe}", "it is not a regular file"),
+        ("tune m.onnx --records {endless}", "can't be used for records"),
         ("run {tmp} -o y --input /dev/zero", "can't be read as .npz (it is not a regular file)"),
         ("run {tmp} -o y --input {pipe}", "can't be read as .npz (it is not a regular file)"),
+        ("run {tmp} -o y --input {endless}", "can't be read as .npz"),
         ("run {tmp} -o y --input {huge}", "can't be read as .npz (it is larger than 4096 MiB)"),
         ("run {tmp} -o y --input {lies}", "can't be read as .npz"),
         ("run {tmp} -o y --input {empty}", "can't be read as .npz"),

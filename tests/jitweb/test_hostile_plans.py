@@ -108,10 +108,11 @@ def test_the_plan_that_they_were_made_of_is_accepted(tiny: Path, tmp_path: Path)
 
 def test_plans_that_are_no_files_or_too_large_are_not_read(tmp_path: Path) -> None:
     made: dict[str, Path] = {}
-    for name in ("zeros", "pipe", "folder", "large"):
+    for name in ("zeros", "pipe", "folder", "large", "endless"):
         made[name] = tmp_path / name
         made[name].mkdir()
     (made["zeros"] / "plan.json").symlink_to("/dev/zero")
+    (made["endless"] / "plan.json").symlink_to("/proc/self/pagemap")
     os.mkfifo(made["pipe"] / "plan.json")
     (made["folder"] / "plan.json").mkdir()
     with (made["large"] / "plan.json").open("wb") as file:

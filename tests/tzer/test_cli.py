@@ -111,6 +111,17 @@ def test_a_program_that_this_tvm_cannot_load_leaves_the_rest_to_be_shown(tmp_pat
     assert json.loads(tzer("show", tmp_path, finding_id, "--json").stdout)["script"] is None
 
 
+def test_an_unknown_pass_is_named_in_a_sentence(tmp_path: Path) -> None:
+    case = Case(module_text(programs.shifted_inner()), (PassCall("tirx.NoSuchPass"),))
+    with Store.create_or_resume(tmp_path) as store:
+        store.add_finding(case, Verdict(Kind.CRASH, True, "it died", "crash|a"), 1, True)
+        finding_id = store.findings()[0].id
+    done = tzer("repro", tmp_path, finding_id)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("tzer: unknown pass 'tirx.NoSuchPass'; ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_reproducer_is_written_whole_and_shows_the_bug(folder: Path, tmp_path: Path) -> None:
     finding_id = json.loads(tzer("findings", folder, "--json").stdout)[0]["id"]
     script = tmp_path / "finding.py"
