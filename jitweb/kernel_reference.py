@@ -40,6 +40,7 @@ CALLS: dict[str, Callable[..., Any]] = {
 # Of integers, in 32 bits; in some versions of TVM these are calls.
 BITWISE: dict[str, Callable[[Any, Any], Any]] = {
     "BitwiseAnd": np.bitwise_and, "bitwise_and": np.bitwise_and,
+    "BitwiseOr": np.bitwise_or, "bitwise_or": np.bitwise_or,
     "LShift": np.left_shift, "shift_left": np.left_shift,
     "RShift": np.right_shift, "shift_right": np.right_shift,
 }  # fmt: skip

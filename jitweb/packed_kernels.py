@@ -26,6 +26,10 @@ from jitweb.space.matmul_equations import read_matmul
 from jitweb.space.wasm import wasm_candidates
 from jitweb.space.webgpu import webgpu_candidates
 
+WHOLE_BITS = 0x4B000000  # of 2^23 in float32
+# The sign, and the lowest bits of the exponent and the highest of the fraction, in float32.
+FLOAT_BITS = 0x0FFFE000 - (1 << 31)
+LOWEST = -126  # the exponent of float32's least normal numbers
 MOST_BUFFERS = LEAST_LIMITS["maxStorageBuffersPerShaderStage"]
 PLAIN = "plain"
 
@@ -228,9 +232,13 @@ def _unpacking(form: Form) -> Any:
 def _number(form: Form, word: Any, place: Any) -> Any:
     """The float at a place in a word."""
     if form.kind == FLOAT:
-        half = (word >> (place * 16)).astype("int16")
-        return tirx.reinterpret("float16", half).astype("float32")
+        bits = (((word >> (place * 16)) << 16) >> 3) & FLOAT_BITS
+        scale = tirx.FloatImm("float32", 2.0 ** (form.lowest - LOWEST))
+        return tirx.reinterpret("float32", bits) * scale
     if form.kind == BRAIN:
         return tirx.reinterpret("float32", (word >> (place * 16)) << 16)
-    unused = 32 - form.bits
-    return ((word << (unused - place * form.bits)) >> unused).astype("float32")
+    # In the fraction of 2^23, of which the last bit is 1: cheaper than to extend and to convert.
+    number = (word >> (place * form.bits)) & ((1 << form.bits) - 1)
+    return tirx.reinterpret("float32", number | WHOLE_BITS) - tirx.FloatImm(
+        "float32", 2.0**23 + (1 << (form.bits - 1))
+    )

@@ -8,7 +8,6 @@ becomes vectors of floats by shifts alone. packed_kernels.py writes the kernels 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +16,8 @@ LEAST = 1024  # elements: what is smaller stays in float32
 BLOCKS = (256, 128, 64, 32, 16, 8, 4, 2, 1)  # elements that share a scale
 WORTHWHILE = 0.8  # of the bytes in float32: a form that takes more is not used
 FLOAT, BRAIN, INTEGER = "float16", "bfloat16", "integer"
+LEAST_EXPONENT = -24  # of float16, denormal numbers included
+MOST_CODE = 31  # of an exponent's five bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +69,9 @@ class Quantized:
 class Form:
     """How a weight of this shape is packed.
 
+    An integer lies in a word with half of their range added, so that none is below zero. A float of
+    16 bits is one of float16, but for its exponent: that begins so low that none is denormal, which
+    processors are slow to multiply, and GPUs take for zero. It is 0 for 0 alone.
     `words` and `factors` are the shapes of its arrays: int32 words, and float32 scales, of which
     each is for a block of so many elements along each axis, followed by as many zero points.
     """
@@ -78,6 +82,7 @@ class Form:
     shape: tuple[int, ...]
     words: tuple[int, ...]
     factors: tuple[int, ...] = ()
+    lowest: int = 0  # the exponent that a float has where its five bits of it are 1
     blocks: tuple[int, ...] = ()
     has_scale: bool = False
     has_zero: bool = False
@@ -102,25 +107,32 @@ def pack(weight: np.ndarray | Quantized, axis: int, kept: int | None = None) -> 
     """
     if isinstance(weight, Quantized):
         packed = _quantized(weight, axis, kept)
-    elif weight.dtype == np.float32 and (found := _kind(weight)) is not None:
-        packed = _packed(Form(found[0], found[1], axis, weight.shape, ()), found[2](weight))
     else:
-        return None
+        found = _float(weight, axis) if weight.dtype == np.float32 else None
+        if found is None:
+            return None
+        packed = found
     size = sum(array.nbytes for array in packed.arrays)
     return packed if size < WORTHWHILE * 4 * int(np.prod(weight.shape)) else None
 
 
-def _kind(weight: np.ndarray) -> tuple[str, int, Callable[[np.ndarray], np.ndarray]] | None:
+def _float(weight: np.ndarray, axis: int) -> Packed | None:
     """The smallest form that holds each element of the array exactly."""
-    for part in (weight.reshape(-1)[:LEAST], weight):  # most are known by their first elements
-        found = next((each for each in KINDS if each[3](part)), None)
-        if found is None:
-            return None
-    return found[:3] if found else None
+    for is_right, packed in (
+        (_is_whole, _whole), (_is_half, _half), (_is_brain, _brain),
+    ):  # fmt: skip
+        # Most are known by their first elements.
+        if is_right(weight.reshape(-1)[:LEAST]) and is_right(weight):
+            return packed(weight, axis)
+    return None
 
 
 def _is_whole(weight: np.ndarray) -> bool:
     return bool(np.all((weight >= -128) & (weight <= 127) & (np.rint(weight) == weight)))
+
+
+def _whole(weight: np.ndarray, axis: int) -> Packed:
+    return _packed(Form(INTEGER, 8, axis, weight.shape, ()), weight.astype(np.int16) + 128)
 
 
 def _is_half(weight: np.ndarray) -> bool:
@@ -129,15 +141,26 @@ def _is_half(weight: np.ndarray) -> bool:
         return bool(np.all(np.isfinite(half) & (half == weight)))
 
 
+def _half(weight: np.ndarray, axis: int) -> Packed | None:
+    parts, exponents = np.frexp(weight)  # in [0.5, 1)
+    exponents -= 1
+    is_zero = weight == 0
+    known = exponents[~is_zero]
+    lowest = max(LEAST_EXPONENT, int(known.max(initial=LEAST_EXPONENT)) - MOST_CODE + 1)
+    if known.min(initial=lowest) < lowest:
+        return None  # so wide a range as float16's with its denormal numbers
+    codes = np.where(is_zero, 0, exponents - lowest + 1)
+    fractions = np.where(is_zero, 0, np.abs(parts) * 2048 - 1024).astype(np.int32)
+    numbers = (np.signbit(weight).astype(np.int32) << 15) | (codes << 10) | fractions
+    return _packed(Form(FLOAT, 16, axis, weight.shape, (), lowest=lowest), numbers)
+
+
 def _is_brain(weight: np.ndarray) -> bool:
-    return not np.any(weight.view(np.uint32) & 0xFFFF)
+    return not np.any(weight.view(np.uint32) & 0xFFFF) and bool(np.all(np.isfinite(weight)))
 
 
-KINDS = (
-    (INTEGER, 8, lambda weight: weight.astype(np.int8), _is_whole),
-    (FLOAT, 16, lambda weight: weight.astype(np.float16).view(np.int16), _is_half),
-    (BRAIN, 16, lambda weight: (weight.view(np.uint32) >> 16).astype(np.uint16), _is_brain),
-)
+def _brain(weight: np.ndarray, axis: int) -> Packed:
+    return _packed(Form(BRAIN, 16, axis, weight.shape, ()), weight.view(np.uint32) >> 16)
 
 
 def _packed(form: Form, numbers: np.ndarray, factors: tuple[np.ndarray, ...] = ()) -> Packed:
@@ -162,8 +185,9 @@ def _quantized(weight: Quantized, axis: int, kept: int | None) -> Packed:
     given = [None if part is None else weight.whole(part) for part in (weight.scale, weight.zero)]
     parts = [part for part in given if part is not None]
     form = Form(INTEGER, weight.bits, axis, weight.shape, ())
+    numbers = weight.numbers.astype(np.int16) + (1 << (weight.bits - 1))
     if not parts:
-        return _packed(form, weight.numbers)
+        return _packed(form, numbers)
     blocks = tuple(1 if each == kept else _block(parts, each) for each in range(parts[0].ndim))
     starts = tuple(slice(None, None, block) for block in blocks)
     factors = np.concatenate([part[starts] for part in parts], axis)
@@ -174,7 +198,7 @@ def _quantized(weight: Quantized, axis: int, kept: int | None) -> Packed:
         has_scale=given[0] is not None,
         has_zero=given[1] is not None,
     )
-    return _packed(form, weight.numbers, (np.ascontiguousarray(factors, np.float32),))
+    return _packed(form, numbers, (np.ascontiguousarray(factors, np.float32),))
 
 
 def _block(parts: list[np.ndarray], axis: int) -> int:

@@ -53,9 +53,6 @@ TANH = (
 )
 GROWTH = 1 + 2e-7  # so that they reach 1 at the limit
 GREATEST_POWER = 8
-# The sign, exponent and fraction of a float16, in a float32; its lowest exponent means denormal.
-HALF_EXPONENT, HALF_FRACTION = 0x0F800000, 0x007FE000
-HALF_BITS = (HALF_EXPONENT | HALF_FRACTION) - (1 << 31)
 INFINITY_BITS = 0x7F800000
 NEGATIVE_INFINITY = INFINITY_BITS - (1 << 31)  # above it and below zero, as int32, is NaN alone
 
@@ -76,27 +73,8 @@ def approximate(value: Any, functions: Functions | None = None) -> Any:
         change = table[name]
         return lambda node: change(node.a, node.b) if compat.dtype_of(node) == "float32" else node
 
-    def cast(node: Any) -> Any:
-        value = node.value
-        is_half = isinstance(value, compat.Call) and compat.dtype_of(value) == "float16"
-        if not is_half or compat.call_name(value) != "reinterpret":
-            return node
-        half = value.args[0]  # WGSL has no 16 bits: what they are cut from
-        return table["half"](
-            half.value if compat.type_key(half) == "Cast" else half.astype("int32")
-        )
-
     operators = [(kind, operator(name)) for kind, name in OPERATORS if name in table]
-    return tvm_ffi.structural_map(value, [(tirx.Cast, cast), (compat.Call, call), *operators])
-
-
-def _of_half(half: Any) -> Any:
-    """The float32 of a float16, the low bits of an int32: infinity and NaN are not among them.
-
-    Its exponent and fraction are moved into those of a float32, which is too small by 2^112 then.
-    """
-    bits = (half << 16 >> 3) & HALF_BITS
-    return tirx.reinterpret("float32", bits) * number(2.0**112)
+    return tvm_ffi.structural_map(value, [(compat.Call, call), *operators])
 
 
 def number(value: float) -> Any:
@@ -331,7 +309,6 @@ FUNCTIONS: Functions = {
     "sin": _sin,
     "cos": _cos,
     "fmod": fmod,
-    "half": _of_half,  # the float32 of a float16
     "isnan": is_nan,
     **extremes(_relu),
 }

@@ -169,7 +169,7 @@ class MatmulBuilder:
 
     def _right(self, batch: list[Any], column: Any, k: Any) -> Any:
         table = self.matmul.table(batch, emit.constant(0), column, k)
-        return approximate(at_place(self.matmul.right, table), self.functions)
+        return at_place(self.matmul.right, table)
 
     def _left(self, batch: list[Any], row: Any, k: Any) -> Any:
         return at_place(self.matmul.left, self.matmul.table(batch, row, emit.constant(0), k))
@@ -258,7 +258,7 @@ class MatmulBuilder:
         total = self.matmul.sum
         table = dict(zip(total.reduced, emit.row_major(k, total.reduced_extents), strict=True))
         table |= dict(zip(self.in_panel, (column_tile, j), strict=True))
-        return approximate(at_place(self.from_panels, table), self.functions)
+        return at_place(self.from_panels, table)
 
     def finish(
         self, batch: list[Any], row_tile: Any, column_tile: Any, total: Any, rows_kind: Any

@@ -19,11 +19,7 @@ from tvm import tirx
 
 from jitweb.space.approximate import (
     ERF,
-    HALF_BITS,
-    HALF_EXPONENT,
-    HALF_FRACTION,
     INFINITY_BITS,
-    MANTISSA_BITS,
     NEGATIVE_INFINITY,
     TANH,
     Functions,
@@ -109,18 +105,6 @@ def _sigmoid(x: Any) -> Any:
     return _kept(x, of_number)
 
 
-def _of_half(half: Any) -> Any:
-    """The float32 of a float16, the low bits of an int32, where denormal ones may count as zero."""
-
-    def of_bits(bits: Any) -> Any:
-        fraction = (bits & HALF_FRACTION).astype("float32") * number(2.0**-37)
-        small = tirx.Select(bits < 0, number(0) - fraction, fraction)
-        ordinary = tirx.reinterpret("float32", bits + (112 << MANTISSA_BITS))
-        return tirx.Select((bits & HALF_EXPONENT) != 0, ordinary, small)
-
-    return let((half << 16 >> 3) & HALF_BITS, of_bits)
-
-
 FUNCTIONS: Functions = {
     "exp": _exp,
     "tanh": lambda x: _kept(x, lambda held: rational(held, *TANH)),
@@ -129,7 +113,6 @@ FUNCTIONS: Functions = {
     "log": _log,
     "pow": power_of(_exp, _log),
     "fmod": fmod,
-    "half": _of_half,
     "isnan": is_nan,
     **extremes(_relu),
 }

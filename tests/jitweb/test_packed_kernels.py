@@ -86,6 +86,18 @@ def test_what_16_bits_do_not_hold_stays_in_float32(value: float) -> None:
     assert pack(weight, 0) is None
 
 
+@pytest.mark.parametrize(("least", "is_packed"), [(2.0**-24, False), (2.0**-20, True)])
+def test_large_floats_of_16_bits_are_packed_with_small_ones_down_to_a_limit(
+    least: float, is_packed: bool
+) -> None:
+    weight = np.full((40, 40), -1.5, np.float32)
+    weight[0, :4] = 1023.5, least, 0, -0.0
+    packed = pack(weight, 0)
+    assert (packed is not None) == is_packed
+    if packed is not None:
+        np.testing.assert_array_equal(unpacked(packed), weight)
+
+
 @pytest.mark.parametrize(("kind", "bytes_"), [("float16", 2), ("int8", 1), ("4-bit", 0.5)])
 def test_a_weight_takes_the_bytes_of_its_kind(kind: str, bytes_: float) -> None:
     packed = pack(drawn(kind, (64, 48)), 0)
