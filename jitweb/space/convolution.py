@@ -20,6 +20,7 @@ from tvm import tirx
 
 from harness.ir.loop_kinds import PARALLEL, SERIAL, UNROLLED, VECTORIZED
 from jitweb.space import emit
+from jitweb.space.approximate import approximate
 from jitweb.space.convolution_equations import Axis, Convolution
 from jitweb.space.emit import LANES
 from jitweb.space.matmul import MatmulBuilder, Tiling, at_place, tile_start
@@ -31,14 +32,19 @@ ROW_TILES_OF_PART = 8  # enough that copying the window once more costs little
 
 @dataclass(frozen=True)
 class RowPanels:
-    """The layout of a kernel's weight: [group, tile, k, row within the tile]; the last overlap."""
+    """The layout of a kernel's weight: [group, tile, k, row within the tile]; the last overlap.
+
+    k counts through the weight's axes but the first, in this order.
+    """
 
     position: int
     rows: int
     groups: int
+    order: tuple[int, ...]
 
     def apply(self, weight: np.ndarray) -> np.ndarray:
         """float32[channels, k, ...] -> float32[groups, tiles, k, rows]"""
+        weight = weight.transpose(0, *self.order)
         matrix = weight.reshape(self.groups, weight.shape[0] // self.groups, -1)
         count = matrix.shape[1]
         starts = [min(start, count - self.rows) for start in range(0, count, self.rows)]
@@ -48,14 +54,14 @@ class RowPanels:
     @property
     def name(self) -> str:
         """The name that identifies this layout of a weight."""
-        return f"rows{self.rows}g{self.groups}"
+        return f"rows{self.rows}g{self.groups}k{''.join(map(str, self.order))}"
 
 
 class ConvolutionBuilder(MatmulBuilder):
     """Builds the kernel: `floats` is what a block's window may take, in elements.
 
-    The rows of the weight are in panels ("weight": the parameter at this position; "copy": those of
-    a tile are copied once for all columns of a block) or read in place ("none").
+    The rows of the weight are in panels: those of the parameter at this position ("weight"), or
+    copies of a tile's rows, made once for all columns of a block ("copy").
     """
 
     def __init__(
@@ -65,7 +71,10 @@ class ConvolutionBuilder(MatmulBuilder):
         self.convolution, self.total = convolution, convolution.matmul.sum
         taken = (self.matmul.row_axis, self.matmul.column_axis)
         self.others = [axis for axis in range(len(self.total.extents)) if axis not in taken]
-        self.steps = dict(zip(self.total.reduced, self.total.reduced_extents, strict=True))
+        # The longest axis of k is innermost, so that little is done besides the loop over it.
+        longest = self.total.reduced_extents.index(max(self.total.reduced_extents))
+        order = [axis for axis in range(len(self.total.reduced)) if axis != longest] + [longest]
+        self.steps = {self.total.reduced[i]: self.total.reduced_extents[i] for i in order}
         self.spans = self._spans(floats)
         self.window: Any = None
         self.weights: Any = None
@@ -75,10 +84,17 @@ class ConvolutionBuilder(MatmulBuilder):
             assert weight is not None
             shape = (self.matmul.groups, self.row_tiles, self.matmul.depth, tiling.rows)
             self.weights = emit.buffer("weights", shape, "float32")
-            self.packings = (RowPanels(weight, tiling.rows, self.matmul.groups),)
+            self.packings = (
+                RowPanels(weight, tiling.rows, self.matmul.groups, tuple(i + 1 for i in order)),
+            )
             self.parameters[weight] = self.weights
-        elif tiling.pack == "copy":
+        else:
             self.weights = emit.local("weights", (self.matmul.depth, tiling.rows))
+
+    @property
+    def block(self) -> str:
+        """The block's extents as text."""
+        return "x".join(str(self.spans[var]) for var in self.total.spatial if var in self.spans)
 
     def _spans(self, floats: int) -> dict[Any, int]:
         """The block's extents by variable: columns first, then the axes before, if they fit."""
@@ -150,10 +166,17 @@ class ConvolutionBuilder(MatmulBuilder):
         """Statements that copy a tile's rows of the weight."""
         if self.tiling.pack != "copy":
             return []
-        flat, row = emit.index("flat"), emit.index("row")
-        value = self._left(batch, self._row(row_tile) + row, flat)
-        copy = emit.loop(row, self.tiling.rows, emit.store(self.weights, value, flat, row))
-        return [emit.loop(flat, self.matmul.depth, copy)]
+        k, i = [emit.index("k") for _ in self.steps], emit.index("i")
+        row = self.matmul.place(batch, self._row(row_tile) + i, emit.constant(0))
+        table = dict(zip(self.total.spatial, row, strict=True)) | dict(
+            zip(self.steps, k, strict=True)
+        )
+        value = approximate(at_place(self.matmul.left, table))
+        extents = list(self.steps.values())
+        copy = emit.loop(
+            i, self.tiling.rows, emit.store(self.weights, value, emit.flat(k, extents), i)
+        )
+        return [emit.loops(k, extents, copy)]
 
     def _parts(self, blocks: int) -> int:
         """In how many parts the rows are done, each with a window of its own, to occupy threads."""
@@ -163,20 +186,17 @@ class ConvolutionBuilder(MatmulBuilder):
         return self.base[self.matmul.column] + tile
 
     def over_k(self, make: Callable[[Any], Any]) -> Any:
-        """A loop nest over k; the last axis of the kernel is unrolled: its places are constants."""
+        """A loop nest over k; a short innermost loop over a few registers is unrolled."""
         *outer, last = [emit.index("k") for _ in self.steps]
         *extents, extent = self.steps.values()
-        kind = UNROLLED if extent <= MOST_UNROLLED else SERIAL
+        is_short = extent <= MOST_UNROLLED and self.tiling.rows == 1
+        kind = UNROLLED if is_short else SERIAL
         return emit.loops(outer, extents, emit.loop(last, extent, make([*outer, last]), kind))
 
     def left(self, batch: list[Any], row_tile: Any, i: Any, k: Any) -> Any:
         flat = emit.flat(k, list(self.steps.values()))
         if self.tiling.pack == "copy":
             return emit.load(self.weights, flat, i)
-        if self.tiling.pack == "none":
-            row = self.matmul.place(batch, self._row(row_tile) + i, emit.constant(0))
-            table = dict(zip(self.total.spatial, row, strict=True))
-            return at_place(self.matmul.left, table | dict(zip(self.steps, k, strict=True)))
         return emit.load(self.weights, batch[0], row_tile, flat, i)
 
     def right(self, batch: list[Any], column_tile: Any, j: Any, k: Any) -> Any:

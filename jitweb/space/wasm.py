@@ -11,6 +11,7 @@ the choice where nothing can be measured.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from jitweb.space.approximate import approximate
@@ -30,10 +31,11 @@ FEW_ROWS = 8  # for so many a packed weight may be made floats at each use, in r
 
 # Tiles of C in registers, rows x columns: see `registers`.
 TILES = ((4, 8), (2, 16), (6, 8), (5, 8), (8, 4), (3, 8), (1, 16), (1, 32))
-CONVOLUTION_TILES = ((6, 8), (4, 8), (2, 16), (1, 32), (1, 16))
+CONVOLUTION_TILES = ((8, 4), (4, 8), (6, 8), (2, 16), (1, 32), (1, 16))
+FEW_CHANNELS = 3  # with so many, wide tiles come first
 # Elements of the window that a block of a convolution reads: what the first-level cache holds, or
-# the second.
-WINDOWS = (1 << 13, 1 << 16)
+# the second, or half of it.
+WINDOWS = (1 << 15, 1 << 16, 1 << 13)
 # With "columns" outside, a panel of B stays in the first-level cache while all rows pass it; with
 # "rows", a few rows of A do while all of B passes.
 ORDERS = ("columns", "rows")
@@ -96,25 +98,29 @@ def _matmuls(matmul: Matmul, constants: frozenset[int]) -> Iterator[Candidate]:
 def _convolutions(convolution: Convolution, constants: frozenset[int]) -> Iterator[Candidate]:
     matmul = convolution.matmul
     weight = weight_position(matmul, constants)
+    has_few = matmul.rows <= FEW_CHANNELS
     tiles = [
         (min(rows, matmul.rows), fitting(wide, matmul.columns))
-        for rows, wide in CONVOLUTION_TILES
-        if rows > 1 or matmul.rows < 4
+        for rows, wide in CONVOLUTION_TILES[:: -1 if has_few else 1]
+        if rows > 1 or has_few
     ]
     for rows, columns in dict.fromkeys(tiles):
+        blocks: set[str] = set()
         for floats in WINDOWS:
-            for order in ORDERS:
-                for pack in ("copy",) if weight is None else ("weight", "none"):
-                    if pack == "copy" and order == "columns":
-                        continue
-                    for level in OPT_LEVELS:
-                        tiling = Tiling(rows, columns, order, pack)
-                        point: dict[str, Value] = {
-                            "tile": f"{rows}x{columns}", "order": order, "pack": pack,
-                            "window": floats, "opt": level,
-                        }  # fmt: skip
-                        build = _convolution(convolution, tiling, floats, weight, level)
-                        yield Candidate("convolution", point, build)
+            tiling = Tiling(rows, columns, "rows", "copy" if weight is None else "weight")
+            block = ConvolutionBuilder(convolution, tiling, floats, weight).block
+            if block in blocks:
+                continue
+            blocks.add(block)
+            for order in ORDERS[1:] if weight is None else ORDERS:
+                for level in OPT_LEVELS:
+                    chosen = replace(tiling, order=order)
+                    point: dict[str, Value] = {
+                        "tile": f"{rows}x{columns}", "block": block, "order": order,
+                        "pack": tiling.pack, "opt": level,
+                    }  # fmt: skip
+                    build = _convolution(convolution, chosen, floats, weight, level)
+                    yield Candidate("convolution", point, build)
 
 
 def _convolution(
