@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 from onnx import numpy_helper
 
@@ -15,6 +17,12 @@ from harness.system.text import first_line
 from jitweb.errors import JitwebError
 
 MOST_WEIGHT_BYTES = 4 << 30  # what a 32-bit memory addresses
+BITS = {  # of those smaller than a byte
+    getattr(onnx.TensorProto, name): bits
+    for name, bits in (("INT4", 4), ("UINT4", 4), ("FLOAT4E2M1", 4), ("INT2", 2), ("UINT2", 2))
+    if hasattr(onnx.TensorProto, name)
+}
+MOST_TENSOR_BYTES = (2 << 30) - (1 << 20)
 MOST_NODES = 200_000  # that local functions become
 
 
@@ -34,7 +42,8 @@ def check_places(model: onnx.ModelProto, folder: Path) -> None:
     """Check the sizes of all tensors, and that external ones lie in the model's folder.
 
     Raises:
-        JitwebError: a file is elsewhere or missing, or together they are larger than 4 GiB.
+        JitwebError: a file is elsewhere, missing or of another size, or together they are larger
+            than 4 GiB.
     """
     root, total = Path(os.path.realpath(folder)), 0
     for tensor in tensors_of(model):
@@ -65,23 +74,73 @@ def _external_bytes(tensor: onnx.TensorProto, root: Path) -> int:
         size = real.stat().st_size
     except OSError as error:
         raise JitwebError(f"the weights' file {location} can't be read: {error.strerror}") from None
-    length = facts.get("length", "")
-    return min(int(length), size) if length.isdecimal() and len(length) < 20 else size
+    offset = _count(facts.get("offset", "0"), size)
+    length = _count(facts.get("length", f"{size - offset}"), size - offset) if offset >= 0 else -1
+    if length <= MOST_WEIGHT_BYTES and length != _needed_bytes(tensor):
+        raise JitwebError(
+            f"the weight {tensor.name} can't be read: the part of {location} that it names is not "
+            "of its type and shape; export the model again"
+        )
+    return length
 
 
-def check_tensors(model: onnx.ModelProto) -> None:
+def _count(text: str, most: int) -> int:
+    """The number that is written there, from 0 to `most`; -1 where it is none."""
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else -1
+    return number if number <= most else -1
+
+
+def _needed_bytes(tensor: onnx.TensorProto) -> int:
+    """The bytes of a tensor of this type and shape; -2 where there is no such tensor."""
+    bits = _bits(tensor.data_type)
+    if not bits or min(tensor.dims, default=0) < 0 or tensor.data_type == onnx.TensorProto.STRING:
+        return -2
+    return -(-math.prod(tensor.dims) * bits // 8)
+
+
+def _bits(kind: int) -> int:
+    """The bits of an element of a type as ONNX numbers it; 0 of one that is unknown."""
+    if kind in BITS or kind not in onnx.helper.get_all_tensor_dtypes():
+        return BITS.get(kind, 0)
+    return 8 * onnx.helper.tensor_dtype_to_np_dtype(kind).itemsize
+
+
+def check_tensors(tensors: Iterable[onnx.TensorProto]) -> None:
     """Check that each tensor, read from its file, has the data that its type and shape ask for.
 
     Raises:
         JitwebError: one has not, or its type is unknown.
     """
-    for tensor in tensors_of(model):
+    for tensor in tensors:
         try:
             numpy_helper.to_array(tensor)
         except Exception as error:  # NumPy and onnx raise many kinds for data that does not fit
             raise JitwebError(
                 f"the tensor {tensor.name} is damaged ({first_line(error)}); export the model again"
             ) from None
+
+
+def checked_tensor(array: np.ndarray, name: str) -> onnx.TensorProto:
+    """The constant with this value.
+
+    Raises:
+        JitwebError: it has 2 GiB or more, which protobuf can't hold, and dies of.
+    """
+    check_constant(name, array.size, onnx.helper.np_dtype_to_tensor_dtype(array.dtype))
+    return numpy_helper.from_array(array, name)
+
+
+def check_constant(name: str, count: int, kind: int) -> None:
+    """Raises: JitwebError, if so many elements of this type are 2 GiB or more."""
+    if count * _bits(kind) // 8 > MOST_TENSOR_BYTES:
+        raise JitwebError(f"the constant {name} is larger than 2 GiB; use smaller shapes")
+
+
+def check_types(values: Iterable[onnx.ValueInfoProto]) -> None:
+    """Raises: JitwebError, if an input or output is of a type that nobody knows."""
+    for value in values:
+        if value.type.tensor_type.elem_type not in onnx.TensorProto.DataType.values():
+            raise JitwebError(f"{value.name} is of an unknown type; export the model again")
 
 
 def check_functions(model: onnx.ModelProto) -> None:

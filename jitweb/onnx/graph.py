@@ -9,6 +9,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from jitweb.onnx.check import checked_tensor
+
 OPSET = 20  # what every model becomes: the newest for which TVM's frontend was tested
 STANDARD = ("", "ai.onnx")  # the operators' own domain
 OUTLINE = "a weight without its data"  # the description of an input that is one
@@ -100,13 +102,17 @@ class Graph:
         if dtype is not None:
             array = array.astype(helper.tensor_dtype_to_np_dtype(dtype))
         name = self._new("constant")
+        self._keep(name, array)
+        return name
+
+    def _keep(self, name: str, array: np.ndarray) -> None:
+        """Make a name a constant, or an outline of a large one where the weights are outlines."""
         if self.is_outlined and array.size > SMALL:
             known = helper.np_dtype_to_tensor_dtype(array.dtype)
             self.constants[name] = outline(name, known, array.shape)
-            return name
-        self.constants[name] = numpy_helper.from_array(array, name)
+            return
+        self.constants[name] = checked_tensor(array, name)
         self._arrays[name] = array
-        return name
 
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Emit a node of one output; its name is returned."""

@@ -21,6 +21,8 @@ from jitweb.onnx.check import (
     check_functions,
     check_places,
     check_tensors,
+    check_types,
+    tensors_of,
 )
 from jitweb.onnx.graph import (
     CONTRIB,
@@ -56,14 +58,9 @@ def read_onnx(
     """
     model = _parse(path)
     check_places(model, path.parent)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of keys that nobody knows
-            onnx.load_external_data_for_model(model, str(path.parent))
-    except (OSError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
-        raise JitwebError(f"{path}: its external data can't be read: {first_line(error)}") from None
+    _load_external(model, path)
+    check_tensors(tensors_of(model))
     _check_graph(model, model, path)
-    check_tensors(model)
     fix_values(model, values or {})
     fix_shapes(model, shapes)
     return model
@@ -79,10 +76,10 @@ def read_outline(path: Path, largest: int = SMALL) -> onnx.ModelProto:
     check_places(model, path.parent)
     for tensor in model.graph.initializer:
         if math.prod(tensor.dims) > largest:
+            check_tensors([] if is_outline(tensor) else [tensor])
             tensor.CopyFrom(outline(tensor.name, tensor.data_type, tensor.dims))
-        elif is_outline(tensor):
-            load_external_data_for_tensor(tensor, str(path.parent))
-            tensor.data_location = onnx.TensorProto.DEFAULT
+    _load_external(model, path)
+    check_tensors(tensor for tensor in tensors_of(model) if not is_outline(tensor))
     outlined = onnx.ModelProto()  # as the checker takes it: with inputs in their place
     outlined.CopyFrom(model)
     del outlined.graph.initializer[:]
@@ -96,6 +93,20 @@ def read_outline(path: Path, largest: int = SMALL) -> onnx.ModelProto:
     return model
 
 
+def _load_external(model: onnx.ModelProto, path: Path) -> None:
+    """Read the external data of all tensors that name a file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of keys that nobody knows
+            for tensor in tensors_of(model):
+                if tensor.external_data and is_outline(tensor):
+                    load_external_data_for_tensor(tensor, str(path.parent))
+                    tensor.data_location = onnx.TensorProto.DEFAULT
+                    del tensor.external_data[:]
+    except (OSError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
+        raise JitwebError(f"{path}: its external data can't be read: {first_line(error)}") from None
+
+
 def _check_graph(model: onnx.ModelProto, checked: onnx.ModelProto, path: Path) -> None:
     """Check the graph; `checked` is the model in the form that ONNX's checker is given."""
     for each in (model,) if model is checked else (model, checked):
@@ -107,6 +118,7 @@ def _check_graph(model: onnx.ModelProto, checked: onnx.ModelProto, path: Path) -
         raise JitwebError(f"{path} is not a valid ONNX model: {first_line(error)}") from None
     except Exception:  # ValueError or protobuf's own: too large, as the checker takes 2 GiB at most
         pass
+    check_types((*model.graph.input, *model.graph.output))
     check_functions(model)
     _check_opset(model, path)
 

@@ -19,7 +19,7 @@ from onnx import helper, inliner, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from jitweb.errors import JitwebError
-from jitweb.onnx.check import MOST_WEIGHT_BYTES
+from jitweb.onnx.check import MOST_WEIGHT_BYTES, check_constant
 from jitweb.onnx.graph import (
     OPSET,
     OWN,
@@ -172,6 +172,8 @@ class _Simplifier(Graph):
                 return False
             if self._is_outline(node):
                 return True
+            for name in node.output:  # before they are computed
+                check_constant(name, math.prod(self.known_shape(name) or (0,)), self.dtype(name))
             try:
                 found = _evaluated(node, arrays, opset)
             except Exception:  # the reference lacks the operator, or refuses its operands
@@ -181,8 +183,7 @@ class _Simplifier(Graph):
                 self._folded += array.size
                 if self._folded > MOST_ELEMENTS:
                     raise JitwebError("the model's constants are larger than 4 GiB; use another")
-                self._arrays[name] = np.asarray(array)
-                self.constants[name] = numpy_helper.from_array(np.asarray(array), name)
+                self._keep(name, np.asarray(array))
         return True
 
     def _is_outline(self, node: onnx.NodeProto) -> bool:

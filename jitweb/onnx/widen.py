@@ -10,6 +10,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from jitweb.onnx.check import checked_tensor
+
 SHORT = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
 FLOAT = onnx.TensorProto.FLOAT
 NAMES_A_DTYPE = ("to", "dtype", "output_dtype")  # attributes that do
@@ -32,7 +34,7 @@ def widened(tensor: onnx.TensorProto) -> onnx.TensorProto:
     """The tensor in float32, where it is of 16 bits."""
     if tensor.data_type not in SHORT:
         return tensor
-    return numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name)
+    return checked_tensor(numpy_helper.to_array(tensor).astype(np.float32), tensor.name)
 
 
 def widened_type(kind: onnx.TypeProto) -> onnx.TypeProto:

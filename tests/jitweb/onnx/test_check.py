@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from jitweb.errors import JitwebError
 from jitweb.model import import_model
+from jitweb.overview import overview
 
 X = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
 SIZE = numpy_helper.from_array(np.array([1 << 40], np.int64), "size")
@@ -26,9 +28,18 @@ def saved(path: Path, nodes: list[onnx.NodeProto], weights: list[onnx.TensorProt
 
 
 def refused(path: Path) -> str:
+    """What `tune` says of it."""
     with pytest.raises(JitwebError) as caught:
         import_model(path)
     assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def refused_by_both(path: Path) -> str:
+    """What `tune` says of it, where `inspect`, which reads no large weights, says the same."""
+    with pytest.raises(JitwebError) as caught:
+        overview(path, {}, largest=0)
+    assert str(caught.value) == refused(path)
     return str(caught.value)
 
 
@@ -63,7 +74,43 @@ def test_a_tensor_has_the_data_that_it_asks_for(
     if is_attribute:
         nodes.insert(0, helper.make_node("Constant", [], ["w"], value=tensor))
     weights = [] if is_attribute else [tensor]
-    assert words in refused(saved(tmp_path / "m.onnx", nodes, weights))
+    assert words in refused_by_both(saved(tmp_path / "m.onnx", nodes, weights))
+
+
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT, TensorProto.STRING, 999])
+@pytest.mark.parametrize("shape", [[3], [-2], [1 << 60], [1 << 31, 1 << 31], [1 << 62] * 3])
+def test_a_shape_asks_for_no_more_than_the_file_has(
+    tmp_path: Path, kind: int, shape: list[int]
+) -> None:
+    (tmp_path / "w.bin").write_bytes(bytes(8))
+    outside = external("w.bin")
+    for tensor in (outside, weight(bytes(8))):
+        tensor.data_type = kind
+        tensor.dims[:] = shape
+        path = saved(tmp_path / "m.onnx", [helper.make_node("Add", ["x", "w"], ["y"])], [tensor])
+        words = "weight w can't be read" if tensor is outside else "tensor w is damaged|Negative"
+        assert re.search(words, refused_by_both(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("offset", text) for text in ("-4", "1e9", "9" * 20, "1", "\u0660")]
+    + [("length", text) for text in ("-1", "", "9" * 5000, "3", " 4")],
+)
+def test_a_part_of_a_file_is_one_that_it_has(tmp_path: Path, name: str, value: str) -> None:
+    (tmp_path / "w.bin").write_bytes(bytes(4))
+    tensor = external("w.bin")
+    tensor.external_data.add(key=name, value=value)
+    path = saved(tmp_path / "m.onnx", [helper.make_node("Add", ["x", "w"], ["y"])], [tensor])
+    assert "the weight w can't be read" in refused_by_both(path)
+
+
+def test_an_input_is_of_a_type_that_there_is(tmp_path: Path) -> None:
+    path = saved(tmp_path / "m.onnx", [helper.make_node("Relu", ["x"], ["y"])], [])
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.elem_type = 99
+    path.write_bytes(model.SerializeToString())
+    assert "x is of an unknown type" in refused_by_both(path)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +125,15 @@ def test_a_tensor_has_the_data_that_it_asks_for(
 )
 def test_no_value_is_larger_than_memory(tmp_path: Path, nodes: list[onnx.NodeProto]) -> None:
     assert "has 1099511627776 elements" in refused(saved(tmp_path / "m.onnx", nodes, [SIZE]))
+
+
+def test_no_constant_is_larger_than_protobuf_can_hold(tmp_path: Path) -> None:
+    """It would be a segmentation fault."""
+    nodes = [helper.make_node("ConstantOfShape", ["size"], ["t"])]
+    nodes += [helper.make_node("Add", ["x", "t"], ["y"])]
+    size = numpy_helper.from_array(np.array([1 << 29], np.int64), "size")
+    path = saved(tmp_path / "m.onnx", nodes, [size])
+    assert "the constant t is larger than 2 GiB" in refused(path)
 
 
 def test_functions_that_double_at_each_call_are_not_inlined(tmp_path: Path) -> None:
@@ -97,9 +153,9 @@ def test_functions_that_double_at_each_call_are_not_inlined(tmp_path: Path) -> N
 
 
 def test_a_model_of_which_nothing_is_left_to_import_names_no_node(tmp_path: Path) -> None:
-    """All nodes are constants, and what is left, an input of an unknown type, TVM can't take."""
+    """All nodes are constants, and what is left, an input of strings, TVM can't take."""
     path = saved(tmp_path / "m.onnx", [helper.make_node("Relu", ["w"], ["y"])], [weight(b"1234")])
     model = onnx.load(path)
-    model.graph.input[0].type.tensor_type.elem_type = 2147483647
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
     path.write_bytes(model.SerializeToString())
     assert refused(path).startswith("TVM can't import the model")
