@@ -33,6 +33,7 @@ from jitweb.small_weights import Quantized
 from jitweb.space.emit import shape_of
 from jitweb.space.equations import NotEquations, inline, read_equations
 
+MOST_NAME = 200  # characters of a task's name: TVM's lists all that it fused
 ALIGNMENT = 256  # what WebGPU asks of the offset of a binding, and enough for any vector
 STORED = ("float32", "int32", "int64")  # inputs and outputs
 WIDE_TARGETS = {"wasm"}  # that have integers of 64 bits
@@ -123,16 +124,29 @@ def _boundary(
 def _folded(graph: KernelGraph) -> KernelGraph:
     """The graph with the results of calls on constants alone as constants."""
     known: dict[GraphValue, GraphValue] = {}
+    outlines: dict[Any, tuple[GraphValue, ...]] = {}
     calls = []
     for call in graph.calls:
         inputs = tuple(known.get(value, value) for value in call.inputs)
         if all(value.array is not None for value in inputs):
-            results = _results(replace(call, inputs=inputs))
+            call = replace(call, inputs=inputs)
+            if any(value.has_no_data for value in inputs):  # once for equal operands
+                key = (call.function, inputs)
+                known.update(
+                    zip(call.outputs, outlines.setdefault(key, _outlined(call)), strict=True)
+                )
+                continue
+            results = _results(call)
             for output, array in zip(call.outputs, results, strict=True):
                 known[output] = replace(output, array=array)
         else:
             calls.append(replace(call, inputs=inputs))
     return replace(graph, calls=tuple(calls), outputs=_replaced(graph.outputs, known))
+
+
+def _outlined(call: KernelCall) -> tuple[GraphValue, ...]:
+    """What a call on weights without data gives."""
+    return tuple(replace(each, array=nothing(each.dtype, each.shape)) for each in call.outputs)
 
 
 def _results(call: KernelCall) -> Sequence[np.ndarray | Quantized]:
@@ -142,8 +156,6 @@ def _results(call: KernelCall) -> Sequence[np.ndarray | Quantized]:
         places = _places(call)
         if places is not None:
             return [arrays[0].moved(places)]
-    if any(value.has_no_data for value in call.inputs):
-        return [nothing(output.dtype, output.shape) for output in call.outputs]
     floats = [each.floats() if isinstance(each, Quantized) else each for each in arrays]
     return run_function(call.function, floats)
 
@@ -342,7 +354,7 @@ class _Planner:
             cost = cost_of(self.functions[key], [value.bytes for value in values])
             tasks[key] = Task(
                 key,
-                kernel.name,
+                kernel.name[:MOST_NAME],
                 cost.kind,
                 cost.flops,
                 cost.bytes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -101,12 +101,13 @@ def print_report(report: Report) -> None:
 
 
 WIDTH = 80  # of a line of `inspect`
-MOST_NAMED, MOST_TENSORS = 5, 8
+MOST_NAMED, MOST_TENSORS, MOST_NAME = 5, 8, 24
 
 
 def print_overview(found: Overview) -> None:
     """What `inspect` shows, in lines of at most 80 columns but for names."""
-    print_line(f"{found.model}: {found.architecture or 'not known'}")
+    _print_fact("model", found.model)
+    _print_fact("kind", found.architecture or "not known")
     _print_fact("precision", found.precision)
     shipped = found.shipped_bytes
     ships = "" if shipped is None else f", {shipped / 1e6:.1f} MB as shipped"
@@ -114,7 +115,9 @@ def print_overview(found: Overview) -> None:
     for what, tensors in (("inputs", found.inputs), ("outputs", found.outputs)):
         longest = max((len(each["name"]) for each in tensors), default=0)
         for number, each in enumerate(tensors[:MOST_TENSORS]):
-            text = f"{each['name']:{min(longest, 30)}}  {each['dtype']} {shape_text(each['shape'])}"
+            text = (
+                f"{each['name']:{min(longest, 30)}}  {each['dtype']} {_sides_text(each['shape'])}"
+            )
             _print_fact("" if number else what, text)
         if len(tensors) > MOST_TENSORS:
             _print_fact("", f"and {len(tensors) - MOST_TENSORS} more")
@@ -145,6 +148,12 @@ def print_overview(found: Overview) -> None:
             f"{row['bytes'] / 1e6:8.2f} MB  {row['kind']:14} {shapes}"
         )
         print_line(line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…")
+
+
+def _sides_text(shape: Sequence[int | str]) -> str:
+    """A shape with its open dimensions by name, where that is short."""
+    sides = ("?" if len(str(side)) > MOST_NAME else str(side) for side in shape)
+    return " x ".join(sides) or "scalar"
 
 
 def _print_fact(name: str, text: str) -> None:

@@ -31,6 +31,7 @@ from jitweb.onnx.to_relax import unsupported_nodes
 from jitweb.plan import Weight
 from jitweb.targets import open_target
 
+DTYPES: Mapping[int, str] = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.DOUBLE: "float64"}
 Shapes = Mapping[str, Sequence[int]]
 
 
@@ -99,11 +100,12 @@ def overview(
         fix_values(model, values or {})
         _fix(model, shapes, facts)
         simplified = simplify(model)
-        facts["architecture"] = architecture(simplified)
+        facts["architecture"] = architecture(simplified, facts["operators"])
         facts["not_yet"] = unsupported_nodes(simplified)
         facts |= _planned(plan_simplified(path.stem, simplified))
     except JitwebError as error:
-        facts["problem"] = str(error)
+        taken = f" (with {facts['needed']}; --shape gives others)" if facts["needed"] else ""
+        facts["problem"] = f"{error}{taken}"
     return Overview(**facts)
 
 
@@ -155,9 +157,10 @@ def _planned(imported: ImportedModel) -> dict[str, Any]:
 
 def _described(value: onnx.ValueInfoProto) -> dict[str, Any]:
     kind = value.type.tensor_type
+    name = onnx.TensorProto.DataType.Name(kind.elem_type)
     return {
         "name": value.name,
-        "dtype": onnx.TensorProto.DataType.Name(kind.elem_type).lower(),
+        "dtype": DTYPES.get(kind.elem_type, name.lower()),
         "shape": [
             each.dim_value if each.HasField("dim_value") else each.dim_param or "?"
             for each in kind.shape.dim
@@ -167,7 +170,7 @@ def _described(value: onnx.ValueInfoProto) -> dict[str, Any]:
 
 def _counted(model: onnx.ModelProto) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for node in model.graph.node:
+    for node in (each for each in model.graph.node if each.op_type != "Constant"):
         name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
         counts[name] = counts.get(name, 0) + 1
     return dict(sorted(counts.items(), key=lambda each: -each[1]))

@@ -101,15 +101,19 @@ def import_graph(model: onnx.ModelProto, wide: bool = False) -> KernelGraph:
 
 
 def _check_branches(model: onnx.ModelProto) -> None:
-    """Raises: JitwebError, if an If hangs on an input, as in a decoder with and without cache."""
-    inputs = {value.name for value in graph_inputs(model)}
+    """Raises: JitwebError, if an If hangs on inputs alone, as in a merged decoder."""
+    inputs = {value.name: {value.name} for value in graph_inputs(model)}
+    sources = {**inputs, **{tensor.name: set() for tensor in model.graph.initializer}}
     for node in model.graph.node:
-        if node.op_type == "If" and node.input[0] in inputs:
-            name = node.input[0]
+        known = [sources.get(name) for name in node.input if name]
+        whole = set().union(*(each for each in known if each is not None))
+        if node.op_type == "If" and whole and None not in known:
+            options = " ".join(f"--set {name}=VALUE" for name in sorted(whole))
             raise JitwebError(
-                f"{node.name or node.output[0]} (If) takes a branch by the input {name}: make a "
-                f"bundle of each, with --set {name}=true and --set {name}=false"
+                f"{node.name or node.output[0]} (If) takes a branch by {', '.join(sorted(whole))}: "
+                f"make a bundle for each value that you need, with {options}"
             )
+        sources.update({name: whole for name in node.output if None not in known})
 
 
 def _converted(model: onnx.ModelProto, passes: list[Any]) -> Any:

@@ -6,6 +6,7 @@ matrix. Names of nodes and files say nothing here.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from jitweb.onnx.check import tensors_of
 from jitweb.onnx.graph import OUTLINE, attributes, is_outline
 from jitweb.onnx.read import graph_inputs
 
@@ -22,23 +24,25 @@ FLOATS: Mapping[int, str] = {
     onnx.TensorProto.FLOAT16: "float16 (computed in float32)",
     onnx.TensorProto.BFLOAT16: "bfloat16 (computed in float32)",
 }  # fmt: skip
+SHORT_INTEGERS = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
 # Operators that an attention's probabilities pass through on their way to the values.
 PASSES = frozenset("Cast Reshape Where Dropout Identity IsNaN Mul Unsqueeze Squeeze".split())
 CONVOLUTIONS = frozenset({"Conv", "ConvTranspose", "ConvInteger", "QLinearConv"})
 LEAST_VOCABULARY = 256
+LEAST_ATTENTIONS = 2  # of a transformer: recurrent decoders have one
 NAMED = 4  # operators of a model of no known kind
 
 
-def architecture(model: onnx.ModelProto) -> str:
-    """A line on a simplified model (the weights may have no data)."""
+def architecture(model: onnx.ModelProto, operators: Mapping[str, int]) -> str:
+    """A line on a simplified model (the weights may have no data), of these operators before."""
     graph = _Shapes(model)
     attentions = list(graph.attentions())
     convolutions = sum(node.op_type in CONVOLUTIONS for node in model.graph.node)
-    if not attentions:
-        counts = Counter(node.op_type for node in model.graph.node)
-        listed = ", ".join(f"{count} {kind}" for kind, count in counts.most_common(NAMED))
-        kind = "convolutional network" if convolutions else "network without attention"
-        return f"{kind}: {listed}"
+    if len(attentions) < LEAST_ATTENTIONS:
+        counts = Counter(operators).most_common(NAMED)
+        listed = ", ".join(f"{count} {kind}" for kind, count in counts)
+        kind = "convolutional network" if convolutions else "network"
+        return f"{kind}{' with an attention' if attentions else ''}: {listed}"
     parts = [
         f"{graph.kind(attentions)}, {len(attentions)} attention layers of "
         f"{attentions[0].heads} heads, width {graph.width()}"
@@ -54,10 +58,11 @@ def architecture(model: onnx.ModelProto) -> str:
 def precision(model: onnx.ModelProto) -> str:
     """The types of a model's weights, as the file has them, by the share of elements."""
     elements: Counter[int] = Counter()
-    for tensor in model.graph.initializer:
-        elements[tensor.data_type] += int(np.prod(tensor.dims, dtype=np.int64))
+    for tensor in tensors_of(model):
+        elements[tensor.data_type] += math.prod(tensor.dims)
     floats = [FLOATS[kind] for kind, _ in elements.most_common() if kind in FLOATS]
     rest = floats[0] if floats else "float32"
+    elements = elements or Counter({onnx.TensorProto.FLOAT: 1})
     kinds = Counter(node.op_type for node in model.graph.node)
     packed = [attributes(node) for node in model.graph.node if node.op_type == "MatMulNBits"]
     if packed:
@@ -72,14 +77,15 @@ def precision(model: onnx.ModelProto) -> str:
         ("8 bits, QLinear operators", ("QLinearMatMul", "QLinearConv", "QGemm")),
     )
     found = [text for text, names in forms if any(kinds[name] for name in names)]
+    if not found and elements.most_common(1)[0][0] in SHORT_INTEGERS:
+        found = ["8-bit weights"]
     return f"{'; '.join(found)}; else {rest}" if found else rest
 
 
 def weight_bytes(model: onnx.ModelProto) -> int:
     """The bytes of the file's weights."""
     return sum(
-        int(np.prod(tensor.dims, dtype=np.int64)) * _bits(tensor.data_type) // 8
-        for tensor in model.graph.initializer
+        math.prod(tensor.dims) * _bits(tensor.data_type) // 8 for tensor in tensors_of(model)
     )
 
 

@@ -74,6 +74,7 @@ def read_outline(path: Path, largest: int = SMALL) -> onnx.ModelProto:
     """
     model = _parse(path)
     check_places(model, path.parent)
+    _take_constants(model.graph, largest)
     for tensor in model.graph.initializer:
         if math.prod(tensor.dims) > largest:
             check_tensors([] if is_outline(tensor) else [tensor])
@@ -105,6 +106,16 @@ def _load_external(model: onnx.ModelProto, path: Path) -> None:
                     del tensor.external_data[:]
     except (OSError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
         raise JitwebError(f"{path}: its external data can't be read: {first_line(error)}") from None
+
+
+def _take_constants(graph: onnx.GraphProto, largest: int) -> None:
+    """Make weights of the Constants of more elements than that, as Paddle's exporter has them."""
+    for node in list(graph.node):
+        for attribute in node.attribute if node.op_type == "Constant" else ():
+            if attribute.name == "value" and math.prod(attribute.t.dims) > largest:
+                attribute.t.name = node.output[0]
+                graph.initializer.append(attribute.t)
+                graph.node.remove(node)
 
 
 def _check_graph(model: onnx.ModelProto, checked: onnx.ModelProto, path: Path) -> None:
@@ -140,6 +151,10 @@ def _parse(path: Path) -> onnx.ModelProto:
         raise
     except Exception as error:  # protobuf's DecodeError, which has no public home
         raise JitwebError(f"{path} is not an ONNX file, or damaged: {first_line(error)}") from None
+    for value in (*model.graph.input, *model.graph.output):
+        for dimension in value.type.tensor_type.shape.dim:
+            if dimension.dim_value < 0:  # which old exporters write for an open one
+                dimension.Clear()
     if not model.graph.node or not model.graph.output:
         raise JitwebError(f"{path} is not an ONNX model, or is damaged: its graph is empty")
     return model
@@ -212,8 +227,8 @@ def _constant(value: onnx.ValueInfoProto, given: Sequence[float]) -> onnx.Tensor
         asked = ",".join(map(str, given))
         kind_text = onnx.TensorProto.DataType.Name(kind.elem_type).lower()
         raise JitwebError(f"--set {value.name}={asked} is no {kind_text} of {_shape_text(value)}")
-    whole = np.broadcast_to(array if array.size == 1 else array.reshape(shape), shape)
-    return numpy_helper.from_array(np.array(whole).reshape(shape), value.name)
+    whole = np.full(shape, array[0]) if array.size == 1 else array.reshape(shape)
+    return numpy_helper.from_array(whole, value.name)
 
 
 def _take_branch(node: onnx.NodeProto, condition: bool) -> None:

@@ -20,6 +20,7 @@ from jitweb.onnx import (
     opset,
     qlinear,
     quantized,
+    recurrent,
 )
 from jitweb.onnx.graph import CONTRIB, Graph
 
@@ -69,6 +70,8 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("", "DequantizeLinear"): Rule(quantized.dequantize_linear),
     ("", "MatMulInteger"): Rule(quantized.matmul_integer),
     ("", "ConvInteger"): Rule(quantized.conv_integer),
+    ("", "LSTM"): Rule(recurrent.lstm),
+    ("", "GRU"): Rule(recurrent.gru),
     ("", "TensorScatter"): Rule(cache.tensor_scatter),
     ("", "QLinearMatMul"): Rule(qlinear.qlinear_matmul),
     ("", "QLinearConv"): Rule(qlinear.qlinear_conv),

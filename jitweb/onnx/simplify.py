@@ -70,6 +70,7 @@ class _Simplifier(Graph):
         super().__init__({**opsets, "": max(opsets.get(each, 0) for each in STANDARD)})
         self.model = model
         self.renamed: dict[str, str] = {}
+        self._outlines: dict[str, list[str]] = {}
         self._folded = 0  # elements of constants that were computed
 
     def simplified(self) -> onnx.ModelProto:
@@ -96,7 +97,8 @@ class _Simplifier(Graph):
         copy = onnx.NodeProto()
         copy.CopyFrom(node)
         widen_node(copy)
-        names = {**self.renamed, **scope}
+        local = {name: self.renamed.get(found, found) for name, found in scope.items()}
+        names = {**self.renamed, **local}
         _rename(copy, names)
         self._prefix = node.name or next((name for name in node.output if name), node.op_type)
         results = self.add(copy, is_made=False)
@@ -119,6 +121,8 @@ class _Simplifier(Graph):
             return self._branch(node)
         self._infer(node, opset)
         self._check_sizes(node)
+        if self._is_outline(node):
+            return self._outline(node)
         if not self._fold(node, opset) and not self._is_empty(node):
             self.nodes.append(node)
             self.producers.update(dict.fromkeys(node.output, node))
@@ -170,8 +174,6 @@ class _Simplifier(Graph):
             arrays = {name: self.value(name) for name in node.input if name}
             if any(array is None for array in arrays.values()) or _has_graph(node):
                 return False
-            if self._is_outline(node):
-                return True
             for name in node.output:  # before they are computed
                 check_constant(name, math.prod(self.known_shape(name) or (0,)), self.dtype(name))
             try:
@@ -187,16 +189,22 @@ class _Simplifier(Graph):
         return True
 
     def _is_outline(self, node: onnx.NodeProto) -> bool:
-        """Whether the node's results are now outlines, as an operand is one."""
-        made = [name for name in node.output if name]
-        constants = (self.constants[name] for name in node.input if name)
-        if not any(map(is_outline, constants)):
-            return False
-        if not all(self.known_shape(name) is not None and self.dtype(name) for name in made):
-            return False
-        for name in made:
-            self.constants[name] = outline(name, self.dtype(name), self.known_shape(name) or ())
-        return True
+        """Whether the node's operands are constants, and one without data."""
+        is_known = all(name in self.constants for name in node.input if name)
+        return (
+            is_known
+            and any(is_outline(self.constants[name]) for name in node.input if name)
+            and all(self.known_shape(name) is not None for name in node.output if name)
+        )
+
+    def _outline(self, node: onnx.NodeProto) -> list[str]:
+        """The node's results without their data; those of equal nodes are the same."""
+        parts = (node.op_type, node.input, node.attribute, len(node.output))
+        names = self._outlines.setdefault(str(parts), list(node.output))
+        if names == list(node.output):
+            for name in filter(None, names):
+                self.constants[name] = outline(name, self.dtype(name), self.shape(name))
+        return names
 
     def _infer(self, node: onnx.NodeProto, opset: int) -> None:
         """Note the types of the node's results, as far as ONNX's own inference gives them."""

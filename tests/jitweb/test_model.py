@@ -288,6 +288,19 @@ def test_arrays_are_kept_saturated_or_refused(numbers: list[int]) -> None:
         assert narrowed.tolist() == [min(max(number, least), most) for number in numbers]
 
 
+def test_a_kernel_of_many_parts_has_a_short_name(imported: Import) -> None:
+    """A plan with one of more than a thousand characters is refused."""
+    names = [f"part_{number}" for number in range(90)]
+    nodes = [
+        NODE("Split", ["x"], names, axis=0, num_outputs=90),
+        *(NODE("Unsqueeze", [name, "axes"], [f"{name}_flat"]) for name in names),
+        NODE("Concat", [f"{name}_flat" for name in names], ["y"], axis=0),
+    ]
+    ends: Ends = ([("x", FLOAT, [90, 2])], [("y", FLOAT, [90, 1, 2])])
+    plan = imported(graph(nodes, *ends, {"axes": np.array([1])})).plan
+    assert max(len(task.name) for task in plan.tasks.values()) <= 200
+
+
 def test_symbolic_shapes_are_fixed_by_name(imported: Import) -> None:
     sides: list[int | str] = ["batch", 5]
     model = graph([NODE("Relu", ["x"], ["y"])], [("x", FLOAT, sides)], [("y", FLOAT, sides)])
@@ -346,7 +359,7 @@ def taking(kind: int) -> onnx.ModelProto:
         (unsupported(), r"Det \(first, second\); StringNormalizer \(third\)"),
         (failing(), r"TVM can't import wider \(Resize\): ."),
         (of_a_size_that_depends_on_values(), "not supported: places"),
-        (branching(), r"here \(If\) takes a branch by the input"),
+        (branching(), r"here \(If\) takes a branch by b"),
         (constant_output(), "an output of the model is a constant"),
         (dense(opset=99), "opset 99, and the installed onnx knows"),
         (

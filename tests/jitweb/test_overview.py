@@ -61,6 +61,27 @@ def test_what_can_not_be_imported_is_named_with_all_the_rest(
     assert "1 Det: determinant" in printed and max(map(len, printed.splitlines())) <= 80
 
 
+def test_weights_in_constants_are_weights_and_are_counted_once(tmp_path: Path) -> None:
+    """As Paddle's exporter has them; here each is transposed twice."""
+    nodes = [
+        node("Constant", [], ["c"], value=onnx.numpy_helper.from_array(BIG)),
+        node("Gemm", ["x", "c"], ["a"]),
+        *(node("Gemm", ["a", "c"], [name], transB=1) for name in ("b", "d")),
+        node("Add", ["b", "d"], ["y"]),
+    ]
+    found = overview(saved(tmp_path, *nodes), {})
+    assert found.weight_bytes == 2 * BIG.nbytes  # and w, which nothing reads
+    assert found.shipped_bytes == 2 * BIG.nbytes  # as it is, and transposed
+
+
+def test_what_inspect_prints_is_at_most_80_columns_wide(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_overview(overview(saved(tmp_path, node("MatMul", ["x", "w"], ["y" * 90])), {}))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if len(line) > 80] == [f"outputs    {'y' * 90}"]
+
+
 def test_shapes_that_are_open_are_suggested(tmp_path: Path) -> None:
     model = model_of([node("Relu", ["x"], ["y"])], {"x": np.ones((1, 2), np.float32)}, ["y"])
     for tensor in (model.graph.input[0], model.graph.output[0]):

@@ -17,7 +17,7 @@ from tests.jitweb.onnx.models import model_of, node
 
 RECORDED = Path(__file__).with_name("fused.npz")
 CONTRIB = "com.microsoft"
-BATCH, LENGTH, HEADS, SIZE, PAST, BUFFER = 2, 5, 4, 16, 3, 8
+BATCH, LENGTH, HEADS, SIZE, PAST, BUFFER, CELLS = 2, 5, 4, 16, 3, 8, 7
 HIDDEN = HEADS * SIZE
 
 
@@ -86,7 +86,15 @@ def value(name: str) -> np.ndarray:
         "wtable": (16, HIDDEN),
         "wcos": (16, SIZE // 2),
         "deep": (2, 48),
+        "seq": (LENGTH, BATCH, 6),
+        "state": (1, BATCH, CELLS),
+        "states": (2, BATCH, CELLS),
     }
+    if kind.startswith("wgates"):  # wgates[12]x[34]: directions and gates, the last axis after "_"
+        directions, gates = map(int, kind.removeprefix("wgates").split("x"))
+        last = int(name.partition("_")[2])
+        sizes = [directions, gates * CELLS, *([last] if last else [])]
+        return random.standard_normal(sizes, dtype=np.float32) / 2
     if kind in shapes:
         return random.standard_normal(shapes[kind], dtype=np.float32)
     if kind in ("wpacked", "wscales", "wzeros"):
@@ -208,6 +216,7 @@ def cases() -> Iterator[FusedCase]:
     scaled = ("bytes", "wints", "scale", "wscale", "wzero", "wsigned", "w")
     yield FusedCase("MatMulIntegerToFloat", scaled)
     yield from qlinear_cases()
+    yield from recurrent_cases()
     for bits, block in ((4, 16), (4, 32), (8, 16)):
         given = {"K": 48, "N": 5, "bits": bits, "block_size": block}
         name = f"{bits}x{block}"
@@ -255,6 +264,23 @@ def qlinear_cases() -> Iterator[FusedCase]:
     whole = ("image", "wat_0.05", "wzero", "wat_0.0413", "wzero_3")
     yield FusedCase("QLinearAveragePool", whole, pool, is_short=True)
     yield FusedCase("QLinearGlobalAveragePool", whole, {"channels_last": 0}, is_short=True)
+
+
+def recurrent_cases() -> Iterator[FusedCase]:
+    size = {"hidden_size": CELLS}
+    one = ("seq", "wgates1x4_6", f"wgates1x4_{CELLS}")
+    two = ("seq", "wgates2x4_6", f"wgates2x4_{CELLS}", "wgates2x8_0")
+    every: dict[str, Any] = {"outputs": 3, "domain": "", "kept": (0, 1, 2)}
+    yield FusedCase("LSTM", one, size, **every)
+    yield FusedCase("LSTM", (*one, "wgates1x8_0"), {**size, "direction": "reverse"}, **every)
+    both = {**size, "direction": "bidirectional"}
+    yield FusedCase("LSTM", (*two, "", "states", "states_2"), both, **every)
+    every = {"outputs": 2, "domain": "", "kept": (0, 1)}
+    gates = ("seq", "wgates1x3_6", f"wgates1x3_{CELLS}", "wgates1x6_0")
+    both_gates = ("seq", "wgates2x3_6", f"wgates2x3_{CELLS}")
+    yield FusedCase("GRU", (*gates, "", "state"), size, **every)
+    yield FusedCase("GRU", gates, {**size, "linear_before_reset": 1}, **every)
+    yield FusedCase("GRU", both_gates, {**both, "linear_before_reset": 1}, **every)
 
 
 def record() -> None:
