@@ -146,7 +146,8 @@ def _folded(graph: KernelGraph) -> KernelGraph:
 
 def _outlined(call: KernelCall) -> tuple[GraphValue, ...]:
     """What a call on weights without data gives."""
-    return tuple(replace(each, array=nothing(each.dtype, each.shape)) for each in call.outputs)
+    without = [value for value in call.inputs if value.has_no_data]
+    return tuple(replace(each, array=_as_small(each, without)) for each in call.outputs)
 
 
 def _results(call: KernelCall) -> Sequence[np.ndarray | Quantized]:
@@ -158,6 +159,16 @@ def _results(call: KernelCall) -> Sequence[np.ndarray | Quantized]:
             return [arrays[0].moved(places)]
     floats = [each.floats() if isinstance(each, Quantized) else each for each in arrays]
     return run_function(call.function, floats)
+
+
+def _as_small(output: GraphValue, sources: Sequence[GraphValue]) -> np.ndarray:
+    """What is made of weights without data: it takes as much for each element as a single one."""
+    array = sources[0].array
+    if len(sources) > 1 or array is None or isinstance(array, Quantized) or not array.ndim:
+        return nothing(output.dtype, output.shape)
+    if array.dtype != np.uint8:
+        return nothing(output.dtype, output.shape)
+    return nothing(np.uint8, (max(2, array.size * output.count // sources[0].count),))
 
 
 def _without_reshapes(graph: KernelGraph) -> KernelGraph:

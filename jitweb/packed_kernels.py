@@ -18,6 +18,7 @@ from tvm import te, tirx
 from harness import compat
 from harness.devices.shader import LEAST_LIMITS
 from harness.ir.rewrite import substitute
+from jitweb.onnx.graph import nothing
 from jitweb.relax_graph import GraphValue, KernelCall, KernelGraph
 from jitweb.small_weights import BRAIN, FLOAT, LEAST, Form, Packed, Quantized, pack
 from jitweb.space import emit
@@ -61,7 +62,7 @@ class _Packer:
             for position, value in enumerate(call.inputs)
             if value.array is not None
             and value.dtype == "float32"
-            and _count(value) >= LEAST
+            and value.count >= LEAST
             and not value.has_no_data
         }
         found = {}
@@ -77,6 +78,8 @@ class _Packer:
             found, function = {}, call.function
         inputs: list[GraphValue] = []
         for position, value in enumerate(call.inputs):
+            if value.has_no_data and position not in self._axes_of(call.function):
+                value = replace(value, array=nothing(value.dtype, value.shape))
             inputs += found[position][1] if position in found else [self._float(value)]
         return replace(call, function=function, inputs=tuple(inputs))
 
@@ -111,10 +114,6 @@ class _Packer:
         if value not in self._floats:
             self._floats[value] = replace(value, array=value.array.floats())
         return self._floats[value]
-
-
-def _count(value: GraphValue) -> int:
-    return emit.product(value.shape)
 
 
 def _values(packed: Packed) -> list[GraphValue]:

@@ -56,13 +56,20 @@ class GraphValue:
 
     @property
     def has_no_data(self) -> bool:
-        """Whether it is a weight of which the shape and dtype alone are known, as for `inspect`."""
+        """Whether it is a weight of which type and size alone are known, as for `inspect`.
+
+        The bytes of its array are those that it takes in a bundle.
+        """
         array = self.array
         return isinstance(array, np.ndarray) and array.size > 1 and not any(array.strides)
 
     @property
+    def count(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
     def bytes(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+        return self.count * np.dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True)
@@ -184,12 +191,13 @@ class _GraphReader:
     def graph(self) -> KernelGraph:
         weights = list(quantized_weights(self.model).values())
         first_weight = len(self.main.params) - len(weights)
+        given = graph_inputs(self.model)
         for number, parameter in enumerate(self.main.params):
             value = self._value(parameter.ty, str(parameter.name))
             if number >= first_weight:
                 value = replace(value, array=weights[number - first_weight])
             elif number >= self.inputs:
-                value = replace(value, array=nothing(value.dtype, value.shape))
+                value = replace(value, array=_no_data(value, given[number].type.denotation))
             self.values[parameter] = value
         inputs = tuple(self.values[parameter] for parameter in self.main.params[: self.inputs])
         calls: list[KernelCall] = []
@@ -266,6 +274,13 @@ class _GraphReader:
             )
         dtype = stored_dtype(str(kind.dtype.dtype), self.wide)
         return GraphValue(dtype, tuple(int(extent) for extent in kind.shape.values))
+
+
+def _no_data(value: GraphValue, bits: str) -> np.ndarray:
+    """An array of the bytes that a weight takes in a bundle, or of its elements."""
+    if not bits:
+        return nothing(value.dtype, value.shape)
+    return nothing(np.uint8, (int(value.count * float(bits) / 8),))
 
 
 def _bare(function: Any) -> Any:

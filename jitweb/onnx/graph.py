@@ -24,15 +24,18 @@ def is_outline(tensor: onnx.TensorProto) -> bool:
     return tensor.data_location == onnx.TensorProto.EXTERNAL
 
 
-def outline(name: str, dtype: int, shape: Sequence[int]) -> onnx.TensorProto:
-    """A weight without its data."""
-    where = onnx.TensorProto.EXTERNAL
-    return onnx.TensorProto(name=name, data_type=dtype, dims=shape, data_location=where)
+def outline(name: str, dtype: int, shape: Sequence[int], bits: float = 0) -> onnx.TensorProto:
+    """A weight without its data; `bits`: what an element takes in a bundle, if less than 32."""
+    made = onnx.TensorProto(name=name, data_type=dtype, dims=shape)
+    made.data_location = onnx.TensorProto.EXTERNAL
+    made.doc_string = str(bits or "")
+    return made
 
 
 def outline_input(tensor: onnx.TensorProto) -> onnx.ValueInfoProto:
-    """An outline as an input, after those of the user."""
+    """An outline as an input, after those of the user, with its bits in its type's denotation."""
     kind = helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
+    kind.denotation = tensor.doc_string
     return onnx.ValueInfoProto(name=tensor.name, type=kind, doc_string=OUTLINE)
 
 
@@ -95,6 +98,12 @@ class Graph:
         if tensor is not None and name not in self._arrays:
             self._arrays[name] = numpy_helper.to_array(tensor)
         return self._arrays.get(name)
+
+    def outlined(self, shape: Sequence[int], bits: float) -> str:
+        """The name of a new float32 weight without data: see `outline`."""
+        name = self._new("weight")
+        self.constants[name] = outline(name, onnx.TensorProto.FLOAT, shape, bits)
+        return name
 
     def constant(self, array: Any, dtype: int | None = None) -> str:
         """The name of a new constant, of an ONNX element type if one is given."""

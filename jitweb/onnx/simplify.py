@@ -31,13 +31,15 @@ from jitweb.onnx.graph import (
     outline_input,
 )
 from jitweb.onnx.rules import rule_for
-from jitweb.onnx.widen import widen_node, widened, widened_type
+from jitweb.onnx.widen import SHORT, SHORT_BITS, widen_node, widened, widened_type
 
 # What is random is drawn at each run.
 NOT_FOLDED = frozenset(
     "RandomNormal RandomNormalLike RandomUniform RandomUniformLike Multinomial "
     "Bernoulli Dropout Loop Scan If Optional SequenceEmpty".split()
 )
+# What leaves the elements of a weight what they are.
+MOVES = frozenset("Transpose Reshape Slice Split Concat Squeeze Unsqueeze Flatten Expand".split())
 MOST_ELEMENTS = MOST_WEIGHT_BYTES // 4
 MOST_INFERRED = 4096  # elements of a constant that the inference of shapes may look at
 
@@ -90,7 +92,8 @@ class _Simplifier(Graph):
             return widened(tensor)
         self.is_outlined = True
         empty = widened(onnx.TensorProto(data_type=tensor.data_type, dims=[0]))
-        return outline(tensor.name, empty.data_type, tensor.dims)
+        bits = SHORT_BITS if tensor.data_type in SHORT else 0
+        return outline(tensor.name, empty.data_type, tensor.dims, bits)
 
     def _take(self, node: onnx.NodeProto, scope: Mapping[str, str]) -> None:
         """Process a node of the model; `scope` renames what is local to a branch."""
@@ -202,8 +205,12 @@ class _Simplifier(Graph):
         parts = (node.op_type, node.input, node.attribute, len(node.output))
         names = self._outlines.setdefault(str(parts), list(node.output))
         if names == list(node.output):
+            outlines = [self.constants[name] for name in node.input if name]
+            outlines = [tensor for tensor in outlines if is_outline(tensor)]
+            bits = {tensor.doc_string for tensor in outlines if node.op_type in MOVES}
+            known = float(bits.pop() or 0) if len(bits) == 1 else 0
             for name in filter(None, names):
-                self.constants[name] = outline(name, self.dtype(name), self.shape(name))
+                self.constants[name] = outline(name, self.dtype(name), self.shape(name), known)
         return names
 
     def _infer(self, node: onnx.NodeProto, opset: int) -> None:

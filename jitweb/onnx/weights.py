@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from jitweb.onnx.graph import OWN, SMALL, Graph, attributes, nothing, operands
+from jitweb.onnx.graph import OWN, SMALL, Graph, attributes, operands
 from jitweb.small_weights import LEAST, Quantized
 
 FLOAT = onnx.TensorProto.FLOAT
@@ -22,7 +22,9 @@ DEQUANTIZED = "Dequantized"
 def weight(graph: Graph, quantized: Quantized) -> str:
     """Emit a quantised weight; a small one as a constant in float32."""
     if graph.is_outlined and quantized.numbers.size > SMALL:
-        return graph.constant(nothing(np.float32, quantized.shape))
+        factors = [part.size for part in (quantized.scale, quantized.zero) if part is not None]
+        bits = quantized.bits + 32 * sum(factors) / quantized.numbers.size
+        return graph.outlined(quantized.shape, bits)
     if quantized.numbers.size < LEAST:
         return graph.constant(quantized.floats(), FLOAT)
     parts = (quantized.scale, quantized.zero)

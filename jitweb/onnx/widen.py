@@ -13,6 +13,7 @@ from onnx import numpy_helper
 from jitweb.onnx.check import checked_tensor
 
 SHORT = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+SHORT_BITS = 16
 FLOAT = onnx.TensorProto.FLOAT
 NAMES_A_DTYPE = ("to", "dtype", "output_dtype")  # attributes that do
 

@@ -18,6 +18,7 @@ from jitweb.model import import_model, run_plan
 from jitweb.onnx.read import read_onnx
 from jitweb.onnx.simplify import simplify
 from jitweb.onnx.weights import with_floats
+from jitweb.overview import overview
 from jitweb.workflow import Options, tune_model
 from tests.jitweb.onnx.models import assert_agree, model_of, node, referred
 
@@ -170,6 +171,27 @@ def test_the_weights_of_a_bundle_are_packed_where_it_runs(tmp_path: Path) -> Non
     with open_host(out, read_plan(out), "wasm", 1) as host:
         found = host.run(inputs)
     assert_agree(found, referred(simplify(read_onnx(path, {})), inputs))
+
+
+@pytest.mark.parametrize("bits", [4, 8, 16])
+def test_inspect_knows_what_is_shipped_without_reading_it(bits: int, tmp_path: Path) -> None:
+    depth, columns, path = 320, 260, tmp_path / "model.onnx"
+    given: dict[str, Any] = {"K": depth, "N": columns, "bits": bits, "block_size": 32}
+    numbers = RANDOM.integers(0, 256, (columns, 10, 4 * bits), np.uint8)
+    weights = {"w": numbers, "scales": RANDOM.random(columns * 10, np.float32)}
+    nodes = [node("MatMulNBits", ["x", *weights], ["y"], domain="com.microsoft", **given)]
+    if bits == 16:
+        nodes = [
+            node("Cast", ["w"], ["wide"], to=TensorProto.FLOAT),
+            node("Transpose", ["wide"], ["turned"]),
+            node("MatMul", ["x", "turned"], ["y"]),
+        ]
+        weights = {"w": RANDOM.standard_normal((columns, depth)).astype(np.float16)}
+    x = np.zeros((4, depth), np.float32)
+    onnx.save(model_of(nodes, {"x": x}, ["y"], weights), path)
+    size = sum(array.nbytes for array in import_model(path).weights.values())
+    assert overview(path, {}).shipped_bytes == size
+    assert size == depth * columns * bits // 8 + (4 * 10 * columns if bits < 16 else 0)
 
 
 def test_a_table_of_4_bits_is_packed(tmp_path: Path) -> None:
