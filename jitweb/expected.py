@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx.reference import ReferenceEvaluator
 
 from harness import compat
 from harness.system.text import first_line
@@ -26,6 +25,7 @@ from jitweb.kernel_reference import run_by_tvm
 from jitweb.model import ImportedModel, plan_model, run_plan
 from jitweb.onnx.ranges import Integers
 from jitweb.onnx.read import Values, read_onnx
+from jitweb.onnx.reference import evaluator
 from jitweb.onnx.simplify import simplify
 from jitweb.onnx.weights import with_floats
 from jitweb.onnx.widen import is_short
@@ -156,7 +156,7 @@ def _by_onnxruntime(model: onnx.ModelProto, inputs: Arrays) -> Arrays:
 
 def _by_reference(model: onnx.ModelProto, inputs: Arrays) -> Arrays:
     with np.errstate(all="ignore"):
-        return _named(model, list(ReferenceEvaluator(model).run(None, dict(inputs))))
+        return _named(model, list(evaluator(model).run(None, dict(inputs))))
 
 
 def _by_tvm(model: onnx.ModelProto, inputs: Arrays, integers: Integers) -> Arrays:

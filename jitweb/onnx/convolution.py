@@ -46,7 +46,7 @@ def _distributed(padding: int, kind: str) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class _Axis:
+class TransposedAxis:
     """An axis of a ConvTranspose: `begin` elements are cut off, and `size` are left."""
 
     source: int
@@ -92,7 +92,7 @@ def conv_transpose(graph: Graph, node: onnx.NodeProto) -> list[str]:
     groups = int(given.get("group", 1))
     dilations = given.get("dilations") or [1] * (len(graph.shape(weight)) - 2)
     weight = _dilated(graph, weight, dilations)
-    axes = _axes(given, graph.shape(x)[2:], graph.shape(weight)[2:])
+    axes = transposed_axes(given, graph.shape(x)[2:], graph.shape(weight)[2:])
     count, channels = len(axes), graph.shape(weight)[1]
     phases = math.prod(axis.stride for axis in axes)
     made = graph.op(
@@ -119,7 +119,9 @@ def conv_transpose(graph: Graph, node: onnx.NodeProto) -> list[str]:
     return [made]
 
 
-def _axes(given: dict[str, Any], sizes: tuple[int, ...], kernel: tuple[int, ...]) -> list[_Axis]:
+def transposed_axes(
+    given: dict[str, Any], sizes: tuple[int, ...], kernel: tuple[int, ...]
+) -> list[TransposedAxis]:
     """What is wanted of each axis, as onnxruntime derives it."""
     count = len(sizes)
     kind = given.get("auto_pad", "NOTSET")
@@ -139,11 +141,11 @@ def _axes(given: dict[str, Any], sizes: tuple[int, ...], kernel: tuple[int, ...]
             begin, length = _distributed(padding, kind)[0], whole - padding
         elif kind == "VALID":
             begin, length = 0, whole
-        axes.append(_Axis(size, k, stride, begin, length))
+        axes.append(TransposedAxis(size, k, stride, begin, length))
     return axes
 
 
-def _interleaved_kernel(graph: Graph, weight: str, axes: list[_Axis], groups: int) -> str:
+def _interleaved_kernel(graph: Graph, weight: str, axes: list[TransposedAxis], groups: int) -> str:
     """[in, out, kernel…] -> [group × phases… × out, in of a group, taps…], the taps reversed."""
     inputs, outputs, *kernel = graph.shape(weight)
     count = len(axes)

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jitweb.model import ImportedModel, plan_model, run_plan
+from jitweb.onnx.reference import evaluator
 from jitweb.onnx.simplify import simplify
-from tests.jitweb.onnx.models import assert_agree, check, model_of, node
+from tests.jitweb.onnx.models import assert_agree, check, model_of, node, referred
 
 Case = tuple[str, dict[str, Any], tuple[int, ...], tuple[int, ...]]
 
@@ -69,6 +70,9 @@ def test_convolutions_give_what_onnx_gives(
         inputs, ["y"], values if is_constant else {},
     )  # fmt: skip
     check(model, inputs, tmp_path)
+    if kind == "ConvTranspose":
+        (found,) = evaluator(model).run(None, inputs)
+        assert_agree({"y": np.asarray(found)}, referred(model, inputs))
 
 
 def imported(model: onnx.ModelProto) -> ImportedModel:
