@@ -51,6 +51,28 @@ def test_attention_sees_a_cache_as_far_as_it_is_filled(is_causal: int, tmp_path:
     check(model, inputs, tmp_path)
 
 
+def test_whether_a_cache_grows_is_asked_for_where_an_input_decides_it(tmp_path: Path) -> None:
+    """As in decoders of onnxruntime-genai that take the total length of the sequence."""
+    inputs: Arrays = {
+        "q": floats(1, 1, 8), "k": floats(1, 1, 8), "v": floats(1, 1, 8),
+        "past_k": floats(1, 2, 6, 4), "past_v": floats(1, 2, 6, 4),
+        "last": np.array([3], np.int32), "total": np.array(6, np.int32),
+    }  # fmt: skip
+    heads: dict[str, Any] = {"num_heads": 2, "kv_num_heads": 2, "domain": "com.microsoft"}
+    outputs = ["y", "new_k", "new_v"]
+    model = model_of([node("GroupQueryAttention", [*inputs], outputs, **heads)], inputs, outputs)
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(JitwebError, match="the cache grows is decided by total: .* --set total=6"):
+        import_model(tmp_path / "m.onnx")
+    fixed = import_model(tmp_path / "m.onnx", values={"total": (6,)})
+    taken = {name: array for name, array in inputs.items() if name != "total"}
+    found = run_plan(fixed, taken)
+    assert found["new_k"].shape == (1, 2, 6, 4)
+    np.testing.assert_array_equal(found["new_k"][:, :, :3], inputs["past_k"][:, :, :3])
+    np.testing.assert_array_equal(found["new_k"][0, :, 3].reshape(-1), inputs["k"].reshape(-1))
+    assert not found["new_k"][:, :, 4:].any()
+
+
 # ------------------------------------------------------------------------------- merged decoders
 
 
