@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from harness.devices.shader import Shader
+from harness.devices.shader import LEAST_LIMITS, Shader
 from harness.system.data import is_amount
 from harness.system.files import open_bounded, read_bounded
 from harness.targets.wasm import WasmOptions, build_object
@@ -168,10 +168,14 @@ def webgpu_section(model: ImportedModel, built: Mapping[str, Built]) -> TargetSe
             for name, shader in parts[call.task]
         ]
     largest = max([*model.plan.slots, *(array.nbytes for array in used.values())])
+    limits = {"maxStorageBufferBindingSize": largest, "maxBufferSize": largest}
+    most = max((shader.bindings for each in parts.values() for _, shader in each), default=0)
+    if most > LEAST_LIMITS["maxStorageBuffersPerShaderStage"]:
+        limits["maxStorageBuffersPerShaderStage"] = most
     plan = {
         "shaders": shaders,
         "features": [],
-        "limits": {"maxStorageBufferBindingSize": largest, "maxBufferSize": largest},
+        "limits": limits,
         "calls": calls,
     }
     return TargetSection(plan, {}, used)

@@ -89,7 +89,7 @@ def _shaders(
             kernel = kernel.with_body(_with_exact_floats(kernel.body))
         order = sorted(range(len(dispatch.parameters)), key=dispatch.parameters.__getitem__)
         code = _wgsl(kernel, order, dispatch.symbol, target)
-        code = _with_bitwise_logic(_with_non_finite_values(code)) if fixed else code
+        code = _with_fixes(code) if fixed else code
         yield _shader(code, kernel, dispatch, max_workgroup_storage)
 
 
@@ -283,9 +283,18 @@ def _with_non_finite_values(code: str) -> str:
     return code.replace("@group(0)", "".join(used) + "@group(0)", 1)
 
 
+def _with_fixes(code: str) -> str:
+    return _with_least_integer(_with_bitwise_logic(_with_non_finite_values(code)))
+
+
 def _with_bitwise_logic(code: str) -> str:
     """The code with the operators that WGSL also has for vectors of bool; TVM sets parentheses."""
     return code.replace("&&", "&").replace("||", "|")
+
+
+def _with_least_integer(code: str) -> str:
+    """The code with the least int32 as a difference: in WGSL its digits alone are no int32."""
+    return re.sub(r"-2147483648i?\b", "(-2147483647i - 1i)", code)
 
 
 def _with_constant_grid(code: str, blocks: int) -> str:

@@ -1,14 +1,11 @@
-"""DynamicQuantizeLinear, in floats, which `integers` of quantized.py reads.
-
-So 8-bit integers are stored only where something else needs them: WGSL has none, and a kernel that
-writes bytes which the next one makes floats of is slower on WebAssembly too.
-"""
+"""DynamicQuantizeLinear, in floats."""
 
 from __future__ import annotations
 
 import onnx
 
 from jitweb.onnx.graph import Graph
+from jitweb.onnx.quantized import as_bytes
 
 FLOAT, UINT8 = onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8
 MOST = 255.0
@@ -25,11 +22,8 @@ def dynamic_quantize_linear(graph: Graph, node: onnx.NodeProto) -> list[str]:
     scale = graph.op("Div", graph.op("Where", is_flat, most, width), most)
     zero = graph.op("Round", graph.op("Div", graph.op("Neg", low), scale))
     steps = graph.op("Add", graph.op("Round", graph.op("Div", x, scale)), zero)
-    return [_byte(graph, graph.op("Clip", steps, none, most)), scale, _byte(graph, zero)]
-
-
-def _byte(graph: Graph, whole: str) -> str:
-    """Whole floats from 0 to 255 as uint8."""
-    name = graph.op("Cast", whole, to=UINT8)
-    graph.whole[name] = whole
-    return name
+    return [
+        as_bytes(graph, graph.op("Clip", steps, none, most), UINT8),
+        scale,
+        as_bytes(graph, zero, UINT8),
+    ]

@@ -17,7 +17,7 @@ import onnx
 from jitweb.onnx.attention import attend_packed
 from jitweb.onnx.fused import swap_last
 from jitweb.onnx.graph import CONTRIB, Graph, attributes, operands
-from jitweb.onnx.quantized import integers
+from jitweb.onnx.quantized import as_bytes, integers
 
 FLOAT = onnx.TensorProto.FLOAT
 Rule = Callable[[Graph, onnx.NodeProto], list[str]]
@@ -36,7 +36,7 @@ def quantized_as(graph: Graph, steps: str, zero: str) -> str:
     if zero:
         total = graph.op("Add", total, _scalar(graph, graph.op("Cast", zero, to=FLOAT)))
     bounds = (graph.constant(float(each), FLOAT) for each in (ends.min, ends.max))
-    return graph.op("Cast", graph.op("Clip", total, *bounds), to=kind)
+    return as_bytes(graph, graph.op("Clip", total, *bounds), kind)
 
 
 def quantized(graph: Graph, x: str, scale: str, zero: str) -> str:

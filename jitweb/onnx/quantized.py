@@ -45,6 +45,17 @@ def _whole(graph: Graph, name: str) -> str:
     return graph.whole.get(name) or graph.op("Cast", name, to=FLOAT)
 
 
+def as_bytes(graph: Graph, whole: str, kind: int) -> str:
+    """Whole floats in the range of an 8-bit type as that; `integers` reads the floats themselves.
+
+    So bytes are stored only where something else needs them: WGSL has none, and a kernel that makes
+    floats of what the one before wrote is slower on WebAssembly too.
+    """
+    name = graph.op("Cast", whole, to=kind)
+    graph.whole[name] = whole
+    return name
+
+
 def product(graph: Graph, a: str, b: str) -> str:
     """The exact int32 product of matrices of small whole numbers in float32."""
     depth = graph.shape(a)[-1]

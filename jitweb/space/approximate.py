@@ -73,8 +73,21 @@ def approximate(value: Any, functions: Functions | None = None) -> Any:
         change = table[name]
         return lambda node: change(node.a, node.b) if compat.dtype_of(node) == "float32" else node
 
+    def cast(node: Any) -> Any:
+        return table["trunc"](node.value.value) if _is_truncation(node) else node
+
+    casts = [(tirx.Cast, cast)] if "trunc" in table else []
     operators = [(kind, operator(name)) for kind, name in OPERATORS if name in table]
-    return tvm_ffi.structural_map(value, [(compat.Call, call), *operators])
+    return tvm_ffi.structural_map(value, [(compat.Call, call), *casts, *operators])
+
+
+def _is_truncation(node: Any) -> bool:
+    """Whether it makes a float of an int32 that was cut from a float32."""
+    dtypes = [compat.dtype_of(node), compat.dtype_of(node.value)]
+    inner = node.value
+    if dtypes != ["float32", "int32"] or compat.type_key(inner) != "Cast":
+        return False
+    return compat.dtype_of(inner.value) == "float32"
 
 
 def number(value: float) -> Any:
@@ -294,6 +307,11 @@ def fmod(x: Any, y: Any) -> Any:
     return let(x, lambda a: let(y, lambda b: a - b * tirx.trunc(a / b)))
 
 
+def _nearest(x: Any) -> Any:
+    """To even where two are as near; of tirx.nearbyint TVM makes no vectors, nor of what has it."""
+    return tirx.call_llvm_pure_intrin("float32", "llvm.nearbyint", x)
+
+
 def _rsqrt(x: Any) -> Any:
     return number(1) / tirx.sqrt(x)
 
@@ -310,6 +328,7 @@ FUNCTIONS: Functions = {
     "cos": _cos,
     "fmod": fmod,
     "isnan": is_nan,
+    "nearbyint": _nearest,
     **extremes(_relu),
 }
 # Nodes of their own, by the names that the tables have for them.

@@ -218,7 +218,8 @@ def _simplified(equation: Equation) -> Equation:
     variables = equation.spatial + equation.reduced
     extents = equation.extents + equation.reduced_extents
     ranges = dict(zip(variables, extents, strict=True))
-    return replace(equation, value=simplify(_plain_conditions(equation.value), ranges))
+    value = simplify(_plain_conditions(equation.value), ranges)
+    return replace(equation, value=_plain_conditions(value))  # those that were hidden before
 
 
 def _plain_conditions(value: Any) -> Any:

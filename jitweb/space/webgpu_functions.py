@@ -114,5 +114,7 @@ FUNCTIONS: Functions = {
     "pow": power_of(_exp, _log),
     "fmod": fmod,
     "isnan": is_nan,
+    "nearbyint": tirx.round,  # WGSL's rounds to even, and TVM makes vectors of it
+    "trunc": tirx.trunc,  # in the place of two casts: TVM has no casts to vectors of integers here
     **extremes(_relu),
 }

@@ -127,6 +127,13 @@ def convolution(
     return _function(a, b, bias, topi.nn.relu(topi.add(made, bias)))
 
 
+def rescaled_matmul(rows: int, columns: int, depth: int) -> Any:
+    """A B, cut off to int32, times a scale: the end of a quantised matmul."""
+    a, b = _placeholder("A", (rows, depth)), _placeholder("B", (depth, columns))
+    whole = topi.cast(topi.cast(_matmul(a, b), "int32"), "float32")
+    return _function(a, b, topi.multiply(whole, tirx.const(0.125, "float32")))
+
+
 KERNELS: dict[str, Any] = {
     "dense": lambda: dense(13, 21, 7),
     "dense-wide": lambda: dense(16, 64, 32),
@@ -142,6 +149,7 @@ KERNELS: dict[str, Any] = {
     "transpose": lambda: transpose(6, 2, 5),
     "quantized": lambda: quantized(9, 37),
     "scalar": scalar,
+    "rescaled-matmul": lambda: rescaled_matmul(9, 12, 77),
     "whole-matmul": lambda: whole_matmul(9, 12, 77),
     "gather": lambda: gather(9, 5, 12),
 }

@@ -63,6 +63,12 @@ def gelu(x: Any) -> Any:
     return topi.multiply(topi.multiply(x, _constant(0.5)), topi.add(topi.erf(x), _constant(1)))
 
 
+def _steps(x: Any, scale: float) -> Any:
+    """What a pair of QuantizeLinear and DequantizeLinear does."""
+    steps = topi.round(topi.divide(x, _constant(scale)))
+    return topi.multiply(topi.clip(steps, -128.0, 127.0), _constant(scale))
+
+
 def _each(x: Any, element: Callable[[Any], Any]) -> Any:
     return te.compute(x.shape, lambda *place: element(x(*place)))
 
@@ -73,6 +79,8 @@ ELEMENTWISE: dict[str, Callable[[Any], Any]] = {
     "isnan": lambda x: topi.cast(topi.isnan(x), "float32"),
     "isinf": lambda x: topi.cast(topi.isinf(x), "float32"),
     "clip": lambda x: topi.minimum(topi.maximum(x, _constant(-1.5)), _constant(2)),
+    "round": topi.round,
+    "quantised twice": lambda x: _steps(topi.erf(_steps(x, 0.25)), 0.125),
     "relu6": lambda x: topi.minimum(topi.maximum(x, _constant(0)), _constant(6)),
     "relu of a relu": lambda x: topi.nn.relu(topi.subtract(topi.nn.relu(x), _constant(1))),
     "where": lambda x: _each(x, lambda e: tirx.if_then_else(e > 0.25, e, _constant(-INF))),
@@ -80,6 +88,10 @@ ELEMENTWISE: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 BINARY: dict[str, Callable[[Any, Any], Any]] = {"max": topi.maximum, "min": topi.minimum}
 BY_ROW: dict[str, Callable[[Any], Any]] = {
+    "softmax without NaN": lambda x: _each(
+        topi.nn.softmax(x, axis=-1),
+        lambda e: tirx.Select(0 < te.isnan(e).astype("int32"), _constant(0), e),
+    ),
     "softmax": lambda x: topi.nn.softmax(x, axis=-1),
     "log softmax": lambda x: topi.nn.log_softmax(x),
 }

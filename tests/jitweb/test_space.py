@@ -106,13 +106,16 @@ def test_convolutions_are_read_as_such() -> None:
         read_convolution(KERNELS["dense"]())
 
 
-def test_what_no_family_covers_has_a_plain_kernel(place: tuple[WebTarget, Device]) -> None:
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+def test_what_no_family_covers_has_a_plain_kernel(
+    place: tuple[WebTarget, Device], dtype: str
+) -> None:
     target, device = place
-    source = te.placeholder((5, 9), "float32", name="source")
+    source = te.placeholder((5, 9), dtype, name="source")
     function = te.create_prim_func([source, topi.argmax(source, axis=1)])
     candidates = target.candidates(function, frozenset())
     assert {candidate.family for candidate in candidates} == {PLAIN}
-    values = np.random.default_rng(1).standard_normal((5, 9), np.float32)
+    values = (100 * np.random.default_rng(1).standard_normal((5, 9))).astype(dtype)
     for candidate in candidates:
         built = target.build(candidate.build())
         launch = built.launch(device.load(built.code), [values, np.zeros(5, np.int32)], (1,))

@@ -16,6 +16,7 @@ CONVERTERS: Mapping[tuple[str, str], Callable[[Node], Any]] = {
     ("", "Cast"): cast.cast,
     ("", "Max"): extreme.maximum,
     ("", "Min"): extreme.minimum,
+    ("", "Clip"): extreme.clip,
     ("", "CumSum"): scan.cumsum,
     ("", "TopK"): select.topk,
     ("", "OneHot"): select.onehot,

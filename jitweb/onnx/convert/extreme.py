@@ -1,4 +1,8 @@
-"""Max and Min, of any number of operands: TVM's frontend stacks them, and reduces the stack."""
+"""Max, Min and Clip.
+
+Of several operands TVM's frontend makes a stack, which it reduces; and the ends of a Clip are
+buffers of a number each, of which a fused kernel of a quantised model has more than WebGPU allows.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +40,33 @@ def _extreme(node: Node, choose: Callable[[Any, Any], Any]) -> Any:
         return te.compute(shape, element, name=node.name)
 
     return node.emit(compute, *node.inputs)
+
+
+def clip(node: Node) -> Any:
+    """Clip: an end that isn't given, or is NaN, is none."""
+    computed: list[Any] = []
+    steps: list[tuple[Callable[[Any, Any], Any], Any]] = []
+    for choose, position in ((tirx.max, 1), (tirx.min, 2)):
+        if position >= len(node.inputs) or node.inputs[position] is None:
+            continue
+        known = node.values[position]
+        if known is None:
+            computed.append(node.inputs[position])
+            steps.append((choose, None))
+        elif not np.isnan(known).any():
+            steps.append((choose, known.reshape(-1)[0]))
+
+    def compute(x: Any, *ends: Any) -> Any:
+        def element(*place: Any) -> Any:
+            value, left = x(*place), iter(ends)
+            for choose, known in steps:
+                end = next(left)(*()) if known is None else tirx.const(known.item(), x.dtype)
+                value = choose(value, end)
+            return value
+
+        return te.compute(node.shapes[0], element, name="clip")
+
+    return node.emit(compute, node.inputs[0], *computed)
 
 
 def _own(place: tuple[Any, ...], shape: tuple[int, ...]) -> list[Any]:

@@ -26,6 +26,10 @@ CASES: list[tuple[str, dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarr
     ("Max", {}, {"x": NUMBERS}, {"y": np.array([2])}, 1),
     ("Min", {}, {"x": EDGES[:, None]}, {"y": EDGES, "z": np.array(3, np.float32)}, 1),
     ("Min", {}, {"x": EDGES}, {}, 1),
+    ("Clip", {}, {"x": X}, {"low": np.array(-0.5, np.float32), "y": np.array(1, np.float32)}, 1),
+    ("Clip", {}, {"x": EDGES}, {"low": np.array(2, np.float32)}, 1),
+    ("Clip", {}, {"x": X, "low": np.array(0.5, np.float32)}, {}, 1),
+    ("Clip", {}, {"x": NUMBERS}, {"low": np.array(-3), "high": np.array(5)}, 1),
     ("CumSum", {}, {"x": X}, {"axis": np.array(1)}, 1),
     ("CumSum", {"reverse": 1}, {"x": X}, {"axis": np.array(-1)}, 1),
     ("CumSum", {"exclusive": 1}, {"x": NUMBERS}, {"axis": np.array([0])[0]}, 1),
@@ -97,10 +101,10 @@ def test_every_converter_is_tested() -> None:
 
 
 def test_kernels_that_the_frontend_makes_are_kept(tmp_path: Path) -> None:
-    """It emits those of Clip itself; here twice, in stretches of their own."""
-    clip = [node("Clip", [a, "low", "high"], [b]) for a, b in (("x", "a"), ("b", "y"))]
-    weights = {"axis": np.array(1), "low": np.float32(-0.5), "high": np.float32(0.8)}
-    nodes = [clip[0], node("CumSum", ["a", "axis"], ["b"]), clip[1]]
+    """It emits those of Pad itself; here twice, in stretches of their own."""
+    pad = [node("Pad", [a, "pads"], [b]) for a, b in (("x", "a"), ("b", "y"))]
+    weights = {"axis": np.array(1), "pads": np.array([0, 1, 0, 0, 0, 2])}
+    nodes = [pad[0], node("CumSum", ["a", "axis"], ["b"]), pad[1]]
     check(model_of(nodes, {"x": X}, ["y"], weights), {"x": X}, tmp_path)
 
 
