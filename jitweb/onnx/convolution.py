@@ -61,24 +61,43 @@ class TransposedAxis:
         return -(-self.kernel // self.stride)
 
     @property
-    def before(self) -> int:
-        """The zeros before x, less by what would be cut off."""
-        return max(self.taps - 1 - self.begin // self.stride, 0)
+    def together(self) -> _Phases:
+        """All phases, from the first element of any of them that is wanted."""
+        last = -(-(self.begin + self.size) // self.stride)
+        return self._phases(range(self.stride), self.begin // self.stride, last)
 
     @property
-    def after(self) -> int:
-        """The zeros after x."""
-        return max(-(-(self.begin + self.size) // self.stride) - self.source, 0)
+    def apart(self) -> list[_Phases]:
+        """The phases in the order of the result, as parts that begin at the same element.
 
-    @property
-    def count(self) -> int:
-        """The elements of each convolution's result."""
-        return self.source + self.before + self.after - self.taps + 1
+        So none computes an element that is cut off: a width of 16 doesn't become one of 17.
+        """
+        first, rest = divmod(self.begin, self.stride)
+        count = -(-self.size // self.stride)
+        parts = [self._phases(range(rest, self.stride), first, first + count)]
+        if rest:
+            parts.append(self._phases(range(rest), first + 1, first + 1 + count))
+        return parts if all(part.count == count for part in parts) else [self.together]
 
-    @property
-    def cut(self) -> int:
-        """The elements to cut off before the interleaved result."""
-        return self.begin - (self.taps - 1 - self.before) * self.stride
+    def _phases(self, phases: range, first: int, last: int) -> _Phases:
+        before = max(self.taps - 1 - first, 0)  # less by what would be cut off
+        after = max(last - self.source, 0)
+        count = self.source + before + after - self.taps + 1
+        return _Phases(tuple(phases), before, after, count, self.taps - 1 - before)
+
+
+@dataclass(frozen=True)
+class _Phases:
+    """Some of the interleaved convolutions, and the zeros before and after x for them.
+
+    Each has `count` elements, of which the first is the one of the number `first`.
+    """
+
+    phases: tuple[int, ...]
+    before: int
+    after: int
+    count: int
+    first: int
 
 
 def conv_transpose(graph: Graph, node: onnx.NodeProto) -> list[str]:
@@ -93,30 +112,37 @@ def conv_transpose(graph: Graph, node: onnx.NodeProto) -> list[str]:
     dilations = given.get("dilations") or [1] * (len(graph.shape(weight)) - 2)
     weight = _dilated(graph, weight, dilations)
     axes = transposed_axes(given, graph.shape(x)[2:], graph.shape(weight)[2:])
-    count, channels = len(axes), graph.shape(weight)[1]
-    phases = math.prod(axis.stride for axis in axes)
-    made = graph.op(
-        "Conv", x, _interleaved_kernel(graph, weight, axes, groups),
-        *([_repeated(graph, bias, groups, phases)] if bias else []),
-        kernel_shape=[axis.taps for axis in axes], group=groups,
-        pads=[*(axis.before for axis in axes), *(axis.after for axis in axes)],
-    )  # fmt: skip
-    batch = graph.shape(x)[0]
-    strides, counts = [axis.stride for axis in axes], [axis.count for axis in axes]
+    count, channels, batch = len(axes), graph.shape(weight)[1], graph.shape(x)[0]
+    *others, last = axes
+    made, chosen = [], [axis.together for axis in others]
+    for part in last.apart:
+        parts = [*chosen, part]
+        phases = [len(each.phases) for each in parts]
+        result = graph.op(
+            "Conv", x, _interleaved_kernel(graph, weight, axes, parts, groups),
+            *([_repeated(graph, bias, groups, math.prod(phases))] if bias else []),
+            kernel_shape=[axis.taps for axis in axes], group=groups,
+            pads=[*(each.before for each in parts), *(each.after for each in parts)],
+        )  # fmt: skip
+        counts = [each.count for each in parts]
+        shape = [batch, groups, *phases, channels, *counts]
+        made.append(graph.op("Reshape", result, _ints(graph, shape)))
+    whole = made[0] if len(made) == 1 else graph.op("Concat", *made, axis=1 + count)
     # [batch, group, phases…, channel, places…] -> [batch, group, channel, (place, phase)…]
-    made = graph.op("Reshape", made, _ints(graph, [batch, groups, *strides, channels, *counts]))
     order = [0, 1, 2 + count]
-    for axis in range(count):
-        order += [3 + count + axis, 2 + axis]
-    made = graph.op("Transpose", made, perm=order)
-    lengths = [each.count * each.stride for each in axes]
-    made = graph.op("Reshape", made, _ints(graph, [batch, groups * channels, *lengths]))
-    if any(axis.cut or axis.size != length for axis, length in zip(axes, lengths, strict=True)):
-        starts = [axis.cut for axis in axes]
-        ends = [axis.cut + axis.size for axis in axes]
-        places = list(range(2, 2 + count))
-        made = graph.op("Slice", made, *(_ints(graph, each) for each in (starts, ends, places)))
-    return [made]
+    for place in range(count):
+        order += [3 + count + place, 2 + place]
+    whole = graph.op("Transpose", whole, perm=order)
+    lengths = [each * axis.stride for each, axis in zip(counts, axes, strict=True)]
+    whole = graph.op("Reshape", whole, _ints(graph, [batch, groups * channels, *lengths]))
+    starts = [axis.begin - each.first * axis.stride for each, axis in zip(parts, axes, strict=True)]
+    if len(made) > 1:
+        starts[-1] = 0
+    ends = [start + axis.size for start, axis in zip(starts, axes, strict=True)]
+    if any(starts) or ends != lengths:
+        bounds = (starts, ends, list(range(2, 2 + count)))
+        whole = graph.op("Slice", whole, *(_ints(graph, each) for each in bounds))
+    return [whole]
 
 
 def transposed_axes(
@@ -145,7 +171,9 @@ def transposed_axes(
     return axes
 
 
-def _interleaved_kernel(graph: Graph, weight: str, axes: list[TransposedAxis], groups: int) -> str:
+def _interleaved_kernel(
+    graph: Graph, weight: str, axes: list[TransposedAxis], parts: list[_Phases], groups: int
+) -> str:
     """[in, out, kernel…] -> [group × phases… × out, in of a group, taps…], the taps reversed."""
     inputs, outputs, *kernel = graph.shape(weight)
     count = len(axes)
@@ -160,10 +188,13 @@ def _interleaved_kernel(graph: Graph, weight: str, axes: list[TransposedAxis], g
         if axis.taps > 1:
             backwards = _ints(graph, list(range(axis.taps))[::-1])
             weight = graph.op("Gather", weight, backwards, axis=3 + 2 * place)
+        if len(parts[place].phases) < axis.stride:
+            some = _ints(graph, list(parts[place].phases))
+            weight = graph.op("Gather", weight, some, axis=4 + 2 * place)
     phases = [4 + 2 * place for place in range(count)]
     taps = [3 + 2 * place for place in range(count)]
     weight = graph.op("Transpose", weight, perm=[0, *phases, 2, 1, *taps])
-    channels = groups * math.prod(axis.stride for axis in axes) * outputs
+    channels = groups * math.prod(len(part.phases) for part in parts) * outputs
     shape = [channels, inputs // groups, *(axis.taps for axis in axes)]
     return graph.op("Reshape", weight, _ints(graph, shape))
 

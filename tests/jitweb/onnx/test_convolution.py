@@ -151,9 +151,9 @@ def test_a_transposed_convolution_multiplies_by_no_zeros() -> None:
     x, w = np.zeros((1, 8, 16, 16), np.float32), np.ones((8, 4, 4, 4), np.float32)
     made = node("ConvTranspose", ["x", "w"], ["y"], strides=[2, 2], pads=[1, 1, 1, 1])
     plan = imported(model_of([made], {"x": x}, ["y"], {"w": w})).plan
-    (task,) = (each for each in plan.tasks.values() if each.kind == "convolution")
+    tasks = [each for each in plan.tasks.values() if each.kind == "convolution"]
     useful = 2 * math.prod(w.shape) * 16 * 16
-    assert task.flops <= 1.2 * useful
+    assert useful <= sum(task.flops * task.sites for task in tasks) <= 1.1 * useful
 
 
 @pytest.mark.parametrize(
