@@ -222,7 +222,8 @@ def _constant(value: onnx.ValueInfoProto, given: Sequence[float]) -> onnx.Tensor
     kind = value.type.tensor_type
     shape = [each.dim_value or 1 for each in kind.shape.dim]
     dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
-    array = np.array(given).astype(dtype)
+    with np.errstate(all="ignore"):
+        array = np.array(given).astype(dtype)
     if array.size not in (1, math.prod(shape)) or not np.array_equal(array, np.array(given)):
         asked = ",".join(map(str, given))
         kind_text = onnx.TensorProto.DataType.Name(kind.elem_type).lower()
