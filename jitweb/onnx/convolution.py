@@ -2,8 +2,9 @@
 
 The result of a ConvTranspose of stride s is, along an axis, s results interleaved: element q s + r
 is the sum over j of x[q - j] w[r + s j], a Conv of stride 1 with every s-th element of the kernel,
-reversed. All s of them are one Conv, with s times the channels. Nothing is multiplied by the zeros
-that are between the elements of x in the operator's definition.
+reversed. All s of them are one Conv, with s times the channels; along the last axis those that
+begin an element later are another, as it would be one longer otherwise. Nothing is multiplied by
+the zeros that are between the elements of x in the operator's definition.
 """
 
 from __future__ import annotations
