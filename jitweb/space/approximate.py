@@ -307,11 +307,6 @@ def fmod(x: Any, y: Any) -> Any:
     return let(x, lambda a: let(y, lambda b: a - b * tirx.trunc(a / b)))
 
 
-def _nearest(x: Any) -> Any:
-    """To even where two are as near; of tirx.nearbyint TVM makes no vectors, nor of what has it."""
-    return tirx.call_llvm_pure_intrin("float32", "llvm.nearbyint", x)
-
-
 def _rsqrt(x: Any) -> Any:
     return number(1) / tirx.sqrt(x)
 
@@ -328,7 +323,6 @@ FUNCTIONS: Functions = {
     "cos": _cos,
     "fmod": fmod,
     "isnan": is_nan,
-    "nearbyint": _nearest,
     **extremes(_relu),
 }
 # Nodes of their own, by the names that the tables have for them.
