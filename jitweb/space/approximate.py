@@ -126,7 +126,7 @@ def bits_of(x: Any) -> Any:
 
 
 def is_nan(x: Any) -> Any:
-    """Whether x is NaN, by its bits; 0.26 takes a mask of 31 bits for a remainder by 2^31."""
+    """Whether x is NaN, by its bits; TVM may take a mask of 31 of them for a remainder."""
     bits = bits_of(x)
     return bits > by_sign(bits, NEGATIVE_INFINITY, INFINITY_BITS)
 
