@@ -103,7 +103,7 @@ def _check_size(nodes: list[Node]) -> None:
     """
     sizes: list[int] = []  # of each node as a tree; a node's parts have smaller indices
     for node in nodes:
-        size = 1 + sum(sizes[part] for part in _parts(node) if part < len(sizes))
+        size = 1 + sum(sizes[part] for part in _parts(node) if 0 <= part < len(sizes))
         if size > MOST_NODES:
             raise CaseError(f"the program has more than {MOST_NODES} nodes")
         sizes.append(size)
