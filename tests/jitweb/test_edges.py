@@ -11,6 +11,7 @@ from tvm import te, tirx, topi
 
 from harness.devices.base import Device
 from harness.devices.node import NodeDevice
+from harness.targets.executable import RaisedByTVM
 from jitweb.kernel_reference import evaluate
 from jitweb.targets import WasmTarget, WebgpuTarget, WebTarget
 from tests.harness.gpu import KINDS, open_device
@@ -98,9 +99,16 @@ BY_ROW: dict[str, Callable[[Any], Any]] = {
 
 
 def _assert_right(
-    place: tuple[WebTarget, Device], function: Any, *inputs: np.ndarray, tolerance: float = 1e-5
+    place: tuple[WebTarget, Device],
+    function: Any,
+    *inputs: np.ndarray,
+    tolerance: float = 1e-5,
+    refused: tuple[str, ...] = (),
 ) -> None:
-    """A kernel of each family, and the plain one, against NumPy in float64."""
+    """A kernel of each family, and the plain one, against NumPy in float64.
+
+    Families that are `refused` TVM can't build for the target: the tuner takes the plain kernel.
+    """
     target, device = place
     shape = [int(extent) for extent in function.params[-1].ty.shape]
     arguments = [*inputs, np.zeros(shape, np.float32)]
@@ -109,6 +117,10 @@ def _assert_right(
         wanted = wanted.astype(np.float32)
     by_family = {each.family: each for each in target.candidates(function, frozenset())}
     for family, candidate in by_family.items():
+        if family in refused:
+            with pytest.raises(RaisedByTVM, match="bind the same var"):
+                target.build(candidate.build())
+            continue
         built = target.build(candidate.build())
         handle = device.load(built.code)
         (output,) = device.run(built.launch(handle, arguments, (len(inputs),)))
@@ -118,10 +130,11 @@ def _assert_right(
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_edges_of_a_function(place: tuple[WebTarget, Device], name: str) -> None:
-    if name == "quantised twice" and place[0].name == "wasm":
-        pytest.skip("LLVM's code generator takes a time that doubles with each nested let")
     x = _input("x", EDGES)
-    _assert_right(place, te.create_prim_func([x, ELEMENTWISE[name](x)]), EDGES)
+    # Its roundings are no vectors there, and TVM's loop over lanes then binds lets in lets twice.
+    refused = ("rows",) if name == "quantised twice" and place[0].name == "wasm" else ()
+    function = te.create_prim_func([x, ELEMENTWISE[name](x)])
+    _assert_right(place, function, EDGES, refused=refused)
 
 
 @pytest.mark.parametrize("name", BINARY)
