@@ -124,8 +124,21 @@ class DeviceName(click.Choice[str]):
         return f"[{'|'.join(MEASURING)}|URL]"
 
 
+def _once_each(ctx: Any, param: Any, pairs: tuple[tuple[str, Any], ...]) -> Any:
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise click.BadParameter(f"{name} is given twice", ctx, param)
+    return pairs
+
+
 shape_option = click.option(
-    "--shape", "shapes", type=Shape(), multiple=True, help="Fix an input's shape; for each input."
+    "--shape",
+    "shapes",
+    type=Shape(),
+    multiple=True,
+    callback=_once_each,
+    help="Fix an input's shape, and dimensions of the same name in others; once for each input.",
 )
 
 
@@ -134,6 +147,7 @@ value_option = click.option(
     "values",
     type=InputValue(),
     multiple=True,
+    callback=_once_each,
     help="Make an input a constant, such as use_cache_branch=true.",
 )
 

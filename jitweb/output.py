@@ -129,17 +129,18 @@ def print_overview(found: Overview) -> None:
         more = ", …" if len(names) > MOST_NAMED else ""
         _print_fact("not yet", f"{len(names)} {kind}: {', '.join(names[:MOST_NAMED])}{more}")
     if found.needed:
-        _print_fact("needs", found.needed)
+        _print_fact("needs", found.needed.replace("--shape ", "--shape\u00a0"))  # one word
     if found.calls is None:
         return
     work = sum(row["flops"] * row["sites"] for row in found.kernels)
     taken = " with these shapes" if found.needed else ""
     _print_fact(
         "runs as",
-        f"{found.calls} calls of {len(found.kernels)} kernels, {work / 1e9:.2f} GFLOP{taken}",
+        f"{counted(found.calls, 'call')} of {counted(len(found.kernels), 'kernel')}, "
+        f"{work / 1e9:.2f} GFLOP{taken}",
     )
     for name, family in sorted(found.families.items(), key=lambda each: -each[1]["share"]):
-        _print_fact("", f"{name:9} {counted(family['calls'], 'call'):>10}  {family['share']:6.1%}")
+        _print_fact("", f"{name:11} {counted(family['calls'], 'call'):>10}  {family['share']:6.1%}")
     print_line("")
     for row in found.kernels:
         shapes = " ".join(shape_text(shape) for shape in row["shapes"])
@@ -160,7 +161,7 @@ def _print_fact(name: str, text: str) -> None:
     """A fact of `inspect`, wrapped under itself."""
     lines = textwrap.wrap(text, WIDTH - 11, break_long_words=False, break_on_hyphens=False)
     for number, line in enumerate(lines or [""]):
-        print_line(f"{'' if number else name:11}{line}")
+        print_line(f"{'' if number else name:11}{line}".replace("\u00a0", " "))
 
 
 def kernel_line(row: dict[str, Any], text: str) -> str:

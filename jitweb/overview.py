@@ -22,6 +22,7 @@ from jitweb.onnx.read import (
     example_shapes,
     fix_shapes,
     fix_values,
+    give_shapes,
     graph_inputs,
     read_outline,
     shape_options,
@@ -111,8 +112,9 @@ def overview(
 
 def _fix(model: onnx.ModelProto, shapes: Shapes, facts: dict[str, Any]) -> None:
     """Fix the shapes that were given, and by examples the others."""
+    give_shapes(model, shapes)
     try:
-        fix_shapes(model, shapes)
+        fix_shapes(model, {})
     except JitwebError as error:
         missing = example_shapes(model)
         if not missing:

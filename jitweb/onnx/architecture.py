@@ -43,9 +43,10 @@ def architecture(model: onnx.ModelProto, operators: Mapping[str, int]) -> str:
         listed = ", ".join(f"{count} {kind}" for kind, count in counts)
         kind = "convolutional network" if convolutions else "network"
         return f"{kind}{' with an attention' if attentions else ''}: {listed}"
+    width = graph.width()  # 0 where the weights of matmuls are computed from others
     parts = [
         f"{graph.kind(attentions)}, {len(attentions)} attention layers of "
-        f"{attentions[0].heads} heads, width {graph.width()}"
+        f"{attentions[0].heads} heads" + (f", width {width}" if width else "")
     ]
     crossing = sum(each.crosses for each in attentions)
     parts += [f"{crossing} of them cross-attention"] if crossing else []

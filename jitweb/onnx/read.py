@@ -36,6 +36,7 @@ from jitweb.onnx.graph import (
 
 MOST_FILE_BYTES = 2 << 30  # of protobuf
 LEAST_ELEMENT_BYTES = 4
+LONGEST_REASON, MOST_NODES = 300, 5  # in an error
 # Sizes to suggest for dimensions, by words in their names.
 DIMENSIONS = (
     (("batch",), 1),
@@ -126,7 +127,9 @@ def _check_graph(model: onnx.ModelProto, checked: onnx.ModelProto, path: Path) -
     try:
         onnx.checker.check_model(checked)
     except onnx.checker.ValidationError as error:
-        raise JitwebError(f"{path} is not a valid ONNX model: {first_line(error)}") from None
+        _check_known(checked, path)
+        reason = " ".join(str(error).split())[:LONGEST_REASON]
+        raise JitwebError(f"{path} is not a valid ONNX model: {reason}") from None
     except Exception:  # ValueError or protobuf's own: too large, as the checker takes 2 GiB at most
         pass
     check_types((*model.graph.input, *model.graph.output))
@@ -187,6 +190,24 @@ def _name_domains(model: onnx.ModelProto) -> None:
         model.opset_import.add(domain=CONTRIB, version=1)
 
 
+def _check_known(model: onnx.ModelProto, path: Path) -> None:
+    """Check that ONNX knows the operators of its own domain."""
+    own = {(function.domain, function.name) for function in model.functions}
+    unknown = [
+        f"{node.name or node.output[0]} ({node.op_type})"
+        for node in model.graph.node
+        if node.domain in STANDARD
+        and (node.domain, node.op_type) not in own
+        and not onnx.defs.has(node.op_type, node.domain)
+    ]
+    if unknown:
+        listed = ", ".join(unknown[:MOST_NODES])
+        raise JitwebError(
+            f"{path} has operators that ONNX {onnx.__version__} does not know: {listed}; "
+            "export the model with standard operators, or update onnx"
+        )
+
+
 def _check_opset(model: onnx.ModelProto, path: Path) -> None:
     newest = onnx.defs.onnx_opset_version()
     for opset in model.opset_import:
@@ -245,7 +266,29 @@ def fix_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> N
     Raises:
         JitwebError: a shape is for no input or doesn't fit it, or an input remains symbolic.
     """
+    give_shapes(model, shapes)
     inputs = {value.name: value for value in graph_inputs(model)}
+    missing = example_shapes(model)
+    if missing:
+        listing = ", ".join(_shape_text(inputs[name]) for name in missing)
+        raise JitwebError(f"fix the shapes of {listing}, for example: {shape_options(missing)}")
+    for value in inputs.values():
+        elements = math.prod(each.dim_value for each in value.type.tensor_type.shape.dim)
+        if elements * LEAST_ELEMENT_BYTES > MOST_WEIGHT_BYTES:
+            raise JitwebError(
+                f"the input {_shape_text(value)} has {elements} elements, and WebAssembly's memory "
+                "ends at 4 GiB; use a smaller shape"
+            )
+
+
+def give_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> None:
+    """Give these inputs their shapes, and others what has a name in common with an open dimension.
+
+    Raises:
+        JitwebError: a shape is for no input, or doesn't fit it.
+    """
+    inputs = {value.name: value for value in graph_inputs(model)}
+    known: dict[str, int] = {}
     for name in shapes:
         if name not in inputs:
             raise JitwebError(f"--shape {name}: the model's inputs are {', '.join(inputs)}")
@@ -261,18 +304,12 @@ def fix_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> N
                 asked = "x".join(map(str, wanted))
                 raise JitwebError(f"--shape {name}={asked} does not fit {_shape_text(value)}")
             for dimension, extent in zip(dimensions, wanted, strict=True):
+                known[dimension.dim_param] = extent
                 dimension.dim_value = extent
-    missing = example_shapes(model)
-    if missing:
-        listing = ", ".join(_shape_text(inputs[name]) for name in missing)
-        raise JitwebError(f"fix the shapes of {listing}, for example: {shape_options(missing)}")
-    for value in inputs.values():
-        elements = math.prod(each.dim_value for each in value.type.tensor_type.shape.dim)
-        if elements * LEAST_ELEMENT_BYTES > MOST_WEIGHT_BYTES:
-            raise JitwebError(
-                f"the input {_shape_text(value)} has {elements} elements, and WebAssembly's memory "
-                "ends at 4 GiB; use a smaller shape"
-            )
+    for name, value in inputs.items():
+        for dimension in value.type.tensor_type.shape.dim if name not in shapes else ():
+            if dimension.dim_param and dimension.dim_param in known:
+                dimension.dim_value = known[dimension.dim_param]
     if shapes:
         del model.graph.value_info[:]  # they may still hold the symbols
 
@@ -323,8 +360,10 @@ def _sizes(names: Sequence[str]) -> dict[str, int]:
             if any(word in low for word in words):
                 sizes[name] = size
                 break
-        if has_past and any(word in low for word in ("seq", "length")):
-            sizes[name] = 128 if "total" in low else 127 if "past" in low else 1
+        if has_past and "total" in low:
+            sizes[name] = 128
+        elif has_past and any(word in low for word in ("past", "seq", "length")):
+            sizes[name] = 127 if "past" in low else 1
     for name in names:
         if "+" in name:
             parts = [part.strip(" ()") for part in name.split("+")]

@@ -140,6 +140,7 @@ def test_an_interrupted_tune_keeps_what_it_has(
         (["tune", "{bert}", "--shape", "input_ids"], "is not a shape"),
         (["tune", "{bert}", "--shape", "ids=1x16"], "the model's inputs are input_ids"),
         (["tune", "{bert}", "--shape", "input_ids=1x17"], "does not fit"),
+        (["tune", "{bert}", "--shape", "x=1", "--shape", "x=2"], "x is given twice"),
         (["tune", "{bert}", "--budget", "soon"], "give one such as"),
         (["tune", "{bert}", "--device", "wgpu"], "wgpu runs no WebAssembly"),
         (["tune", "{bert}", "--target", "webgpu", "--device", "node"], "node runs no WebGPU"),

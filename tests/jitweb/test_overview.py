@@ -92,3 +92,37 @@ def test_shapes_that_are_open_are_suggested(tmp_path: Path) -> None:
     found = overview(tmp_path / "m.onnx", {})
     assert found.needed == "--shape x=1x128" and "--shape x=1x128" in found.problem
     assert found.calls == 1 and found.inputs[0]["shape"] == ["batch_size", "sequence"]
+
+
+def opened(folder: Path, sides: dict[str, list[str]]) -> Path:
+    """A model that joins its inputs, of these open dimensions, along their last."""
+    arrays = {name: np.ones([2] * len(each), np.float32) for name, each in sides.items()}
+    model = model_of([node("Concat", [*sides], ["y"], axis=-1)], arrays, ["y"])
+    for tensor in model.graph.input:
+        for axis, name in enumerate(sides[tensor.name]):
+            tensor.type.tensor_type.shape.dim[axis].Clear()
+            tensor.type.tensor_type.shape.dim[axis].dim_param = name
+    model.graph.output[0].type.tensor_type.shape.dim[1].Clear()
+    onnx.save(model, folder / "m.onnx")
+    return folder / "m.onnx"
+
+
+def test_a_mask_s_suggested_length_is_the_past_s_and_one_token_more(tmp_path: Path) -> None:
+    sides = {"ids": ["b", "sequence"], "mask": ["b", "total"], "past.0": ["b", "past"]}
+    found = overview(opened(tmp_path, sides), {})
+    assert found.needed == "--shape ids=1x1 --shape mask=1x128 --shape past.0=1x127"
+
+
+def test_a_dimension_that_is_given_is_given_wherever_it_has_that_name(tmp_path: Path) -> None:
+    path = opened(tmp_path, {"ids": ["batch", "sequence"], "mask": ["batch", "sequence"]})
+    found = overview(path, {"ids": (3, 16)})
+    assert found.problem == "" and found.needed == ""
+    assert import_model(path, {"ids": (3, 16)}).plan.outputs[0].shape == (3, 32)
+    both = import_model(path, {"ids": (3, 16), "mask": (3, 4)})  # each as it was given
+    assert both.plan.outputs[0].shape == (3, 20)
+
+
+def test_a_wrong_name_is_reported_before_examples_are_taken(tmp_path: Path) -> None:
+    path = opened(tmp_path, {"ids": ["batch", "sequence"]})
+    found = overview(path, {"id": (1, 16)})
+    assert "the model's inputs are ids" in found.problem and not found.needed

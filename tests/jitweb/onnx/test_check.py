@@ -105,6 +105,18 @@ def test_a_part_of_a_file_is_one_that_it_has(tmp_path: Path, name: str, value: s
     assert "the weight w can't be read" in refused_by_both(path)
 
 
+def test_an_operator_that_onnx_does_not_know_is_named_by_its_node(tmp_path: Path) -> None:
+    nodes = [helper.make_node("FancyAttention", ["x"], ["y"], name="layer0/fancy")]
+    message = refused_by_both(saved(tmp_path / "m.onnx", nodes, []))
+    assert "layer0/fancy (FancyAttention)" in message and "update onnx" in message
+
+
+def test_what_onnx_says_of_a_graph_is_shown_to_its_end(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Add", ["x", "nowhere"], ["y"], name="lost")]
+    message = refused_by_both(saved(tmp_path / "m.onnx", nodes, []))
+    assert "nowhere" in message and "lost" in message and "\n" not in message
+
+
 def test_an_input_is_of_a_type_that_there_is(tmp_path: Path) -> None:
     path = saved(tmp_path / "m.onnx", [helper.make_node("Relu", ["x"], ["y"])], [])
     model = onnx.load(path)
