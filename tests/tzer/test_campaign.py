@@ -92,10 +92,10 @@ def test_a_campaign_may_be_of_the_web_s_targets(tmp_path: Path) -> None:
     if missing:
         assert not os.environ.get("CI"), missing
         pytest.skip(missing[0])
-    options = options_for(tmp_path / "web", None, 2, 20, targets=WEB)
+    options = options_for(tmp_path / "web", None, 2, 40, targets=WEB)
     with Store.create_or_resume(tmp_path / "web") as store:
         stats = run_campaign(options, store)
-        assert stats["tests"] >= 20 and stats["valid_rate"] > 0.5
+        assert stats["tests"] >= 40 and stats["valid_rate"] > 0.5
         targets = {store.case(entry.id).target for entry in store.entries()}
         assert targets == set(WEB)
 
