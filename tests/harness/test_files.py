@@ -88,7 +88,6 @@ def test_only_regular_files_of_a_bounded_size_are_read(tmp_path: Path) -> None:
             read_bounded(path, 5)
 
 
-@pytest.mark.skipif(not ENDLESS.exists(), reason="only Linux has such files")
 def test_a_file_that_the_kernel_makes_up_and_that_has_no_end_is_empty() -> None:
     assert read_bounded(ENDLESS, 5) == b""
     with open_bounded(ENDLESS, 5) as file:

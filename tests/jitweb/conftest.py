@@ -5,13 +5,18 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import onnx
 import pytest
 
+from harness.devices.base import Device
+from harness.devices.node import NodeDevice
+from jitweb.targets import WasmTarget, WebgpuTarget, WebTarget
 from jitweb.workflow import Options, tune_model
+from tests.harness.gpu import open_device
 from tests.jitweb.tiny import Tiny
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,3 +77,14 @@ def browser(has_browser: bool) -> None:
     """Skip a test where there is no browser."""
     if not has_browser:
         pytest.skip("there is no browser: bash scripts/install_browser.sh says what to install")
+
+
+@pytest.fixture(scope="module", params=["wasm", "webgpu"])
+def place(request: pytest.FixtureRequest) -> Iterator[tuple[WebTarget, Device]]:
+    """A target with a device for it."""
+    if request.param == "wasm":
+        with NodeDevice() as device:
+            yield WasmTarget(), device
+        return
+    with open_device("wgpu") as gpu:
+        yield WebgpuTarget(gpu.limits()), gpu  # type: ignore[misc]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 from jitweb.model import import_model
 from jitweb.output import print_overview
 from jitweb.overview import overview
-from tests.jitweb.onnx.exports import FOLDER, NAMES, filled
+from tests.jitweb.onnx.exports import FOLDER, NAMES, filled, kept
 from tests.jitweb.onnx.models import model_of, node
 
 BIG = np.ones((700, 300), np.float32)
@@ -24,9 +23,7 @@ def test_kernels_are_those_of_the_import(name: str, tmp_path: Path) -> None:
     """Although the weights are not read."""
     path = tmp_path / "m.onnx"
     onnx.save(filled(FOLDER / f"{name}.onnx"), path)
-    with np.load(FOLDER / f"{name}.npz") as archive:
-        sides = json.loads(str(archive["shapes"]))
-    shapes = {key: tuple(map(int, text.split("x"))) for key, text in sides.items()}
+    _, shapes = kept(name)
     found, plan = overview(path, shapes, largest=64), import_model(path, shapes).plan
     assert found.problem == "" and found.calls == len(plan.calls)
     assert {row["task"] for row in found.kernels} == set(plan.tasks)

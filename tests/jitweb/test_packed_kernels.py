@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,16 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.devices.base import Device
-from harness.devices.node import NodeDevice
 from jitweb.kernel_reference import evaluate, run_function
 from jitweb.packed_kernels import _unpacking, packed_function, with_packed_weights
 from jitweb.relax_graph import GraphValue, KernelCall, KernelGraph
 from jitweb.small_weights import Packed, Quantized, pack
 from jitweb.space.matmul_equations import read_matmul
-from jitweb.targets import WasmTarget, WebgpuTarget, WebTarget
+from jitweb.targets import WasmTarget, WebTarget
 from jitweb.task_input import TaskInput, make_arguments
 from jitweb.tune import PLAIN
-from tests.harness.gpu import open_device
 from tests.jitweb import kernels
 from tests.jitweb.test_space import spread
 
@@ -140,17 +138,6 @@ TASKS: dict[str, Callable[[], TaskInput]] = {
     "one block": partial(matmul_task, "4-bit", 3, 20, 60, 64),
     **{f"gather {kind}": partial(gather_task, kind) for kind in KINDS},
 }
-
-
-@pytest.fixture(scope="module", params=["wasm", "webgpu"])
-def place(request: pytest.FixtureRequest) -> Iterator[tuple[WebTarget, Device]]:
-    """A target with a device for it."""
-    if request.param == "wasm":
-        with NodeDevice() as device:
-            yield WasmTarget(), device
-        return
-    with open_device("wgpu") as gpu:
-        yield WebgpuTarget(gpu.limits()), gpu  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("name", TASKS)

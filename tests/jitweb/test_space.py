@@ -23,10 +23,9 @@ from jitweb.space.convolution_equations import read_convolution, weight_position
 from jitweb.space.equations import NotEquations, inline, read_equations
 from jitweb.space.matmul_equations import read_matmul
 from jitweb.space.wasm import REGISTERS, TILES, registers
-from jitweb.targets import WasmTarget, WebgpuTarget, WebTarget
+from jitweb.targets import WasmTarget, WebTarget
 from jitweb.task_input import make_arguments
 from jitweb.tune import PLAIN
-from tests.harness.gpu import open_device
 from tests.jitweb.kernels import CONVOLUTIONS, KERNELS, plain_run, tanh_add, task
 
 
@@ -48,17 +47,6 @@ def spread(candidates: list[Candidate]) -> list[Candidate]:
             chosen.append(candidate)
             seen |= values
     return chosen
-
-
-@pytest.fixture(scope="module", params=["wasm", "webgpu"])
-def place(request: pytest.FixtureRequest) -> Iterator[tuple[WebTarget, Device]]:
-    """A target with a device for it."""
-    if request.param == "wasm":
-        with NodeDevice() as device:
-            yield WasmTarget(), device
-        return
-    with open_device("wgpu") as gpu:
-        yield WebgpuTarget(gpu.limits()), gpu  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("name", KERNELS)

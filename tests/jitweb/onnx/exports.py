@@ -25,6 +25,14 @@ NAMES = (
 LARGE = 64  # elements
 
 
+def kept(name: str) -> tuple[dict[str, np.ndarray], dict[str, tuple[int, ...]]]:
+    """The inputs and outputs that are kept of an export, and the shapes of its inputs."""
+    with np.load(FOLDER / f"{name}.npz") as archive:
+        arrays = dict(archive)
+    sides = json.loads(str(arrays.pop("shapes")))
+    return arrays, {key: tuple(map(int, text.split("x"))) for key, text in sides.items()}
+
+
 def filled(path: Path) -> onnx.ModelProto:
     """The model with numbers in its large weights: drawn by their names, so always the same."""
     model = onnx.load(path)
@@ -66,8 +74,8 @@ def write(name: str, cache: Path) -> None:
     session = onnxruntime.InferenceSession(
         filled(path).SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    kept = np.load(cache / f"{name}.npz")
-    inputs = {each.name: kept[f"0.input.{each.name}"] for each in session.get_inputs()}
+    found = np.load(cache / f"{name}.npz")
+    inputs = {each.name: found[f"0.input.{each.name}"] for each in session.get_inputs()}
     outputs = dict(
         zip([each.name for each in session.get_outputs()], session.run(None, inputs), strict=True)
     )
