@@ -1,9 +1,11 @@
 """Case: one immutable input of the compiler, as text.
 
 A Case is what the fuzzer mutates, the sandbox runs, the corpus stores and a reproducer shows: a
-module, a sequence of passes with their arguments, a target, an optimisation level and the seed of
-its inputs. The module is held as TVM's JSON, because loading JSON executes nothing;
-`harness.ir.script` prints it as TVMScript for people and reproducers.
+module, a trace of schedule primitives, a sequence of passes with their arguments, a target, an
+optimisation level and the seed of its inputs. The module is held as TVM's JSON, because loading
+JSON executes nothing; `harness.ir.script` prints it as TVMScript for people and reproducers. A
+trace is names and JSON values, which `harness.schedules` applies; TVM's own trace, which is Python
+or pickled nodes, is never read.
 """
 
 from __future__ import annotations
@@ -20,15 +22,23 @@ from harness import UserError
 from harness.system.text import first_line
 
 JSONScalar = bool | int | float | str | None
+JSONValue = JSONScalar | tuple["JSONValue", ...]  # lists are tuples here
+# A case without a trace is written as it was before there were traces, so that its digest stays.
 FORMAT = 1
+TRACED_FORMAT = 2
 
 # What a case from elsewhere may hold; ours stay far below.
 OPT_LEVELS = range(5)
 INPUT_SEEDS = range(1 << 63)
 MOST_PASSES = 1000
 MOST_ARGS = 16
-LONGEST_TEXT = 1000  # characters of an origin or of a pass's argument
+MOST_PRIMITIVES = 200
+MOST_VALUES = 200  # in all arguments of a primitive
+DEEPEST_ARGUMENT = 3
+LONGEST_TEXT = 1000  # characters of an origin or of an argument
 _PASS_NAME = re.compile(r"[a-z_]{1,32}\.[A-Za-z0-9]{1,64}")
+_PRIMITIVE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}(\.[A-Za-z0-9_]{1,32}){0,3}")
+_FUNCTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
 _TARGET_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -48,10 +58,27 @@ class PassCall:
 
 
 @dataclass(frozen=True)
-class Case:
-    """Module (TVM's JSON), passes, target name, optimisation level (0 to 4) and input seed.
+class PrimitiveCall:
+    """One application of a schedule primitive, e.g. "split", to a function of the module.
 
-    `origin` names the seed that the module descends from; it is not part of its digest.
+    A block is an argument by its name, a loop as (block, index among the loops around the block).
+    """
+
+    name: str
+    args: tuple[JSONValue, ...] = ()
+    function: str = "main"
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(repr(_as_lists(arg)) for arg in self.args)})"
+
+
+@dataclass(frozen=True)
+class Case:
+    """Module (TVM's JSON), passes, target name, optimisation level (0 to 4), input seed, trace.
+
+    The trace is applied to the module first, the passes to what it leaves; what the module itself
+    means is what both must keep. `origin` names the seed that the module descends from; it is not
+    part of its digest.
     """
 
     module: str
@@ -60,10 +87,14 @@ class Case:
     opt_level: int = 2
     input_seed: int = 0
     origin: str = ""
+    trace: tuple[PrimitiveCall, ...] = ()
 
     def to_json(self) -> str:
         """One JSON object; `Case.from_json` is its inverse."""
-        return json.dumps({"format": FORMAT, **asdict(self)})
+        data = {"format": TRACED_FORMAT if self.trace else FORMAT, **asdict(self)}
+        if not self.trace:
+            del data["trace"]
+        return json.dumps(data)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -74,10 +105,11 @@ class Case:
         """
         try:
             data = json.loads(text)
-            if data.pop("format") != FORMAT:
+            if data.pop("format") not in (FORMAT, TRACED_FORMAT):
                 raise CaseError("this case is of another format; use the version that wrote it")
             calls = tuple(PassCall(call["name"], tuple(call["args"])) for call in data["passes"])
-            case = cls(**{**data, "passes": calls})
+            trace = tuple(map(_primitive_call, data.get("trace", ())))
+            case = cls(**{**data, "passes": calls, "trace": trace})
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CaseError(f"not a case: {str(error)[:200]!r}") from None
         case._check_fields()
@@ -101,6 +133,15 @@ class Case:
                 raise CaseError("not a case: a pass has a name such as tirx.StmtSimplify")
             if len(call.args) > MOST_ARGS or not all(map(_is_scalar, call.args)):
                 raise CaseError("not a case: a pass takes a few JSON scalars")
+        if len(self.trace) > MOST_PRIMITIVES:
+            raise CaseError(f"not a case: more than {MOST_PRIMITIVES} schedule primitives")
+        for primitive in self.trace:
+            if not _matches(_PRIMITIVE_NAME, primitive.name):
+                raise CaseError("not a case: a schedule primitive has a name such as split")
+            if not _matches(_FUNCTION_NAME, primitive.function):
+                raise CaseError("not a case: a schedule primitive is for a function's name")
+            if not _is_argument_list(primitive.args):
+                raise CaseError("not a case: a schedule primitive takes a few JSON values")
 
     @cached_property
     def digest(self) -> str:
@@ -118,6 +159,32 @@ class Case:
     def with_module(self, module: Any) -> Self:
         """The same case around another IRModule."""
         return replace(self, module=module_text(module))
+
+
+def _primitive_call(data: dict[str, Any]) -> PrimitiveCall:
+    if not isinstance(data["args"], list):
+        raise TypeError("the arguments of a schedule primitive must be a list")
+    return PrimitiveCall(data["name"], tuple(map(_as_tuples, data["args"])), data["function"])
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
+
+
+def _as_lists(value: JSONValue) -> Any:
+    return list(map(_as_lists, value)) if isinstance(value, tuple) else value
+
+
+def _is_argument_list(args: tuple[JSONValue, ...]) -> bool:
+    values: list[JSONValue] = list(args)
+    for _ in range(DEEPEST_ARGUMENT):
+        if len(values) > MOST_VALUES:
+            return False
+        lists = [value for value in values if isinstance(value, tuple)]
+        if not all(map(_is_scalar, (value for value in values if not isinstance(value, tuple)))):
+            return False
+        values = [item for part in lists for item in part]
+    return not values
 
 
 def _matches(form: re.Pattern[str], name: object) -> bool:

@@ -34,17 +34,18 @@ class Kind(StrEnum):
     SLOW_CODE = "slow-code"
 
 
-SequenceName = Literal["", "plain", "legal", "illegal", "device"]
+SequenceName = Literal["", "schedule", "plain", "legal", "illegal", "device"]
 
 
 @dataclass(frozen=True)
 class Stage:
     """Where a job is, or where it was when its verdict was reached.
 
-    `sequence` is the pass sequence that was followed, "device" where a device was waited for, and
-    "" before either. `step` is what was being done ("load", "reference", "lower", "pass", "build",
-    "run", "compare", ...), or "" for all of the sequence; in step "pass", `pass_index` and
-    `pass_name` say which. As text: "reference", "legal", "plain:build", "legal:pass:3:tirx.Unroll".
+    `sequence` is the pass sequence that was followed, "schedule" for the case's trace of schedule
+    primitives, "device" where a device was waited for, and "" before either. `step` is what was
+    being done ("load", "reference", "lower", "pass", "build", "run", "compare", ...), or "" for all
+    of the sequence; in step "pass", `pass_index` and `pass_name` say which pass or primitive. As
+    text: "reference", "legal", "plain:build", "legal:pass:3:tirx.Unroll", "schedule:pass:0:split".
     """
 
     sequence: SequenceName = ""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import compat
-from harness.case import Case, CaseError, PassCall, load_module, module_text
+from harness.case import Case, CaseError, PassCall, PrimitiveCall, load_module, module_text
 from harness.ir.script import script
 from harness.semantics.inputs import make_inputs
 from tests import programs
@@ -18,14 +18,40 @@ from tests import programs
 SCALARS = st.one_of(st.booleans(), st.integers(-(2**40), 2**40), st.text(max_size=8))
 NAMES = st.from_regex(r"[a-z_]{1,8}\.[A-Za-z0-9]{1,12}", fullmatch=True)
 CALLS = st.builds(PassCall, NAMES, st.lists(SCALARS, max_size=3).map(tuple))
+VALUES = st.one_of(SCALARS, st.lists(SCALARS, max_size=3).map(tuple))
+PRIMITIVES = st.builds(
+    PrimitiveCall,
+    st.sampled_from(["split", "dlight.gpu.Matmul"]),
+    st.lists(VALUES, max_size=3).map(tuple),
+    st.sampled_from(["main", "other"]),
+)
 
 
-@given(st.lists(CALLS, max_size=4).map(tuple), st.integers(0, 4), st.integers(0, 2**31))
+@given(
+    st.lists(CALLS, max_size=4).map(tuple),
+    st.integers(0, 4),
+    st.integers(0, 2**31),
+    st.lists(PRIMITIVES, max_size=4).map(tuple),
+)
 def test_a_case_survives_its_json(
-    calls: tuple[PassCall, ...], opt_level: int, input_seed: int
+    calls: tuple[PassCall, ...],
+    opt_level: int,
+    input_seed: int,
+    trace: tuple[PrimitiveCall, ...],
 ) -> None:
-    case = Case("{}", calls, "c", opt_level, input_seed, "an origin")
+    case = Case("{}", calls, "c", opt_level, input_seed, "an origin", trace)
     assert Case.from_json(case.to_json()) == case
+
+
+def test_a_case_of_before_there_were_traces_loads_and_keeps_its_digest() -> None:
+    written = (
+        '{"format": 1, "module": "m", "passes": [{"name": "tirx.A", "args": [1]}], '
+        '"target": "c", "opt_level": 1, "input_seed": 7, "origin": ""}'
+    )
+    case = Case.from_json(written)
+    assert case.trace == ()
+    assert case.to_json() == written
+    assert case.digest == "1c1b2d5f"
 
 
 def test_the_digest_ignores_where_a_case_comes_from() -> None:
@@ -80,6 +106,18 @@ NOT_CASES = [
     Case("m", (PassCall("tirx.A", (0,) * 99),)).to_json(),
     Case("m", (PassCall("tirx.A"),) * 2000).to_json(),
     Case("m", origin="x" * 9999).to_json(),
+    *(
+        Case("m", trace=(PrimitiveCall(name),)).to_json()
+        for name in ("", "Split", "a b", "split\n", "__class__", "x" * 99)
+    ),
+    *(
+        Case("m", trace=(PrimitiveCall("split", args),)).to_json()
+        for args in ((math.nan,), ("x" * 2000,), ((((1,),),),), (tuple(range(300)),))
+    ),
+    Case("m", trace=(PrimitiveCall("split", (), "a b"),)).to_json(),
+    Case("m", trace=(PrimitiveCall("split"),) * 300).to_json(),
+    Case("m", trace=(PrimitiveCall("split"),)).to_json().replace('"args": []', '"args": {}'),
+    Case("m", trace=(PrimitiveCall("split"),)).to_json().replace('"args": []', '"args": [{}]'),
 ]
 
 
