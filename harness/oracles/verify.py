@@ -1,9 +1,10 @@
 """Verify: determines the Verdict of a Case by running the oracles of `table.py` in order.
 
-The reference interpreter decides whether the program is valid and computes its result; the module
-is built plainly and run; it is lowered with the case's own passes, checked after each, built and
-run. A case whose pass sequence is illegal can only have a crash as a finding: if its precondition
-is violated, a pass may fail, but must not crash.
+The reference interpreter decides whether the program is valid and computes its result; the case's
+trace of schedule primitives is applied and judged by `schedule.py`; what it leaves is built plainly
+and run; it is lowered with the case's own passes, checked after each, built and run. A case whose
+pass sequence is illegal can only have a crash as a finding: if its precondition is violated, a pass
+may fail, but must not crash.
 
 `failures.py` determines the verdict of what TVM raises. Any other exception is a bug of ours: it
 propagates, ends the job and is counted as such, but is never a finding.
@@ -31,6 +32,7 @@ from harness.oracles.oracle import (
     Sequence,
     View,
 )
+from harness.oracles.schedule import scheduled
 from harness.passes.build import PLAIN_OPT_LEVEL, lower
 from harness.semantics.reference import Invalid, Reference, reference_of
 from harness.targets import Runnable, Target, get_target
@@ -52,8 +54,10 @@ def verify(case: Case) -> Verdict:
         Exception: a bug of ours, in an oracle or elsewhere, which is unrelated to the case.
     """
     try:
-        reference = reference_of(case)
+        reference = scheduled(case, reference_of(case))
         target = _target_of(case, reference)
+    except Found as found:
+        return found.verdict
     except Invalid as invalid:
         return Verdict(Kind.INVALID, message=str(invalid), stage=REFERENCE)
     plain, mutated = sequences(case, reference)

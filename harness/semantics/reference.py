@@ -161,6 +161,20 @@ def interpret(module: Any, inputs: list[Argument]) -> Reference:
         return Reference(module, inputs, None, None)
 
 
+def outputs_of(module: Any, inputs: list[Argument]) -> list[Argument] | None:
+    """What a module's main leaves in its arguments; None if the interpreter doesn't support it.
+
+    Raises:
+        UndefinedBehaviour, AssertFailed, StepLimit: it has no result on these inputs.
+    """
+    try:
+        program = compile_program(module)
+    except Unsupported:
+        return None
+    program.run(inputs)
+    return inputs
+
+
 def _expectation(
     program: Program,
     inputs: list[Argument],

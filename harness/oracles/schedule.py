@@ -1,0 +1,191 @@
+"""Schedule: each primitive of a case's trace keeps the meaning of the case's program.
+
+The trace is applied to the program primitive by primitive. A refusal drops the primitive; any other
+exception, a module that is not well formed, one that the interpreter calls invalid, or one that
+means something else is a finding, whose culprit is the primitive. Then the passes go on from what
+the trace has left, and are judged by what the program before it means.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import tvm_ffi
+from tvm import tirx
+
+from harness import compat
+from harness.case import Case, CaseError, PrimitiveCall
+from harness.ir.loop_kinds import SERIAL, THREAD_BINDING
+from harness.ir.untrusted import check_program
+from harness.oracles.known_errors import tolerated_form
+from harness.oracles.oracle import Found
+from harness.schedules.replay import DoesNotApply, Replay
+from harness.semantics import AssertFailed, StepLimit, UndefinedBehaviour
+from harness.semantics.reference import Invalid, Reference, outputs_of
+from harness.system.text import first_line
+from harness.targets.executable import RaisedByTVM
+from harness.verdict import Kind, Stage, Verdict, error_signature, normalise, result_signature
+from harness.worker.progress_page import STAGES
+
+COMPARE = Stage("schedule", "compare")
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A primitive that applied, and the module after it."""
+
+    call: PrimitiveCall
+    module: Any
+
+
+def scheduled(case: Case, reference: Reference) -> Reference:
+    """What the passes go on from: the module after the case's trace, with the meaning before it.
+
+    Loops that the trace has bound to threads are serial again: no target here runs them as such.
+
+    Raises:
+        Found: a primitive is at fault.
+        Invalid: the trace changes what the program's parameters are, or calls out of it.
+    """
+    if not case.trace:
+        return reference
+    known = reference.cache.get("scheduled")
+    if known is None or known[0] != case.trace:
+        known = case.trace, _scheduled(case.trace, reference)
+        reference.cache["scheduled"] = known  # the last one alone: a campaign has many traces
+    found: Reference = known[1]
+    return replace(found, expectation=reference.expectation)
+
+
+def _scheduled(trace: Sequence[PrimitiveCall], reference: Reference) -> Reference:
+    replay, applied = Replay(reference.module), []
+    for index, call in enumerate(trace):
+        with STAGES.inside_tvm(Stage("schedule", "pass", index, call.name)):
+            before = replay.module
+            try:
+                replay.apply(call)
+            except DoesNotApply:
+                continue
+            except RaisedByTVM as error:
+                raised = error
+            else:
+                if not replay.module.same_as(before):
+                    applied.append(Applied(call, replay.module))
+                    _check_form(applied[-1])
+                continue
+        _check_meaning(applied, reference)  # what an earlier primitive broke is that one's fault
+        raise Found(_of_exception(raised, call))
+    _check_signature(reference.module, replay.module)
+    _check_meaning(applied, reference)
+    module = without_threads(replay.module)
+    try:
+        check_program(module)
+    except CaseError as error:
+        raise Invalid(f"not compiled after its schedule: {error}") from None
+    return Reference(module, reference.inputs, reference.program, reference.expectation)
+
+
+def _of_exception(error: RaisedByTVM, call: PrimitiveCall) -> Verdict:
+    raised, message = error.error, first_line(error)
+    name = type(raised).__name__
+    backtrace = "".join(traceback.format_exception(raised))
+    signature = error_signature(Kind.INTERNAL_ERROR, call.name, name, message, backtrace)
+    detail = {"error": name, "backtrace": backtrace[-4000:], "primitive": str(call)}
+    return _finding(Kind.INTERNAL_ERROR, call, message, signature, detail)
+
+
+def _check_form(applied: Applied) -> None:
+    diagnostic = compat.why_ill_formed(applied.module)
+    if diagnostic is None or tolerated_form(diagnostic) is not None:
+        return
+    name = applied.call.name
+    signature = result_signature(Kind.ILL_FORMED_IR, name, normalise(diagnostic))
+    detail = {"primitive": str(applied.call)}
+    raise Found(_finding(Kind.ILL_FORMED_IR, applied.call, diagnostic, signature, detail))
+
+
+def _check_meaning(applied: Sequence[Applied], reference: Reference) -> None:
+    """Check the last module; if it is wrong, the first wrong one says which primitive it was."""
+    if not applied or reference.expectation is None:
+        return
+    STAGES.enter(COMPARE)
+    if _other_meaning(applied[-1], reference) is None:
+        return
+    for each in applied:
+        verdict = _other_meaning(each, reference)
+        if verdict is not None:
+            raise Found(verdict)
+
+
+def _other_meaning(applied: Applied, reference: Reference) -> Verdict | None:
+    """The finding, if the module means something else than the reference."""
+    try:
+        outputs = outputs_of(without_threads(applied.module), reference.fresh_inputs())
+    except UndefinedBehaviour as fault:
+        return _of_undefined(fault, applied.call, reference)
+    except AssertFailed as failure:
+        return _wrong(applied.call, f"an assertion is false: {failure}", "assertion", {})
+    except StepLimit:
+        return None
+    if outputs is None:
+        return None
+    mismatch = reference.mismatch(outputs)
+    if mismatch is None:
+        return None
+    dtype = str(reference.module["main"].params[mismatch.buffer].ty.dtype)
+    values = {"expected": repr(mismatch.expected), "actual": repr(mismatch.actual)}
+    return _wrong(applied.call, str(mismatch), dtype, values)
+
+
+def _of_undefined(
+    fault: UndefinedBehaviour, call: PrimitiveCall, reference: Reference
+) -> Verdict | None:
+    reference.refine_expectation()  # is the program itself valid whatever its rounding?
+    if fault.kind == "signed-overflow":
+        return None  # sums of another order may overflow on the way, and no target minds
+    message = f"{fault.kind}: {fault}"
+    if fault.kind != "out-of-range":
+        return _wrong(call, message, fault.kind, {})
+    signature = result_signature(Kind.OUT_OF_BOUNDS, call.name, fault.kind)
+    return _finding(Kind.OUT_OF_BOUNDS, call, message, signature, {"primitive": str(call)})
+
+
+def _wrong(call: PrimitiveCall, message: str, shows: str, detail: dict[str, Any]) -> Verdict:
+    signature = result_signature(Kind.WRONG_RESULT, call.name, shows)
+    return _finding(Kind.WRONG_RESULT, call, message, signature, {**detail, "primitive": str(call)})
+
+
+def _finding(
+    kind: Kind, call: PrimitiveCall, message: str, signature: str, detail: dict[str, Any]
+) -> Verdict:
+    return Verdict(kind, True, message, signature, call.name, Stage("schedule"), detail)
+
+
+def _check_signature(before: Any, after: Any) -> None:
+    """Check that main takes what it took: the inputs are made for it."""
+    types = [[param.ty for param in module["main"].params] for module in (before, after)]
+    if not tvm_ffi.structural_equal(*types, map_free_vars=True):
+        raise Invalid("the schedule changes the parameters of main")
+
+
+def without_threads(module: Any) -> Any:
+    """The module with its thread-bound loops serial."""
+    functions = {var: _without_threads(function) for var, function in module.functions.items()}
+    if all(new.same_as(module[var]) for var, new in functions.items()):
+        return module
+    return type(module)(functions, attrs=module.attrs)
+
+
+def _without_threads(function: Any) -> Any:
+    def serial(loop: Any) -> Any:
+        if int(loop.kind) != THREAD_BINDING:
+            return loop
+        return tirx.For(
+            loop.loop_var, loop.min, loop.extent, SERIAL, loop.body, None, loop.annotations
+        )
+
+    body = tvm_ffi.structural_map(function.body, (tirx.For, serial))
+    return function if body.same_as(function.body) else function.with_body(body)

@@ -1,0 +1,125 @@
+"""What schedule primitives do to a program is judged: each must keep its meaning, or refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import tvm
+from tvm import te
+from tvm.script import from_source
+
+from harness.case import Case, PassCall, PrimitiveCall, module_text
+from harness.oracles.schedule import without_threads
+from harness.oracles.verify import verify
+from harness.schedules import DoesNotApply, Replay
+from harness.schedules.blocks import block_labels
+from harness.verdict import Kind, Verdict
+from harness.worker.post_mortem import verdict_of
+from harness.worker.sandbox import Settings, Worker
+from tests import programs
+
+Call = PrimitiveCall
+
+TWO_STATEMENTS = """
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((5, 24), "float32"), B: T.Buffer((5,), "float32")):
+        for i in range(5):
+            with T.sblock("init"):
+                v = T.axis.spatial(5, i)
+                B[v] = T.float32(0)
+            with T.sblock("next"):
+                v = T.axis.spatial(5, i)
+                B[v] = A[v, 0]
+"""
+
+
+def matmul(m: int, k: int, n: int) -> Any:
+    """C[m, n] = a[m, k] b[k, n], float32."""
+    a, b = te.placeholder((m, k), "float32", "a"), te.placeholder((k, n), "float32", "b")
+    axis = te.reduce_axis((0, k), "k")
+    c = te.compute((m, n), lambda i, j: te.sum(a[i, axis] * b[axis, j], axis=axis), "C")
+    return tvm.IRModule({"main": te.create_prim_func([a, b, c])})
+
+
+def judged(module: Any, *trace: PrimitiveCall, passes: tuple[PassCall, ...] = ()) -> Verdict:
+    return verify(Case(module_text(module), passes, trace=trace))
+
+
+IMPERFECT = (
+    Call("split", (("C", 0), (None, 3), True)),
+    Call("split", (("C", 2), (None, 4), True)),
+    Call("split", (("C", 4), (2, None), True)),
+)
+
+
+def test_a_primitive_that_loses_a_predicate_is_the_culprit() -> None:
+    found = judged(matmul(7, 5, 6), *IMPERFECT, Call("rfactor", (("C", 4), 0)))
+    assert (found.kind, found.pass_name) == (Kind.WRONG_RESULT, "rfactor")
+    assert "block-domain" in found.message
+    assert found.detail["primitive"] == "rfactor(['C', 4], 0)"
+
+
+def test_a_death_of_a_primitive_is_a_finding_and_names_it() -> None:
+    trace = (Call("loop_partition", (("next", 0), (None, 2), True)),)
+    case = Case(module_text(from_source(TWO_STATEMENTS)), trace=trace)
+    with Worker(Settings()) as worker:
+        found = verdict_of(worker.run({"case": case.to_json()}))
+    assert (found.kind, found.legal, found.pass_name) == (Kind.CRASH, True, "loop_partition")
+    assert str(found.stage) == "schedule:pass:0:loop_partition"
+
+
+def test_an_internal_error_of_a_primitive_is_a_finding() -> None:
+    found = judged(programs.matmul(), Call("cache_index", ("c", "local", 0)))
+    assert (found.kind, found.pass_name) == (Kind.INTERNAL_ERROR, "cache_index")
+    assert "An empty SeqStmt is prohibited" in found.message
+
+
+def test_a_refusal_drops_the_primitive_and_is_no_finding() -> None:
+    refused = (
+        Call("compute_inline", ("C",)),  # a reduction
+        Call("split", (("C", 99), (None, 2), True)),
+        Call("split", (("nothing", 0), (None, 2), True)),
+        Call("split", (("C", 0),)),
+        Call("split", ("C", "x", "y")),
+        Call("transform_block_layout", ("C", "i -> __import__('os')")),
+        Call("no_such_primitive"),
+        Call("parallel", (("C", 0),), "other"),
+    )
+    assert judged(matmul(7, 5, 6), *refused, *IMPERFECT).kind is Kind.OK
+
+
+def test_what_is_reassociated_stays_within_the_tolerances() -> None:
+    splits = (Call("split", (("C", 2), (4, None), True)), Call("rfactor", (("C", 2), 0)))
+    assert judged(matmul(6, 64, 8), *splits).kind is Kind.OK
+
+
+def test_passes_go_on_from_what_the_trace_has_left() -> None:
+    canonical = PassCall("s_tir.CanonicalizeLoop")
+    assert judged(matmul(7, 5, 6), *IMPERFECT, passes=(canonical,)).kind is Kind.OK
+
+
+def test_loops_bound_to_threads_go_on_as_serial_ones() -> None:
+    bound = (Call("bind", (("C", 1), "threadIdx.x")), Call("bind", (("C", 0), "blockIdx.x")))
+    module = matmul(3, 4, 5)
+    assert judged(module, *bound).kind is Kind.OK
+    assert without_threads(module).same_as(module)
+
+
+def test_a_trace_that_changes_the_parameters_makes_the_case_invalid() -> None:
+    transposed = Call("transform_layout", ("target", ("write", 0), "i, j -> j, i", None))
+    found = judged(programs.scaled_sum(), transposed)
+    assert found.kind is Kind.INVALID
+    assert "parameters" in found.message
+
+
+def test_blocks_of_one_name_are_told_apart_by_their_number() -> None:
+    module = from_source(TWO_STATEMENTS.replace('"init"', '"next"'))
+    replay = Replay(module)
+    assert block_labels(replay.schedule("main")) == ["next#1", "next#2"]
+    replay.apply(Call("cache_read", ("next#2", 0, "local", ())))
+    assert block_labels(replay.schedule("main")) == ["A_local", "next#1", "next#2"]
+    with pytest.raises(DoesNotApply):
+        replay.apply(Call("add_unit_loop", ("next",)))
