@@ -41,7 +41,9 @@ const address = new URL("socket", location.href);
 address.protocol = "ws:";
 const socket = new WebSocket(address);
 socket.binaryType = "arraybuffer";
-socket.onclose = () => postMessage("closed"); // opened.html starts another worker
+const ENDED = 1000; // the server closes the socket only when it has ended itself
+// opened.html shows that, or starts another worker.
+socket.onclose = ({ code }) => postMessage(code === ENDED ? "ended" : "closed");
 const loaded = import(new URL(parameters.get("module"), location.href)); // while it connects
 socket.onmessage = async ({ data }) => {
   const handle = async (request, arrays) => (await loaded).handle(request, arrays, addressOf);

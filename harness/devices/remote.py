@@ -30,6 +30,7 @@ from harness.devices.shader import LEAST_LIMITS, Shader
 from harness.wasm.linker import ARRAYS_START
 
 Code = bytes | Shader | tuple[Shader, ...]
+SHADERS = (Shader, tuple)
 
 START_SECONDS = 60.0
 TIMING_PATIENCE = 20.0  # for each launch
@@ -135,6 +136,7 @@ class RemoteDevice(Closing):
         timeout_s: float,
         expected: Expected,
     ) -> tuple[dict[str, Any], list[bytes]]:
+        self._check_sizes(launches)
         arrays = [array for launch in launches for array in launch.arrays]
         for _ in range(ATTEMPTS):
             for launch in launches:
@@ -145,6 +147,16 @@ class RemoteDevice(Closing):
             except _Unknown:  # the program ended while it was idle, and this is a new one
                 self._loaded.clear()
         raise DeviceError("the device ends again and again before it runs anything")
+
+    def _check_sizes(self, launches: Sequence[Launch]) -> None:
+        """Raises KernelFailed for an array that no buffer of the GPU can hold, before it is sent."""
+        on_gpu = [each for each in launches if isinstance(self._codes.get(each.handle), SHADERS)]
+        largest = max((array.nbytes for launch in on_gpu for array in launch.arrays), default=0)
+        if largest <= LEAST_LIMITS["maxBufferSize"]:  # which every WebGPU device has
+            return
+        most = self.limits().get("maxBufferSize", largest)
+        if largest > most:
+            raise KernelFailed(f"an array of {largest} bytes; a buffer of this GPU holds {most}")
 
     def _put(self, handle: int) -> None:
         """Load the code of a handle into the current program."""

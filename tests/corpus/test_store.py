@@ -23,7 +23,7 @@ from harness.case import Case, PassCall
 from harness.verdict import Kind, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = 20
+KILLS = 12
 
 WRITER = """
 import sys, numpy as np

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import onnx
 import pytest
 
@@ -41,6 +42,26 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for kind in ("bert", "gpt", "t5-encoder", "t5-decoder"):
         paths[kind] = folder / f"{kind}.onnx"
         onnx.save(examples().make_model(kind), paths[kind])
+    return paths
+
+
+@pytest.fixture(scope="session")
+def products(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two models of one product with 128 KiB of weights, for what is the same for every model."""
+    folder = tmp_path_factory.mktemp("products")
+    float_, paths = onnx.TensorProto.FLOAT, {}
+    for number, name in enumerate(("first", "second")):
+        weights = np.random.default_rng(number).normal(size=(64, 512)).astype(np.float32)
+        graph = onnx.helper.make_graph(
+            [onnx.helper.make_node("MatMul", ["x", "w"], ["y"])],
+            name,
+            [onnx.helper.make_tensor_value_info("x", float_, [4, 64])],
+            [onnx.helper.make_tensor_value_info("y", float_, [4, 512])],
+            [onnx.numpy_helper.from_array(weights, "w")],
+        )
+        opset = onnx.helper.make_opsetid("", 17)
+        paths[name] = folder / f"{name}.onnx"
+        onnx.save(onnx.helper.make_model(graph, opset_imports=[opset]), paths[name])
     return paths
 
 

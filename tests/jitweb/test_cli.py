@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jitweb.cli import main
+from tests.command import run_command
 from tests.harness.liar import LyingPage, answered
 from tests.tab import Tab
 
@@ -22,14 +24,7 @@ COMMAND = [sys.executable, "-c", "from jitweb.cli import main; main()"]
 
 
 def jitweb(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        env=os.environ | environment,
-    )
+    return run_command(main, *arguments, **environment)
 
 
 def test_tune_verify_run_and_bench(small_models: dict[str, Path], tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def test_each_target_of_a_device_has_a_speed_of_its_own(node: NodeDevice, tmp_pa
         name = "other"
 
     with Records(tmp_path / "r.sqlite3") as records:
-        tuners = [Tuner(kind(), node, records) for kind in (WasmTarget, Other)]
+        tuners = [Tuner(kind(), node, records, budget_s=1.0) for kind in (WasmTarget, Other)]
         for tuner in tuners:
             tuner.run(TASKS[:1])
         key = tuners[0]._device_key

@@ -87,6 +87,7 @@ def test_a_span_of_time_ends_a_campaign(tmp_path: Path) -> None:
         assert run_campaign(options_for(tmp_path / "short", 3), store)["elapsed_s"] >= 3
 
 
+@pytest.mark.once  # test_device_targets.py has the targets themselves, on every release
 def test_a_campaign_may_be_of_the_web_s_targets(tmp_path: Path) -> None:
     missing = [str(get_target(name).available()) for name in WEB if get_target(name).available()]
     if missing:

@@ -20,7 +20,7 @@ from corpus.store import Store
 from tests.tzer.campaign_process import Stats, run
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = 6
+KILLS = 4
 
 
 def start(out: Path, seconds: float, jobs: int = 1) -> subprocess.Popen[str]:

@@ -15,7 +15,8 @@ from corpus.store import Store
 from harness.case import Case, PassCall, module_text
 from harness.verdict import Kind, Stage, Verdict
 from tests import programs
-from tzer.cli import print_changes
+from tests.command import run_command
+from tzer.cli import main, print_changes
 
 ROOT = Path(__file__).resolve().parents[2]
 STATS = {"tests", "tests_per_second", "valid_rate", "tvm_time_share", "native_blocks"} | {
@@ -29,14 +30,8 @@ STATS = {"tests", "tests_per_second", "valid_rate", "tvm_time_share", "native_bl
 FINDING = {"id", "kind", "legal", "signature", "message", "pass", "count", "confirmed", "minimized"}
 
 
-def tzer(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", "from tzer.cli import main; main()", *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
+def tzer(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return run_command(main, *arguments)
 
 
 @pytest.fixture(scope="module")
