@@ -149,7 +149,7 @@ class RemoteDevice(Closing):
         raise DeviceError("the device ends again and again before it runs anything")
 
     def _check_sizes(self, launches: Sequence[Launch]) -> None:
-        """Raises KernelFailed for an array that no buffer of the GPU can hold, before it is sent."""
+        """Raises KernelFailed for an array that no buffer of the GPU holds, before it is sent."""
         on_gpu = [each for each in launches if isinstance(self._codes.get(each.handle), SHADERS)]
         largest = max((array.nbytes for launch in on_gpu for array in launch.arrays), default=0)
         if largest <= LEAST_LIMITS["maxBufferSize"]:  # which every WebGPU device has
