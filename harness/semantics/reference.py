@@ -22,7 +22,7 @@ from harness.semantics import (
     compile_program,
 )
 from harness.semantics.expectation import Expectation, Mismatch, expect
-from harness.semantics.inputs import Argument, InputError, copy_arguments, make_inputs
+from harness.semantics.inputs import Argument, InputError, copy_arguments, draws_of, make_inputs
 from harness.semantics.program import STEP_LIMIT
 from harness.verdict import Stage
 from harness.worker.progress_page import STAGES
@@ -30,6 +30,8 @@ from harness.worker.progress_page import STAGES
 CACHE_SIZE = 8
 # lavapipe, Mesa's software Vulkan driver, silently ends all loops after 65,535 iterations.
 WGSL_STEP_LIMIT = 60_000
+# What a wide input makes long is tried no further: a narrower one makes it short.
+WIDE_STEP_LIMIT = 100_000
 # Perturbed runs cost time and most results agree anyway: few at first, many before a report.
 FIRST_PERTURBED_RUNS = 1
 PERTURBED_RUNS = 24
@@ -140,10 +142,20 @@ def _make(text: str, input_seed: int) -> Reference:
     except Exception:  # the FFI's own error for a missing name
         raise Invalid("the module has no function main") from None
     try:
-        inputs = make_inputs(function, input_seed)
+        draws = draws_of(function, input_seed)
+        *wider, inputs = [make_inputs(function, input_seed, draw) for draw in draws]
     except InputError as error:
         raise Invalid(str(error)) from None
-    return interpret(module, inputs)
+    try:
+        program = compile_program(module)
+        for attempt in wider:
+            try:
+                return _reference(module, program, attempt, WIDE_STEP_LIMIT)
+            except Invalid:
+                pass  # it has no meaning on these; perhaps it has on narrower ones
+        return _reference(module, program, inputs)
+    except Unsupported:
+        return Reference(module, inputs, None, None)
 
 
 def interpret(module: Any, inputs: list[Argument]) -> Reference:
@@ -153,10 +165,7 @@ def interpret(module: Any, inputs: list[Argument]) -> Reference:
         Invalid: undefined behaviour, a failed assertion or too many steps.
     """
     try:
-        program = compile_program(module)
-        return Reference(
-            module, inputs, program, _expectation(program, inputs, FIRST_PERTURBED_RUNS)
-        )
+        return _reference(module, compile_program(module), inputs)
     except Unsupported:
         return Reference(module, inputs, None, None)
 
@@ -173,6 +182,13 @@ def outputs_of(module: Any, inputs: list[Argument]) -> list[Argument] | None:
         return None
     program.run(inputs)
     return inputs
+
+
+def _reference(
+    module: Any, program: Program, inputs: list[Argument], step_limit: int = STEP_LIMIT
+) -> Reference:
+    found = _expectation(program, inputs, FIRST_PERTURBED_RUNS, step_limit=step_limit)
+    return Reference(module, inputs, program, found)
 
 
 def _expectation(
