@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from tvm import s_tir
+from tvm import s_tir, tirx
 
 from harness import compat
 from harness.case import JSONValue, PrimitiveCall
@@ -75,8 +75,9 @@ class Replay:
 
 def is_schedulable(module: Any, function: str) -> bool:
     """Whether the function's body is a root block."""
-    found = [f for v, f in module.functions.items() if str(v.name_hint) == function]
-    return bool(found) and compat.type_key(getattr(found[0], "body", None)) == "SBlockRealize"
+    named = [f for v, f in module.functions.items() if str(v.name_hint) == function]
+    found = [f for f in named if isinstance(f, tirx.PrimFunc)]
+    return bool(found) and compat.type_key(found[0].body) == "SBlockRealize"
 
 
 def _is_refusal(error: Exception) -> bool:
