@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -14,6 +15,7 @@ from corpus.errors import StoreError
 from corpus.modules import module_row
 from corpus.schema import VERDICT
 from harness.case import Case
+from harness.oracles.known_issues import KnownIssue, known_issue
 from harness.system.data import fits, parse_json
 from harness.system.text import cut
 from harness.verdict import Kind, Verdict
@@ -45,6 +47,11 @@ class ListedFinding:
     first_test: int
     first_seconds: float
 
+    @property
+    def known(self) -> KnownIssue | None:
+        """The known issue that this is one of."""
+        return known_issue(self.kind, self.signature)
+
     def summary(self) -> dict[str, Any]:
         """The keys of `tzer findings --json`."""
         return {
@@ -59,6 +66,7 @@ class ListedFinding:
             "minimized": None,
             "first_test": self.first_test,
             "first_seconds": self.first_seconds,
+            "known": None if self.known is None else self.known.reference,
         }
 
 
@@ -109,7 +117,8 @@ def add(
 
 def listed(database: Database, *, unconfirmed: bool) -> list[ListedFinding]:
     """See `Store.findings`."""
-    return list(_read(database, ("" if unconfirmed else "where confirmed ") + _ORDER))
+    found = _read(database, ("" if unconfirmed else "where confirmed ") + _ORDER)
+    return sorted(found, key=lambda finding: finding.known is not None)
 
 
 def find(database: Database, beginning: str) -> Finding:
@@ -136,11 +145,23 @@ def latest(database: Database) -> tuple[str, str] | None:
 
 def by_kind(database: Database) -> dict[str, int]:
     """See `Store.findings_by_kind`."""
+    kinds = [_kind(kind, database) for kind, issue in _signatures(database) if issue is None]
+    return dict(Counter(kinds))
+
+
+def by_known_issue(database: Database) -> dict[str, int]:
+    """See `Store.known_findings`."""
+    return dict(Counter(issue.name for _, issue in _signatures(database) if issue is not None))
+
+
+def _signatures(database: Database) -> Iterator[tuple[str, KnownIssue | None]]:
+    """The kind of each confirmed finding, kinds with legal ones first, and what it is known as."""
     query = (
-        "select kind, count(*) from findings where confirmed group by kind "
-        "order by max(legal) desc, kind"
+        "select kind, signature from findings as one where confirmed order by (select max(legal) "
+        "from findings where confirmed and kind = one.kind) desc, kind"
     )
-    return {_kind(kind, database): count for kind, count in database.rows(query, (str, int))}
+    for kind, signature in database.rows(query, (str, str)):
+        yield kind, known_issue(kind, signature)
 
 
 def _read(database: Database, where: str, values: Row = ()) -> Iterator[ListedFinding]:

@@ -205,7 +205,8 @@ class Store:
         return found.add(self._database, case, verdict, at_test, at_seconds, confirmed)
 
     def findings(self, *, unconfirmed: bool = False) -> list[ListedFinding]:
-        """The findings, without their cases: legal sequences first, then by kind and by count.
+        """The findings, without their cases: known issues last, legal sequences first, then by kind
+        and by count.
 
         Without `unconfirmed`, only those that a fresh process confirmed.
         """
@@ -224,8 +225,15 @@ class Store:
         return found.latest(self._database)
 
     def findings_by_kind(self) -> dict[str, int]:
-        """How many confirmed signatures there are of each kind; kinds with legal ones first."""
+        """How many confirmed signatures there are of each kind; kinds with legal ones first.
+
+        Without those of known issues.
+        """
         return found.by_kind(self._database)
+
+    def known_findings(self) -> dict[str, int]:
+        """How many confirmed signatures there are of each known issue, by its name."""
+        return found.by_known_issue(self._database)
 
     # Coverage.
 
@@ -279,7 +287,8 @@ class Store:
         for name, value in recorded.items():
             if not is_amount(value):
                 raise StoreError(damaged(self.folder, f"its {name} is not a number"))
-        return {**recorded, "findings": self.findings_by_kind()}
+        known = self.known_findings()
+        return {**recorded, "findings": self.findings_by_kind(), "known_findings": known}
 
     def add_timeline(self, stats: dict[str, Any]) -> None:
         """Add a point to the timeline."""
@@ -312,6 +321,7 @@ EMPTY_STATS: dict[str, Any] = {
     "valid_rate": 0.0,
     "tvm_time_share": 0.0,
     "faults": 0,
+    "known_failures": 0,
     "native_blocks": 0,
     "native_blocks_seeds": 0,
     "native_files": 0,

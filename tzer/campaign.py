@@ -21,6 +21,7 @@ from corpus.store import Store
 from harness import UserError
 from harness.case import Case, PassCall
 from harness.coverage import native
+from harness.oracles.known_issues import known_issue
 from harness.system.text import last_line
 from harness.verdict import Kind, Verdict
 from harness.worker.sandbox import SandboxError, Settings, Worker
@@ -184,6 +185,7 @@ class Campaign:
             about["ir_mutators"],
             about["pass_mutators"],
             general=about["general"],
+            ingredients=about["ingredients"],
             strategy=self.options.strategy,
             tolerance=self.options.tolerance,
         )
@@ -270,13 +272,23 @@ class Campaign:
     def _record(self, test: NextTest, trial: Trial) -> None:
         """Store the results of a test, in one transaction."""
         with self.lock, self.store.transaction():
+            verdict = trial.verdict
+            known = known_issue(verdict.kind, verdict.signature) if verdict is not None else None
             if test.plan is not None:
-                self.scheduler.learn(test.plan, trial.mutator, trial.found, trial.seconds)
+                self.scheduler.learn(
+                    test.plan,
+                    trial.mutator,
+                    trial.found,
+                    trial.seconds,
+                    ingredients=trial.ingredients,
+                    known=known,
+                )
             if trial.case is None or trial.verdict is None:
                 self.counts["no_mutant"] += 1
                 self.counts["lost_mutants"] += bool(trial.fault)
                 return
             self.counts["tests"] += 1
+            self.counts["known_failures"] += known is not None
             self.counts["valid_tests"] += trial.verdict.kind is not Kind.INVALID
             if test.seed is not None:
                 self.seeds_done.add(test.seed["name"])
@@ -387,6 +399,8 @@ class Campaign:
             "python_lines": len(self.coverage_map.lines),
             "corpus": len(self.scheduler.entries),
             "findings": self.store.findings_by_kind(),
+            "known_findings": self.store.known_findings(),
+            "known_failures": counts["known_failures"],
             "elapsed_s": times["elapsed"],
             "worker_s": times["worker"],
             "tvm_s": times["tvm"],

@@ -16,7 +16,6 @@ import click
 
 from harness import UserError
 from harness.console.command_line import (
-    WRONG_USE,
     Duration,
     Names,
     NonEmptyPath,
@@ -204,7 +203,8 @@ def print_faults(store: Store, stats: dict[str, Any]) -> None:
 def _print_end(out: Path, store: Store, stats: dict[str, Any]) -> None:
     findings = store.findings()
     done = f"{stats['tests']} tests, {stats['native_blocks']} blocks"
-    print_line(f"{done}, {len(findings)} findings in {out}")
+    known = sum(finding.known is not None for finding in findings)
+    print_line(f"{done}, {len(findings) - known} findings and {known} known issues in {out}")
     if findings:
         first = findings[0].id
         print_line(f"tzer findings {out} lists them; tzer show {out} {first} shows the first")
@@ -259,7 +259,7 @@ def cov(directory: Path | None, by: str, graph: bool, json_output: bool) -> None
 @click.option("--unconfirmed", is_flag=True, help="Also those that no fresh process confirmed.")
 @as_json
 def findings(directory: Path, unconfirmed: bool, json_output: bool) -> None:
-    """What a campaign found, those in legal pass orders first."""
+    """What a campaign found: known issues last, legal pass orders first."""
     from corpus.store import Store
 
     with Store.open(directory) as store:
@@ -277,6 +277,8 @@ def findings(directory: Path, unconfirmed: bool, json_output: bool) -> None:
 def _finding_line(finding: ListedFinding, width: int) -> str:
     order = "legal  " if finding.legal else "illegal"
     message = finding.verdict.message
+    if finding.known is not None:
+        message = f"[{finding.known.reference}] {message}"
     line = printable(f"{finding.id}  {finding.kind:15} {order} {finding.count:5}x  {message}")
     return line if len(line) <= width else line[: width - 1] + "…"
 
@@ -291,9 +293,8 @@ def _width() -> int:
 @cli.command()
 @folder
 @click.argument("finding_id", metavar="ID")
-@click.option("--case", "only_case", is_flag=True, help="Its case alone, for tzer check.")
 @as_json
-def show(directory: Path, finding_id: str, only_case: bool, json_output: bool) -> None:
+def show(directory: Path, finding_id: str, json_output: bool) -> None:
     """One finding whole: what happened, the passes and the program."""
     from corpus.store import Store
     from harness.ir.script import full_script
@@ -302,9 +303,6 @@ def show(directory: Path, finding_id: str, only_case: bool, json_output: bool) -
 
     with Store.open(directory) as store:
         finding = store.finding(finding_id)
-    if only_case:
-        print_text(finding.case.to_json())
-        return
     script, reason = None, ""
     try:
         script = in_subprocess(lambda: full_script(finding.case.load()))
@@ -320,30 +318,6 @@ def show(directory: Path, finding_id: str, only_case: bool, json_output: bool) -
     else:
         lines = folded(script.split("\n"), _width())
         print_python("\n".join(lines), colored=sys.stdout.isatty())
-
-
-@cli.command()
-@click.argument("path", metavar="CASE", type=NonEmptyPath(path_type=Path))
-@as_json
-def check(path: Path, json_output: bool) -> None:
-    """Judge one case: a file, or - for standard input, as tzer show --case prints it.
-
-    The exit status is 0 if the case is fine, 1 if it shows a bug, 2 if it is not a valid case.
-    """
-    from harness.verdict import Kind
-    from tzer.check import as_data, describe, judge, read_case
-    from tzer.show import folded
-
-    case = read_case(path)
-    verdict = judge(case)
-    if json_output:
-        print_json(as_data(verdict))
-    elif verdict.kind is Kind.INVALID:
-        raise UserError(f"the case is invalid: {verdict.message}")
-    else:
-        for line in folded(describe(case, verdict), _width()):
-            print_line(line)
-    raise SystemExit({Kind.OK: 0, Kind.INVALID: WRONG_USE}.get(verdict.kind, 1))
 
 
 @cli.command()

@@ -7,10 +7,10 @@ mutators and in `harness.semantics.reference` for the oracles.
 
 Requests and replies are JSON objects; "do" names the job:
 
-    about   {}                               {ir_mutators, general, pass_mutators}
+    about   {}                               {ir_mutators, general, pass_mutators, ingredients}
     seeds   {targets}                        {seeds: [{name, case}]}
-    mutate  {action, case, partner, mutators, count, legal, seed, targets, default_order, fatal}
-                                             {case, mutator, error}; no case: no mutant
+    mutate  {action, case, partner, mutators, count, legal, seed, targets, avoid, default_order}
+                                             {case, mutator, error, ingredients}; no case: no mutant
     run     {case, forget}                   {verdict}
     reach   {case}                           {compiled}: only compile it, for its blocks
 
@@ -27,7 +27,8 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from harness import passes as catalogue
-from harness.case import Case, PassCall, PrimitiveCall, load_module, module_text
+from harness.case import Case, PassCall, load_module, module_text
+from harness.ir import ingredients
 from harness.oracles.failures import FAILURES
 from harness.oracles.verify import sequences, verify
 from harness.passes.build import lower
@@ -38,9 +39,7 @@ from harness.worker.progress_page import STAGES
 from seeds import all_seeds
 from seeds.generator import generate
 from tzer.joint import LONGEST_DRAWN, Action
-from tzer.mutant import PROGRAMS, SCHEDULES, Mutant
 from tzer.mutate import IR_MUTATORS, PASS_MUTATORS, PassContext
-from tzer.mutate.schedules import Tries
 
 CACHED_MODULES = 32
 # A larger program makes each later test slower and reaches little more.
@@ -51,7 +50,11 @@ GENERATED_SIZES = (3, 5, 8, 12)
 # How often a pass mutation starts from nothing: crossovers and additions stay near the parent.
 FRESH_PASSES = 0.2
 
+# The actions that change the program.
+CHANGING = (Action.GENERATE, Action.IR)
+
 Json = dict[str, Any]
+_ir_mutators = {mutator.name: mutator for mutator in IR_MUTATORS}
 _pass_mutators = {mutator.name: mutator for mutator in PASS_MUTATORS}
 
 
@@ -62,9 +65,10 @@ def handle(request: Json) -> Json:
 
 def _about(request: Json) -> Json:
     return {
-        "ir_mutators": [*PROGRAMS, *SCHEDULES],
+        "ir_mutators": list(_ir_mutators),
         "general": [mutator.name for mutator in IR_MUTATORS if mutator.general],
         "pass_mutators": list(_pass_mutators),
+        "ingredients": list(ingredients.NAMES),
     }
 
 
@@ -115,14 +119,25 @@ def _mutate(request: Json) -> Json:
     reply: Json = {"error": made.error}
     if made.case is None or len(made.case.module) > LARGEST_TEXT:
         return reply
-    able = _able(_module(made.case.module), request["targets"])
+    case = made.case
+    had: tuple[str, ...] = ()
+    if "avoid" in request and Action(request["action"]) in CHANGING:
+        case, had = _avoiding(case, request["avoid"])
+    able = _able(_module(case.module), request["targets"])
     if not able:
         return reply
     target, opt_level = rng.choice(able), rng.choice(OPT_LEVELS)
-    case = replace(made.case, target=target, opt_level=opt_level)
+    case = replace(case, target=target, opt_level=opt_level)
     if request.get("default_order"):
         case = replace(case, passes=tuple(catalogue.default_order(target)))
-    return {**reply, "case": case.to_json(), "mutator": made.mutator}
+    return {**reply, "case": case.to_json(), "mutator": made.mutator, "ingredients": had}
+
+
+def _avoiding(case: Case, names: Sequence[str]) -> tuple[Case, tuple[str, ...]]:
+    """The case without these ingredients of known failures, and those that it still has."""
+    module = _module(case.module)
+    changed, had = ingredients.without(module, names)
+    return (case if changed is module else replace(case, module=_text(changed))), had
 
 
 @dataclass(frozen=True)
@@ -150,7 +165,7 @@ def _generated(request: Json, rng: random.Random) -> Made:
 def _with_drawn_passes(request: Json, rng: random.Random) -> Made:
     """The parent's program with passes drawn afresh."""
     parent = Case.from_json(request["case"])
-    return Made(replace(parent, passes=_drawn(_scheduled(parent), request, rng)), "draw")
+    return Made(replace(parent, passes=_drawn(_module(parent.module), request, rng)), "draw")
 
 
 def _drawn(module: Any, request: Json, rng: random.Random) -> tuple[PassCall, ...]:
@@ -164,14 +179,13 @@ def _drawn(module: Any, request: Json, rng: random.Random) -> tuple[PassCall, ..
 def _with_mutated_passes(request: Json, rng: random.Random) -> Made:
     """The parent's program with its passes mutated; drawn afresh where it has none."""
     parent = Case.from_json(request["case"])
-    scheduled = _scheduled(parent)
-    states = _states(scheduled)
+    states = _states(_module(parent.module))
     mode: Literal["legal", "any"] = "legal" if request["legal"] else "any"
     partner = tuple(PassCall(name, tuple(args)) for name, args in request["partner"])
     context = PassContext(states, mode, partner)
     if not parent.passes or rng.random() < FRESH_PASSES:
         drawing = {**request, "count": rng.randint(1, LONGEST_DRAWN)}
-        drawn = _drawn(scheduled, drawing, rng)
+        drawn = _drawn(_module(parent.module), drawing, rng)
         return Made(replace(parent, passes=drawn), "")
     for name in request["mutators"]:
         calls = parent.passes
@@ -183,25 +197,38 @@ def _with_mutated_passes(request: Json, rng: random.Random) -> Made:
 
 
 def _with_mutated_program(request: Json, rng: random.Random) -> Made:
-    """The parent's program or its trace mutated; its passes repaired where they must be legal."""
+    """The parent's program mutated; its passes repaired where they must be legal."""
     parent = Case.from_json(request["case"])
-    names = request["mutators"] or [*PROGRAMS, *SCHEDULES]
-    if not request["mutators"]:
-        rng.shuffle(names)
-    mutant = Mutant(_module(parent.module), parent.trace, Tries(request.get("fatal")))
-    used, error = mutant.mutate(names, request["count"], rng)
+    names = request["mutators"] or rng.sample(list(_ir_mutators), len(_ir_mutators))
+    module, used, error = _mutated(_module(parent.module), names, request["count"], rng)
     if not used:
         return Made(error=error)
-    case = parent
-    if not mutant.module.same_as(_module(parent.module)):
-        case = replace(parent, module=_text(mutant.module), input_seed=rng.randrange(INPUT_SEEDS))
-    scheduled = mutant.scheduled()
-    case = replace(case, trace=mutant.trace)
-    if request["legal"] and scheduled is not None:
-        states = _states(scheduled)
+    case = replace(parent, module=_text(module), input_seed=rng.randrange(INPUT_SEEDS))
+    if request["legal"]:
+        states = _states(module)
         if not catalogue.is_legal(states, case.passes):
             case = replace(case, passes=tuple(catalogue.repair(states, case.passes, rng)))
     return Made(case, used, error)
+
+
+def _mutated(
+    module: Any, names: Sequence[str], count: int, rng: random.Random
+) -> tuple[Any, str, str]:
+    """The module after `count` mutations; the mutator of the first; the last error."""
+    used, last, left = "", "", count
+    for name in names:
+        try:
+            mutator = _ir_mutators[name]
+            changed = mutator.mutate(module, rng) if mutator.can_mutate(module) else None
+        except Exception as error:  # a mutator's fault must not end the child with all it keeps
+            last = f"{name}: {type(error).__name__}: {error}"[:300]
+            continue
+        if changed is None:
+            continue
+        module, used, left = changed, used or name, left - 1
+        if left == 0:
+            break
+    return module, used, last
 
 
 _MAKERS: dict[Action, Callable[[Json, random.Random], Made]] = {
@@ -211,17 +238,6 @@ _MAKERS: dict[Action, Callable[[Json, random.Random], Made]] = {
     Action.PASSES: _with_mutated_passes,
     Action.DRAW_PASSES: _with_drawn_passes,
 }
-
-
-def _scheduled(case: Case) -> Any:
-    """The module that the case's passes begin with."""
-    return _applied(case.module, case.trace) if case.trace else _module(case.module)
-
-
-@lru_cache(CACHED_MODULES)
-def _applied(text: str, trace: tuple[PrimitiveCall, ...]) -> Any:
-    module = _module(text)
-    return Mutant(module, trace, Tries()).scheduled() or module
 
 
 def _states(module: Any) -> Any:

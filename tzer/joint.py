@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 
 from harness.case import PassCall
+from harness.oracles.known_issues import KnownIssue
+from tzer.avoidance import Avoidance
 from tzer.bandit import Bandit
 from tzer.options import DEFAULT_TOLERANCE, Strategy
 from tzer.rarity import Rarity
@@ -39,6 +41,7 @@ LONGEST_DRAWN = 8
 CAPACITY = 20_000
 UNGUIDED_CAPACITY = 4_096
 REWEIGH_EVERY = 20
+KNOWN_COST = 0.5
 # An entry's weight is divided by its run time; below this, faster is no better.
 FAST_SECONDS = 0.05
 
@@ -58,6 +61,7 @@ class MutationPlan:
     """One test to make: mutate `entry` by the first of `mutators` that can, `count` times over.
 
     `partner` is the entry whose passes a crossover takes from. `seed` makes the worker's choices.
+    `avoid` are the ingredients to be rewritten in a changed program.
     """
 
     action: Action
@@ -67,6 +71,7 @@ class MutationPlan:
     count: int = 1
     legal: bool = True
     seed: int = 0
+    avoid: tuple[str, ...] = ()
 
 
 @dataclass
@@ -94,6 +99,7 @@ class Scheduler:
         pass_mutators: Iterable[str],
         *,
         general: Iterable[str] = (),
+        ingredients: Iterable[str] = (),
         strategy: Strategy = Strategy.JOINT,
         tolerance: int = DEFAULT_TOLERANCE,
         capacity: int = CAPACITY,
@@ -104,6 +110,7 @@ class Scheduler:
         self.capacity = capacity
         self.ir_bandit = Bandit(ir_mutators)
         self.pass_bandit = Bandit(pass_mutators)
+        self.avoidance = Avoidance(ingredients)
         self.general = frozenset(general)
         self.rarity = Rarity()
         self.entries: dict[int, ScheduledEntry] = {}
@@ -139,11 +146,25 @@ class Scheduler:
         """Whether a valid mutant is kept without new coverage."""
         return not self.guided and len(self.entries) < UNGUIDED_CAPACITY
 
-    def learn(self, plan: MutationPlan, mutator: str, found: bool, seconds: float) -> None:
-        """What came of a plan: the mutator that was used ("" if none could), new coverage, time."""
+    def learn(
+        self,
+        plan: MutationPlan,
+        mutator: str,
+        found: bool,
+        seconds: float,
+        *,
+        ingredients: tuple[str, ...] = (),
+        known: KnownIssue | None = None,
+    ) -> None:
+        """What came of a plan: the mutator that was used ("" if none could), new coverage, time.
+
+        `ingredients` are those of a changed program, `known` the known issue that it ended at. That
+        is as bad for the mutator as a test that takes `KNOWN_COST` seconds longer.
+        """
         found = found and self.guided
         bandit = self.pass_bandit if plan.action is Action.PASSES else self.ir_bandit
-        bandit.learn(mutator, found, seconds)
+        bandit.learn(mutator, found, seconds + (KNOWN_COST if known is not None else 0.0))
+        self.avoidance.learn(ingredients, known)
         entry = self.entries.get(plan.entry) if plan.entry is not None else None
         if entry is None:
             return
@@ -176,7 +197,10 @@ class Scheduler:
         fresh = self.strategy is not Strategy.RANDOM_PASS and rng.random() < GENERATE_SHARE
         if fresh or not self.entries:
             count = 0 if self.strategy is Strategy.IR_ONLY else rng.randint(0, LONGEST_DRAWN)
-            return MutationPlan(Action.GENERATE, count=count, legal=legal, seed=self._seed())
+            avoid = self.avoidance.draw(rng)
+            return MutationPlan(
+                Action.GENERATE, count=count, legal=legal, seed=self._seed(), avoid=avoid
+            )
         entry = self.entries[self._choose()]
         entry.chosen += 1
         self._changed.add(entry.id)
@@ -189,6 +213,7 @@ class Scheduler:
             count=self._count_of(action),
             legal=legal,
             seed=self._seed(),
+            avoid=self.avoidance.draw(rng) if action is Action.IR else (),
         )
 
     def _action(self, entry: ScheduledEntry) -> Action:
@@ -246,12 +271,17 @@ class Scheduler:
 
     def state(self) -> dict[str, Any]:
         """What was learned about the mutators, as JSON."""
-        return {"ir": self.ir_bandit.state(), "passes": self.pass_bandit.state()}
+        return {
+            "ir": self.ir_bandit.state(),
+            "passes": self.pass_bandit.state(),
+            "avoidance": self.avoidance.state(),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """The inverse of `state`; entries are added one by one."""
         self.ir_bandit.restore(state.get("ir", {}))
         self.pass_bandit.restore(state.get("passes", {}))
+        self.avoidance.restore(state.get("avoidance", {}))
 
 
 def passes_that_matter(

@@ -128,6 +128,10 @@ def summary_rows(stats: Stats, growth: str) -> Iterator[tuple[str, str]]:
     yield "corpus", f"{stats['corpus']}"
     kinds = ", ".join(f"{count} {kind}" for kind, count in stats["findings"].items())
     yield "findings", kinds or "none yet"
+    if stats["known_failures"]:
+        share = stats["known_failures"] / max(stats["tests"], 1)
+        issues = ", ".join(stats["known_findings"])
+        yield "known", f"{share:.1%} of the tests ended at known issues: {issues}"
 
 
 def hours(seconds: float) -> str:

@@ -45,7 +45,8 @@ class Trial:
 
     `case` is None where no mutant could be made. `kept` is the case to keep in the corpus, with
     only the passes that mattered, or None. `new` are its stable blocks that nobody reached before,
-    `reached` all in-scope blocks of it that are known (as far as it was traced).
+    `reached` all in-scope blocks of it that are known (as far as it was traced). `ingredients` are
+    what a changed program has that TVM is known to fail on.
     """
 
     case: Case | None = None
@@ -58,6 +59,7 @@ class Trial:
     confirmed: bool = False
     seconds: float = 0.0
     fault: str = ""
+    ingredients: tuple[str, ...] = ()
 
     @property
     def found(self) -> bool:
@@ -104,21 +106,20 @@ class Examiner:
     ) -> Trial:
         """Make the mutant that the plan asks for and test it."""
         started = time.perf_counter()
-        request = {
-            "do": "mutate",
-            "action": plan.action,
-            "case": parent.to_json() if parent is not None else None,
-            "partner": [[call.name, list(call.args)] for call in partner],
-            "mutators": list(plan.mutators),
-            "count": plan.count,
-            "legal": plan.legal,
-            "seed": plan.seed,
-            "targets": self.targets,
-        }
-        made = self._run(request)
-        if made.status in ("died", "hung") and made.stage.sequence == "schedule":
-            # A drawn primitive ended the process: it is the last one of the case to test.
-            made = self._run({**request, "fatal": made.stage.pass_index})
+        made = self._run(
+            {
+                "do": "mutate",
+                "action": plan.action,
+                "case": parent.to_json() if parent is not None else None,
+                "partner": [[call.name, list(call.args)] for call in partner],
+                "mutators": list(plan.mutators),
+                "count": plan.count,
+                "legal": plan.legal,
+                "seed": plan.seed,
+                "targets": self.targets,
+                "avoid": list(plan.avoid),
+            }
+        )
         if made.status != "done" or "case" not in made.reply:
             died = f"a mutation {made.status}: {made.stderr[-200:]}"
             fault = made.reply["error"] if made.status == "done" else died
@@ -127,7 +128,8 @@ class Examiner:
         trial = self.test(case, reached_by_mutator=made.blocks, keep_all=keep_all)
         seconds = time.perf_counter() - started
         mutator, fault = made.reply["mutator"], made.reply["error"]
-        return replace(trial, mutator=mutator, fault=fault, seconds=seconds)
+        had = tuple(made.reply.get("ingredients", ()))
+        return replace(trial, mutator=mutator, fault=fault, seconds=seconds, ingredients=had)
 
     def test(
         self,

@@ -30,7 +30,7 @@ from harness.verdict import (
     validator_diagnostic,
 )
 
-FAILED_CHECK = "Check failed: "
+NOT_DOMINATING = "does not dominate all uses"
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,17 @@ class Failure:
 
     @property
     def message(self) -> str:
-        """The error in one line, with LLVM's first diagnostic if LLVM rejected the code."""
+        """The error in one line, with LLVM's first diagnostic if LLVM rejected the code.
+
+        Of a value that is used where it is not defined, also the value: it tells the cause.
+        """
         message = first_line(self.error)
         lines = [line.strip() for line in str(self.error).splitlines() if line.strip()]
         if message in lines[:-1] and message.endswith(":"):
-            message += " " + lines[lines.index(message) + 1]
+            diagnostic, *more = lines[lines.index(message) + 1 :]
+            message += f" {diagnostic}"
+            if NOT_DOMINATING in diagnostic and more:
+                message += f" {more[0].partition(' = ')[2]}"
         return re.sub(r"\b0x[0-9a-f]{6,}\b", "0x...", message)  # differs in every run
 
     def of_kind(self, kind: Kind) -> Found:
@@ -68,9 +74,7 @@ def _raised_by_tvm(failure: Failure) -> Found | Invalid:
     refusal = known_refusal(failure.message)
     if refusal is not None:
         return Invalid(f"documented limit of TVM: {refusal}")
-    # A failed check is the compiler's own, whatever type it raises: such as that of a literal that
-    # doesn't fit its dtype, made by a simplifier.
-    internal = isinstance(error, InternalError) or failure.message.startswith(FAILED_CHECK)
+    internal = isinstance(error, InternalError)
     return failure.of_kind(Kind.INTERNAL_ERROR if internal else Kind.REJECTED_VALID)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.ir.ingredients import suspects
 from harness.oracles.culprit import culprit
 from harness.oracles.oracle import AfterRun, Oracle
 from harness.verdict import Kind, Verdict
@@ -19,7 +20,7 @@ def _check(view: AfterRun) -> Verdict | None:
         Kind.WRONG_RESULT,
         str(mismatch),
         place=where,
-        shows=str(buffer.ty.dtype),
+        shows="|".join((str(buffer.ty.dtype), *suspects(reference.module, where))),
         pass_name=where,
         detail={"expected": repr(mismatch.expected), "actual": repr(mismatch.actual)},
     )

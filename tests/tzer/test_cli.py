@@ -70,6 +70,28 @@ def test_findings_come_legal_first_with_the_documented_keys(folder: Path) -> Non
     assert all(finding.keys() >= FINDING for finding in found)
 
 
+def test_known_issues_come_last_with_their_number(tmp_path: Path) -> None:
+    signature = (
+        "internal-error|InternalError|src/ir/prim/const_fold.h|fb->value != # Divide by zero"
+    )
+    known = Verdict(Kind.INTERNAL_ERROR, True, "Divide by zero", signature, "tirx.StmtSimplify")
+    other = Verdict(Kind.CRASH, False, "it died", "crash|a")
+    with Store.create_or_resume(tmp_path / "campaign") as store:
+        for number, verdict in enumerate((known, other)):
+            store.add_finding(Case(f"module {number}"), verdict, number, True)
+        store.record_stats({"tests": 10, "known_failures": 4})
+    found = json.loads(tzer("findings", tmp_path / "campaign", "--json").stdout)
+    assert [finding["known"] for finding in found] == [None, "apache/tvm#13348"]
+    lines = tzer("findings", tmp_path / "campaign").stdout.splitlines()
+    assert "[apache/tvm#13348] Divide by zero" in lines[1] and "#" not in lines[0]
+    stats = json.loads(tzer("stats", tmp_path / "campaign", "--json").stdout)
+    assert stats["findings"] == {"crash": 1}
+    assert stats["known_findings"] == {"float-division-by-zero": 1}
+    assert stats["known_failures"] == 4
+    lines = tzer("stats", tmp_path / "campaign").stdout.splitlines()
+    assert "known      40.0% of the tests ended at known issues: float-division-by-zero" in lines
+
+
 def test_the_same_for_people(folder: Path) -> None:
     lines = tzer("stats", folder).stdout.splitlines()
     assert "tests      7, 0.0 a second, 0% valid" in lines
@@ -217,10 +239,6 @@ def test_reading_a_campaign_does_not_import_tvm(folder: Path) -> None:
         (["fuzz", "--out", ""], "the path is empty"),
         (["fuzz", "--out", "{folder}/campaign.sqlite3/deeper"], "inside of a file"),
         (["repro", "{folder}", "", "-o", "{tmp}"], "no finding has the id"),
-        (["check", "/nowhere"], "/nowhere can't be read"),
-        (["check", "{tests}"], "it is not a regular file"),
-        (["check", "{tests}/conftest.py"], "is not JSON; tzer show DIR ID --case prints a case"),
-        (["check", "{tests}/jitweb/hostile_plans.json"], "not a case"),
         (["frobnicate"], "No such command"),
         (["stats"], "Missing argument"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.case import PassCall
+from harness.oracles.known_issues import KNOWN_ISSUES
 from tzer.bandit import Bandit
 from tzer.joint import (
     GENERATE_SHARE,
@@ -32,7 +34,7 @@ def blocks(*ids: int) -> np.ndarray:
 
 
 def scheduler(
-    strategy: Strategy = Strategy.JOINT, *, entries: int = 1, **options: int
+    strategy: Strategy = Strategy.JOINT, *, entries: int = 1, **options: Any
 ) -> Scheduler:
     made = Scheduler(random.Random(7), IR, PASSES, general=IR[:2], strategy=strategy, **options)
     for name in range(entries):
@@ -55,6 +57,32 @@ def test_the_program_is_mutated_until_the_tolerance_then_the_passes_and_back() -
     actions = [plan.action for plan in mutations(scheduler(tolerance=3), 8)]
     one_round = [Action.IR, Action.IR, Action.IR, Action.PASSES]
     assert actions == one_round * 2
+
+
+def test_a_mutator_whose_mutants_end_at_known_issues_is_drawn_less() -> None:
+    made = scheduler()
+    issue = KNOWN_ISSUES[0]
+    plan = MutationPlan(Action.IR, entry=0)
+    for number in range(200):
+        found = number % 4 == 0
+        made.learn(plan, "insert", found, 0.1, known=issue)
+        made.learn(plan, "delete", found, 0.1)
+    first = [made.ir_bandit.ranking(made.rng)[0] for _ in range(200)]
+    assert first.count("delete") > 3 * first.count("insert")
+
+
+def test_a_changed_program_avoids_what_fails_and_a_replayed_one_does_not() -> None:
+    issue = next(issue for issue in KNOWN_ISSUES if issue.ingredient)
+    made = Scheduler(random.Random(7), IR, PASSES, ingredients=[issue.ingredient, "harmless"])
+    for _ in range(100):
+        had = (issue.ingredient, "harmless")
+        made.learn(MutationPlan(Action.GENERATE), "", False, 0.1, ingredients=had, known=issue)
+    avoided = [made.next().avoid for _ in range(50)]
+    assert sum(issue.ingredient in names for names in avoided) > 45
+    assert sum("harmless" in names for names in avoided) < 10
+    made.strategy = Strategy.RANDOM_PASS
+    made.add(ScheduledEntry(0), blocks(1))
+    assert made.next().avoid == ()
 
 
 def test_new_coverage_starts_the_tolerance_again() -> None:

@@ -1,0 +1,236 @@
+"""Known issues: failures of TVM that its maintainers know or intend, or that we have described.
+
+A finding that matches is counted, but shown after those that don't. An entry says by which
+signatures it shows (a regular expression, searched for in the signature), where it is written down,
+in which releases it shows, and in one line what it is. A silent finding has in its signature the
+ingredients (`harness/ir/ingredients.py`) by which its culprit is known to fail; without them it is
+another one. Only what was checked stands here: tests/harness/oracles has a real verdict for each
+entry.
+
+Reads signatures only: loads no TVM.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from harness.verdict import Kind
+
+DESCRIBED = "docs/findings.md"
+BOTH = ("0.26", "0.27")
+
+
+@dataclass(frozen=True)
+class KnownIssue:
+    """One cause. `reference` is an issue or pull request, or docs/findings.md if unreported.
+
+    `ingredient` is what a program has of it, if `harness.ir.ingredients` knows a way around.
+    """
+
+    name: str
+    reference: str
+    why: str
+    kinds: tuple[Kind, ...]
+    signature: str
+    releases: tuple[str, ...] = BOTH
+    ingredient: str = ""
+
+
+KNOWN_ISSUES: tuple[KnownIssue, ...] = (
+    KnownIssue(
+        "float-division-by-zero",
+        "apache/tvm#13348",
+        "folding a float's division by zero fails on purpose",
+        (Kind.INTERNAL_ERROR,),
+        r"fb->value != # .*Divide by zero",
+        ingredient="float-division-by-zero",
+    ),
+    KnownIssue(
+        "negative-unsigned-difference",
+        "apache/tvm#10484",
+        "folding an unsigned comparison checks for a negative difference",
+        (Kind.INTERNAL_ERROR,),
+        r"\|src/\S*const_fold\.h\|Check failed: \(!\(\(pa && pa->ty\S* ?\S*MatchesCode\(DLD",
+        ingredient="comparison-of-unsigned-constants",
+    ),
+    KnownIssue(
+        "literal-out-of-range",
+        "tile-ai/tilelang#3002",
+        "the simplifier makes literals that the dtype can't hold (also tile-ai/tilelang#3027)",
+        (Kind.REJECTED_VALID,),
+        r"\|src/ir/expr\.cc\|Check failed: (\(small\.has_value\(\)"
+        r"|value < # << \(bits - #\)|value >= -\(# << \(bits - #\)\))",
+        ingredient="extreme-constant",
+    ),
+    KnownIssue(
+        "cast-to-bool",
+        DESCRIBED,
+        "folding Cast(bool, n) makes a bool literal of n",
+        (Kind.REJECTED_VALID,),
+        r"\|src/ir/expr\.cc\|Check failed: \(value == # \|\| value == #\) is false",
+        ingredient="cast-to-bool",
+    ),
+    KnownIssue(
+        "let-bound-twice",
+        DESCRIBED,
+        "the analyzer binds the variable of a let of constants twice, folded and not folded",
+        (Kind.INTERNAL_ERROR,),
+        r"\|src/(arith|sym)/transitive_comparison_analyzer\.cc\|Check failed: \(allow_override\)",
+        ingredient="constant-let",
+    ),
+    KnownIssue(
+        "comparison-of-bools",
+        DESCRIBED,
+        "LLVM's code generator compares bools as floats",
+        (Kind.INTERNAL_ERROR,),
+        r"\|src/target/llvm/codegen_llvm\.cc\|.*Invalid operand types for FCmp instruction",
+        ingredient="comparison-of-bools",
+    ),
+    KnownIssue(
+        "comparison-of-bool-constants",
+        DESCRIBED,
+        "as comparison-of-bools, of constants: LLVM's folder crashes",
+        (Kind.CRASH,),
+        r"\|SIGSEGV\|build\|libtvm_compiler\.so\+0x(89931f0|8d6c670)$",
+        ingredient="comparison-of-bools",
+    ),
+    KnownIssue(
+        "bfloat16-constant",
+        DESCRIBED,
+        "LLVM's folder crashes on the conversion of a bfloat16 constant, which is an integer there",
+        (Kind.CRASH,),
+        r"\|SIGSEGV\|build\|libtvm_compiler\.so\+0x(88bcdd0|8c96250)$",
+        ingredient="bfloat16-constant",
+    ),
+    KnownIssue(
+        "allocation-in-while",
+        DESCRIBED,
+        "LowerTVMBuiltin frees a buffer of a while loop's body after the loop",
+        (Kind.INTERNAL_ERROR,),
+        r"\|src/target/llvm/codegen_llvm\.cc\|.*Instruction does not dominate all uses! "
+        r"call ptr %#\(# #, # %dev_id, # #, # #, # #\)",
+        ingredient="allocation-in-while",
+    ),
+    KnownIssue(
+        "shift-amount-not-narrowed",
+        DESCRIBED,
+        "NarrowDataType narrows a 64-bit shift, but not its amount (apache/tvm#20129 is its kin)",
+        (Kind.INTERNAL_ERROR,),
+        r"Check failed: \(pb->value >= # && pb->value < (result_ty|rtype)\.bits\(\)\)",
+    ),
+    KnownIssue(
+        "double-buffer-of-compacted",
+        "apache/tvm#20418",
+        "CompactBufferAllocation leaves double_buffer_scope at the buffer that it replaces",
+        (Kind.INTERNAL_ERROR,),
+        r"\|src/s_tir/transform/inject_double_buffer\.cc\|Check failed: \(stride\.defined\(\)\)",
+    ),
+    KnownIssue(
+        "narrowing-with-blocks",
+        DESCRIBED,
+        "NarrowDataType dereferences a null pointer in a module with blocks",
+        (Kind.CRASH,),
+        r"\|SIGSEGV\|tirx\.NarrowDataType\|src/tirx/transform/narrow_datatype\.cc\+",
+        ("0.27",),
+    ),
+    KnownIssue(
+        "vectorized-definition",
+        DESCRIBED,
+        "VectorizeLoop loses the definition of a variable that the loop's body binds",
+        (Kind.ILL_FORMED_IR,),
+        r"\|tirx\.VectorizeLoop\|ValueError: Invalid use of undefined variable",
+        ingredient="definition-in-vector-loop",
+    ),
+    KnownIssue(
+        "nested-bounds",
+        DESCRIBED,
+        "CanonicalizeLoop does not replace the loop's variable in the bounds of loops inside it",
+        (Kind.WRONG_RESULT,),
+        r"^wrong-result\|s_tir\.CanonicalizeLoop\|\S*\|nested-bounds$",
+        ingredient="nested-bounds",
+    ),
+    KnownIssue(
+        "repeated-store",
+        "apache/tvm#759",
+        "StorageRewrite takes it that each element is written once; a warning in its source",
+        (Kind.WRONG_RESULT,),
+        r"^wrong-result\|tirx\.StorageRewrite\|\S*\|repeated-store$",
+        ingredient="repeated-store",
+    ),
+    KnownIssue(
+        "allocation-in-vector-loop",
+        DESCRIBED,
+        "VectorizeLoop does not expand a buffer that is allocated inside the loop",
+        (Kind.WRONG_RESULT,),
+        r"^wrong-result\|tirx\.VectorizeLoop\|\S*\|definition-in-vector-loop$",
+        ingredient="definition-in-vector-loop",
+    ),
+    KnownIssue(
+        "bfloat16-let",
+        "tile-ai/tvm#70",
+        "BF16ComputeLegalize leaves conversions inside the value of a let",
+        (Kind.WRONG_RESULT,),
+        r"^wrong-result\|(tirx\.BF16\w+|code generation)\|\S*\|bfloat16-let\b",
+        ingredient="bfloat16-let",
+    ),
+    KnownIssue(
+        "sub-word-shift",
+        "tile-ai/tilelang#2961",
+        "the C code generators shift integers of less than 32 bits as int, and don't truncate",
+        (Kind.WRONG_RESULT,),
+        r"^wrong-result\|code generation\|u?int(8|16)\|(\S*\|)?sub-word-shift$",
+        ingredient="sub-word-shift",
+    ),
+    KnownIssue(
+        "shifted-modulus",
+        "apache/tvm#20169",
+        "the analyzer drops the wrap of x % n in (x % n + c) // d (also apache/tvm#20181)",
+        (Kind.WRONG_RESULT,),
+        r"^wrong-result\|\S*\|\S*\|shifted-modulus$",
+        ingredient="shifted-modulus",
+    ),
+    KnownIssue(
+        "vectors-in-c",
+        "apache/tvm#860",
+        "the C code generator's vectors are those of OpenCL and CUDA, not of C for the host",
+        (Kind.INVALID_CODEGEN, Kind.INTERNAL_ERROR),
+        r"^invalid-codegen\|CompilerRejected\|.*error: (unknown type name ‘#’|‘#’ undeclared"
+        r"|request for member ‘#’)|\|Cannot convert type # to C type",
+    ),
+    KnownIssue(
+        "infinity-in-c",
+        DESCRIBED,
+        "the C code generator prints infinity as inf and inff, and NaN as nan",
+        (Kind.INVALID_CODEGEN,),
+        r"^invalid-codegen\|CompilerRejected\|.*error: (‘inff?’ undeclared"
+        r"|incompatible type for argument)",
+    ),
+    KnownIssue(
+        "one-element-round-trip",
+        DESCRIBED,
+        "a buffer of one element is printed as a bare name, which max and if_then_else don't take",
+        (Kind.ROUND_TRIP,),
+        r"its TVMScript does not parse: error: (_ object has no attribute _"
+        r"|Cannot convert from type _ to _|Mismatched type on argument ## when calling: _"
+        r"|Expected a primitive-valued expression, but result type is metadata)",
+    ),
+    KnownIssue(
+        "wide-float-round-trip",
+        DESCRIBED,
+        "parsing folds the conversion of a wide float64 constant to float32, which fails",
+        (Kind.ROUND_TRIP,),
+        r"its TVMScript does not parse: error: Check failed: value (>=|<=) "
+        r"std::numeric_limits<float>",
+    ),
+)
+
+
+@lru_cache(4096)
+def known_issue(kind: str, signature: str) -> KnownIssue | None:
+    """The known issue that a finding of this kind and signature is one of, or None."""
+    for issue in KNOWN_ISSUES:
+        if kind in issue.kinds and re.search(issue.signature, signature):
+            return issue
+    return None

@@ -1,0 +1,128 @@
+"""Each known issue is known by a real verdict of it, and nothing else is."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from harness.ir import ingredients
+from harness.oracles.known_issues import DESCRIBED, KNOWN_ISSUES, known_issue
+from harness.oracles.verify import verify
+from harness.verdict import Kind
+from tests.harness.oracles.known_programs import PROGRAMS, case_of
+
+CODEGEN = "invalid-codegen|CompilerRejected|code generation|line #:#: error: "
+UNPARSED = "round-trip||its TVMScript does not parse: error: "
+# Signatures of campaigns on 0.26 and 0.27 whose programs crash, need another target, or are random.
+RECORDED: tuple[tuple[str, str], ...] = (
+    (
+        "let-bound-twice",
+        "internal-error|InternalError|src/arith/transitive_comparison_analyzer.cc|"
+        "Check failed: (allow_override) is false",
+    ),
+    (
+        "let-bound-twice",
+        "internal-error|InternalError|src/sym/transitive_comparison_analyzer.cc|"
+        "Check failed: (allow_override) is false",
+    ),
+    ("comparison-of-bool-constants", "crash|SIGSEGV|build|libtvm_compiler.so+0x89931f0"),
+    ("comparison-of-bool-constants", "crash|SIGSEGV|build|libtvm_compiler.so+0x8d6c670"),
+    ("bfloat16-constant", "crash|SIGSEGV|build|libtvm_compiler.so+0x88bcdd0"),
+    ("bfloat16-constant", "crash|SIGSEGV|build|libtvm_compiler.so+0x8c96250"),
+    (
+        "narrowing-with-blocks",
+        "crash|SIGSEGV|tirx.NarrowDataType|src/tirx/transform/narrow_datatype.cc+0x3c9b0c0",
+    ),
+    (
+        "vectorized-definition",
+        "ill-formed-ir|tirx.VectorizeLoop|ValueError: Invalid use of undefined variable x at _",
+    ),
+    (
+        "shift-amount-not-narrowed",
+        "internal-error|InternalError|src/ir/prim/op.cc|"
+        "Check failed: (pb->value >= # && pb->value < result_ty.bits()) is false",
+    ),
+    ("vectors-in-c", f"{CODEGEN}unknown type name ‘#’; did you mean ‘#’?"),
+    (
+        "vectors-in-c",
+        f"{CODEGEN}‘#’ undeclared (first use in this function); did you mean ‘float’?",
+    ),
+    ("vectors-in-c", f"{CODEGEN}request for member ‘#’ in something not a structure or union"),
+    (
+        "vectors-in-c",
+        "internal-error|InternalError|src/target/source/codegen_c_host.cc|"
+        "Cannot convert type # to C type",
+    ),
+    ("infinity-in-c", f"{CODEGEN}‘inff’ undeclared (first use in this function)"),
+    ("infinity-in-c", f"{CODEGEN}incompatible type for argument # of ‘powf’"),
+    ("one-element-round-trip", f"{UNPARSED}_ object has no attribute _"),
+    ("one-element-round-trip", f"{UNPARSED}Cannot convert from type _ to _"),
+    (
+        "one-element-round-trip",
+        f"{UNPARSED}Mismatched type on argument ## when calling: _. Expected _ but got _",
+    ),
+    (
+        "one-element-round-trip",
+        f"{UNPARSED}Expected a primitive-valued expression, but result type is metadata[_][#]",
+    ),
+    (
+        "wide-float-round-trip",
+        f"{UNPARSED}Check failed: value >= std::numeric_limits<float>::lowest() (#+# vs. #.#+#) "
+        ": Literal value #+# exceeds minimum of #",
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "target", "seed"), PROGRAMS, ids=[name for name, *_ in PROGRAMS]
+)
+def test_a_program_of_a_known_issue_ends_at_it(
+    name: str, script: str, target: str, seed: int
+) -> None:
+    if target == "c" and shutil.which("gcc") is None:
+        pytest.skip("needs a C compiler")
+    verdict = verify(case_of(script, target, seed))
+    issue = known_issue(verdict.kind, verdict.signature)
+    assert issue is not None and issue.name == name, verdict
+
+
+@pytest.mark.parametrize(("name", "signature"), RECORDED)
+def test_a_recorded_signature_is_known(name: str, signature: str) -> None:
+    issue = known_issue(signature.partition("|")[0], signature)
+    assert issue is not None and issue.name == name
+
+
+def test_every_known_issue_has_a_real_verdict() -> None:
+    shown = {name for name, *_ in PROGRAMS} | {name for name, _ in RECORDED}
+    assert shown == {issue.name for issue in KNOWN_ISSUES}
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "wrong-result|tirx.StorageRewrite|float32",
+        "wrong-result|s_tir.CanonicalizeLoop|int32",
+        "wrong-result|tirx.FlattenBuffer|int32",
+        "crash|SIGSEGV|build|libtvm_compiler.so+0x1234",
+        "crash|SIGSEGV|tirx.Simplify|src/tirx/transform/narrow_datatype.cc+0x3c9b0c0",
+        "internal-error|InternalError|src/target/llvm/codegen_llvm.cc|LLVM module verification "
+        "failed with the following errors: Instruction does not dominate all uses! add # #, #",
+        "round-trip||its TVMScript parses to another program",
+    ],
+)
+def test_another_bug_of_the_same_place_is_not_known(signature: str) -> None:
+    assert known_issue(signature.partition("|")[0], signature) is None
+
+
+def test_a_signature_is_known_for_its_own_kind_only() -> None:
+    for _, signature in RECORDED:
+        assert known_issue(Kind.HANG, signature) is None
+
+
+def test_the_table_says_where_each_issue_is_written_down() -> None:
+    assert len({issue.name for issue in KNOWN_ISSUES}) == len(KNOWN_ISSUES)
+    for issue in KNOWN_ISSUES:
+        assert issue.reference == DESCRIBED or "#" in issue.reference
+        assert issue.kinds and issue.releases and issue.why
+        assert not issue.ingredient or issue.ingredient in ingredients.NAMES
