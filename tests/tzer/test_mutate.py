@@ -25,8 +25,8 @@ from seeds.generator import generate
 from tzer.mutate import IR_MUTATORS
 from tzer.mutate.base import Mutator
 
-RNG_SEEDS = 12
-GENERATED = 16
+RNG_SEEDS = 8
+GENERATED = 10
 
 MATMUL = """
 @I.ir_module
