@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from tvm import te, tirx
 
 from harness import compat
@@ -23,7 +24,7 @@ from jitweb.relax_graph import GraphValue, KernelCall, KernelGraph
 from jitweb.small_weights import BRAIN, FLOAT, LEAST, Form, Packed, Quantized, pack
 from jitweb.space import emit
 from jitweb.space.equations import NotEquations, loads
-from jitweb.space.matmul_equations import read_matmul
+from jitweb.space.matmul_equations import Matmul, longest_last, read_matmul, uses
 from jitweb.space.wasm import wasm_candidates
 from jitweb.space.webgpu import webgpu_candidates
 
@@ -37,10 +38,22 @@ PLAIN = "plain"
 
 @dataclass(frozen=True)
 class _Axes:
-    """The axis of a weight to pack, and that of a matmul's columns."""
+    """The axis of a weight to pack, and one with a factor for each element.
+
+    `order`: it is packed as a matrix, with its other axes in this order as columns.
+    """
 
     packed: int
-    columns: int | None = None
+    kept: int | None = None
+    order: tuple[int, ...] = ()
+
+    def view(self, weight: np.ndarray | Quantized) -> np.ndarray | Quantized:
+        """The weight as it is packed."""
+        if not self.order:
+            return weight
+        if isinstance(weight, Quantized):
+            return weight.as_matrix(self.order)
+        return weight.transpose(0, *self.order).reshape(len(weight), -1)
 
 
 def with_packed_weights(graph: KernelGraph) -> KernelGraph:
@@ -91,8 +104,10 @@ class _Packer:
     def _pack(self, value: GraphValue, axes: _Axes) -> tuple[Form, list[GraphValue]] | None:
         if (value, axes) not in self._packed:
             assert value.array is not None
-            packed = pack(value.array, axes.packed, axes.columns)
-            found = None if packed is None else (packed.form, _values(packed))
+            packed = pack(axes.view(value.array), axes.packed, axes.kept)
+            found = None
+            if packed is not None:
+                found = replace(packed.form, order=axes.order), _values(packed)
             self._packed[value, axes] = found
         return self._packed[value, axes]
 
@@ -125,8 +140,8 @@ def _values(packed: Packed) -> list[GraphValue]:
 def _axes_of(function: Any) -> dict[int, _Axes]:
     """The parameters that could be packed, and how.
 
-    A matmul's right factor along k; its left factor not at all, as each of its elements would be
-    converted for every tile; others along the longest axis but the last, which vectors run along.
+    A matmul's right factor along k; its left one, as the weight of a convolution, too, if its rows
+    are the first axis; others along the longest axis but the last, which vectors run along.
     """
     try:
         matmul = read_matmul(function)
@@ -145,6 +160,8 @@ def _axes_of(function: Any) -> dict[int, _Axes]:
         if not any(read):
             continue
         del found[position]
+        if len(read[0]) == 1 and not read[1] and _is_of_rows(matmul, read[0][0], shape):
+            found[position] = _Axes(1, 0, tuple(1 + place for place in longest_last(shape[1:])))
         if not read[0] and len(read[1]) == 1:
             indices = list(read[1][0].indices)
             depth = _axis_of(indices, matmul.sum.reduced[0])
@@ -156,6 +173,18 @@ def _axes_of(function: Any) -> dict[int, _Axes]:
 
 def _loads_of(expression: Any, buffer: Any) -> list[Any]:
     return [load for load in loads(expression) if compat.load_buffer(load).same_as(buffer)]
+
+
+def _is_of_rows(matmul: Matmul, load: Any, shape: tuple[int, ...]) -> bool:
+    """Whether the first axis of a weight is the matmul's rows, and all others are k."""
+    total, (first, *others) = matmul.sum, list(load.indices)
+    is_first = first.same_as(total.spatial[matmul.row_axis])
+    is_whole = shape[0] == total.extents[matmul.row_axis]
+    return (
+        is_first
+        and is_whole
+        and not any(uses(index, var) for index in others for var in total.spatial)
+    )
 
 
 def _axis_of(indices: list[Any], var: Any) -> int | None:
@@ -181,7 +210,7 @@ def packed_function(function: Any, forms: Mapping[int, Form]) -> Any:
         if position not in forms:
             parameters.append(parameter)
             continue
-        made = _unpacking(forms[position])
+        made = _unpacking(forms[position], emit.shape_of(parameter))
         *arrays, whole = made.params
         names = [f"{parameter.name}_{array.name}" for array in arrays]
         own = [
@@ -203,8 +232,8 @@ def packed_function(function: Any, forms: Mapping[int, Form]) -> Any:
     return tirx.PrimFunc(parameters, body, attrs=function.attrs)
 
 
-def _unpacking(form: Form) -> Any:
-    """A function from packed arrays to the weight in float32, as a block."""
+def _unpacking(form: Form, shape: tuple[int, ...]) -> Any:
+    """A function from packed arrays to the weight in float32, of this shape, as a block."""
     words = te.placeholder(form.words, "int32", name="words")
     factors = te.placeholder(form.factors, "float32", name="factors") if form.factors else None
 
@@ -216,6 +245,9 @@ def _unpacking(form: Form) -> Any:
         return factors(*at)
 
     def element(*place: Any) -> Any:
+        if form.order:
+            others = [(place[axis], shape[axis]) for axis in form.order]
+            place = (place[0], emit.flat(*zip(*others, strict=True)))
         at = place[form.axis]
         word = words(*place[: form.axis], at // form.per_word, *place[form.axis + 1 :])
         value = _number(form, word, at % form.per_word)
@@ -223,7 +255,7 @@ def _unpacking(form: Form) -> Any:
             value = value - factor(place, True)
         return value * factor(place, False) if form.has_scale else value
 
-    whole = te.compute(form.shape, element, name="unpacked")
+    whole = te.compute(shape, element, name="unpacked")
     arrays = [words] if factors is None else [words, factors]
     return te.create_prim_func([*arrays, whole])
 

@@ -64,6 +64,26 @@ class Quantized:
         numbers = self.numbers.reshape(-1)[places]
         return Quantized(numbers, self.bits, taken(self.scale), taken(self.zero))
 
+    def as_matrix(self, order: tuple[int, ...]) -> Quantized:
+        """The weight as a matrix: all axes but the first, in this order, are its columns."""
+        rows, is_plain = self.shape[0], self.block == 1
+
+        def flat(part: np.ndarray | None) -> np.ndarray | None:
+            if part is None:
+                return None
+            if is_plain and part.size == 1:
+                return part.reshape(1, 1)
+            if is_plain and part.ndim == self.numbers.ndim and part.size == part.shape[0]:
+                return part.reshape(rows, 1)
+            return self.whole(part).transpose(0, *order).reshape(rows, -1)
+
+        return Quantized(
+            self.numbers.transpose(0, *order).reshape(rows, -1),
+            self.bits,
+            flat(self.scale),
+            flat(self.zero),
+        )
+
 
 @dataclass(frozen=True)
 class Form:
@@ -86,6 +106,7 @@ class Form:
     blocks: tuple[int, ...] = ()
     has_scale: bool = False
     has_zero: bool = False
+    order: tuple[int, ...] = ()  # of the axes that have become its columns, if it was no matrix
 
     @property
     def per_word(self) -> int:

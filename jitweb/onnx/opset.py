@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
+from jitweb.onnx.cast_weights import cast_rows
 from jitweb.onnx.graph import Graph, attributes, operands
 
 MOST_EXPONENT = 63  # of an integer whose power 64 bits hold, but for -1, 0 and 1
@@ -22,9 +23,9 @@ def drop(graph: Graph, node: onnx.NodeProto) -> list[str]:
 
 
 def cast(graph: Graph, node: onnx.NodeProto) -> list[str]:
-    """A Cast to what the value already is does nothing."""
+    """A Cast to what the value already is does nothing; rows of a table are cast with it."""
     if graph.dtype(node.input[0]) != attributes(node)["to"]:
-        return keep(graph, node)
+        return cast_rows(graph, node)
     return [node.input[0]]
 
 

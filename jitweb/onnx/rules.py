@@ -14,6 +14,7 @@ import onnx
 from jitweb.onnx import (
     attention,
     cache,
+    cast_weights,
     convolution,
     dynamic,
     fused,
@@ -60,6 +61,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("", "Scatter"): Rule(opset.scatter),
     ("", "GroupNormalization"): Rule(opset.group_normalization, first=NEWER),
     ("", "Swish"): Rule(opset.swish),
+    ("", "Mul"): Rule(cast_weights.scaled),
     ("", "Pow"): Rule(opset.integer_power),
     ("", "Attention"): Rule(attention.attention),
     ("", "RotaryEmbedding"): Rule(attention.rotary_embedding),

@@ -19,6 +19,7 @@ from onnx import helper, inliner, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from jitweb.errors import JitwebError
+from jitweb.onnx.cast_weights import note_bytes
 from jitweb.onnx.check import MOST_WEIGHT_BYTES, check_constant
 from jitweb.onnx.graph import (
     OPSET,
@@ -124,6 +125,7 @@ class _Simplifier(Graph):
             return self._branch(node)
         self._infer(node, opset)
         self._check_sizes(node)
+        note_bytes(self, node)
         if self._is_outline(node):
             return self._outline(node)
         if not self._fold(node, opset) and not self._is_empty(node):

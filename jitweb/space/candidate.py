@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jitweb.space.matmul import Packing
+from jitweb.space.panels import Packing
 
 Value = int | str
 

@@ -12,10 +12,8 @@ A depthwise convolution is one whose groups have a single row.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from tvm import tirx
 
 from harness.ir.loop_kinds import PARALLEL, SERIAL, UNROLLED, VECTORIZED
@@ -23,45 +21,22 @@ from jitweb.space import emit
 from jitweb.space.approximate import approximate
 from jitweb.space.convolution_equations import Axis, Convolution
 from jitweb.space.emit import LANES
-from jitweb.space.matmul import MatmulBuilder, Tiling, at_place, tile_start
+from jitweb.space.matmul import MatmulBuilder, Tiling, at_place, in_vectors, tile_start
+from jitweb.space.matmul_equations import longest_last
+from jitweb.space.panels import RowPanels
 
 MOST_UNROLLED = 8  # steps of the kernel's last axis
 ENOUGH_PARTS = 8  # of a kernel, for threads to share
+COPIES = ("copy", "rows")  # of a tile's rows, in memory of the thread's own
 ROW_TILES_OF_PART = 8  # enough that copying the window once more costs little
-
-
-@dataclass(frozen=True)
-class RowPanels:
-    """The layout of a kernel's weight: [group, tile, k, row within the tile]; the last overlap.
-
-    k counts through the weight's axes but the first, in this order.
-    """
-
-    position: int
-    rows: int
-    groups: int
-    order: tuple[int, ...]
-
-    def apply(self, weight: np.ndarray) -> np.ndarray:
-        """float32[channels, k, ...] -> float32[groups, tiles, k, rows]"""
-        weight = weight.transpose(0, *self.order)
-        matrix = weight.reshape(self.groups, weight.shape[0] // self.groups, -1)
-        count = matrix.shape[1]
-        starts = [min(start, count - self.rows) for start in range(0, count, self.rows)]
-        tiles = [matrix[:, start : start + self.rows] for start in starts]
-        return np.ascontiguousarray(np.stack(tiles, 1).transpose(0, 1, 3, 2))
-
-    @property
-    def name(self) -> str:
-        """The name that identifies this layout of a weight."""
-        return f"rows{self.rows}g{self.groups}k{''.join(map(str, self.order))}"
 
 
 class ConvolutionBuilder(MatmulBuilder):
     """Builds the kernel: `floats` is what a block's window may take, in elements.
 
     The rows of the weight are in panels: those of the parameter at this position ("weight"), or
-    copies of a tile's rows, made once for all columns of a block ("copy").
+    copies of a tile's rows, made once for all columns of a block ("copy"), by vectors from panels
+    of a packed weight ("rows").
     """
 
     def __init__(
@@ -71,10 +46,7 @@ class ConvolutionBuilder(MatmulBuilder):
         self.convolution, self.total = convolution, convolution.matmul.sum
         taken = (self.matmul.row_axis, self.matmul.column_axis)
         self.others = [axis for axis in range(len(self.total.extents)) if axis not in taken]
-        # The longest axis of k is innermost, so that little is done besides the loop over it.
-        longest = self.total.reduced_extents.index(max(self.total.reduced_extents))
-        order = [axis for axis in range(len(self.total.reduced)) if axis != longest] + [longest]
-        self.steps = {self.total.reduced[i]: self.total.reduced_extents[i] for i in order}
+        self.steps = self.matmul.k_extents
         self.spans = self._spans(floats)
         self.window: Any = None
         self.weights: Any = None
@@ -84,10 +56,12 @@ class ConvolutionBuilder(MatmulBuilder):
             assert weight is not None
             shape = (self.matmul.groups, self.row_tiles, self.matmul.depth, tiling.rows)
             self.weights = emit.buffer("weights", shape, "float32")
-            self.packings = (
-                RowPanels(weight, tiling.rows, self.matmul.groups, tuple(i + 1 for i in order)),
-            )
+            order = tuple(1 + place for place in longest_last(self.total.reduced_extents))
+            self.packings = (RowPanels(weight, tiling.rows, self.matmul.groups, order),)
             self.parameters[weight] = self.weights
+        elif tiling.pack == "rows":
+            self._take_row_panels()
+            self.weights = self.rows
         else:
             self.weights = emit.local("weights", (self.matmul.depth, tiling.rows))
 
@@ -157,13 +131,15 @@ class ConvolutionBuilder(MatmulBuilder):
             body = emit.loops(*inner, body)
             body = emit.sequence([*self._rows_copied(batch, first + row_tile), body])
             body = emit.loop(row_tile, per_part, body)
-        owned = [self.window, *([self.weights] if tiling.pack == "copy" else [])]
+        owned = [self.window, *([self.weights] if tiling.pack in COPIES else [])]
         body = emit.with_locals(owned, emit.sequence([fill, body]))
         body = emit.loop(outer, emit.product(counts), body, PARALLEL)
         return emit.function(self.parameters, body), self.packings
 
     def _rows_copied(self, batch: list[Any], row_tile: Any) -> list[Any]:
         """Statements that copy a tile's rows of the weight."""
+        if self.tiling.pack == "rows":
+            return [self._rows_unpacked(batch, row_tile)]
         if self.tiling.pack != "copy":
             return []
         k, i = [emit.index("k") for _ in self.steps], emit.index("i")
@@ -195,7 +171,7 @@ class ConvolutionBuilder(MatmulBuilder):
 
     def left(self, batch: list[Any], row_tile: Any, i: Any, k: Any) -> Any:
         flat = emit.flat(k, list(self.steps.values()))
-        if self.tiling.pack == "copy":
+        if self.tiling.pack in COPIES:
             return emit.load(self.weights, flat, i)
         return emit.load(self.weights, batch[0], row_tile, flat, i)
 
@@ -240,7 +216,7 @@ class ConvolutionBuilder(MatmulBuilder):
 
         body = self._copy(copied, zero, phase, shape[-1])
         if inside:
-            body = tirx.IfThenElse(tirx.all(*inside), body, _vectors(shape[-1], zero))
+            body = tirx.IfThenElse(tirx.all(*inside), body, in_vectors(shape[-1], zero))
         return emit.loops([*within, phase], shape[:-1], body)
 
     def _checks(self, axis: Axis, place: Any, extent: int) -> list[Any]:
@@ -269,7 +245,7 @@ class ConvolutionBuilder(MatmulBuilder):
         axis, stride = self.convolution.axes[self.convolution.vector], self.convolution.stride
         first, last = self._reach(axis, extent * stride)
         if first >= axis.low and last < axis.high:
-            return _vectors(extent, copied)
+            return in_vectors(extent, copied)
         start = emit.constant(axis.constant) + axis.at(self.base) + phase
 
         def reached(bound: int) -> Any:
@@ -293,17 +269,6 @@ class ConvolutionBuilder(MatmulBuilder):
             ),
         ]
         return emit.sequence(parts)
-
-
-def _vectors(extent: int, make: Any) -> Any:
-    """A statement for each of so many places, in vectors; the last overlaps the one before."""
-    place, lane = emit.index("part"), emit.index("lane")
-    if extent < LANES:
-        return emit.loop(place, extent, make(place))
-    begin = tile_start(place, LANES, extent)
-    return emit.loop(
-        place, -(-extent // LANES), emit.loop(lane, LANES, make(begin + lane), VECTORIZED)
-    )
 
 
 def _until(var: Any, extent: Any, body: Any) -> Any:

@@ -10,11 +10,10 @@ before: both write the same values, so no size needs a slow remainder.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import tvm_ffi
 from tvm import tirx
 
@@ -23,50 +22,11 @@ from harness.ir.loop_kinds import PARALLEL, SERIAL, UNROLLED, VECTORIZED
 from harness.ir.rewrite import substitute
 from jitweb.space import emit
 from jitweb.space.approximate import FUNCTIONS, Functions, approximate
-from jitweb.space.matmul_equations import Matmul
+from jitweb.space.emit import LANES
+from jitweb.space.matmul_equations import Matmul, longest_last
+from jitweb.space.panels import Packing, Panels, RowPanels, in_panels
 
-
-class Packing(Protocol):
-    """The layout of a weight in a bundle, of the parameter at `position`; `name` identifies it."""
-
-    @property
-    def position(self) -> int: ...
-
-    @property
-    def name(self) -> str: ...
-
-    def apply(self, weight: np.ndarray) -> np.ndarray:
-        """The weight in this layout."""
-
-
-@dataclass(frozen=True)
-class Panels:
-    """The layout of a weight: [panel, k, column within the panel]; the last panels overlap."""
-
-    position: int
-    width: int
-    is_transposed: bool  # the weight is [column, k]
-
-    def apply(self, weight: np.ndarray) -> np.ndarray:
-        """The weight, a matrix, in panels.
-
-        [k, columns] or its transpose -> [panels, k, width]
-        """
-        matrix = weight.T if self.is_transposed else weight
-        columns = matrix.shape[1]
-        starts = [_start(panel, self.width, columns) for panel in range(-(-columns // self.width))]
-        return np.ascontiguousarray(
-            np.stack([matrix[:, start : start + self.width] for start in starts])
-        )
-
-    @property
-    def name(self) -> str:
-        """The name that identifies this layout of a weight."""
-        return f"panels{self.width}{'t' if self.is_transposed else ''}"
-
-
-def _start(tile: int, size: int, extent: int) -> int:
-    return min(tile * size, extent - size)
+ELEMENTS = 4  # that are made floats by a step of a loop: a word of 8 bits, or two of 16
 
 
 @dataclass(frozen=True)
@@ -76,7 +36,9 @@ class Tiling:
     rows: int
     columns: int
     order: str  # "columns": a panel of B stays in the cache for all rows; or "rows"
-    pack: str  # "weight", "unpack" (panels of a packed weight, made floats), "copy" or "none"
+    # Of B: "weight", "unpack" (panels of a packed weight, made floats), "copy" or "none"; or
+    # "rows", which are those of a packed A, made floats.
+    pack: str
 
 
 def build_matmul(matmul: Matmul, tiling: Tiling) -> tuple[Any, tuple[Packing, ...]]:
@@ -103,6 +65,9 @@ class MatmulBuilder:
         self.panel: Any = None  # of floats, in memory of the kernel's own
         self.from_panels: Any = None  # the right side in panels, at this panel and lane
         self.in_panel = (emit.index("panel"), emit.index("lane"))
+        self.rows: Any = None  # a tile's rows of the left side as floats, in memory of its own
+        self.from_row_panels: Any = None  # the left side in panels, at this group, tile and lane
+        self.in_rows = tuple(emit.index(name) for name in ("group", "tile", "lane"))
         self.packings: tuple[Packing, ...] = ()
 
     def build(self) -> tuple[Any, tuple[Packing, ...]]:
@@ -119,6 +84,9 @@ class MatmulBuilder:
             body = emit.loop(row_tile, self.row_tiles, tile_body)
         else:
             body = emit.loop(column_tile, self.column_tiles, tile_body)
+            if tiling.pack == "rows":
+                before = [self._rows_unpacked(batch, tile)]
+                locals_ = [self.rows]
         body = emit.with_locals(locals_, emit.sequence([*before, body]))
         body = emit.loop(outer, self.batches * tiles, body, PARALLEL)
         return emit.function(self.parameters, body), self.packings
@@ -128,6 +96,8 @@ class MatmulBuilder:
         tiling, matmul = self.tiling, self.matmul
         if tiling.pack in ("weight", "unpack"):
             self._take_panels()
+        if tiling.pack == "rows":
+            self._take_row_panels()
         if tiling.pack not in ("unpack", "copy"):
             return [], []
         panel = emit.local("panel", (matmul.depth, tiling.columns))
@@ -144,22 +114,68 @@ class MatmulBuilder:
     def _take_panels(self) -> None:
         """Replace weights among the parameters by panels, and the right side by what is there."""
         matmul, columns = self.matmul, self.tiling.columns
-        panels: dict[Any, tuple[Any, bool]] = {}
-        weights = matmul.weights(frozenset(range(len(self.parameters))))
-        for position, is_transposed in weights.items():
-            weight = self.parameters[position]
-            rows = emit.shape_of(weight)[1 if is_transposed else 0]
-            shape = (self.column_tiles, rows, columns)
-            panels[weight] = emit.buffer("panels", shape, str(weight.ty.dtype)), is_transposed
-            self.packings += (Panels(position, columns, is_transposed),)
-            self.parameters[position] = panels[weight][0]
         number, lane = self.in_panel
+        panels: dict[Any, Any] = {}
+        for position, is_transposed in matmul.weights(self._all).items():
+            weight, k = self.parameters[position], 1 if is_transposed else 0
+            shape = (self.column_tiles, emit.shape_of(weight)[k], columns)
+            made = emit.buffer("panels", shape, str(weight.ty.dtype))
+            panels[weight] = made, lambda indices, k=k: [number, indices[k], lane]
+            self.packings += (Panels(position, columns, is_transposed),)
+            self.parameters[position] = made
+        self.from_panels = in_panels(matmul.right, panels)
 
-        def replaced(load: Any) -> Any:
-            panel, is_transposed = panels[compat.load_buffer(load)]
-            return emit.load(panel, number, load.indices[1 if is_transposed else 0], lane)
+    def _take_row_panels(self) -> None:
+        """Replace packed weights of the left side among the parameters by panels of rows."""
+        matmul, rows = self.matmul, self.tiling.rows
+        group, tile, lane = self.in_rows
+        panels: dict[Any, Any] = {}
+        for position in matmul.row_weights(self._all):
+            weight = self.parameters[position]
+            extents = emit.shape_of(weight)[1:]
+            shape = (matmul.groups, self.row_tiles, emit.product(extents), rows)
+            made = emit.buffer("rows", shape, str(weight.ty.dtype))
 
-        self.from_panels = tvm_ffi.structural_map(matmul.right, (compat.BufferLoad, replaced))
+            def place(indices: Sequence[Any], extents: tuple[int, ...] = extents) -> list[Any]:
+                return [group, tile, emit.flat(indices[1:], extents), lane]
+
+            panels[weight] = made, place
+            axes = tuple(range(1, 1 + len(extents)))
+            self.packings += (RowPanels(position, rows, matmul.groups, axes),)
+            self.parameters[position] = made
+        self.from_row_panels = in_panels(matmul.left, panels)
+        self.rows = emit.local("rows", (matmul.depth, rows))
+
+    def _rows_unpacked(self, batch: list[Any], row_tile: Any) -> Any:
+        """A statement that makes floats of a tile's rows of a packed weight."""
+        variables, extents = list(self.matmul.k_extents), list(self.matmul.k_extents.values())
+        k, part, within = (
+            [emit.index("k_rows") for _ in extents],
+            emit.index("k_part"),
+            emit.index("k"),
+        )
+        outer, last = k[:-1], k[-1:]
+        is_divided = extents[-1] % ELEMENTS == 0
+        if is_divided:
+            last = [part * ELEMENTS + within]
+        table = dict(zip(variables, [*outer, *last], strict=True))
+
+        def unpacked(i: Any) -> Any:
+            at = table | dict(zip(self.in_rows, (batch[0], row_tile, i), strict=True))
+            place = emit.flat([*outer, *last], extents)
+            return emit.store(self.rows, at_place(self.from_row_panels, at), place, i)
+
+        body = in_vectors(self.tiling.rows, unpacked)
+        if is_divided:
+            body = emit.loop(within, ELEMENTS, body, UNROLLED)
+            body = emit.loop(part, extents[-1] // ELEMENTS, body)
+        else:
+            body = emit.loop(k[-1], extents[-1], body)
+        return emit.loops(outer, extents[:-1], body)
+
+    @property
+    def _all(self) -> frozenset[int]:
+        return frozenset(range(len(self.parameters)))
 
     def _row(self, tile: Any) -> Any:
         return tile_start(tile, self.tiling.rows, self.matmul.rows)
@@ -247,6 +263,11 @@ class MatmulBuilder:
 
     def left(self, batch: list[Any], row_tile: Any, i: Any, k: Any) -> Any:
         """A's element in row i of the tile."""
+        if self.rows is not None:
+            at = emit.row_major(k, self.matmul.sum.reduced_extents)
+            order = longest_last(self.matmul.sum.reduced_extents)
+            extents = list(self.matmul.k_extents.values())
+            return emit.load(self.rows, emit.flat([at[place] for place in order], extents), i)
         return self._left(batch, self._row(row_tile) + i, k)
 
     def right(self, batch: list[Any], column_tile: Any, j: Any, k: Any) -> Any:
@@ -288,6 +309,17 @@ class MatmulBuilder:
         value = tvm_ffi.structural_map(epilogue.value, (compat.BufferLoad, replaced))
         value = at_place(value, dict(zip(epilogue.spatial, place, strict=True)))
         return approximate(value, self.functions)
+
+
+def in_vectors(extent: int, make: Callable[[Any], Any]) -> Any:
+    """A statement for each of so many places, in vectors; the last overlaps the one before."""
+    place, lane = emit.index("part"), emit.index("lane")
+    if extent < LANES:
+        return emit.loop(place, extent, make(place))
+    begin = tile_start(place, LANES, extent)
+    return emit.loop(
+        place, -(-extent // LANES), emit.loop(lane, LANES, make(begin + lane), VECTORIZED)
+    )
 
 
 def tile_start(tile: Any, size: int, extent: int) -> Any:

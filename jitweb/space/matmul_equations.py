@@ -7,7 +7,7 @@ the kernel; the other axes, and the groups of channels, are the batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -65,6 +65,12 @@ class Matmul:
         return emit.product(self.sum.reduced_extents)
 
     @property
+    def k_extents(self) -> dict[Any, int]:
+        """The reduced variables and their extents, the longest last, as of the innermost loop."""
+        order = longest_last(self.sum.reduced_extents)
+        return {self.sum.reduced[place]: self.sum.reduced_extents[place] for place in order}
+
+    @property
     def batch(self) -> tuple[int, ...]:
         """The groups, and the extents of the axes that are neither row's nor column's."""
         taken = (self.row_axis, self.column_axis)
@@ -80,9 +86,15 @@ class Matmul:
         return others
 
     def table(self, batch: list[Any], row: Any, column: Any, k: Any) -> dict[Any, Any]:
-        """The values of the variables of `left` and `right`; k counts through all reduced ones."""
+        """The values of the variables of `left` and `right`.
+
+        k counts through all reduced ones, or lists their values in the order of `k_extents`.
+        """
         total = self.sum
         table = dict(zip(total.spatial, self.place(batch, row, column), strict=True))
+        if isinstance(k, list):
+            table |= dict(zip(self.k_extents, k, strict=True))
+            return table | ({} if self.group is None else {self.group: batch[0]})
         reduced = emit.row_major(k, total.reduced_extents)
         table |= dict(zip(total.reduced, reduced, strict=True))
         return table | ({} if self.group is None else {self.group: batch[0]})
@@ -119,6 +131,30 @@ class Matmul:
                 return {}
         return found
 
+    def row_weights(self, constants: frozenset[int]) -> tuple[int, ...]:
+        """The positions of the constants that alone make the left side, with its rows as first
+        axis, if they are a packed weight: its words, and perhaps factors."""
+        if not self.has_packed_rows:
+            return ()
+        found: dict[int, None] = {}
+        total, parameters = self.sum, self.system.parameters
+        row = total.spatial[self.row_axis]
+        for load in loads(self.left):
+            source, (first, *others) = compat.load_buffer(load), list(load.indices)
+            known = [place for place in constants if parameters[place].same_as(source)]
+            is_whole = emit.shape_of(source)[0] == total.extents[self.row_axis]
+            if not known or not is_whole or not first.same_as(row):
+                return ()
+            if any(uses(index, var) for index in others for var in total.spatial):
+                return ()
+            found[known[0]] = None
+        return tuple(found)
+
+    @property
+    def has_packed_rows(self) -> bool:
+        """Whether the left side is made of a packed weight."""
+        return any(map(_is_shift, compat.nodes(self.left)))
+
     @property
     def steps(self) -> tuple[int, ...]:
         """How many k share a scale of a packed weight, and how many a word; else none."""
@@ -131,6 +167,13 @@ class Matmul:
             and node.a.same_as(self.sum.reduced[0])
         ]
         return tuple(sorted({int(node.b) for node in divided}, reverse=True))
+
+
+def longest_last(extents: Sequence[int]) -> list[int]:
+    """The places of these extents in their order, but for that of the longest, which is last."""
+    places = list(range(len(extents)))
+    places.append(places.pop(max(places, key=lambda place: (extents[place], place))))
+    return places
 
 
 def read_matmul(function: Any, keep: Callable[[Equation], bool] = lambda equation: False) -> Matmul:

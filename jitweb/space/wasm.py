@@ -84,8 +84,9 @@ def _plains(function: Any) -> list[Candidate]:
 
 def _matmuls(matmul: Matmul, constants: frozenset[int]) -> Iterator[Candidate]:
     tiles = [(min(rows, matmul.rows), fitting(wide, matmul.columns)) for rows, wide in TILES]
+    is_packed = bool(matmul.row_weights(constants))
     for rows, columns in dict.fromkeys(tiles):
-        for order in ORDERS:
+        for order in ORDERS[1:] if is_packed else ORDERS:
             for pack in _packs(matmul, constants, order, columns):
                 for level in OPT_LEVELS:
                     tiling = Tiling(rows, columns, order, pack)
@@ -98,6 +99,8 @@ def _matmuls(matmul: Matmul, constants: frozenset[int]) -> Iterator[Candidate]:
 def _convolutions(convolution: Convolution, constants: frozenset[int]) -> Iterator[Candidate]:
     matmul = convolution.matmul
     weight = weight_position(matmul, constants)
+    copied = "rows" if matmul.row_weights(constants) else "copy"
+    pack = copied if weight is None else "weight"
     has_few = matmul.rows <= FEW_CHANNELS
     tiles = [
         (min(rows, matmul.rows), fitting(wide, matmul.columns))
@@ -107,7 +110,7 @@ def _convolutions(convolution: Convolution, constants: frozenset[int]) -> Iterat
     for rows, columns in dict.fromkeys(tiles):
         blocks: set[str] = set()
         for floats in WINDOWS:
-            tiling = Tiling(rows, columns, "rows", "copy" if weight is None else "weight")
+            tiling = Tiling(rows, columns, "rows", pack)
             block = ConvolutionBuilder(convolution, tiling, floats, weight).block
             if block in blocks:
                 continue
@@ -135,6 +138,8 @@ def _convolution(
 
 def _packs(matmul: Matmul, constants: frozenset[int], order: str, columns: int) -> tuple[str, ...]:
     """How B may come in: see Tiling."""
+    if matmul.row_weights(constants):
+        return ("rows",)
     is_packed, size = bool(matmul.steps), matmul.depth * columns
     if matmul.weights(constants):
         if not is_packed:

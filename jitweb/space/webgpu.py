@@ -9,7 +9,7 @@ The tables are in static order, best guess first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tvm
@@ -25,7 +25,7 @@ from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
 from jitweb.space.emit import LANES
 from jitweb.space.equations import Equation, NotEquations, loads
-from jitweb.space.matmul import MatmulBuilder, Tiling, at_place, fitting
+from jitweb.space.matmul import ELEMENTS, MatmulBuilder, Tiling, at_place, fitting
 from jitweb.space.matmul_equations import Matmul, read_matmul
 from jitweb.space.rows import Rows, RowsBuilder, read_rows
 from jitweb.space.webgpu_functions import FUNCTIONS
@@ -105,6 +105,20 @@ class _GpuMatmul(MatmulBuilder):
         """Where they divide k: a remainder would have the tile's code again."""
         steps = self.matmul.steps
         return () if any(self.matmul.depth % step for step in steps) else steps
+
+    def over_k(self, make: Callable[[Any], Any]) -> Any:
+        """A statement for each k, in nested loops where it counts through several variables.
+
+        The innermost is over the elements of words where the left side is a packed weight.
+        """
+        if len(self.matmul.sum.reduced) == 1:
+            return super().over_k(make)
+        *outer, extent = self.matmul.k_extents.values()
+        k, step, within = [emit.index("k") for _ in outer], emit.index("k"), emit.index("within")
+        is_divided = self.matmul.has_packed_rows and extent % ELEMENTS == 0
+        count = ELEMENTS if is_divided else 1
+        body = emit.loop(within, count, make([*k, step * count + within]), UNROLLED)
+        return emit.loops([*k, step], [*outer, extent // count], body)
 
     def __init__(self, matmul: Matmul, tiling: Tiling, x: int, y: int) -> None:
         super().__init__(matmul, tiling, LANES)

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tvm import te
 
 from harness.devices.base import Device
 from jitweb.kernel_reference import evaluate, run_function
-from jitweb.packed_kernels import _unpacking, packed_function, with_packed_weights
+from jitweb.packed_kernels import _axes_of, _unpacking, packed_function, with_packed_weights
 from jitweb.relax_graph import GraphValue, KernelCall, KernelGraph
 from jitweb.small_weights import Packed, Quantized, pack
 from jitweb.space.matmul_equations import read_matmul
@@ -57,7 +58,7 @@ def floats(weight: Any) -> np.ndarray:
 
 def unpacked(packed: Packed) -> np.ndarray:
     """What a kernel makes of the packed arrays."""
-    return run_function(_unpacking(packed.form), packed.arrays)[0]
+    return run_function(_unpacking(packed.form, packed.form.shape), packed.arrays)[0]
 
 
 @settings(max_examples=40, deadline=None)
@@ -123,6 +124,43 @@ def matmul_task(kind: str, rows: int, columns: int, depth: int, block: int) -> T
     return _task(function, drawn(kind, (depth, columns), block), 1, 0, 1)
 
 
+def matmul_of_rows(kind: str, rows: int, columns: int, depth: int) -> TaskInput:
+    """A matmul whose left side is the packed weight."""
+    weight = drawn(kind, (depth, rows))
+    if isinstance(weight, Quantized):
+        scale, zero = (None if part is None else part.T for part in (weight.scale, weight.zero))
+        turned: Any = Quantized(weight.numbers.T, weight.bits, scale, zero, 1, weight.block)
+    else:
+        turned = np.ascontiguousarray(weight.T)
+    return _task(kernels.plain_matmul(rows, columns, depth), turned, 0, 1, 0)
+
+
+def convolution_task(form: str, kind: str) -> TaskInput:
+    """A convolution whose weight of this kind is packed as the importer packs it."""
+    function = kernels.CONVOLUTIONS[form]()
+    shape = tuple(map(int, function.params[1].ty.shape))
+    random = np.random.default_rng(1)
+    numbers, ones = random.integers(-128, 128, shape, np.int8), [1] * (len(shape) - 1)
+    scale = random.random((shape[0], *ones), np.float32) + np.float32(0.1)
+    zero = random.integers(-9, 9, (shape[0], *ones)).astype(np.float32)
+    axes = _axes_of(function)[1]
+    weights: dict[str, np.ndarray | Quantized] = {
+        "float16": numbers.astype(np.float32) * np.float32(2.0**-9),
+        "int8": numbers.astype(np.float32),
+        "8-bit-channel": Quantized(numbers, 8, scale, zero),
+    }
+    packed = pack(axes.view(weights[kind]), axes.packed, axes.kept)
+    assert packed is not None and packed.arrays[0].size * packed.form.per_word < numbers.size + (
+        4 * shape[0]
+    )
+    made = packed_function(function, {1: replace(packed.form, order=axes.order)})
+    arrays = dict(enumerate(packed.arrays, 1))
+    constants = frozenset((*arrays, len(arrays) + 1))  # and the bias
+    return TaskInput(
+        "packed", form, "convolution", made, 1, 0.0, 0.0, constants, (len(made.params) - 1,), arrays
+    )
+
+
 def gather_task(kind: str) -> TaskInput:
     weight = drawn(kind, (70, 36), 16)
     if isinstance(weight, Quantized) and weight.block > 1:  # in blocks along the rows
@@ -137,6 +175,13 @@ TASKS: dict[str, Callable[[], TaskInput]] = {
     "wide blocks": partial(matmul_task, "4-bit-zero", 9, 20, 300, 256),
     "one block": partial(matmul_task, "4-bit", 3, 20, 60, 64),
     **{f"gather {kind}": partial(gather_task, kind) for kind in KINDS},
+    **{
+        f"{form} {kind}": partial(convolution_task, form, kind)
+        for number, form in enumerate(kernels.CONVOLUTIONS)
+        for kind in [("float16", "int8", "8-bit-channel")[number % 3]]
+    },
+    "rows": lambda: matmul_of_rows("float16", 24, 21, 40),
+    "rows in blocks": lambda: matmul_of_rows("4-bit-zero", 24, 21, 64),
 }
 
 
@@ -169,6 +214,15 @@ def test_no_kernel_of_a_family_makes_the_whole_weight_floats() -> None:
             assert sum(WasmTarget().build(candidate.build()).scratch) <= 4 * 128 * 32
 
 
+def turned_matmul(rows: int, columns: int, depth: int) -> Any:
+    """A' B."""
+    a = te.placeholder((depth, rows), "float32", name="A")
+    b = te.placeholder((depth, columns), "float32", name="B")
+    k = te.reduce_axis((0, depth), name="k")
+    product = te.compute((rows, columns), lambda i, j: te.sum(a[k, i] * b[k, j], axis=k))
+    return te.create_prim_func([a, b, product])
+
+
 def _graph(function: Any, weight: np.ndarray | Quantized, left: bool = False) -> KernelGraph:
     shapes = [tuple(map(int, parameter.ty.shape)) for parameter in function.params]
     constant = GraphValue("float32", weight.shape, weight)
@@ -183,7 +237,7 @@ def _graph(function: Any, weight: np.ndarray | Quantized, left: bool = False) ->
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_kernels_can_not_take_packed_they_get_in_float32(kind: str) -> None:
     weight = drawn(kind, (40, 40))
-    (call,) = with_packed_weights(_graph(kernels.plain_matmul(40, 8, 40), weight, True)).calls
+    (call,) = with_packed_weights(_graph(turned_matmul(40, 8, 40), weight, True)).calls
     (array,) = [value.array for value in call.inputs if value.array is not None]
     np.testing.assert_array_equal(array, floats(weight))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,9 @@ DEPTH, COLUMNS, ROWS = 70, 45, 50
 RANDOM = np.random.default_rng(3)
 X = RANDOM.standard_normal((4, DEPTH), np.float32)
 IDS = RANDOM.integers(0, ROWS, (1, 4))
+CHANNELS, KERNEL = (18, 20), (3, 5)
+IMAGE = RANDOM.standard_normal((1, CHANNELS[0], 9, 11), np.float32)
+PIXELS = RANDOM.integers(0, 256, IMAGE.shape).astype(np.int32)
 SMALL = RANDOM.integers(0, 256, (4, DEPTH)).astype(np.int32)
 
 
@@ -91,6 +95,79 @@ def dequantized(kind: int, turned: bool) -> onnx.ModelProto:
     return _inferred(model)
 
 
+def convolved(kind: int, operator: str = "Conv") -> onnx.ModelProto:
+    """A convolution with a weight of a float of 16 bits."""
+    nodes = [
+        node("Cast", ["w"], ["wide"], to=TensorProto.FLOAT),
+        node(operator, ["image", "wide"], ["y"], pads=[1] * 4),
+    ]
+    model = model_of(nodes, {"image": IMAGE}, ["y"])
+    shape = (CHANNELS[::-1] if operator == "Conv" else CHANNELS) + KERNEL
+    values = RANDOM.standard_normal(shape).reshape(-1)
+    model.graph.initializer.append(helper.make_tensor("w", kind, shape, values))
+    return _inferred(model)
+
+
+def convolved_integers(groups: int) -> onnx.ModelProto:
+    nodes = [
+        node("Cast", ["pixels"], ["a"], to=TensorProto.UINT8),
+        node("ConvInteger", ["a", "w"], ["y"], group=groups),
+    ]
+    shape = (CHANNELS[1], CHANNELS[0] // groups, *KERNEL)
+    weights = {"w": RANDOM.integers(-128, 128, shape, np.int8)}
+    return model_of(nodes, {"pixels": PIXELS}, ["y"], weights)
+
+
+def convolved_channels() -> onnx.ModelProto:
+    """A weight by DequantizeLinear, a scale for each channel of the result."""
+    nodes = [
+        node("DequantizeLinear", ["w", "scale"], ["wide"], axis=0),
+        node("Conv", ["image", "wide"], ["y"], strides=[2, 1]),
+    ]
+    weights = {
+        "w": RANDOM.integers(-128, 128, CHANNELS[::-1] + KERNEL, np.int8),
+        "scale": RANDOM.random(CHANNELS[1], np.float32) + np.float32(0.1),
+    }
+    return model_of(nodes, {"image": IMAGE}, ["y"], weights, opset=21)
+
+
+def cast(dtype: Any, zero: Any, first: int = TensorProto.FLOAT) -> onnx.ModelProto:
+    """A weight that the graph casts, perhaps less zero points, times a scale for each column."""
+    nodes = [
+        node("Cast", ["w"], ["whole"], to=first),
+        *([] if zero is None else [node("Sub", ["whole", "zero"], ["moved"])]),
+        node("Cast", ["whole" if zero is None else "moved"], ["wide"], to=TensorProto.FLOAT),
+        node("Mul", ["wide", "scale"], ["right"]),
+        node("MatMul", ["x", "right"], ["y"]),
+    ]
+    ends = np.iinfo(dtype)
+    weights: dict[str, Any] = {
+        "w": RANDOM.integers(ends.min, ends.max, (DEPTH, COLUMNS), dtype, endpoint=True),
+        "scale": RANDOM.random((1, COLUMNS), np.float32) + np.float32(0.1),
+    }
+    if zero is not None:
+        weights["zero"] = np.asarray(zero, helper.tensor_dtype_to_np_dtype(first))
+    return model_of(nodes, {"x": X}, ["y"], weights)
+
+
+def cast_table() -> onnx.ModelProto:
+    """Rows of a table by a scale each, and rows of another that are cast after the Gather."""
+    nodes = [
+        node("Cast", ["w"], ["wide"], to=TensorProto.FLOAT),
+        node("Mul", ["scale", "wide"], ["table"]),
+        node("Gather", ["table", "ids"], ["rows"]),
+        node("Gather", ["v", "ids"], ["short"]),
+        node("Cast", ["short"], ["whole"], to=TensorProto.FLOAT),
+        node("Mul", ["whole", "rows"], ["y"]),
+    ]
+    weights = {
+        "w": RANDOM.integers(-128, 128, (COLUMNS, DEPTH), np.int8),
+        "v": RANDOM.integers(0, 256, (COLUMNS, DEPTH), np.uint8),
+        "scale": RANDOM.random((COLUMNS, 1), np.float32),
+    }
+    return model_of(nodes, {"ids": IDS % COLUMNS}, ["y"], weights)
+
+
 def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model with the shape of its output, which depends on weights that were added."""
     (output,) = model.graph.output
@@ -114,6 +191,7 @@ def dynamic_table() -> onnx.ModelProto:
     return model_of(nodes, {"ids": IDS % COLUMNS, "x": X[None]}, ["y"], weights)
 
 
+KERNELS_SIZE = math.prod(CHANNELS + KERNEL)
 BOTH, ONE = (ROWS + COLUMNS) * DEPTH, COLUMNS * DEPTH
 FACTORS = 4 * COLUMNS
 PADDED = 4 * COLUMNS * 2  # words at the ends of rows and columns that are not full
@@ -137,6 +215,25 @@ MODELS: dict[str, tuple[Callable[[], onnx.ModelProto], float, int]] = {
         for block in (16, 32, 64, 128, 256)
         for zeros in ("", "packed", "floats")
     },
+    "conv-float16": (lambda: convolved(TensorProto.FLOAT16), 2 * KERNELS_SIZE, 0),
+    "conv-bfloat16": (lambda: convolved(TensorProto.BFLOAT16), 2 * KERNELS_SIZE, 0),
+    "conv-transpose-float16": (
+        lambda: convolved(TensorProto.FLOAT16, "ConvTranspose"),
+        2 * KERNELS_SIZE,
+        0,
+    ),
+    "int8-conv": (lambda: convolved_integers(1), KERNELS_SIZE, 0),
+    "int8-conv-grouped": (lambda: convolved_integers(2), KERNELS_SIZE / 2, 0),
+    "conv-channels": (convolved_channels, KERNELS_SIZE, 4 * CHANNELS[1]),
+    "cast-int8": (lambda: cast(np.int8, None), ONE, FACTORS),
+    "cast-uint8": (lambda: cast(np.uint8, None), ONE, 2 * FACTORS),
+    "cast-less-one": (lambda: cast(np.uint8, 128, TensorProto.INT32), ONE, FACTORS),
+    "cast-less-columns": (
+        lambda: cast(np.uint8, range(100, 100 + COLUMNS), TensorProto.INT32),
+        ONE,
+        2 * FACTORS,
+    ),
+    "cast-table": (cast_table, 2 * 48 * DEPTH, FACTORS + 4),
     "8-bit": (lambda: nbits(8, 32, ""), ONE, 3 * FACTORS),
     "8-bit-packed": (lambda: nbits(8, 16, "packed"), ONE, 10 * FACTORS),
 }
@@ -151,9 +248,11 @@ def test_weights_keep_their_size_and_results_agree(name: str, tmp_path: Path) ->
     size = sum(array.nbytes for array in imported.weights.values())
     assert most <= size - factors <= most + PADDED
     taken = {value.name for value in model.graph.input}
-    given: dict[str, np.ndarray] = {"x": X, "ids": IDS % COLUMNS, "small": SMALL}
+    given: dict[str, np.ndarray] = {
+        "x": X, "ids": IDS % COLUMNS, "small": SMALL, "image": IMAGE, "pixels": PIXELS,
+    }  # fmt: skip
     inputs = {key: array for key, array in given.items() if key in taken}
-    if "ids" in taken:
+    if {"ids", "x"} <= taken:
         inputs["x"] = X[None]
     standard = with_floats(simplify(read_onnx(path, {})))
     is_exact = name.startswith(("int8", "uint8"))
