@@ -59,6 +59,7 @@ ONCE = (
     "tzer/test_campaign_coverage_map.py",
     "tzer/test_campaign_faults.py",
     "tzer/test_campaign_kills.py",
+    "tzer/test_check.py",
     "tzer/test_cli.py",
     "tzer/test_cov.py",
     "tzer/test_findings.py",

@@ -16,6 +16,7 @@ import click
 
 from harness import UserError
 from harness.console.command_line import (
+    WRONG_USE,
     Duration,
     Names,
     NonEmptyPath,
@@ -293,8 +294,9 @@ def _width() -> int:
 @cli.command()
 @folder
 @click.argument("finding_id", metavar="ID")
+@click.option("--case", "only_case", is_flag=True, help="Its case alone, for tzer check.")
 @as_json
-def show(directory: Path, finding_id: str, json_output: bool) -> None:
+def show(directory: Path, finding_id: str, only_case: bool, json_output: bool) -> None:
     """One finding whole: what happened, the passes and the program."""
     from corpus.store import Store
     from harness.ir.script import full_script
@@ -303,6 +305,9 @@ def show(directory: Path, finding_id: str, json_output: bool) -> None:
 
     with Store.open(directory) as store:
         finding = store.finding(finding_id)
+    if only_case:
+        print_text(finding.case.to_json())
+        return
     script, reason = None, ""
     try:
         script = in_subprocess(lambda: full_script(finding.case.load()))
@@ -318,6 +323,30 @@ def show(directory: Path, finding_id: str, json_output: bool) -> None:
     else:
         lines = folded(script.split("\n"), _width())
         print_python("\n".join(lines), colored=sys.stdout.isatty())
+
+
+@cli.command()
+@click.argument("path", metavar="CASE", type=NonEmptyPath(path_type=Path))
+@as_json
+def check(path: Path, json_output: bool) -> None:
+    """Judge one case: a file, or - for standard input, as tzer show --case prints it.
+
+    The exit status is 0 if the case is fine, 1 if it shows a bug, 2 if it is not a valid case.
+    """
+    from harness.verdict import Kind
+    from tzer.check import as_data, describe, judge, read_case
+    from tzer.show import folded
+
+    case = read_case(path)
+    verdict = judge(case)
+    if json_output:
+        print_json(as_data(verdict))
+    elif verdict.kind is Kind.INVALID:
+        raise UserError(f"the case is invalid: {verdict.message}")
+    else:
+        for line in folded(describe(case, verdict), _width()):
+            print_line(line)
+    raise SystemExit({Kind.OK: 0, Kind.INVALID: WRONG_USE}.get(verdict.kind, 1))
 
 
 @cli.command()

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from corpus.store import Finding
+from harness.case import Case
 from harness.system.text import printable
+from harness.verdict import Verdict
 from tzer.triage.source_text import fold
 
 
@@ -34,6 +36,11 @@ def describe(finding: Finding) -> Iterator[str]:
     yield verdict.message
     yield f"signature  {finding.signature}"
     yield f"seen       {finding.count} times, first in test {finding.first_test}"
+    yield from outcome(case, verdict)
+
+
+def outcome(case: Case, verdict: Verdict) -> Iterator[str]:
+    """Where a case failed and how, what was expected, and its passes."""
     yield f"stage      {verdict.stage}"
     if verdict.pass_name:
         yield f"in         {verdict.pass_name}"

@@ -31,6 +31,7 @@ from harness.verdict import (
 )
 
 NOT_DOMINATING = "does not dominate all uses"
+FAILED_CHECK = "Check failed: "
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ def _raised_by_tvm(failure: Failure) -> Found | Invalid:
     refusal = known_refusal(failure.message)
     if refusal is not None:
         return Invalid(f"documented limit of TVM: {refusal}")
-    internal = isinstance(error, InternalError)
+    # A failed check is the compiler's own, whatever type it raises: such as that of a literal that
+    # doesn't fit its dtype, made by a simplifier.
+    internal = isinstance(error, InternalError) or failure.message.startswith(FAILED_CHECK)
     return failure.of_kind(Kind.INTERNAL_ERROR if internal else Kind.REJECTED_VALID)
 
 

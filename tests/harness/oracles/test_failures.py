@@ -15,6 +15,7 @@ from harness.verdict import Kind
 LEGAL, ILLEGAL = Sequence("legal", (), 2), Sequence("illegal", (), 2)
 ERRORS = [
     (RaisedByTVM(InternalError("Check failed: (a) is false")), Kind.INTERNAL_ERROR),
+    (RaisedByTVM(ValueError("Check failed: (a) is false")), Kind.INTERNAL_ERROR),
     (RaisedByTVM(ValueError("no")), Kind.REJECTED_VALID),
     (RaisedByTVM(RuntimeError("std::bad_alloc")), Kind.OUT_OF_MEMORY),
     (RaisedByTVM(MemoryError()), Kind.OUT_OF_MEMORY),
