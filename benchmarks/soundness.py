@@ -1,11 +1,13 @@
 """Soundness: do the oracles report anything for TVM's own default pass order?
 
-    python benchmarks/soundness.py [--cases 20000] [--jobs 2] [--target llvm] [--out DIR] [--json]
+    python benchmarks/soundness.py [--cases 20000] [--jobs 2] [--target llvm] [--traces]
+                                   [--out DIR] [--json]
 
 Every case applies TVM's own default order and nothing else: to seeds, to mutants of seeds and to
-generated programs, a third each. A report is either a bug in TVM that affects every user, or a
-false alarm of an oracle: each signature is printed with its count, and the first case of each is
-written to `--out`, to be examined. Exit status 1 if anything was reported.
+generated programs, a third each; with `--traces` to seeds after random schedule primitives. A
+report is either a bug in TVM that affects every user, or a false alarm of an oracle: each signature
+is printed with its count, and the first case of each is written to `--out`, to be examined. Exit
+status 1 if anything was reported.
 """
 
 from __future__ import annotations
@@ -81,12 +83,26 @@ class Tally:
             (self.out / name).write_text(case.to_json())
 
 
-def run_cases(worker: Worker, seeds: list[str], targets: list[str], tally: Tally) -> None:
-    """Run cases on one worker until all are done."""
+SOURCES = ("seed", "mutant", "generated")
+LONGEST_TRACE = 12
+
+
+def run_cases(
+    worker: Worker,
+    seeds: list[str],
+    targets: list[str],
+    mutators: list[str],
+    tally: Tally,
+    first: int,
+) -> None:
+    """Run cases on one worker until all are done; the mutators are of schedules, or none."""
     while (number := tally.take()) is not None:
-        rng = random.Random(number)
-        source = ("seed", "mutant", "generated")[number % 3]
-        made = worker.run(request_of(source, rng, seeds, targets))
+        rng = random.Random(first + number)
+        source = "traced" if mutators else SOURCES[number % 3]
+        request = request_of(source, rng, seeds, targets, mutators)
+        made = worker.run(request)
+        if made.status != "done" and made.stage.sequence == "schedule":
+            made = worker.run({**request, "fatal": made.stage.pass_index})
         if made.status != "done" or "case" not in made.reply:
             with tally.lock:
                 tally.sources["no case"] += 1
@@ -98,16 +114,19 @@ def run_cases(worker: Worker, seeds: list[str], targets: list[str], tally: Tally
 
 
 def request_of(
-    source: str, rng: random.Random, seeds: list[str], targets: list[str]
+    source: str, rng: random.Random, seeds: list[str], targets: list[str], mutators: list[str]
 ) -> dict[str, Any]:
     """The request for a case of this source, in the default order."""
+    count = 0 if source == "generated" else rng.choice((1, 1, 2, 4))
+    if source == "traced":
+        count = rng.randint(1, LONGEST_TRACE)
     return {
         "do": "mutate",
-        "action": {"seed": "replay", "mutant": "ir", "generated": "generate"}[source],
+        "action": {"seed": "replay", "generated": "generate"}.get(source, "ir"),
         "case": None if source == "generated" else rng.choice(seeds),
         "partner": [],
-        "mutators": None,
-        "count": 0 if source == "generated" else rng.choice((1, 1, 2, 4)),
+        "mutators": rng.choices(mutators, k=3 * count) if mutators else None,
+        "count": count,
         "legal": True,
         "seed": rng.getrandbits(48),
         "targets": targets,
@@ -123,6 +142,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--target", default="llvm", help="targets, separated by commas")
     parser.add_argument("--out", type=Path, help="folder for the first case of each finding")
+    parser.add_argument("--traces", action="store_true", help="apply schedule primitives")
+    parser.add_argument("--first", type=int, default=0, help="the number of the first case")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     if arguments.out is not None:
@@ -135,10 +156,14 @@ def main() -> int:
     targets = arguments.target.split(",")
     about = workers[0].run({"do": "seeds", "targets": targets}).reply
     seeds = [seed["case"] for seed in about["seeds"]]
+    mutators = workers[0].run({"do": "about"}).reply["ir_mutators"] if arguments.traces else []
+    mutators = [name for name in mutators if name.startswith("schedule-")]
     for worker in workers:
         worker.settings = Settings(handler=settings.handler, seconds=JOB_SECONDS)
     threads = [
-        threading.Thread(target=run_cases, args=(worker, seeds, targets, tally))
+        threading.Thread(
+            target=run_cases, args=(worker, seeds, targets, mutators, tally, arguments.first)
+        )
         for worker in workers
     ]
     for thread in threads:

@@ -9,8 +9,8 @@ Requests and replies are JSON objects; "do" names the job:
 
     about   {}                               {ir_mutators, general, pass_mutators, ingredients}
     seeds   {targets}                        {seeds: [{name, case}]}
-    mutate  {action, case, partner, mutators, count, legal, seed, targets, avoid, default_order}
-                                             {case, mutator, error, ingredients}; no case: no mutant
+    mutate  {action, case, partner, mutators, count, legal, seed, targets, avoid, default_order,
+             fatal}                          {case, mutator, error, ingredients}; no case: no mutant
     run     {case, forget}                   {verdict}
     reach   {case}                           {compiled}: only compile it, for its blocks
 
@@ -27,7 +27,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from harness import passes as catalogue
-from harness.case import Case, PassCall, load_module, module_text
+from harness.case import Case, PassCall, PrimitiveCall, load_module, module_text
 from harness.ir import ingredients
 from harness.oracles.failures import FAILURES
 from harness.oracles.verify import sequences, verify
@@ -39,7 +39,9 @@ from harness.worker.progress_page import STAGES
 from seeds import all_seeds
 from seeds.generator import generate
 from tzer.joint import LONGEST_DRAWN, Action
+from tzer.mutant import PROGRAMS, SCHEDULES, Mutant
 from tzer.mutate import IR_MUTATORS, PASS_MUTATORS, PassContext
+from tzer.mutate.schedules import Tries
 
 CACHED_MODULES = 32
 # A larger program makes each later test slower and reaches little more.
@@ -54,7 +56,6 @@ FRESH_PASSES = 0.2
 CHANGING = (Action.GENERATE, Action.IR)
 
 Json = dict[str, Any]
-_ir_mutators = {mutator.name: mutator for mutator in IR_MUTATORS}
 _pass_mutators = {mutator.name: mutator for mutator in PASS_MUTATORS}
 
 
@@ -65,7 +66,7 @@ def handle(request: Json) -> Json:
 
 def _about(request: Json) -> Json:
     return {
-        "ir_mutators": list(_ir_mutators),
+        "ir_mutators": [*PROGRAMS, *SCHEDULES],
         "general": [mutator.name for mutator in IR_MUTATORS if mutator.general],
         "pass_mutators": list(_pass_mutators),
         "ingredients": list(ingredients.NAMES),
@@ -165,7 +166,7 @@ def _generated(request: Json, rng: random.Random) -> Made:
 def _with_drawn_passes(request: Json, rng: random.Random) -> Made:
     """The parent's program with passes drawn afresh."""
     parent = Case.from_json(request["case"])
-    return Made(replace(parent, passes=_drawn(_module(parent.module), request, rng)), "draw")
+    return Made(replace(parent, passes=_drawn(_scheduled(parent), request, rng)), "draw")
 
 
 def _drawn(module: Any, request: Json, rng: random.Random) -> tuple[PassCall, ...]:
@@ -179,13 +180,14 @@ def _drawn(module: Any, request: Json, rng: random.Random) -> tuple[PassCall, ..
 def _with_mutated_passes(request: Json, rng: random.Random) -> Made:
     """The parent's program with its passes mutated; drawn afresh where it has none."""
     parent = Case.from_json(request["case"])
-    states = _states(_module(parent.module))
+    scheduled = _scheduled(parent)
+    states = _states(scheduled)
     mode: Literal["legal", "any"] = "legal" if request["legal"] else "any"
     partner = tuple(PassCall(name, tuple(args)) for name, args in request["partner"])
     context = PassContext(states, mode, partner)
     if not parent.passes or rng.random() < FRESH_PASSES:
         drawing = {**request, "count": rng.randint(1, LONGEST_DRAWN)}
-        drawn = _drawn(_module(parent.module), drawing, rng)
+        drawn = _drawn(scheduled, drawing, rng)
         return Made(replace(parent, passes=drawn), "")
     for name in request["mutators"]:
         calls = parent.passes
@@ -197,38 +199,25 @@ def _with_mutated_passes(request: Json, rng: random.Random) -> Made:
 
 
 def _with_mutated_program(request: Json, rng: random.Random) -> Made:
-    """The parent's program mutated; its passes repaired where they must be legal."""
+    """The parent's program or its trace mutated; its passes repaired where they must be legal."""
     parent = Case.from_json(request["case"])
-    names = request["mutators"] or rng.sample(list(_ir_mutators), len(_ir_mutators))
-    module, used, error = _mutated(_module(parent.module), names, request["count"], rng)
+    names = request["mutators"] or [*PROGRAMS, *SCHEDULES]
+    if not request["mutators"]:
+        rng.shuffle(names)
+    mutant = Mutant(_module(parent.module), parent.trace, Tries(request.get("fatal")))
+    used, error = mutant.mutate(names, request["count"], rng)
     if not used:
         return Made(error=error)
-    case = replace(parent, module=_text(module), input_seed=rng.randrange(INPUT_SEEDS))
-    if request["legal"]:
-        states = _states(module)
+    case = parent
+    if not mutant.module.same_as(_module(parent.module)):
+        case = replace(parent, module=_text(mutant.module), input_seed=rng.randrange(INPUT_SEEDS))
+    scheduled = mutant.scheduled()
+    case = replace(case, trace=mutant.trace)
+    if request["legal"] and scheduled is not None:
+        states = _states(scheduled)
         if not catalogue.is_legal(states, case.passes):
             case = replace(case, passes=tuple(catalogue.repair(states, case.passes, rng)))
     return Made(case, used, error)
-
-
-def _mutated(
-    module: Any, names: Sequence[str], count: int, rng: random.Random
-) -> tuple[Any, str, str]:
-    """The module after `count` mutations; the mutator of the first; the last error."""
-    used, last, left = "", "", count
-    for name in names:
-        try:
-            mutator = _ir_mutators[name]
-            changed = mutator.mutate(module, rng) if mutator.can_mutate(module) else None
-        except Exception as error:  # a mutator's fault must not end the child with all it keeps
-            last = f"{name}: {type(error).__name__}: {error}"[:300]
-            continue
-        if changed is None:
-            continue
-        module, used, left = changed, used or name, left - 1
-        if left == 0:
-            break
-    return module, used, last
 
 
 _MAKERS: dict[Action, Callable[[Json, random.Random], Made]] = {
@@ -238,6 +227,17 @@ _MAKERS: dict[Action, Callable[[Json, random.Random], Made]] = {
     Action.PASSES: _with_mutated_passes,
     Action.DRAW_PASSES: _with_drawn_passes,
 }
+
+
+def _scheduled(case: Case) -> Any:
+    """The module that the case's passes begin with."""
+    return _applied(case.module, case.trace) if case.trace else _module(case.module)
+
+
+@lru_cache(CACHED_MODULES)
+def _applied(text: str, trace: tuple[PrimitiveCall, ...]) -> Any:
+    module = _module(text)
+    return Mutant(module, trace, Tries()).scheduled() or module
 
 
 def _states(module: Any) -> Any:

@@ -106,20 +106,22 @@ class Examiner:
     ) -> Trial:
         """Make the mutant that the plan asks for and test it."""
         started = time.perf_counter()
-        made = self._run(
-            {
-                "do": "mutate",
-                "action": plan.action,
-                "case": parent.to_json() if parent is not None else None,
-                "partner": [[call.name, list(call.args)] for call in partner],
-                "mutators": list(plan.mutators),
-                "count": plan.count,
-                "legal": plan.legal,
-                "seed": plan.seed,
-                "targets": self.targets,
-                "avoid": list(plan.avoid),
-            }
-        )
+        request = {
+            "do": "mutate",
+            "action": plan.action,
+            "case": parent.to_json() if parent is not None else None,
+            "partner": [[call.name, list(call.args)] for call in partner],
+            "mutators": list(plan.mutators),
+            "count": plan.count,
+            "legal": plan.legal,
+            "seed": plan.seed,
+            "targets": self.targets,
+            "avoid": list(plan.avoid),
+        }
+        made = self._run(request)
+        if made.status in ("died", "hung") and made.stage.sequence == "schedule":
+            # A drawn primitive ended the process: it is the last one of the case to test.
+            made = self._run({**request, "fatal": made.stage.pass_index})
         if made.status != "done" or "case" not in made.reply:
             died = f"a mutation {made.status}: {made.stderr[-200:]}"
             fault = made.reply["error"] if made.status == "done" else died

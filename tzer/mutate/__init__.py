@@ -29,19 +29,7 @@ from tzer.mutate.memory import (
 )
 from tzer.mutate.operators import ChangeOperator, NegateSelect, SwapOperands
 from tzer.mutate.passes import PASS_MUTATORS, PassContext, PassMutator
-from tzer.mutate.schedules import (
-    ScheduleBlockize,
-    ScheduleCache,
-    ScheduleComputeAt,
-    ScheduleFuse,
-    ScheduleInline,
-    ScheduleLayout,
-    ScheduleLoopKind,
-    ScheduleMisc,
-    ScheduleReduction,
-    ScheduleReorder,
-    ScheduleSplit,
-)
+from tzer.mutate.schedules import SCHEDULE_MUTATORS, ScheduleMutator
 from tzer.mutate.splice import ReplaceLoad, ReplaceVariable, SpliceExpression
 from tzer.mutate.statements import (
     DeleteStatement,
@@ -65,14 +53,19 @@ IR_MUTATORS: tuple[Mutator, ...] = (
     SpliceExpression(), ReplaceVariable(), ReplaceLoad(),
     InsertStatement(), DeleteStatement(), DuplicateStatement(), SwapStatements(),
     WrapInIf(), WrapInLoop(), WrapInPragma(), BindValue(), InsertAssert(), Unwrap(),
-    # Domain-specific: loops, memory, blocks, schedules.
+    # Domain-specific: loops, memory, blocks. Schedules are in `SCHEDULE_MUTATORS`.
     ChangeLoopKind(), AnnotateLoop(), ChangeBounds(), ShiftLoop(), SplitLoop(), PeelLoop(),
     ExchangeLoops(),
     ChangeBufferDtype(), TransposeBuffer(), PadBuffer(), ChangeStorageScope(), ChangeScalarDtype(),
     ReverseBinding(), AddPredicate(), AnnotateBlock(), WidenRegions(),
-    ScheduleSplit(), ScheduleFuse(), ScheduleReorder(), ScheduleLoopKind(), ScheduleInline(),
-    ScheduleComputeAt(), ScheduleCache(), ScheduleReduction(), ScheduleLayout(), ScheduleBlockize(),
-    ScheduleMisc(),
 )  # fmt: skip
 
-__all__ = ["IR_MUTATORS", "PASS_MUTATORS", "Mutator", "PassContext", "PassMutator"]
+__all__ = [
+    "IR_MUTATORS",
+    "PASS_MUTATORS",
+    "SCHEDULE_MUTATORS",
+    "Mutator",
+    "PassContext",
+    "PassMutator",
+    "ScheduleMutator",
+]
