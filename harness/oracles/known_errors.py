@@ -15,6 +15,9 @@ KNOWN_REFUSALS: dict[str, str] = {
     "is invalid for irregular loop": (
         "a loop with break or continue can't be unrolled or vectorized, so the annotation is wrong"
     ),
+    "Nested parallel loop is not supported by threadpool": (
+        "a parallel loop inside another one is a schedule that the runtime does not support"
+    ),
     "Cannot vectorize ShuffleNode": "VectorizeLoop does not support vectors in vectorized loops",
     "Do not have a default for tirx.": "the code generator does not support this statement",
     "only allows vector with lanes in {2, 3, 4}": "WGSL has no wider vectors",

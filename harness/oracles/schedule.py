@@ -20,7 +20,6 @@ from harness import compat
 from harness.case import Case, CaseError, PrimitiveCall
 from harness.ir.loop_kinds import SERIAL, THREAD_BINDING
 from harness.ir.untrusted import check_program
-from harness.oracles.known_errors import tolerated_form
 from harness.oracles.oracle import Found
 from harness.schedules.replay import DoesNotApply, Replay
 from harness.semantics import AssertFailed, StepLimit, UndefinedBehaviour
@@ -35,8 +34,9 @@ COMPARE = Stage("schedule", "compare")
 
 @dataclass(frozen=True)
 class Applied:
-    """A primitive that applied, and the module after it."""
+    """A primitive of the trace that applied, and the module after it."""
 
+    index: int
     call: PrimitiveCall
     module: Any
 
@@ -73,11 +73,11 @@ def _scheduled(trace: Sequence[PrimitiveCall], reference: Reference) -> Referenc
                 raised = error
             else:
                 if not replay.module.same_as(before):
-                    applied.append(Applied(call, replay.module))
+                    applied.append(Applied(index, call, replay.module))
                     _check_form(applied[-1])
                 continue
         _check_meaning(applied, reference)  # what an earlier primitive broke is that one's fault
-        raise Found(_of_exception(raised, call))
+        raise Found(_of_exception(raised, Applied(index, call, replay.module)))
     _check_signature(reference.module, replay.module)
     _check_meaning(applied, reference)
     module = without_threads(replay.module)
@@ -88,23 +88,25 @@ def _scheduled(trace: Sequence[PrimitiveCall], reference: Reference) -> Referenc
     return Reference(module, reference.inputs, reference.program, reference.expectation)
 
 
-def _of_exception(error: RaisedByTVM, call: PrimitiveCall) -> Verdict:
+def _of_exception(error: RaisedByTVM, failed: Applied) -> Verdict:
     raised, message = error.error, first_line(error)
     name = type(raised).__name__
     backtrace = "".join(traceback.format_exception(raised))
-    signature = error_signature(Kind.INTERNAL_ERROR, call.name, name, message, backtrace)
-    detail = {"error": name, "backtrace": backtrace[-4000:], "primitive": str(call)}
-    return _finding(Kind.INTERNAL_ERROR, call, message, signature, detail)
+    signature = error_signature(Kind.INTERNAL_ERROR, failed.call.name, name, message, backtrace)
+    detail = {"error": name, "backtrace": backtrace[-4000:]}
+    return _finding(Kind.INTERNAL_ERROR, failed, message, signature, detail)
 
 
 def _check_form(applied: Applied) -> None:
     diagnostic = compat.why_ill_formed(applied.module)
-    if diagnostic is None or tolerated_form(diagnostic) is not None:
-        return
-    name = applied.call.name
-    signature = result_signature(Kind.ILL_FORMED_IR, name, normalise(diagnostic))
-    detail = {"primitive": str(applied.call)}
-    raise Found(_finding(Kind.ILL_FORMED_IR, applied.call, diagnostic, signature, detail))
+    if diagnostic is not None:  # none is tolerated: no schedule can be made of such a module
+        raise Found(_ill_formed(applied, diagnostic))
+
+
+def _ill_formed(applied: Applied, diagnostic: str) -> Verdict:
+    shows = normalise(diagnostic)
+    signature = result_signature(Kind.ILL_FORMED_IR, applied.call.name, shows)
+    return _finding(Kind.ILL_FORMED_IR, applied, diagnostic, signature)
 
 
 def _check_meaning(applied: Sequence[Applied], reference: Reference) -> None:
@@ -122,12 +124,20 @@ def _check_meaning(applied: Sequence[Applied], reference: Reference) -> None:
 
 def _other_meaning(applied: Applied, reference: Reference) -> Verdict | None:
     """The finding, if the module means something else than the reference."""
+    diagnostic = _uneven_strides(applied.module)
+    if diagnostic is not None:
+        return _ill_formed(applied, diagnostic)
     try:
         outputs = outputs_of(without_threads(applied.module), reference.fresh_inputs())
     except UndefinedBehaviour as fault:
-        return _of_undefined(fault, applied.call, reference)
+        reference.refine_expectation()  # is the program itself valid whatever its rounding?
+        if fault.kind == "signed-overflow":
+            return None  # sums of another order may overflow on the way, and no target minds
+        kind = Kind.OUT_OF_BOUNDS if fault.kind == "out-of-range" else Kind.WRONG_RESULT
+        return _wrong(kind, applied, f"{fault.kind}: {fault}", fault.kind)
     except AssertFailed as failure:
-        return _wrong(applied.call, f"an assertion is false: {failure}", "assertion", {})
+        message = f"an assertion is false: {failure}"
+        return _wrong(Kind.WRONG_RESULT, applied, message, "assertion")
     except StepLimit:
         return None
     if outputs is None:
@@ -137,31 +147,41 @@ def _other_meaning(applied: Applied, reference: Reference) -> Verdict | None:
         return None
     dtype = str(reference.module["main"].params[mismatch.buffer].ty.dtype)
     values = {"expected": repr(mismatch.expected), "actual": repr(mismatch.actual)}
-    return _wrong(applied.call, str(mismatch), dtype, values)
+    return _wrong(Kind.WRONG_RESULT, applied, str(mismatch), dtype, values)
 
 
-def _of_undefined(
-    fault: UndefinedBehaviour, call: PrimitiveCall, reference: Reference
-) -> Verdict | None:
-    reference.refine_expectation()  # is the program itself valid whatever its rounding?
-    if fault.kind == "signed-overflow":
-        return None  # sums of another order may overflow on the way, and no target minds
-    message = f"{fault.kind}: {fault}"
-    if fault.kind != "out-of-range":
-        return _wrong(call, message, fault.kind, {})
-    signature = result_signature(Kind.OUT_OF_BOUNDS, call.name, fault.kind)
-    return _finding(Kind.OUT_OF_BOUNDS, call, message, signature, {"primitive": str(call)})
+def _uneven_strides(module: Any) -> str | None:
+    """Which buffer has more or fewer strides than dimensions, which TVM's verifier lets pass."""
+    for function in module.functions.values():
+        for node in compat.nodes(function.body):
+            for buffer in node.alloc_buffers if compat.type_key(node) == "SBlock" else ():
+                strides, rank = len(buffer.ty.strides), len(buffer.ty.shape)
+                if strides not in (0, rank):
+                    return f"buffer {buffer.name} has {strides} strides for {rank} dimensions"
+    return None
 
 
-def _wrong(call: PrimitiveCall, message: str, shows: str, detail: dict[str, Any]) -> Verdict:
-    signature = result_signature(Kind.WRONG_RESULT, call.name, shows)
-    return _finding(Kind.WRONG_RESULT, call, message, signature, {**detail, "primitive": str(call)})
+def _wrong(
+    kind: Kind,
+    applied: Applied,
+    message: str,
+    shows: str,
+    detail: dict[str, Any] | None = None,
+) -> Verdict:
+    signature = result_signature(kind, applied.call.name, shows)
+    return _finding(kind, applied, message, signature, detail)
 
 
 def _finding(
-    kind: Kind, call: PrimitiveCall, message: str, signature: str, detail: dict[str, Any]
+    kind: Kind,
+    at: Applied,
+    message: str,
+    signature: str,
+    detail: dict[str, Any] | None = None,
 ) -> Verdict:
-    return Verdict(kind, True, message, signature, call.name, Stage("schedule"), detail)
+    stage = Stage("schedule", "pass", at.index, at.call.name)
+    detail = {**(detail or {}), "primitive": str(at.call)}
+    return Verdict(kind, True, message, signature, at.call.name, stage, detail)
 
 
 def _check_signature(before: Any, after: Any) -> None:

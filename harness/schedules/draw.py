@@ -101,6 +101,10 @@ class Drawing:
         node = self.node(label)
         return compat.region_buffer((node.reads if which == "read" else node.writes)[index])
 
+    def reads(self, label: str, buffer: Any) -> bool:
+        """Whether the block reads the buffer."""
+        return any(compat.region_buffer(each).same_as(buffer) for each in self.node(label).reads)
+
     def is_parameter(self, buffer: Any) -> bool:
         function = self.schedule.mod[self.schedule.func_working_on.name_hint]
         return any(param.same_as(buffer) for param in function.params)
@@ -199,10 +203,12 @@ def cached(which: str) -> Callable[[Drawing], Arguments]:
 
     def draw_cached(draw: Drawing) -> Arguments:
         block = draw.block()
-        consumers: list[JSONValue] = []
-        if draw.rng.random() < 0.2:
-            consumers = [draw.choice(draw.blocks)]
-        return block, draw.region(block, which), draw.choice(SCOPES), tuple(consumers)
+        index = draw.region(block, which)
+        buffer = draw.buffer(block, which, index)
+        readers = [label for label in draw.blocks if draw.reads(label, buffer)]
+        chosen = readers if draw.rng.random() < 0.2 else ()
+        consumers = tuple(label for label in chosen if draw.flag())
+        return block, index, draw.choice(SCOPES), consumers
 
     return draw_cached
 
@@ -226,7 +232,7 @@ def reindexed_cache(which: str) -> Callable[[Drawing], Arguments]:
         block = draw.block()
         extents = _axis_extents(draw.node(block))
         region = draw.region(block, which)
-        return block, region, draw.choice(SCOPES), drawn_map(draw, extents, drops=True)
+        return block, region, draw.choice(SCOPES), drawn_map(draw, extents)
 
     return draw_reindexed
 
@@ -351,11 +357,8 @@ def _axis_extents(block: Any) -> tuple[int, ...]:
     return tuple(int(extent) for extent in extents)
 
 
-def drawn_map(draw: Drawing, extents: Sequence[int], *, drops: bool = False) -> str:
-    """An index map that is injective: permuted, split, joined or reversed indices.
-
-    `drops`: some indices may be left out.
-    """
+def drawn_map(draw: Drawing, extents: Sequence[int]) -> str:
+    """An index map that is injective: permuted, split, joined or reversed indices."""
     rank, rng = len(extents), draw.rng
     if not rank:
         raise CannotDraw
@@ -376,6 +379,4 @@ def drawn_map(draw: Drawing, extents: Sequence[int], *, drops: bool = False) -> 
     flat = [part for parts in results for part in parts]
     if rng.random() < 0.6:
         rng.shuffle(flat)
-    if drops and rng.random() < 0.6:
-        flat = rng.sample(flat, rng.randint(1, len(flat)))
     return f"{', '.join(names)} -> {', '.join(flat)}"

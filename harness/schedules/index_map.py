@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import ast
 import inspect
+import keyword
 import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
 LONGEST = 400
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,15}")
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -21,7 +24,7 @@ _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 
 
-def index_map(text: str) -> Callable[..., list[Any]]:
+def index_map(text: object) -> Callable[..., list[Any]]:
     """The function from indices to indices that the text describes.
 
     Raises:
@@ -40,7 +43,7 @@ def index_map(text: str) -> Callable[..., list[Any]]:
     return mapped
 
 
-def bounds_map(text: str) -> Callable[..., list[Any]]:
+def bounds_map(text: object) -> Callable[..., list[Any]]:
     """The function from indices to pairs of (begin, end) of the results, two by two."""
     mapped = index_map(text)
 
@@ -51,7 +54,7 @@ def bounds_map(text: str) -> Callable[..., list[Any]]:
     return bounds
 
 
-def as_lambda(text: str, *, pairs: bool = False) -> str:
+def as_lambda(text: object, *, pairs: bool = False) -> str:
     """The text as a lambda of Python, with the results two by two if they are `pairs`."""
     names, results = _parsed(text)
     parts = [ast.unparse(result) for result in results]
@@ -60,12 +63,14 @@ def as_lambda(text: str, *, pairs: bool = False) -> str:
     return f"lambda {', '.join(names)}: [{', '.join(parts)}]"
 
 
-def _parsed(text: str) -> tuple[list[str], list[ast.expr]]:
+def _parsed(text: object) -> tuple[list[str], list[ast.expr]]:
+    if not isinstance(text, str):
+        raise ValueError("an index map is a text")
     before, arrow, after = text.partition(" -> ")
     names = before.split(", ") if before else []
     if not arrow or len(text) > LONGEST or len(set(names)) != len(names):
         raise ValueError(f"not an index map: {text[:80]!r}")
-    if not all(name.isascii() and name.isalnum() and name[0].isalpha() for name in names):
+    if not all(_NAME.fullmatch(name) and not keyword.iskeyword(name) for name in names):
         raise ValueError(f"not an index map: {text[:80]!r}")
     try:
         tree = ast.parse(f"[{after}]", mode="eval").body

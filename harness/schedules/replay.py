@@ -19,6 +19,13 @@ from harness.schedules.index_map import bounds_map, index_map
 from harness.schedules.table import PRIMITIVES, Primitive, Takes
 from harness.targets.executable import RaisedByTVM, raised_by_tvm
 
+# What primitives refuse by a failed check which says so, instead of by a ScheduleError.
+REFUSALS = (
+    "Valid index:",  # of a place that the loop doesn't have
+    "No reduction iter vars allowed for the outer loops when blockize multiple blocks",
+    "Target blocks must not be nested with each other",
+)
+
 
 class DoesNotApply(Exception):
     """The primitive doesn't apply, or its arguments don't fit the program."""
@@ -81,8 +88,10 @@ def is_schedulable(module: Any, function: str) -> bool:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Whether TVM says that the primitive doesn't apply; an internal error says nothing."""
-    return isinstance(error, s_tir.ScheduleError | ValueError | TypeError | AssertionError)
+    """Whether TVM says that the primitive doesn't apply; other internal errors say nothing."""
+    if isinstance(error, s_tir.ScheduleError | ValueError | TypeError | AssertionError):
+        return True
+    return any(refusal in str(error) for refusal in REFUSALS)
 
 
 def _resolved(schedule: Any, primitive: Primitive, args: tuple[JSONValue, ...]) -> list[Any]:

@@ -109,6 +109,8 @@ class MemoryCompiler(CallCompiler):
             for extent in reversed(shape):
                 strides = (running, *strides)
                 running = ranges.multiply(running, extent)
+        if len(strides) != len(shape):
+            raise Unsupported("a buffer with more or fewer strides than dimensions")
         return parse(str(ty.dtype)), shape, strides, self.atom(self.value(ty.elem_offset))
 
     def declare(self, buffer: Any, storage: Storage, alias: bool = False) -> View:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from harness import compat
 from harness.case import PrimitiveCall
 from harness.schedules import PRIMITIVES, DoesNotApply, Primitive, Replay, is_schedulable
 from harness.schedules.draw import CannotDraw, Drawing
@@ -24,7 +25,8 @@ LONGEST = 40
 
 
 class Unapplied(Exception):
-    """Nothing may follow this primitive: TVM fails with it, or an earlier try died of it.
+    """Nothing may follow this primitive: TVM fails with it, what it leaves is not well formed, or
+    an earlier try died of it.
 
     `calls` is the primitive, if it is not yet in the trace.
     """
@@ -57,6 +59,8 @@ class Tries:
                 replay.apply(call)
             except RaisedByTVM:
                 raise ended from None
+            if compat.why_ill_formed(replay.module) is not None:
+                raise ended
 
 
 class ScheduleMutator:

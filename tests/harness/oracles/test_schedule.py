@@ -60,6 +60,7 @@ def test_a_primitive_that_loses_a_predicate_is_the_culprit() -> None:
     assert (found.kind, found.pass_name) == (Kind.WRONG_RESULT, "rfactor")
     assert "block-domain" in found.message
     assert found.detail["primitive"] == "rfactor(['C', 4], 0)"
+    assert str(found.stage) == "schedule:pass:3:rfactor"
 
 
 def test_a_death_of_a_primitive_is_a_finding_and_names_it() -> None:
@@ -75,6 +76,23 @@ def test_an_internal_error_of_a_primitive_is_a_finding() -> None:
     found = judged(programs.matmul(), Call("cache_index", ("c", "local", 0)))
     assert (found.kind, found.pass_name) == (Kind.INTERNAL_ERROR, "cache_index")
     assert "An empty SeqStmt is prohibited" in found.message
+
+
+def test_strides_of_another_rank_are_ill_formed() -> None:
+    """cache_index allocates its buffers of any rank with the strides of one dimension."""
+    source = te.placeholder((4, 6), "int32", "source")
+    shape = (2, 12)
+    target = te.compute(shape, lambda i, j: source[(i * 12 + j) // 6, (i * 12 + j) % 6], "target")
+    module = tvm.IRModule({"main": te.create_prim_func([source, target])})
+    found = judged(module, Call("cache_index", ("target", "global", 0)))
+    assert (found.kind, found.pass_name) == (Kind.ILL_FORMED_IR, "cache_index")
+    assert "1 strides for 2 dimensions" in found.message
+
+
+def test_a_partitioned_reduction_starts_again_and_is_a_wrong_result() -> None:
+    """loop_partition leaves the block's init in both parts: the second drops the first's sum."""
+    found = judged(matmul(3, 6, 3), Call("loop_partition", (("C", 2), (4, None), True)))
+    assert (found.kind, found.pass_name) == (Kind.WRONG_RESULT, "loop_partition")
 
 
 def test_a_refusal_drops_the_primitive_and_is_no_finding() -> None:
