@@ -65,3 +65,10 @@ def underflowing() -> Any:
     product = tirx.Mul(tirx.FloatImm("float64", 1e-300), tirx.FloatImm("float64", 1e-20))
     function = tirx.PrimFunc([target], tirx.BufferStore(target, product, [0]))
     return tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
+
+
+def tall() -> Any:
+    """out[i, j] = source at 12 i + j, in rows of six: its indices are worth a cache."""
+    source = te.placeholder((4, 6), "int32", "source")
+    out = te.compute((2, 12), lambda i, j: source[(i * 12 + j) // 6, (i * 12 + j) % 6], "out")
+    return tvm.IRModule({"main": te.create_prim_func([source, out])})

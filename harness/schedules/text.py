@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from harness.case import JSONValue, PrimitiveCall
+from harness.case import CaseError, JSONValue, PrimitiveCall
 from harness.schedules.index_map import as_lambda
 from harness.schedules.table import PRIMITIVES, Takes
 
@@ -36,8 +36,15 @@ def as_python(trace: Sequence[PrimitiveCall]) -> Iterator[str]:
     """The statements that apply the trace to a schedule `s`, at first at work on main.
 
     Raises:
-        ValueError: a call has arguments that its primitive doesn't take.
+        CaseError: a call has arguments that its primitive doesn't take.
     """
+    try:
+        yield from _lines(trace)
+    except ValueError as error:
+        raise CaseError(str(error)) from None
+
+
+def _lines(trace: Sequence[PrimitiveCall]) -> Iterator[str]:
     function = "main"
     for call in trace:
         if call.function != function:

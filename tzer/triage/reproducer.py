@@ -23,6 +23,7 @@ import numpy as np
 
 from harness import compat
 from harness.case import Case, PassCall
+from harness.oracles.schedule import scheduled
 from harness.oracles.verify import Sequence, sequences
 from harness.passes import CATALOGUE, check_call
 from harness.semantics.reference import Invalid, Reference, reference_of
@@ -30,6 +31,7 @@ from harness.targets import get_target
 from harness.verdict import Kind, Verdict
 from tzer.triage import reproducer_checks as checks
 from tzer.triage import reproducer_parts as parts
+from tzer.triage import schedule_reproducer as schedules
 from tzer.triage.device_reproducer import device_script
 from tzer.triage.program import PrintedProgram, program_of
 from tzer.triage.source_text import clean, comment, lines_literal, text_literal
@@ -90,13 +92,15 @@ def write_reproducer(case: Case, verdict: Verdict) -> str:
     target = get_target(case.target)
     for call in case.passes:
         check_call(call)
-    original = case
+    case = original = schedules.with_applied_primitives(case, verdict)
     if not target.has_runtime:  # on a device the program begins as a kernel
         case = case.with_module(target.prepare(case.load()))
     if not verdict.is_finding:
         raise Invalid(f"the verdict {verdict.kind} is not that of a finding")
     program = program_of(case, verdict)
-    reference = reference_of(program.case)
+    if verdict.stage.sequence == "schedule":
+        return _joined(_schedule_pieces(program, verdict))
+    reference = scheduled(program.case, reference_of(program.case))
     if verdict.kind is Kind.WRONG_RESULT and reference.expectation is None:
         raise Invalid("the reference interpreter can't say what the program means")
     plain, mutated = sequences(program.case, reference)
@@ -111,6 +115,7 @@ def write_reproducer(case: Case, verdict: Verdict) -> str:
         parts.IMPORTS,
         _constants(subject),
         _program(program),
+        *_schedule(program.case, None),
         _passes("passes", sequence.calls, verdict.pass_name),
         parts.LOWERING if target.has_runtime else parts.LOWERING_ALONE,
         *_inputs(subject),
@@ -121,17 +126,75 @@ def write_reproducer(case: Case, verdict: Verdict) -> str:
     ]
     if verdict.kind is Kind.SLOW_CODE:
         pieces.insert(5, _passes("plain_passes", plain.calls, ""))
+    return _joined(pieces)
+
+
+def _joined(pieces: list[str]) -> str:
     return "\n\n\n".join(piece.strip("\n") for piece in pieces) + "\n"
+
+
+def _schedule_pieces(program: PrintedProgram, verdict: Verdict) -> list[str]:
+    """The script of a finding of which a schedule primitive is the culprit."""
+    case, kind = program.case, verdict.kind
+    in_child = kind in CHILD_KINDS or kind not in schedules.EXPECTED
+    should = schedules.EXPECTED.get(kind, schedules.EXPECTED_MEANING)
+    pieces = [
+        _preface(verdict, should, "tvm and numpy"),
+        parts.IMPORTS,
+        "RUNS = False  # but what the primitives return",
+        f"SHOULD = {should!r}",
+        _program(program),
+        schedules.scheduling(case.trace, len(case.trace) - 1),
+        schedules.ALONE,
+    ]
+    if kind is Kind.ILL_FORMED_IR:
+        pieces.append(schedules.ILL_FORMED)
+    elif kind in schedules.EXPECTED:
+        pieces.append(checks.CHECKS[Kind.CRASH if in_child else kind])
+    else:
+        reference = reference_of(case)
+        reference.refine_expectation()
+        target = get_target("llvm").description()
+        pieces += [
+            f"TARGET = {dict(target)!r}\n{schedules.judged(case, verdict)}",
+            *_arrays(reference, expected=True),
+            schedules.WITHOUT_THREADS,
+            schedules.OTHER_MEANING,
+        ]
+    if in_child:
+        pieces.append(_limits(kind))
+    pieces += [
+        parts.expressible(reads_json=program.text is None, writes_json=False),
+        parts.MAIN_IN_CHILD if in_child else parts.MAIN,
+    ]
+    return pieces
+
+
+def _schedule(case: Case, culprit: int | None) -> list[str]:
+    """The functions that apply the case's trace, if it has one, and load what it leaves."""
+    if not case.trace:
+        return []
+    return [
+        "program = load",
+        schedules.scheduling(case.trace, culprit),
+        schedules.WITHOUT_THREADS,
+        "def load():\n    return without_threads(scheduled(program()))",
+    ]
 
 
 def _header(subject: Subject, needs: str) -> str:
     verdict = subject.verdict
     illegal = "illegal, so TVM may refuse it, but not die of it"
+    order = f"The pass order is {'legal' if subject.sequence.legal else illegal}."
+    return _preface(verdict, _expected(verdict), needs, order)
+
+
+def _preface(verdict: Verdict, expected: str, needs: str, *more: str) -> str:
     lines = [
         f"{verdict.kind}: {clean(verdict.message)}",
         f"Signature: {clean(verdict.signature)}",
-        f"The pass order is {'legal' if subject.sequence.legal else illegal}.",
-        f"Expected: {_expected(verdict)}",
+        *more,
+        f"Expected: {expected}",
     ]
     # A fixed first line: what is free text below can't be taken for the encoding of the file.
     return (
@@ -203,9 +266,12 @@ def _inputs(subject: Subject) -> list[str]:
     """The inputs, and what the reference interpreter makes of them, where they are needed."""
     if not subject.runs:
         return []
-    reference = subject.reference
+    return _arrays(subject.reference, expected=subject.verdict.kind is Kind.WRONG_RESULT)
+
+
+def _arrays(reference: Reference, *, expected: bool) -> list[str]:
     pieces = [parts.ARRAYS, "INPUTS = " + _values(reference.inputs)]
-    if subject.verdict.kind is Kind.WRONG_RESULT and reference.expectation is not None:
+    if expected and reference.expectation is not None:
         expectation = reference.expectation
         allowed = []
         for output, tolerance, mask in zip(
@@ -248,11 +314,13 @@ def _value(value: Any) -> str:
 
 
 def _child(subject: Subject) -> list[str]:
-    if not subject.in_child:
-        return []
-    limits = {Kind.HANG: parts.HANG_SECONDS}.get(subject.verdict.kind, parts.CHILD_SECONDS)
-    memory = parts.MEMORY_BYTES if subject.verdict.kind is Kind.OUT_OF_MEMORY else 0
-    return [f"SECONDS = {limits}\nMEMORY_BYTES = {memory}  # of address space; 0: no limit"]
+    return [_limits(subject.verdict.kind)] if subject.in_child else []
+
+
+def _limits(kind: Kind) -> str:
+    limits = {Kind.HANG: parts.HANG_SECONDS}.get(kind, parts.CHILD_SECONDS)
+    memory = parts.MEMORY_BYTES if kind is Kind.OUT_OF_MEMORY else 0
+    return f"SECONDS = {limits}\nMEMORY_BYTES = {memory}  # of address space; 0: no limit"
 
 
 __all__ = ["Invalid", "write_reproducer"]
