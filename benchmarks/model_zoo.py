@@ -73,7 +73,7 @@ def judge(name: str, cache: Path, target: str) -> dict[str, Any]:
     shapes = {k: tuple(map(int, v.split("x"))) for k, v in facts["shapes"].items()}
     stage, start = "import", time.perf_counter()
 
-    def on_import(model: ImportedModel) -> None:
+    def on_import(models: Sequence[ImportedModel]) -> None:
         nonlocal stage
         stage = "tune"
 

@@ -43,7 +43,8 @@ from harness.devices.node import find_node, processor_name
 from harness.devices.page import BROWSER_SUPERVISOR
 from jitweb.bundle import read_plan
 from jitweb.errors import JitwebError
-from jitweb.onnx.read import fix_shapes, graph_inputs
+from jitweb.onnx.graph import graph_inputs
+from jitweb.onnx.read import fix_shapes
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 HERE = Path(__file__).resolve()
@@ -105,7 +106,8 @@ def read_model(path: Path, plan: Mapping[str, Any] | None) -> Model:
     except Exception as error:  # protobuf's DecodeError, which is in no public module
         raise JitwebError(f"{path} is not an ONNX file: {error}") from None
     values = graph_inputs(model)
-    shapes = {each["name"]: each["shape"] for each in plan["inputs"]} if plan else {}
+    tensors = plan["variants"][0]["inputs"] if plan else []
+    shapes = {each["name"]: each["shape"] for each in tensors}
     named = [[dim.dim_param for dim in value.type.tensor_type.shape.dim] for value in values]
     try:
         fix_shapes(model, shapes)

@@ -38,7 +38,7 @@ def compile_times(model: ImportedModel, target: WebTarget, most: int) -> list[fl
     """Milliseconds of each candidate's build, except the first, which also initialises TVM."""
     candidates = [
         candidate
-        for task in task_inputs(model)
+        for task in task_inputs([model])
         for candidate in target.candidates(task.function, task.constants)
         if candidate.family != "plain"
     ]
@@ -107,7 +107,7 @@ def measure(arguments: argparse.Namespace, model: ImportedModel, folder: Path) -
         print(f"tuned in {report.tuning_s:.1f} s", file=sys.stderr)
         limited = report.outcomes[arguments.target]
         with Records(folder / "unlimited.sqlite3") as records:
-            unlimited: TuningResult = Tuner(target, device, records).run(task_inputs(model))
+            unlimited: TuningResult = Tuner(target, device, records).run(task_inputs([model]))
         print(f"tuned without a limit in {unlimited.seconds:.1f} s", file=sys.stderr)
         pairs = {key: (unlimited.states[key], limited.states[key]) for key in unlimited.states}
         best, within = race(pairs, target, device)

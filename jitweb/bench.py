@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from jitweb.bundle import read_plan
 from jitweb.check_inputs import example_inputs
-from jitweb.host import open_host
-from jitweb.plan import Tensor
+from jitweb.host import BundleHost, open_host
 
 
 def bench_bundle(
@@ -17,39 +17,55 @@ def bench_bundle(
 ) -> dict[str, Any]:
     """Measure the bundle; returns the documented keys of `jitweb bench --json`.
 
+    Those of the first variant are also at the top level.
+
     Raises:
         JitwebError, DeviceError: the bundle can't be run here.
     """
     plan = read_plan(folder)
     with open_host(folder, plan, target, threads, device) as host:
-        inputs = example_inputs([Tensor.from_json(entry) for entry in plan["inputs"]])
-        measured = host.bench(inputs, seconds)
-        calls = host.profile(inputs)
-    samples = measured.samples
+        parts = [
+            _variant(plan, host, number, seconds / len(host.variants))
+            for number in range(len(host.variants))
+        ]
     return {
         "bundle": str(folder),
         "model": plan["model"],
         "target": host.target,
         "device": host.device,
         "threads": host.threads,
+        "load_ms": host.load_ms,
+        "tuning_s": plan["targets"][host.target]["tuning"]["seconds"],
+        **{name: value for name, value in parts[0].items() if name != "when"},
+        "variants": parts,
+    }
+
+
+def _variant(plan: dict[str, Any], host: BundleHost, number: int, seconds: float) -> dict[str, Any]:
+    variant = host.variants[number]
+    inputs = example_inputs(variant.inputs, variant.when)
+    measured = host.bench(inputs, seconds)
+    calls = host.profile(inputs)
+    samples = measured.samples
+    return {
+        "when": dict(variant.when),
         "latency_ms": {"min": min(samples), "median": statistics.median(samples)},
         "samples": len(samples),
         "first_result_ms": host.load_ms + measured.first_run_ms,
-        "load_ms": host.load_ms,
         "timings": dict(measured.timings),
-        "tuning_s": plan["targets"][host.target]["tuning"]["seconds"],
-        "kernels": _kernels(plan, host.target, calls),
+        "kernels": _kernels(plan, number, host.target, calls),
     }
 
 
 def _kernels(
-    plan: dict[str, Any], target: str, calls: list[tuple[str, float | None]]
+    plan: dict[str, Any], number: int, target: str, calls: list[tuple[str, float | None]]
 ) -> list[dict[str, Any]]:
     """A row for each task as in `jitweb tune`, with the times of this run.
 
     They are sorted by time, largest first; times are None if they couldn't be measured.
     """
     tuned = plan["targets"][target]["tuning"]["kernels"]
+    sites = _sites(plan["variants"][number]["calls"][target])
     spent: dict[str, float | None] = {}
     for key, ms in calls:
         before = spent.setdefault(key, None)
@@ -64,12 +80,21 @@ def _kernels(
                 "task": key,
                 "name": task["name"],
                 "kind": task["kind"],
-                "sites": task["sites"],
+                "sites": sites[key],
                 "tried": tuned[key]["tried"],
                 "candidate": tuned[key]["candidate"],
-                "ms": whole / task["sites"] if whole is not None else None,
+                "ms": whole / sites[key] if whole is not None else None,
                 "share": whole / total if whole and total else None,
-                "gflops": task["flops"] * task["sites"] / whole / 1e6 if whole else None,
+                "gflops": task["flops"] * sites[key] / whole / 1e6 if whole else None,
             }
         )
     return rows
+
+
+def _sites(calls: list[dict[str, Any]]) -> dict[str, int]:
+    """How often a variant calls each task, which may be of several grids."""
+    grids: dict[str, set[str]] = {}
+    for call in calls:
+        grids.setdefault(call["task"], set()).add(call["kernel"])
+    counts = Counter(call["task"] for call in calls)
+    return {key: count // len(grids[key]) for key, count in counts.items()}

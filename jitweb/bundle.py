@@ -15,7 +15,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -31,14 +31,13 @@ from harness.wasm.linker import MAX_PAGES, link
 from jitweb.compare import scale_of
 from jitweb.errors import JitwebError
 from jitweb.model import ImportedModel, aligned
-from jitweb.plan import Call, Plan, Weight
+from jitweb.plan import Call, Plan, Weight, shared_tasks, task_json
 from jitweb.plan_check import FORMAT, MOST_BYTES, MOST_PLAN_BYTES, OtherFormat, parse_plan
 from jitweb.targets import Built, WebTarget
 from jitweb.tune import TuningResult
 
 PLAN = "plan.json"
 WEIGHTS = "weights.safetensors"
-CHECK = "check.safetensors"
 CHECKED = 4096  # elements of an output that are kept to verify it by
 NOT_SHIPPED = ("_", "host.")  # what the command line alone uses
 # What a run that was killed leaves beside a bundle: .NAME.PID.RANDOM; with .old what it replaced.
@@ -48,9 +47,13 @@ WASM_VARIANTS = {"relaxed": True, "simd128": False}
 
 @dataclass(frozen=True)
 class TargetSection:
-    """One target's part of a bundle: its place in the plan, its files, and the weights it reads."""
+    """One target's part of a bundle: its place in the plan, its files, and the weights it reads.
+
+    `calls` are those of each variant.
+    """
 
     plan: dict[str, Any]
+    calls: list[list[dict[str, Any]]]
     files: dict[str, bytes]
     weights: dict[str, np.ndarray]
 
@@ -68,9 +71,12 @@ class ExpectedOutputs:
 
 
 def section(
-    name: str, target: WebTarget, model: ImportedModel, outcome: TuningResult
+    name: str, target: WebTarget, models: Sequence[ImportedModel], outcome: TuningResult
 ) -> TargetSection:
-    """One target's part of the bundle: the best candidate of each task, and how it was found."""
+    """One target's part of the bundle: the best candidate of each task, and how it was found.
+
+    `models` are the variants of one.
+    """
     built = {
         key: state.built or target.build(state.best.build())
         for key, state in outcome.states.items()
@@ -82,11 +88,11 @@ def section(
             for key, state in outcome.states.items()
         },
     }
-    part = SECTIONS[name](model, built)
-    return TargetSection(part.plan | {"tuning": tuning}, part.files, part.weights)
+    part = SECTIONS[name](models, built)
+    return replace(part, plan=part.plan | {"tuning": tuning})
 
 
-def wasm_section(model: ImportedModel, built: Mapping[str, Built]) -> TargetSection:
+def wasm_section(models: Sequence[ImportedModel], built: Mapping[str, Built]) -> TargetSection:
     """The WebAssembly part: a module with relaxed and one with plain SIMD, of the same kernels."""
     names = {key: f"k{number}" for number, key in enumerate(built)}
     modules, flags, files = {}, {}, {}
@@ -101,27 +107,34 @@ def wasm_section(model: ImportedModel, built: Mapping[str, Built]) -> TargetSect
         files[modules[variant]] = linked.content
     used: dict[str, np.ndarray] = {}
     calls = []
-    for call in model.plan.calls:
-        kernel = built[call.task]
-        scratch, size = _scratch(kernel.scratch)
-        calls.append(
-            {
-                "task": call.task,
-                "kernel": names[call.task],
-                "args": _arguments(call, kernel.kernel.packings, model.weights, used) + scratch,
-                "rows": kernel.scalars[1],
-                **({"scratch": size} if scratch else {}),
-            }
-        )
+    for model in models:
+        calls.append([_wasm_call(call, model, names, built, used) for call in model.plan.calls])
     plan = {
         "modules": modules,
         "memory_flag": flags,
         "stack_pointer": linked.stack_pointer,
         "static_end": linked.static_end,
         "max_pages": MAX_PAGES,
-        "calls": calls,
     }
-    return TargetSection(plan, files, used)
+    return TargetSection(plan, calls, files, used)
+
+
+def _wasm_call(
+    call: Call,
+    model: ImportedModel,
+    names: Mapping[str, str],
+    built: Mapping[str, Built],
+    used: dict[str, np.ndarray],
+) -> dict[str, Any]:
+    kernel = built[call.task]
+    scratch, size = _scratch(kernel.scratch)
+    return {
+        "task": call.task,
+        "kernel": names[call.task],
+        "args": _arguments(call, kernel.kernel.packings, model.weights, used) + scratch,
+        "rows": kernel.scalars[1],
+        **({"scratch": size} if scratch else {}),
+    }
 
 
 def _scratch(sizes: Sequence[int]) -> tuple[list[dict[str, Any]], int]:
@@ -136,7 +149,7 @@ def _scratch(sizes: Sequence[int]) -> tuple[list[dict[str, Any]], int]:
     return arguments, end
 
 
-def webgpu_section(model: ImportedModel, built: Mapping[str, Built]) -> TargetSection:
+def webgpu_section(models: Sequence[ImportedModel], built: Mapping[str, Built]) -> TargetSection:
     """The WebGPU part: the shaders' code is in the plan itself.
 
     A task of several grids becomes several calls, one after another.
@@ -156,18 +169,21 @@ def webgpu_section(model: ImportedModel, built: Mapping[str, Built]) -> TargetSe
                 "writes": list(shader.writes),
             }
     used: dict[str, np.ndarray] = {}
-    calls = []
-    for call in model.plan.calls:
-        arguments = _arguments(call, built[call.task].kernel.packings, model.weights, used)
-        calls += [
-            {
-                "task": call.task,
-                "kernel": name,
-                "args": [arguments[position] for position in shader.arguments],
-            }
-            for name, shader in parts[call.task]
-        ]
-    largest = max([*model.plan.slots, *(array.nbytes for array in used.values())])
+    calls: list[list[dict[str, Any]]] = []
+    for model in models:
+        calls.append([])
+        for call in model.plan.calls:
+            arguments = _arguments(call, built[call.task].kernel.packings, model.weights, used)
+            calls[-1] += [
+                {
+                    "task": call.task,
+                    "kernel": name,
+                    "args": [arguments[position] for position in shader.arguments],
+                }
+                for name, shader in parts[call.task]
+            ]
+    slots = (size for model in models for size in model.plan.slots)
+    largest = max([*slots, *(array.nbytes for array in used.values())])
     limits = {"maxStorageBufferBindingSize": largest, "maxBufferSize": largest}
     most = max((shader.bindings for each in parts.values() for _, shader in each), default=0)
     if most > LEAST_LIMITS["maxStorageBuffersPerShaderStage"]:
@@ -176,12 +192,11 @@ def webgpu_section(model: ImportedModel, built: Mapping[str, Built]) -> TargetSe
         "shaders": shaders,
         "features": [],
         "limits": limits,
-        "calls": calls,
     }
-    return TargetSection(plan, {}, used)
+    return TargetSection(plan, calls, {}, used)
 
 
-SECTIONS: dict[str, Callable[[ImportedModel, Mapping[str, Built]], TargetSection]] = {
+SECTIONS: dict[str, Callable[[Sequence[ImportedModel], Mapping[str, Built]], TargetSection]] = {
     "wasm": wasm_section,
     "webgpu": webgpu_section,
 }
@@ -208,9 +223,12 @@ def _arguments(
 
 
 def write_bundle(
-    out: Path, plan: Plan, sections: Mapping[str, TargetSection], check: ExpectedOutputs | None
+    out: Path,
+    plans: Sequence[Plan],
+    sections: Mapping[str, TargetSection],
+    checks: Sequence[ExpectedOutputs],
 ) -> dict[str, int]:
-    """Write the bundle; returns the bytes of each of its files.
+    """Write the bundle of a model's variants; returns the bytes of each of its files.
 
     Raises:
         JitwebError: the folder holds something else, or can't be written.
@@ -225,7 +243,7 @@ def write_bundle(
         # A new folder, of a name that nobody can guess and put a link at.
         made = Path(tempfile.mkdtemp(prefix=f".{real.name}.{os.getpid()}.", dir=real.parent))
         made.chmod(0o777 & ~_umask())
-        _write_files(made, plan, sections, check)
+        _write_files(made, plans, sections, checks)
         sizes = {path.name: path.stat().st_size for path in sorted(made.iterdir())}
         _move_into_place(made, real)
     except (OSError, SafetensorError) as error:
@@ -268,8 +286,16 @@ def refuse_foreign(out: Path) -> None:
         raise JitwebError(f"{out} holds other files and no bundle; name a new folder with -o")
 
 
+def check_file(number: int) -> str:
+    """The file that a variant is verified by."""
+    return f"check{number or ''}.safetensors"
+
+
 def _write_files(
-    folder: Path, plan: Plan, sections: Mapping[str, TargetSection], check: ExpectedOutputs | None
+    folder: Path,
+    plans: Sequence[Plan],
+    sections: Mapping[str, TargetSection],
+    checks: Sequence[ExpectedOutputs],
 ) -> None:
     from safetensors.numpy import save_file
 
@@ -280,15 +306,16 @@ def _write_files(
     for section in sections.values():
         for name, content in section.files.items():
             (folder / name).write_bytes(content)
-    if check is not None:
-        save_file(sample(check), folder / CHECK, {"sources": json.dumps(list(check.outputs))})
+    for number, check in enumerate(checks):
+        sources = {"sources": json.dumps(list(check.outputs))}
+        save_file(sample(check), folder / check_file(number), sources)
     for path in folder.glob("*.safetensors"):
         path.chmod(0o666 & ~_umask())  # it makes them the owner's alone, which no server can read
     for entry in resources.files("jitweb.web").iterdir():
         if entry.is_file() and not entry.name.startswith(NOT_SHIPPED):
             (folder / entry.name).write_bytes(entry.read_bytes())
     package = {
-        "name": re.sub(r"[^a-z0-9-]+", "-", plan.model.lower()).strip("-") or "model",
+        "name": re.sub(r"[^a-z0-9-]+", "-", plans[0].model.lower()).strip("-") or "model",
         "version": "0.0.0",
         "private": True,
         "type": "module",
@@ -302,10 +329,14 @@ def _write_files(
     }
     whole = {
         "format": FORMAT,
-        "model": plan.model,
-        **plan.to_json(),
+        "model": plans[0].model,
+        "tasks": {key: task_json(task) for key, task in shared_tasks(plans).items()},
         "files": listing,
         "targets": {name: part.plan for name, part in sections.items()},
+        "variants": [
+            plan.to_json() | {"calls": {name: part.calls[n] for name, part in sections.items()}}
+            for n, plan in enumerate(plans)
+        ],
     }
     (folder / PLAN).write_text(json.dumps(whole, separators=(",", ":")) + "\n")
 

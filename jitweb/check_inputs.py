@@ -7,19 +7,25 @@ ids are of every table that they index; floats, those of a cache among them, are
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import numpy as np
 
 from jitweb.errors import JitwebError
 from jitweb.npz import read_npz
-from jitweb.plan import Tensor
+from jitweb.plan import Condition, Plan, Tensor, Variant, condition_text
 
 INPUT_SEED = 0
 
 
-def example_inputs(tensors: Iterable[Tensor]) -> dict[str, np.ndarray]:
-    """Inputs for a model, in the dtypes that the user passes; the same in every run."""
+def example_inputs(
+    tensors: Iterable[Tensor], when: Condition | None = None
+) -> dict[str, np.ndarray]:
+    """Inputs for a model, in the dtypes that the user passes; the same in every run.
+
+    With a condition they are for the variant that it chooses.
+    """
     rng, all_of_them = np.random.default_rng(INPUT_SEED), list(tensors)
     lengths = _lengths(all_of_them)
     made: dict[str, np.ndarray] = {}
@@ -28,8 +34,33 @@ def example_inputs(tensors: Iterable[Tensor]) -> dict[str, np.ndarray]:
         drawn = rule(tensor, lengths, rng)
         if tensor.range is not None:
             drawn = np.clip(drawn, *tensor.range)
+        if when and tensor.name in when:
+            drawn = np.array(when[tensor.name])
         made[tensor.name] = np.broadcast_to(drawn, tensor.shape).astype(tensor.dtype)
     return made
+
+
+def chosen(variants: Sequence[Variant | Plan], arrays: Mapping[str, np.ndarray]) -> int:
+    """The number of the variant that inputs are for: the first whose condition they fulfil.
+
+    Raises:
+        JitwebError: there is none.
+    """
+    for number, variant in enumerate(variants):
+        values = {name: arrays.get(name) for name in variant.when}
+        if all(
+            array is not None and array.size == 1 and bool(array.reshape(-1)[0]) is wanted
+            for array, wanted in zip(values.values(), variant.when.values(), strict=True)
+        ):
+            return number
+    offered = " or ".join(condition_text(variant.when) for variant in variants)
+    raise JitwebError(f"the inputs choose no variant of the model: pass {offered}")
+
+
+def ignored(variants: Sequence[Variant | Plan], number: int) -> frozenset[str]:
+    """The inputs that other variants alone read: a caller may pass them all the same."""
+    own = {each.name for each in variants[number].inputs}
+    return frozenset(each.name for variant in variants for each in variant.inputs) - own
 
 
 Lengths = tuple[int, int]  # of the sequence with the cache, and of the cache alone
@@ -96,14 +127,19 @@ RULES: Sequence[tuple[Sequence[str], Rule]] = (
 
 
 def given_arrays(
-    path: Path, inputs: Sequence[Tensor], outputs: Sequence[Tensor]
+    path: Path,
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    others: AbstractSet[str] = frozenset(),
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The inputs in an .npz file, and what the outputs are to be, empty where it has none of them.
+
+    Inputs of these other names are left out.
 
     Raises:
         JitwebError: it can't be read, or its arrays are not those of the model.
     """
-    arrays = read_npz(path)
+    arrays = {name: array for name, array in read_npz(path).items() if name not in others}
     names = {each.name for each in outputs} - {each.name for each in inputs}
     results = {name: array for name, array in arrays.items() if name in names}
     try:

@@ -27,10 +27,10 @@ from harness.devices.table import DEVICES, device_kind
 from jitweb.devices import HOSTING, MEASURING, NONE, device_of, open_device
 from jitweb.errors import JitwebError
 from jitweb.output import (
-    counted,
     device_text,
     kernel_line,
     note_replaced,
+    print_imported,
     print_overview,
     print_report,
     progress_line,
@@ -234,11 +234,7 @@ def tune(
                 options,
                 devices.__getitem__,
                 records,
-                on_import=lambda imported: print_line(
-                    f"{imported.plan.model}: {counted(len(imported.plan.calls), 'call')} of "
-                    f"{counted(len(imported.plan.tasks), 'kernel')}",
-                    err=True,
-                ),
+                on_import=print_imported,
                 on_progress=show,
                 on_wrong=keep,
             )

@@ -8,6 +8,7 @@ kept, for `verify` to report which said what.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,20 @@ import onnx
 from harness import compat
 from harness.system.text import first_line
 from jitweb.bundle import ExpectedOutputs
-from jitweb.check_inputs import example_inputs, given_arrays
+from jitweb.check_inputs import chosen, example_inputs, given_arrays, ignored
 from jitweb.compare import TOLERANCE, errors
 from jitweb.errors import JitwebError
 from jitweb.kernel_reference import run_by_tvm
 from jitweb.model import ImportedModel, plan_model, run_plan
+from jitweb.npz import read_npz
+from jitweb.onnx.branches import Values
 from jitweb.onnx.ranges import Integers
-from jitweb.onnx.read import Values, read_onnx
+from jitweb.onnx.read import read_onnx
 from jitweb.onnx.reference import evaluator
 from jitweb.onnx.simplify import simplify
 from jitweb.onnx.weights import with_floats
 from jitweb.onnx.widen import is_short
+from jitweb.variants import ImportedVariant
 
 Arrays = Mapping[str, np.ndarray]
 SIMPLIFIED = ", after simplification"
@@ -41,24 +45,44 @@ def expected_outputs(
     imported: ImportedModel,
     given: Path | None = None,
     values: Values | None = None,
+    others: AbstractSet[str] = frozenset(),
 ) -> ExpectedOutputs:
     """Inputs, and the outputs expected for them, by the oracle that computed them.
 
     `given` is an .npz file of the user's with inputs, and perhaps the outputs, which are then what
-    is expected; without it the inputs are drawn.
+    is expected; without it the inputs are drawn. `others` are inputs that it may hold besides.
 
     Raises:
         JitwebError: no oracle can run the model, or the file is not of this model.
     """
     plan, results = imported.plan, dict[str, np.ndarray]()
     if given is None:
-        inputs = example_inputs(plan.inputs)
+        inputs = example_inputs(plan.inputs, plan.when)
     else:
-        inputs, results = given_arrays(given, plan.inputs, plan.outputs)
+        inputs, results = given_arrays(given, plan.inputs, plan.outputs, others)
     if given is not None and results:
         return ExpectedOutputs(inputs, {given.name: results})
     original = read_onnx(path, shapes, values)
     return ExpectedOutputs(inputs, _Oracles(original, inputs, imported).asked())
+
+
+def expected_of_variants(
+    path: Path, variants: Sequence[ImportedVariant], given: Path | None = None
+) -> list[ExpectedOutputs]:
+    """What is expected of each variant; a file of inputs is for the one that they choose.
+
+    Raises:
+        JitwebError: as `expected_outputs` does.
+    """
+    plans = [each.model.plan for each in variants]
+    number = chosen(plans, read_npz(given)) if given is not None else -1
+    return [
+        expected_outputs(
+            path, each.setting.shapes, each.model, given if place == number else None,
+            each.setting.values, ignored(plans, place),
+        )
+        for place, each in enumerate(variants)
+    ]  # fmt: skip
 
 
 class _Oracles:
@@ -68,6 +92,8 @@ class _Oracles:
         # The oracles round to 16 bits after each operator, which is not what is to be verified.
         self.suffix = SIMPLIFIED if is_short(original) else ""
         self.model = _standard(original) if self.suffix else original
+        # A variant's condition is fixed in what the oracles run.
+        self.known = {name: each for name, each in inputs.items() if name not in imported.plan.when}
         self.inputs, self.imported = inputs, imported
         self.found: dict[str, Arrays] = {}
         self.problem = ""
@@ -108,7 +134,7 @@ class _Oracles:
     ) -> bool:
         """Whether an oracle can run the model, None being the simplified one."""
         found = self._result(
-            lambda: oracle(_standard(self.model) if model is None else model, self.inputs)
+            lambda: oracle(_standard(self.model) if model is None else model, self.known)
         )
         if found is not None:
             self.found[name] = found

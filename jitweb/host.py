@@ -31,10 +31,10 @@ from harness.devices.message import (
 )
 from harness.devices.remote import Responder
 from harness.devices.table import device_kind
-from jitweb.check_inputs import arranged
+from jitweb.check_inputs import arranged, chosen, ignored
 from jitweb.devices import device_of
 from jitweb.errors import JitwebError
-from jitweb.plan import Tensor, nbytes
+from jitweb.plan import nbytes, variants_of
 
 WEB = Path(__file__).parent / "web"
 LOAD_SECONDS = 120.0
@@ -70,9 +70,10 @@ class BundleHost(Closing):
         """
         self._program = program
         self.target = target
-        self._inputs = [Tensor.from_json(entry) for entry in plan["inputs"]]
-        self._outputs = [Tensor.from_json(entry) for entry in plan["outputs"]]
-        self._tasks = [call["task"] for call in plan["targets"][target]["calls"]]
+        self.variants = variants_of(plan)
+        self._tasks = [
+            [call["task"] for call in variant["calls"][target]] for variant in plan["variants"]
+        ]
         try:
             request = {"do": "load", "target": target, "threads": threads}
             facts = self._ask(request, (), LOAD_SECONDS)[0]
@@ -89,17 +90,20 @@ class BundleHost(Closing):
         Raises:
             JitwebError: an input is missing or has another dtype or shape, or the model failed.
         """
-        expected = Expected(tuple(nbytes(each.dtype, each.shape) for each in self._outputs))
-        _, parts = self._ask({"do": "run"}, self._in_order(inputs), RUN_SECONDS, expected)
+        number, arrays = self._in_order(inputs)
+        outputs = self.variants[number].outputs
+        expected = Expected(tuple(nbytes(each.dtype, each.shape) for each in outputs))
+        request = {"do": "run", "variant": number}
+        _, parts = self._ask(request, arrays, RUN_SECONDS, expected)
         return {
             output.name: np.frombuffer(part, output.dtype).reshape(output.shape)
-            for output, part in zip(self._outputs, parts, strict=True)
+            for output, part in zip(outputs, parts, strict=True)
         }
 
     def bench(self, inputs: Mapping[str, np.ndarray], seconds: float) -> Measured:
         """Milliseconds of the first run and of warm ones."""
-        arrays, patience = self._in_order(inputs), RUN_SECONDS + 10 * seconds
-        request = {"do": "bench", "seconds": seconds}
+        (number, arrays), patience = self._in_order(inputs), RUN_SECONDS + 10 * seconds
+        request = {"do": "bench", "variant": number, "seconds": seconds}
         answer, _ = self._ask(request, arrays, patience, Expected((), SAMPLES_BYTES))
         timings = object_in(answer, "timings")
         return Measured(
@@ -110,16 +114,18 @@ class BundleHost(Closing):
 
     def profile(self, inputs: Mapping[str, np.ndarray]) -> list[tuple[str, float | None]]:
         """The task of each call of a run, and its milliseconds; None if it couldn't be timed."""
-        size = TEXT_BYTES + CALL_BYTES * len(self._tasks)
-        request, arrays = {"do": "profile"}, self._in_order(inputs)
+        number, arrays = self._in_order(inputs)
+        tasks = self._tasks[number]
+        size = TEXT_BYTES + CALL_BYTES * len(tasks)
+        request = {"do": "profile", "variant": number}
         answer, _ = self._ask(request, arrays, RUN_SECONDS, Expected((), size))
         times = answer.get("calls_ms")
-        if not isinstance(times, list) or len(times) != len(self._tasks):
+        if not isinstance(times, list) or len(times) != len(tasks):
             raise BadAnswer("it does not have one time for each call")
         # A clock's step may be longer than a call takes.
         if not all(time is None or time == 0 or is_time(time) for time in times):
             raise BadAnswer("it holds what is not the time of a call")
-        return list(zip(self._tasks, times, strict=True))
+        return list(zip(tasks, times, strict=True))
 
     def close(self) -> None:
         self._program.close()
@@ -139,8 +145,12 @@ class BundleHost(Closing):
             raise JitwebError(" ".join(text_in(answer, "message", MOST_MESSAGE).split()))
         return answer, parts
 
-    def _in_order(self, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        return list(arranged(inputs, self._inputs).values())
+    def _in_order(self, inputs: Mapping[str, np.ndarray]) -> tuple[int, list[np.ndarray]]:
+        """The variant that inputs are for, by its number, and what it takes of them."""
+        number = chosen(self.variants, inputs)
+        others = ignored(self.variants, number)
+        own = {name: array for name, array in inputs.items() if name not in others}
+        return number, list(arranged(own, self.variants[number].inputs).values())
 
 
 def open_host(

@@ -9,8 +9,8 @@ it lives.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,10 @@ from harness import compat
 from jitweb.errors import JitwebError
 from jitweb.kernel_cost import cost_of
 from jitweb.kernel_reference import run_function
-from jitweb.onnx.graph import nothing
+from jitweb.onnx.branches import Values
+from jitweb.onnx.graph import graph_inputs, nothing
 from jitweb.onnx.ranges import NARROW, Integers, integers_of
-from jitweb.onnx.read import Values, graph_inputs, read_onnx
+from jitweb.onnx.read import read_onnx
 from jitweb.onnx.simplify import simplify
 from jitweb.packed_kernels import with_packed_weights
 from jitweb.plan import Call, Operand, Plan, Slot, Task, Tensor, Weight
@@ -32,6 +33,7 @@ from jitweb.relax_graph import GraphValue, KernelCall, KernelGraph, import_graph
 from jitweb.small_weights import Quantized
 from jitweb.space.emit import shape_of
 from jitweb.space.equations import NotEquations, inline, read_equations
+from jitweb.weight_store import WeightStore
 
 MOST_NAME = 200  # characters of a task's name: TVM's lists all that it fused
 ALIGNMENT = 256  # what WebGPU asks of the offset of a binding, and enough for any vector
@@ -51,7 +53,7 @@ class ImportedModel:
     plan: Plan
     functions: Mapping[str, Any]
     weights: Mapping[str, np.ndarray]
-    packed: frozenset[str] = frozenset()
+    packed: AbstractSet[str] = frozenset()
     wide: bool = False
 
 
@@ -63,6 +65,8 @@ def import_model(
 ) -> ImportedModel:
     """Import an ONNX file; `shapes` fixes symbolic inputs by name, `values` makes some constants.
 
+    An If that hangs on an input is refused: see variants.py.
+
     Raises:
         JitwebError: the file or the model can't be used; the message says how to fix it.
     """
@@ -70,17 +74,27 @@ def import_model(
 
 
 def plan_simplified(
-    name: str, model: onnx.ModelProto, targets: Sequence[str] = ("wasm",)
+    name: str,
+    model: onnx.ModelProto,
+    targets: Sequence[str] = ("wasm",),
+    store: WeightStore | None = None,
 ) -> ImportedModel:
     """Import a model that `simplify` returned.
+
+    Weights go to the store, which the variants of a model share.
 
     Raises:
         JitwebError: the model can't be used.
     """
-    return plan_model(name, model, integers_of(model, set(targets) <= WIDE_TARGETS))
+    return plan_model(name, model, integers_of(model, set(targets) <= WIDE_TARGETS), store)
 
 
-def plan_model(name: str, model: onnx.ModelProto, integers: Integers = NARROW) -> ImportedModel:
+def plan_model(
+    name: str,
+    model: onnx.ModelProto,
+    integers: Integers = NARROW,
+    store: WeightStore | None = None,
+) -> ImportedModel:
     """Import a model of static shapes; `integers` says what they may be.
 
     Raises:
@@ -91,7 +105,7 @@ def plan_model(name: str, model: onnx.ModelProto, integers: Integers = NARROW) -
     inputs = _boundary(takes, graph.inputs, integers.ranges)
     outputs = _boundary(model.graph.output, graph.outputs)
     graph = with_packed_weights(_without_reshapes(_folded(graph)))
-    planner = _Planner(name, graph, inputs, outputs)
+    planner = _Planner(name, graph, inputs, outputs, store or WeightStore())
     return replace(planner.imported(), wide=integers.wide)
 
 
@@ -233,22 +247,25 @@ class _Planner:
     """Gives every value its place, and every kernel its task."""
 
     def __init__(
-        self, name: str, graph: KernelGraph, inputs: list[_Boundary], outputs: list[_Boundary]
+        self,
+        name: str,
+        graph: KernelGraph,
+        inputs: list[_Boundary],
+        outputs: list[_Boundary],
+        store: WeightStore,
     ) -> None:
         self.name, self.graph = name, graph
         self.inputs, self.outputs = inputs, outputs
         self.slots: list[int] = []
         self.places: dict[GraphValue, int] = {}
         self.names: dict[GraphValue, str] = {}
-        self.weights: dict[str, np.ndarray] = {}
-        self.packed: set[str] = set()
-        self._by_content: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self.store = store
         self.functions: dict[str, Any] = {}
         self._keys: dict[Any, str] = {}
 
     def imported(self) -> ImportedModel:
         graph = self.graph
-        if any(value.array is not None for value in graph.outputs):
+        if any(value.array is not None and value.count for value in graph.outputs):
             raise JitwebError("an output of the model is a constant; remove it from the model")
         for value in dict.fromkeys((*graph.inputs, *graph.outputs)):
             self.places[value] = self._new_slot(value.bytes)
@@ -262,7 +279,7 @@ class _Planner:
             calls,
             self._tasks(keys, calls),
         )
-        return ImportedModel(plan, self.functions, self.weights, frozenset(self.packed))
+        return ImportedModel(plan, self.functions, self.store.arrays, self.store.packed)
 
     def _tensors(
         self, boundary: list[_Boundary], values: tuple[GraphValue, ...]
@@ -324,21 +341,8 @@ class _Planner:
     def _operand(self, value: GraphValue) -> Operand:
         if value.array is None:
             return Slot(self.places[value])
-        assert not isinstance(value.array, Quantized)
-        if value not in self.names and value.has_no_data:
-            self.names[value] = f"w{len(self.weights)}"
-            self.weights[self.names[value]] = value.array
-        elif value not in self.names:
-            array = np.ascontiguousarray(value.array).reshape(value.array.shape)  # 0-d too
-            digest = hashlib.sha1(array.data).digest()
-            content = (str(array.dtype), array.shape, digest)
-            if content not in self._by_content:
-                name = f"w{len(self.weights)}"
-                self._by_content[content] = name
-                self.weights[name] = array
-            self.names[value] = self._by_content[content]
-            if value.is_packed:
-                self.packed.add(self.names[value])
+        if value not in self.names:
+            self.names[value] = self.store.name(value)
         return Weight(self.names[value])
 
     def _key(self, call: KernelCall) -> str:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from harness.console.terminal import print_line
 from harness.system.text import printable
 from jitweb.errors import JitwebError
+from jitweb.plan import condition_text
 
 if TYPE_CHECKING:
+    from jitweb.model import ImportedModel
     from jitweb.overview import Overview
     from jitweb.tune import Progress
     from jitweb.workflow import Options, Report
@@ -76,6 +78,14 @@ def note_replaced(options: Options) -> None:
         held = f"{there['model']} for {' and '.join(there['targets'])}"
         note = f"note: {options.out} holds {held}; this bundle takes its place"
         print_line(note, err=True)
+
+
+def print_imported(models: Sequence[ImportedModel]) -> None:
+    """What was imported, a line a variant."""
+    for plan in (model.plan for model in models):
+        when = f" with {condition_text(plan.when)}" if plan.when else ""
+        text = f"{counted(len(plan.calls), 'call')} of {counted(len(plan.tasks), 'kernel')}"
+        print_line(f"{plan.model}{when}: {text}", err=True)
 
 
 def print_report(report: Report) -> None:

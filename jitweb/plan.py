@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 # What the runtime has typed arrays for, and the bytes of an element.
@@ -45,6 +45,38 @@ class Tensor:
         texts = (entry["name"], entry["dtype"], entry["stored"])
         ends = entry.get("range")
         return cls(*texts, tuple(entry["shape"]), entry["slot"], ends and (ends[0], ends[1]))
+
+
+Condition = Mapping[str, bool]  # the values of boolean inputs
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a bundle takes and returns where a condition on its inputs holds.
+
+    These inputs are among `inputs`, though no kernel reads them. Without a condition it is the
+    only variant.
+    """
+
+    when: Condition
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Self:
+        """A variant as a plan that was checked holds it."""
+        inputs, outputs = (map(Tensor.from_json, entry[key]) for key in ("inputs", "outputs"))
+        return cls(entry["when"], tuple(inputs), tuple(outputs))
+
+
+def variants_of(plan: Mapping[str, Any]) -> list[Variant]:
+    """The variants of a plan that was checked."""
+    return [Variant.from_json(entry) for entry in plan["variants"]]
+
+
+def condition_text(when: Condition) -> str:
+    """A condition as `--set` takes it, "" for none."""
+    return ",".join(f"{name}={str(value).lower()}" for name, value in when.items())
 
 
 @dataclass(frozen=True)
@@ -89,7 +121,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """A model: its boundary, the bytes of each slot, the calls in order, and their tasks by key."""
+    """A model, or what it is where the condition `when` on its inputs holds: see Variant.
+
+    Its boundary, the bytes of each slot, the calls in order, and their tasks by key.
+    """
 
     model: str
     inputs: tuple[Tensor, ...]
@@ -97,24 +132,42 @@ class Plan:
     slots: tuple[int, ...]
     calls: tuple[Call, ...]
     tasks: Mapping[str, Task]
+    when: Condition = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """What of the plan is the same for every target, as plan.json holds it."""
+        """What of a variant is the same for every target, as plan.json holds it."""
         return {
+            "when": dict(self.when),
             "inputs": [_boundary(tensor) for tensor in self.inputs],
             "outputs": [_boundary(tensor) for tensor in self.outputs],
             "slots": list(self.slots),
-            "tasks": {
-                task.key: {
-                    "kind": task.kind,
-                    "name": task.name,
-                    "flops": task.flops,
-                    "bytes": task.bytes,
-                    "sites": task.sites,
-                }
-                for task in self.tasks.values()
-            },
         }
+
+
+def shared_tasks(plans: Sequence[Plan]) -> dict[str, Task]:
+    """The tasks of a model's variants, with the sites of all."""
+    shared: dict[str, Task] = {}
+    for key, task in (item for plan in plans for item in plan.tasks.items()):
+        known = shared.get(key)
+        shared[key] = (
+            task
+            if known is None
+            else replace(
+                known, sites=known.sites + task.sites, constants=known.constants & task.constants
+            )
+        )
+    return shared
+
+
+def task_json(task: Task) -> dict[str, Any]:
+    """A task as plan.json holds it."""
+    return {
+        "kind": task.kind,
+        "name": task.name,
+        "flops": task.flops,
+        "bytes": task.bytes,
+        "sites": task.sites,
+    }
 
 
 def _boundary(tensor: Tensor) -> dict[str, Any]:

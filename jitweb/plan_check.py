@@ -1,5 +1,8 @@
 """What a bundle's plan says, checked before anything of it is used: it may come from anybody.
 
+A plan has tasks, files and, for each target, kernels; and a list of variants, each with its
+condition on the inputs, its inputs, outputs, slots, and calls of these kernels.
+
 Numbers are bounded, operands within slots, slots as large as what they hold, names those of files
 beside the plan. web/plan.mjs checks the same in JavaScript, for what runs without us.
 """
@@ -7,6 +10,7 @@ beside the plan. web/plan.mjs checks the same in JavaScript, for what runs witho
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
@@ -14,10 +18,11 @@ from typing import Any, NoReturn
 from harness.system.data import is_amount
 from jitweb.plan import DTYPES, nbytes
 
-FORMAT = 1
+FORMAT = 2
 MOST_BYTES = 2**32  # what WebAssembly addresses
 MOST_PLAN_BYTES = 2**26
 MOST_ENTRIES, MOST_TEXT, MOST_CODE, MOST_RANK, MOST_ARGUMENTS = 100_000, 1000, 2**24, 32, 64
+MOST_VARIANTS = 64
 MOST_PAGES, MOST_ROWS, MOST_INTEGER = 65536, 2**31 - 1, 2**53 - 1
 OPERANDS = {"slot", "weight", "scratch"}
 DEFAULT_LIMITS = {
@@ -65,22 +70,53 @@ def check_plan(plan: Mapping[str, Any]) -> None:
     """Raises: ValueError, if the plan can't be used."""
     _require(plan.get("format") == FORMAT, "the format")
     _require(_is_text(plan.get("model")), "the model's name")
-    _require(_is_list(plan.get("slots"), lambda size: _is_count(size, MOST_BYTES)), "the slots")
-    _check_tensors("inputs", plan)
-    _require(_are_distinct(each["slot"] for each in plan["inputs"]), "two inputs in one slot")
-    _check_tensors("outputs", plan)
     _require(_is_table(plan.get("files")), "the files")
     _require(all(_is_file(*item) for item in plan["files"].items()), "the files")
     _require(_is_table(plan.get("tasks"), _is_task), "the tasks")
     _require(_is_table(plan.get("targets")) and plan["targets"], "the targets")
     for name, part in plan["targets"].items():
-        _require(name in TARGETS, f"{name!r} is not a target")
-        calls = part.get("calls") if isinstance(part, dict) else None
-        _require(_is_list(calls, lambda call: _is_call(call, plan)), f"the calls for {name}")
-        counts = {call["kernel"]: len(call["args"]) for call in part["calls"]}
-        is_same = (len(call["args"]) == counts[call["kernel"]] for call in part["calls"])
-        _require(all(is_same), f"a kernel's arguments for {name}")
+        _require(name in TARGETS and isinstance(part, dict), f"{name!r} is not a target")
+    _require(
+        _is_list(plan.get("variants"), most=MOST_VARIANTS) and plan["variants"], "the variants"
+    )
+    for variant in plan["variants"]:
+        _check_variant(variant, plan)
+    conditions = (json.dumps(each["when"], sort_keys=True) for each in plan["variants"])
+    _require(_are_distinct(conditions), "two variants of one condition")
+    for name, part in plan["targets"].items():
+        counts: dict[str, int] = {}
+        for call in calls_of(plan, name):
+            is_same = counts.setdefault(call["kernel"], len(call["args"])) == len(call["args"])
+            _require(is_same, f"a kernel's arguments for {name}")
         TARGETS[name](part, plan)
+
+
+def calls_of(plan: Mapping[str, Any], target: str) -> list[dict[str, Any]]:
+    """The calls of all variants for a target."""
+    return [call for variant in plan["variants"] for call in variant["calls"][target]]
+
+
+def _check_variant(variant: Any, plan: Mapping[str, Any]) -> None:
+    _require(isinstance(variant, dict), "a variant")
+    slots = variant.get("slots")
+    _require(_is_list(slots, lambda size: _is_count(size, MOST_BYTES)), "the slots")
+    _check_tensors("inputs", variant)
+    _require(_are_distinct(each["slot"] for each in variant["inputs"]), "two inputs in one slot")
+    _check_tensors("outputs", variant)
+    flags = {
+        each["name"]
+        for each in variant["inputs"]
+        if each["dtype"] == "bool" and math.prod(each["shape"]) == 1
+    }
+    when, calls = variant.get("when"), variant.get("calls")
+    _require(
+        _is_table(when, lambda value: type(value) is bool) and when.keys() <= flags,
+        "a variant's condition",
+    )
+    for name in plan["targets"]:
+        each = calls.get(name) if isinstance(calls, dict) else None
+        is_right = _is_list(each, lambda call: _is_call(call, slots, plan["tasks"]))
+        _require(is_right, f"the calls for {name}")
 
 
 def _require(is_right: Any, what: str) -> None:
@@ -88,11 +124,11 @@ def _require(is_right: Any, what: str) -> None:
         raise ValueError(what)
 
 
-def _check_tensors(role: str, plan: Mapping[str, Any]) -> None:
-    slots, tensors = plan["slots"], plan.get(role)
+def _check_tensors(role: str, variant: Mapping[str, Any]) -> None:
+    slots, tensors = variant["slots"], variant.get(role)
     _require(_is_list(tensors, lambda tensor: _is_tensor(tensor, slots)), f"the {role}")
-    _require(_are_distinct(each["name"] for each in plan[role]), f"two {role} of one name")
-    size = sum(nbytes(each["dtype"], each["shape"]) for each in plan[role])
+    _require(_are_distinct(each["name"] for each in variant[role]), f"two {role} of one name")
+    size = sum(nbytes(each["dtype"], each["shape"]) for each in variant[role])
     _require(size <= MOST_BYTES, f"the {role} are too large")
 
 
@@ -142,20 +178,20 @@ def _is_task(task: Any) -> bool:
     )
 
 
-def _is_call(call: Any, plan: Mapping[str, Any]) -> bool:
+def _is_call(call: Any, slots: list[int], tasks: Mapping[str, Any]) -> bool:
     def is_operand(each: Any) -> bool:
         if not isinstance(each, dict) or len(OPERANDS & each.keys()) != 1:
             return False
         if "scratch" in each:
             return _is_count(each["scratch"], call.get("scratch", -1))
-        is_slot = "slot" in each and _is_count(each["slot"], len(plan["slots"]) - 1)
+        is_slot = "slot" in each and _is_count(each["slot"], len(slots) - 1)
         return is_slot or _is_text(each.get("weight"))
 
     return (
         isinstance(call, dict)
         and _is_count(call.get("scratch", 0), MOST_BYTES)
         and _is_text(call.get("task"))
-        and call["task"] in plan["tasks"]
+        and call["task"] in tasks
         and _is_text(call.get("kernel"))
         and _is_list(call.get("args"), is_operand, MOST_ARGUMENTS)
     )
@@ -174,20 +210,21 @@ def _check_wasm(part: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     is_bounded = _is_count(part.get("static_end"), MOST_BYTES)
     _require(is_bounded and _is_count(part.get("max_pages"), MOST_PAGES, 1), "the memory's size")
     _require(
-        all(_is_count(call.get("rows"), MOST_ROWS, 1) for call in part["calls"]),
+        all(_is_count(call.get("rows"), MOST_ROWS, 1) for call in calls_of(plan, "wasm")),
         "the rows of a call",
     )
 
 
 def _check_webgpu(part: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
-    tensors = (*plan["inputs"], *plan["outputs"])
-    _require(all(each["stored"] != "int64" for each in tensors), "int64, which WebGPU lacks")
+    ends = [each[role] for each in plan["variants"] for role in ("inputs", "outputs")]
+    is_narrow = all(each["stored"] != "int64" for tensors in ends for each in tensors)
+    _require(is_narrow, "int64, which WebGPU lacks")
     limits, shaders = part.get("limits"), part.get("shaders")
     _require(_is_list(part.get("features"), _is_text), "the features")
     _require(_is_table(limits, lambda limit: _is_count(limit, MOST_INTEGER)), "the limits")
     offered = DEFAULT_LIMITS | part["limits"]
     _require(_is_table(shaders, lambda shader: _is_shader(shader, offered)), "the shaders")
-    for call in part["calls"]:
+    for call in calls_of(plan, "webgpu"):
         shader = part["shaders"].get(call["kernel"])
         _require(shader is not None, "a kernel that is missing")
         _require(not any("scratch" in each for each in call["args"]), "a kernel's scratch memory")

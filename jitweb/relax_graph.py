@@ -25,8 +25,8 @@ from harness.ir.rewrite import with_fields
 from harness.system.text import first_line
 from jitweb.errors import JitwebError
 from jitweb.narrow import NotNarrowable, narrow_array, narrow_function, stored_dtype
-from jitweb.onnx.graph import OUTLINE, nothing
-from jitweb.onnx.read import graph_inputs
+from jitweb.onnx.branches import check_branches
+from jitweb.onnx.graph import OUTLINE, graph_inputs, nothing
 from jitweb.onnx.to_relax import to_relax, unsupported
 from jitweb.onnx.weights import quantized_weights
 from jitweb.small_weights import Quantized
@@ -97,7 +97,7 @@ def import_graph(model: onnx.ModelProto, wide: bool = False) -> KernelGraph:
     Raises:
         JitwebError: it has operators, control flow or shapes that can't be imported.
     """
-    _check_branches(model)
+    check_branches(model)
     missing = unsupported(model)
     if missing:
         raise JitwebError(f"operators that are not supported: {'; '.join(missing)}")
@@ -105,22 +105,6 @@ def import_graph(model: onnx.ModelProto, wide: bool = False) -> KernelGraph:
     if isinstance(module, str):
         raise JitwebError(f"TVM can't import {_culprit(model)}: {module}")
     return _GraphReader(module, model, wide).graph()
-
-
-def _check_branches(model: onnx.ModelProto) -> None:
-    """Raises: JitwebError, if an If hangs on inputs alone, as in a merged decoder."""
-    inputs = {value.name: {value.name} for value in graph_inputs(model)}
-    sources = {**inputs, **{tensor.name: set() for tensor in model.graph.initializer}}
-    for node in model.graph.node:
-        known = [sources.get(name) for name in node.input if name]
-        whole = set().union(*(each for each in known if each is not None))
-        if node.op_type == "If" and whole and None not in known:
-            options = " ".join(f"--set {name}=VALUE" for name in sorted(whole))
-            raise JitwebError(
-                f"{node.name or node.output[0]} (If) takes a branch by {', '.join(sorted(whole))}: "
-                f"make a bundle for each value that you need, with {options}"
-            )
-        sources.update({name: whole for name in node.output if None not in known})
 
 
 def _converted(model: onnx.ModelProto, passes: list[Any]) -> Any:

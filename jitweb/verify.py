@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jitweb.bundle import CHECK, ExpectedOutputs, changed_files, read_plan, sample
-from jitweb.check_inputs import given_arrays
+from jitweb.bundle import ExpectedOutputs, changed_files, check_file, read_plan, sample
+from jitweb.check_inputs import chosen, given_arrays, ignored
 from jitweb.compare import errors
 from jitweb.devices import device_of
 from jitweb.errors import JitwebError
-from jitweb.expected import expected_outputs
+from jitweb.expected import expected_of_variants
 from jitweb.host import WEB, open_host
-from jitweb.model import import_model
-from jitweb.plan import Tensor
+from jitweb.npz import read_npz
+from jitweb.onnx.branches import Values
+from jitweb.plan import Condition, Variant, condition_text, variants_of
+from jitweb.variants import ImportedVariant, import_variants
 
 MOST_SOURCES_TEXT = 4096
 RUNTIME = tuple(f"{name}.mjs" for name in ("runtime", "files", "plan", "shared", "wasm", "webgpu"))
@@ -36,6 +38,7 @@ class Agreement:
     output: str
     errors: Mapping[str, float]
     tolerance: float
+    when: Condition = field(default_factory=dict)  # of the variant
 
     @property
     def is_right(self) -> bool:
@@ -60,7 +63,8 @@ class Agreement:
 
     def _compared(self, source: str, most: str = "") -> str:
         error = f"error {self.errors[source]:.2g} of the output's scale{most}"
-        return f"{self.target} {self.output}: {error}, against {source}"
+        when = f" ({condition_text(self.when)})" if self.when else ""
+        return f"{self.target} {self.output}{when}: {error}, against {source}"
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class Verification:
                 {
                     "target": each.target,
                     "name": each.output,
+                    "when": dict(each.when),
                     "reference": each.source,
                     "error": each.error,
                     "errors": dict(each.errors),
@@ -136,29 +141,30 @@ def verify_bundle(
     changed = tuple(changed_files(folder, plan))
     if changed:
         return Verification(changed, (), ())
-    kept, sources = _expected(folder, plan, given, model, values)
-    inputs = {
-        name.removeprefix("input."): array
-        for name, array in kept.items()
-        if name.startswith("input.")
-    }
+    variants = variants_of(plan)
+    expected = _expected(folder, plan, variants, given, model, values)
     agreements: list[Agreement] = []
     names = [target] if target else list(plan["targets"])
     for name in names:  # before the first is run, which takes its time
         device_of(name, device)
     for name in names:
         with open_host(folder, plan, name, 1, device) as host:
-            results = host.run(inputs)
-        try:
-            agreements += [
-                Agreement(name, output, _errors(kept, sources, output, result), tolerance)
-                for output, result in results.items()
-            ]
-        except ValueError as error:
-            raise JitwebError(
-                f"{model or given or folder / CHECK} is not that of this model ({error}); "
-                "tune the model again"
-            ) from None
+            for number, (kept, sources) in expected.items():
+                when = variants[number].when
+                results = host.run(_inputs(kept, variants[number]))
+                try:
+                    agreements += [
+                        Agreement(
+                            name, output, _errors(kept, sources, output, result), tolerance, when
+                        )
+                        for output, result in results.items()
+                    ]
+                except ValueError as error:
+                    raise JitwebError(
+                        f"{model or given or folder / check_file(number)} is not that of this "
+                        f"model ({error}); tune the model again"
+                    ) from None
+    sources = tuple(dict.fromkeys(name for _, names in expected.values() for name in names))
     is_ours = all(_is_ours(folder / name, WEB / name) for name in RUNTIME)
     return Verification(changed, tuple(agreements), sources, not is_ours)
 
@@ -169,48 +175,86 @@ def _is_ours(shipped: Path, own: Path) -> bool:
 
 
 Kept = Mapping[str, np.ndarray]  # as `sample` names them
+Expected = tuple[Kept, tuple[str, ...]]  # with the sources
+
+
+def _inputs(kept: Kept, variant: Variant) -> dict[str, np.ndarray]:
+    """The inputs that were kept, with those of the variant's condition as it says."""
+    given = {
+        name.removeprefix("input."): array
+        for name, array in kept.items()
+        if name.startswith("input.")
+    }
+    shapes = {each.name: each.shape for each in variant.inputs}
+    return given | {name: np.full(shapes[name], value) for name, value in variant.when.items()}
 
 
 def _expected(
     folder: Path,
     plan: Mapping[str, Any],
+    variants: Sequence[Variant],
     given: Path | None,
     model: Path | None,
-    values: Mapping[str, Sequence[float]] | None,
-) -> tuple[Kept, tuple[str, ...]]:
+    values: Values | None,
+) -> dict[int, Expected]:
+    """What is expected of each variant, by its number; of one alone, where `given` is for it."""
+    numbers = range(len(variants))
     if given is None and model is None:
-        return _kept(folder)
-    inputs, outputs = (
-        [Tensor.from_json(each) for each in plan[key]] for key in ("inputs", "outputs")
-    )
+        return {number: _kept(folder / check_file(number)) for number in numbers}
+    if given is not None:
+        number = chosen(variants, read_npz(given))
+        numbers = range(number, number + 1)
     if model is not None:
-        shapes = {each.name: each.shape for each in inputs}
-        imported = import_model(model, shapes, tuple(plan["targets"]), values)
-        check = expected_outputs(model, shapes, imported, given, values)
+        imported = _imported(model, variants, tuple(plan["targets"]), values or {})
+        checks = dict(enumerate(expected_of_variants(model, imported, given)))
     elif given is not None:
-        arrays, results = given_arrays(given, inputs, outputs)
-        if not results:
-            raise JitwebError(
-                f"{given} holds no outputs to compare with; add them to it "
-                f"({', '.join(each.name for each in outputs)}), or name the --model of the bundle"
-            )
-        check = ExpectedOutputs(arrays, {given.name: results})
-    return sample(check), tuple(check.outputs)
+        checks = {number: _given(given, variants, number) for number in numbers}
+    return {number: (sample(checks[number]), tuple(checks[number].outputs)) for number in numbers}
 
 
-def _kept(folder: Path) -> tuple[Kept, tuple[str, ...]]:
+def _imported(
+    path: Path, variants: Sequence[Variant], targets: Sequence[str], values: Values
+) -> list[ImportedVariant]:
+    """The variants of the model again, in the shapes of the bundle's."""
+    shapes = {
+        f"{condition_text(variant.when)}:{each.name}".removeprefix(":"): each.shape
+        for variant in variants
+        for each in variant.inputs
+        if each.name not in variant.when
+    }
+    imported = import_variants(path, shapes, targets, values)
+    if [each.setting.when for each in imported] != [variant.when for variant in variants]:
+        raise JitwebError(
+            f"{path} has other variants than the bundle; name the values that it was tuned with, "
+            "by --set"
+        )
+    return imported
+
+
+def _given(given: Path, variants: Sequence[Variant], number: int) -> ExpectedOutputs:
+    variant = variants[number]
+    others = ignored(variants, number)
+    arrays, results = given_arrays(given, variant.inputs, variant.outputs, others)
+    if not results:
+        raise JitwebError(
+            f"{given} holds no outputs to compare with; add them to it "
+            f"({', '.join(each.name for each in variant.outputs)}), or name the --model of the "
+            "bundle"
+        )
+    return ExpectedOutputs(arrays, {given.name: results})
+
+
+def _kept(path: Path) -> Expected:
     from safetensors import SafetensorError, safe_open
 
-    if not (folder / CHECK).is_file():
-        raise JitwebError(f"{folder} has no {CHECK} to verify it by; tune the model again")
+    if not path.is_file():
+        raise JitwebError(f"{path.parent} has no {path.name} to verify it by; tune the model again")
     try:
-        with safe_open(folder / CHECK, "numpy") as file:
+        with safe_open(path, "numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}
             return arrays, _sources((file.metadata() or {}).get("sources", ""))
     except (SafetensorError, OSError, TypeError, ValueError) as error:  # of a dtype NumPy lacks
-        raise JitwebError(
-            f"{folder / CHECK} can't be read: {error}; tune the model again"
-        ) from None
+        raise JitwebError(f"{path} can't be read: {error}; tune the model again") from None
 
 
 def _sources(text: str) -> tuple[str, ...]:

@@ -14,14 +14,15 @@ from typing import Any
 from harness.devices.base import Device
 from jitweb import bundle
 from jitweb.errors import JitwebError
-from jitweb.expected import expected_outputs
-from jitweb.model import ImportedModel, import_model
-from jitweb.plan import Weight
+from jitweb.expected import expected_of_variants
+from jitweb.model import ImportedModel
+from jitweb.plan import Weight, shared_tasks
 from jitweb.records import Records
 from jitweb.space.candidate import Candidate
 from jitweb.targets import open_target
 from jitweb.task_input import TaskInput
 from jitweb.tune import Progress, Tuner, TuningResult
+from jitweb.variants import import_variants
 
 # The work after the search: both variants of the kernels, weights, files.
 FINISH_SHARE, MOST_FINISH_S = 0.1, 5.0
@@ -107,26 +108,29 @@ def kernel_rows(outcome: TuningResult) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -((row["ms"] or 0) * row["sites"]))
 
 
-def task_inputs(model: ImportedModel) -> list[TaskInput]:
-    """The plan's tasks as inputs of the tuner, with the packed weights of their first calls."""
+def task_inputs(models: Sequence[ImportedModel]) -> list[TaskInput]:
+    """The tasks of a model's variants for the tuner, with the packed weights of a call of each."""
     weights: dict[str, dict[int, Any]] = {}
-    for call in model.plan.calls:
-        packed = {
-            position: model.weights[operand.name]
-            for position, operand in enumerate(call.args)
-            if isinstance(operand, Weight) and operand.name in model.packed
-        }
-        weights.setdefault(call.task, packed)
+    functions: dict[str, Any] = {}
+    for model in models:
+        functions.update(model.functions)
+        for call in model.plan.calls:
+            packed = {
+                position: model.weights[operand.name]
+                for position, operand in enumerate(call.args)
+                if isinstance(operand, Weight) and operand.name in model.packed
+            }
+            weights.setdefault(call.task, packed)
     return [
         TaskInput(
-            task.key, task.name, task.kind, model.functions[task.key], task.sites, task.flops,
+            task.key, task.name, task.kind, functions[task.key], task.sites, task.flops,
             task.bytes, task.constants, task.writes, weights[task.key],
         )
-        for task in model.plan.tasks.values()
+        for task in shared_tasks([model.plan for model in models]).values()
     ]  # fmt: skip
 
 
-OnImport = Callable[[ImportedModel], None]
+OnImport = Callable[[Sequence[ImportedModel]], None]
 OnProgress = Callable[[str, Progress], None]
 OnWrong = Callable[[TaskInput, Candidate, str], None]
 
@@ -136,7 +140,7 @@ def tune_model(
     device_for: Callable[[str], Device | None],
     records: Records | None,
     *,
-    on_import: OnImport = lambda model: None,
+    on_import: OnImport = lambda models: None,
     on_progress: OnProgress = lambda target, progress: None,
     on_wrong: OnWrong = lambda task, candidate, message: None,
 ) -> Report:
@@ -153,9 +157,10 @@ def tune_model(
         raise JitwebError(f"{options.out} can't be written: {error.strerror}") from None
     bundle.refuse_foreign(options.out)
     started = time.monotonic()
-    model = import_model(options.model, options.shapes, options.targets, options.values)
-    on_import(model)
-    check = expected_outputs(options.model, options.shapes, model, options.inputs, options.values)
+    variants = import_variants(options.model, options.shapes, options.targets, options.values)
+    models = [each.model for each in variants]
+    on_import(models)
+    checks = expected_of_variants(options.model, variants, options.inputs)
     imported = time.monotonic()
     outcomes, devices, sections = {}, {}, {}
     for number, name in enumerate(options.targets):
@@ -171,10 +176,10 @@ def tune_model(
             on_progress=lambda progress, name=name: on_progress(name, progress),  # type: ignore[misc]
             on_wrong=on_wrong,
         )
-        outcome = outcomes[name] = tuner.run(task_inputs(model))
+        outcome = outcomes[name] = tuner.run(task_inputs(models))
         devices[name] = device.fingerprint() if device else None
-        sections[name] = bundle.section(name, target, model, outcome)
-    sizes = bundle.write_bundle(options.out, model.plan, sections, check)
+        sections[name] = bundle.section(name, target, models, outcome)
+    sizes = bundle.write_bundle(options.out, [each.plan for each in models], sections, checks)
     finished = time.monotonic()
     return Report(options, outcomes, devices, finished - imported, imported - started, sizes)
 

@@ -16,8 +16,7 @@ import onnx
 from onnx import numpy_helper
 
 from jitweb.onnx.check import tensors_of
-from jitweb.onnx.graph import OUTLINE, attributes, is_outline
-from jitweb.onnx.read import graph_inputs
+from jitweb.onnx.graph import OUTLINE, attributes, graph_inputs, is_outline
 
 FLOATS: Mapping[int, str] = {
     onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.DOUBLE: "float64",

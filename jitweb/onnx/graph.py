@@ -168,3 +168,18 @@ def attributes(node: onnx.NodeProto) -> dict[str, Any]:
 def operands(node: onnx.NodeProto, count: int) -> list[str]:
     """A node's inputs, filled up with "" to `count`."""
     return [*node.input, *[""] * (count - len(node.input))]
+
+
+def graph_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """The inputs that the user passes."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in weights]
+
+
+def shape_text(value: onnx.ValueInfoProto) -> str:
+    """A value's name with its shape, open dimensions by name."""
+    named = "x".join(
+        str(dimension.dim_value) if dimension.HasField("dim_value") else dimension.dim_param or "?"
+        for dimension in value.type.tensor_type.shape.dim
+    )
+    return f"{value.name} ({named})"

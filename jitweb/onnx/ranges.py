@@ -20,7 +20,7 @@ import onnx
 from onnx import numpy_helper
 
 from jitweb.errors import JitwebError
-from jitweb.onnx.graph import OUTLINE, attributes
+from jitweb.onnx.graph import OUTLINE, attributes, graph_inputs
 from jitweb.onnx.intervals import (
     PRODUCTS,
     SCATTERS,
@@ -34,7 +34,6 @@ from jitweb.onnx.intervals import (
     terms_of,
     within,
 )
-from jitweb.onnx.read import graph_inputs
 
 INT32, INT64, BOOL = (onnx.TensorProto.INT32, onnx.TensorProto.INT64, onnx.TensorProto.BOOL)
 FLOATS = frozenset({onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE})

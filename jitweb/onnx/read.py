@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-import numpy as np
 import onnx
-from onnx import numpy_helper
 from onnx.external_data_helper import load_external_data_for_tensor
 
 from harness.system.files import read_bounded
 from harness.system.text import first_line
 from jitweb.errors import JitwebError
+from jitweb.onnx.branches import Values, fix_values
 from jitweb.onnx.check import (
     MOST_WEIGHT_BYTES,
     check_functions,
@@ -28,10 +27,12 @@ from jitweb.onnx.graph import (
     CONTRIB,
     SMALL,
     STANDARD,
+    graph_inputs,
     is_outline,
     names_read,
     outline,
     outline_input,
+    shape_text,
 )
 
 MOST_FILE_BYTES = 2 << 30  # of protobuf
@@ -46,9 +47,6 @@ DIMENSIONS = (
 ORT_WITHOUT_DOMAIN = ("SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization")
 
 
-Values = Mapping[str, Sequence[float]]
-
-
 def read_onnx(
     path: Path, shapes: Mapping[str, Sequence[int]], values: Values | None = None
 ) -> onnx.ModelProto:
@@ -57,13 +55,22 @@ def read_onnx(
     Raises:
         JitwebError: it is missing, damaged, too large, refers to files elsewhere, or lacks shapes.
     """
+    model = load_onnx(path)
+    fix_inputs(model, shapes, values or {})
+    return model
+
+
+def load_onnx(path: Path) -> onnx.ModelProto:
+    """The model with its external data, as it is.
+
+    Raises:
+        JitwebError: it is missing, damaged, too large, or refers to files elsewhere.
+    """
     model = _parse(path)
     check_places(model, path.parent)
     _load_external(model, path)
     check_tensors(tensors_of(model))
     _check_graph(model, model, path)
-    fix_values(model, values or {})
-    fix_shapes(model, shapes)
     return model
 
 
@@ -218,46 +225,15 @@ def _check_opset(model: onnx.ModelProto, path: Path) -> None:
             )
 
 
-def fix_values(model: onnx.ModelProto, values: Values) -> None:
-    """Make inputs constants; an If on one becomes its branch, and inputs that nothing reads go.
+def fix_inputs(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], values: Values) -> None:
+    """Fix shapes and values of inputs; a shape may be of one that the values leave unread.
 
     Raises:
-        JitwebError: a value is for no input, or not of its type and size.
+        JitwebError: a shape or a value doesn't fit, or an input that is left remains symbolic.
     """
-    inputs = {value.name: value for value in graph_inputs(model)}
-    for name, given in values.items():
-        if name not in inputs:
-            raise JitwebError(f"--set {name}: the model's inputs are {', '.join(inputs)}")
-        model.graph.initializer.append(_constant(inputs[name], given))
-        model.graph.input.remove(inputs[name])
-        for node in model.graph.node:
-            if node.op_type == "If" and node.input[0] == name:
-                _take_branch(node, bool(given[0]))
-    if values:
-        read = {name for node in model.graph.node for name in names_read(node)}
-        for value in [each for each in model.graph.input if each.name not in read]:
-            model.graph.input.remove(value)
-
-
-def _constant(value: onnx.ValueInfoProto, given: Sequence[float]) -> onnx.TensorProto:
-    kind = value.type.tensor_type
-    shape = [each.dim_value or 1 for each in kind.shape.dim]
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
-    with np.errstate(all="ignore"):
-        array = np.array(given).astype(dtype)
-    if array.size not in (1, math.prod(shape)) or not np.array_equal(array, np.array(given)):
-        asked = ",".join(map(str, given))
-        kind_text = onnx.TensorProto.DataType.Name(kind.elem_type).lower()
-        raise JitwebError(f"--set {value.name}={asked} is no {kind_text} of {_shape_text(value)}")
-    whole = np.full(shape, array[0]) if array.size == 1 else array.reshape(shape)
-    return numpy_helper.from_array(whole, value.name)
-
-
-def _take_branch(node: onnx.NodeProto, condition: bool) -> None:
-    """Make both branches of an If the one that is taken."""
-    branches = {each.name: each.g for each in node.attribute}
-    taken, other = ("then_branch", "else_branch") if condition else ("else_branch", "then_branch")
-    branches[other].CopyFrom(branches[taken])
+    give_shapes(model, shapes)
+    fix_values(model, values)
+    fix_shapes(model, {})
 
 
 def fix_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> None:
@@ -270,13 +246,13 @@ def fix_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> N
     inputs = {value.name: value for value in graph_inputs(model)}
     missing = example_shapes(model)
     if missing:
-        listing = ", ".join(_shape_text(inputs[name]) for name in missing)
+        listing = ", ".join(shape_text(inputs[name]) for name in missing)
         raise JitwebError(f"fix the shapes of {listing}, for example: {shape_options(missing)}")
     for value in inputs.values():
         elements = math.prod(each.dim_value for each in value.type.tensor_type.shape.dim)
         if elements * LEAST_ELEMENT_BYTES > MOST_WEIGHT_BYTES:
             raise JitwebError(
-                f"the input {_shape_text(value)} has {elements} elements, and WebAssembly's memory "
+                f"the input {shape_text(value)} has {elements} elements, and WebAssembly's memory "
                 "ends at 4 GiB; use a smaller shape"
             )
 
@@ -302,7 +278,7 @@ def give_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> 
             )
             if not fits:
                 asked = "x".join(map(str, wanted))
-                raise JitwebError(f"--shape {name}={asked} does not fit {_shape_text(value)}")
+                raise JitwebError(f"--shape {name}={asked} does not fit {shape_text(value)}")
             for dimension, extent in zip(dimensions, wanted, strict=True):
                 known[dimension.dim_param] = extent
                 dimension.dim_value = extent
@@ -314,25 +290,11 @@ def give_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> 
         del model.graph.value_info[:]  # they may still hold the symbols
 
 
-def graph_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
-    """The inputs that the user passes."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    return [value for value in model.graph.input if value.name not in weights]
-
-
 def _is_static(value: onnx.ValueInfoProto) -> bool:
     kind = value.type.tensor_type
     return kind.HasField("shape") and all(
         dimension.HasField("dim_value") and dimension.dim_value > 0 for dimension in kind.shape.dim
     )
-
-
-def _shape_text(value: onnx.ValueInfoProto) -> str:
-    named = "x".join(
-        str(dimension.dim_value) if dimension.HasField("dim_value") else dimension.dim_param or "?"
-        for dimension in value.type.tensor_type.shape.dim
-    )
-    return f"{value.name} ({named})"
 
 
 def example_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
@@ -352,7 +314,7 @@ def example_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
 
 def _sizes(names: Sequence[str]) -> dict[str, int]:
     """Sizes for named dimensions; one that is a sum of others has theirs."""
-    has_past = any("past" in name for name in names)
+    has_past = any("past" in name and "+" not in name for name in names)
     sizes: dict[str, int] = {}
     for name in names:
         low = name.lower()
@@ -367,8 +329,15 @@ def _sizes(names: Sequence[str]) -> dict[str, int]:
     for name in names:
         if "+" in name:
             parts = [part.strip(" ()") for part in name.split("+")]
-            sizes[name] = sum(int(p) if p.isdecimal() else sizes.get(p, 1) for p in parts)
+            sizes[name] = sum(int(p) if p.isdecimal() else _part(p, sizes) for p in parts)
     return sizes
+
+
+def _part(name: str, sizes: Mapping[str, int]) -> int:
+    """The size of a part of a sum; a past that no input has is none, a sequence the usual."""
+    low = name.lower()
+    usual = 0 if "past" in low else 128 if "seq" in low else 1
+    return sizes.get(name, usual)
 
 
 def shape_options(shapes: Mapping[str, Sequence[int]]) -> str:

@@ -52,11 +52,11 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     knows. The weights are not copied.
     """
     if model.functions:
-        model = _inlined(model)
+        model = inlined(model)
     return _Simplifier(model).simplified()
 
 
-def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+def inlined(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model without local functions; its weights take no part, as 2 GB can't be serialised."""
     weights = list(model.graph.initializer)
     part = onnx.ModelProto()

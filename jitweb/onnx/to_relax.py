@@ -24,8 +24,7 @@ from tvm.relax.frontend.onnx import from_onnx
 from harness.console.suppress_warnings import without_warnings
 from jitweb.onnx.convert import CONVERTERS
 from jitweb.onnx.convert.node import Node, as_constant
-from jitweb.onnx.graph import OPSET, OWN, attributes, names_read
-from jitweb.onnx.read import graph_inputs
+from jitweb.onnx.graph import OPSET, OWN, attributes, graph_inputs, names_read
 
 
 def to_relax(model: onnx.ModelProto) -> Any:

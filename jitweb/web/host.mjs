@@ -15,9 +15,9 @@ class Host {
   async handle(request, arrays, addressOf) {
     switch (request.do) {
       case "load": return [await this.#load(request, addressOf("bundle")), []];
-      case "run": return this.#run(this.#inputs(arrays));
-      case "bench": return [await this.#bench(this.#inputs(arrays), request.seconds * 1000), []];
-      case "profile": return [await this.#profile(this.#inputs(arrays)), []];
+      case "run": return this.#run(request, arrays);
+      case "bench": return [await this.#bench(this.#inputs(request, arrays), request.seconds * 1000), []];
+      case "profile": return [await this.#profile(this.#inputs(request, arrays)), []];
       default: throw new Error(`unknown request ${request.do}`);
     }
   }
@@ -31,8 +31,9 @@ class Host {
     return { device, notes, threads: this.#model.threads, load_ms };
   }
 
-  #inputs(arrays) {
-    const { inputs } = this.#model;
+  // The arrays, in their order, as the inputs of a variant.
+  #inputs({ variant }, arrays) {
+    const { inputs } = this.#model.variants[variant];
     return Object.fromEntries(
       inputs.map(({ name, dtype }, i) => {
         const copy = arrays[i].slice(); // aligned
@@ -41,9 +42,9 @@ class Host {
     );
   }
 
-  async #run(inputs) {
-    const results = await this.#model.run(inputs);
-    const arrays = this.#model.outputs.map(({ name }) => {
+  async #run(request, given) {
+    const results = await this.#model.run(this.#inputs(request, given));
+    const arrays = this.#model.variants[request.variant].outputs.map(({ name }) => {
       const { buffer, byteOffset, byteLength } = results[name];
       return new Uint8Array(buffer, byteOffset, byteLength);
     });

@@ -1,10 +1,10 @@
 // The page of a bundle: loads the model, runs it on example inputs, shows how long everything takes.
 //
-// `?target=wasm|webgpu`, `?threads=N` and `?run=1` (run at once) set it up by address. What it knows
-// is also in window.jitweb and in the element #state, as JSON: `state` is loading, ready, running,
-// done or error.
+// `?target=wasm|webgpu`, `?threads=N`, `?variant=N` (of several, by number) and `?run=1` (run at once)
+// set it up by address. What it knows is also in window.jitweb and in the element #state, as JSON:
+// `state` is loading, ready, running, done or error.
 
-import { TYPES, parsePlan } from "./plan.mjs";
+import { TYPES, conditionOf, parsePlan } from "./plan.mjs";
 import { load } from "./runtime.mjs";
 
 const ROUNDS = 20, MOST_MS = 8000;
@@ -58,7 +58,9 @@ async function measure() {
   $("error").textContent = "";
   $("status").textContent = "running …";
   setState("running");
-  const inputs = Object.fromEntries(model.inputs.map((input) => [input.name, example(input)]));
+  const { when, inputs: tensors } = model.variants[$("variant").value];
+  const inputs = Object.fromEntries(tensors.map((input) => [input.name, example(input)]));
+  Object.assign(inputs, when);
   const begun = performance.now();
   const outputs = await model.run(inputs);
   firstResultMs ??= loadedMs + performance.now() - begun; // not how long it waited for the button
@@ -75,7 +77,7 @@ async function measure() {
   const calls = await model.profile(inputs);
   const sorted = samples.toSorted((a, b) => a - b);
   const result = {
-    target: model.target, device: model.device, threads: model.threads, notes: model.notes,
+    when, target: model.target, device: model.device, threads: model.threads, notes: model.notes,
     latency_ms: { min: sorted[0], median: sorted[sorted.length >> 1] },
     first_result_ms: firstResultMs, timings: model.timings,
     outputs: Object.fromEntries(Object.entries(outputs).map(([name, values]) => [name, [...values.slice(0, 16)].map(Number)])),
@@ -134,9 +136,15 @@ function showModel() {
   $("size").textContent = megabytes([...received.values()].reduce((sum, [loaded]) => sum + loaded, 0));
   const line = (role, { name, dtype, shape }) =>
     Object.assign(document.createElement("p"), { textContent: `${role} ${name}: ${dtype} ${shape.join(" × ")}` });
-  $("tensors").replaceChildren(
-    ...model.inputs.map((each) => line("input", each)), ...model.outputs.map((each) => line("output", each)),
-  );
+  $("variant").replaceChildren(...model.variants.map(({ when }, i) => new Option(conditionOf(when), i)));
+  $("variant").value = model.variants[options.get("variant")] ? options.get("variant") : 0;
+  $("variant").hidden = model.variants.length === 1;
+  const showTensors = () => {
+    const { inputs, outputs } = model.variants[$("variant").value];
+    $("tensors").replaceChildren(...inputs.map((each) => line("input", each)), ...outputs.map((each) => line("output", each)));
+  };
+  $("variant").onchange = showTensors;
+  showTensors();
   $("tensors-part").hidden = false;
   $("progress").hidden = true;
   $("status").textContent = "ready: Run measures it on example inputs";

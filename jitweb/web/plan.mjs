@@ -6,9 +6,9 @@ export const TYPES = {
   float32: Float32Array, float64: Float64Array, int64: BigInt64Array, int32: Int32Array,
   int16: Int16Array, int8: Int8Array, uint8: Uint8Array, bool: Uint8Array,
 };
-export const FORMAT = 1;
+export const FORMAT = 2;
 export const MOST_BYTES = 2 ** 32; // what WebAssembly addresses
-const MOST_ENTRIES = 100_000, MOST_TEXT = 1000, MOST_CODE = 2 ** 24, MOST_RANK = 32, MOST_ARGUMENTS = 64;
+const MOST_ENTRIES = 100_000, MOST_TEXT = 1000, MOST_CODE = 2 ** 24, MOST_RANK = 32, MOST_ARGUMENTS = 64, MOST_VARIANTS = 64;
 const MOST_PAGES = 65536, MOST_ROWS = 2 ** 31 - 1, MOST_NUMBER = 1e30, MOST_HEADER = 1e8;
 const DEFAULT_LIMITS = {
   maxComputeWorkgroupsPerDimension: 65535, maxComputeInvocationsPerWorkgroup: 256,
@@ -39,23 +39,39 @@ export function parsePlan(bytes, place) {
     throw new Error(`plan.json is not a plan: is ${place} the folder of a bundle?`);
   }
   check(isObject(plan), "it is not an object");
-  if (plan.format !== FORMAT) throw new Error(`the bundle is of format ${isNumber(plan.format) ? plan.format : "?"}, this runtime knows ${FORMAT}`);
+  if (plan.format !== FORMAT) throw new Error(`the bundle is of format ${isNumber(plan.format) ? plan.format : "?"}, this runtime knows ${FORMAT}: tune the model again`);
   check(isText(plan.model), "the model's name");
-  check(isList(plan.slots) && plan.slots.every((size) => isCount(size, MOST_BYTES)), "the slots");
-  checkTensors("inputs", plan);
-  check(areDistinct(plan.inputs.map(({ slot }) => slot)), "two inputs in one slot");
-  checkTensors("outputs", plan);
   check(isTable(plan.files) && Object.entries(plan.files).every(isFile), "the files");
   check(isTable(plan.tasks) && Object.values(plan.tasks).every(isTask), "the tasks");
   check(isTable(plan.targets) && Object.keys(plan.targets).length > 0, "the targets");
+  check(isList(plan.variants, MOST_VARIANTS) && plan.variants.length > 0, "the variants");
+  for (const variant of plan.variants) checkVariant(variant, plan);
+  check(areDistinct(plan.variants.map(({ when }) => conditionOf(when))), "two variants of one condition");
   for (const [name, part] of Object.entries(plan.targets)) {
-    check(has(TARGETS, name), "a target of an unknown name");
-    check(isObject(part) && isList(part.calls) && part.calls.every((call) => isCall(call, plan)), `the calls for ${name}`);
-    const counts = new Map(part.calls.map(({ kernel, args }) => [kernel, args.length]));
-    check(part.calls.every(({ kernel, args }) => counts.get(kernel) === args.length), `a kernel's arguments for ${name}`);
-    TARGETS[name](part, plan);
+    check(has(TARGETS, name) && isObject(part), "a target of an unknown name");
+    const calls = callsOf(plan, name), counts = new Map(calls.map(({ kernel, args }) => [kernel, args.length]));
+    check(calls.every(({ kernel, args }) => counts.get(kernel) === args.length), `a kernel's arguments for ${name}`);
+    TARGETS[name](part, plan, calls);
   }
   return plan;
+}
+
+/** The calls of all variants for a target, and a condition in words. */
+export const callsOf = ({ variants }, target) => variants.flatMap(({ calls }) => calls[target]);
+export const conditionOf = (when) => Object.entries(when).map((each) => each.join("=")).sort().join(", ");
+
+function checkVariant(variant, plan) {
+  check(isObject(variant), "a variant");
+  const { slots, when, calls } = variant;
+  check(isList(slots) && slots.every((size) => isCount(size, MOST_BYTES)), "the slots");
+  checkTensors("inputs", variant);
+  check(areDistinct(variant.inputs.map(({ slot }) => slot)), "two inputs in one slot");
+  checkTensors("outputs", variant);
+  const isFlag = (flag) => variant.inputs.some(({ name, dtype, shape }) => name === flag && dtype === "bool" && bytesIn(dtype, shape) === 1);
+  check(isTable(when) && Object.entries(when).every(([name, value]) => typeof value === "boolean" && isFlag(name)), "a variant's condition");
+  for (const name of Object.keys(plan.targets)) {
+    check(isTable(calls) && has(calls, name) && isList(calls[name]) && calls[name].every((call) => isCall(call, plan, slots)), `the calls for ${name}`);
+  }
 }
 
 const isFile = ([name, facts]) =>
@@ -66,9 +82,9 @@ const isTask = (task) =>
   isObject(task) && isText(task.kind) && isText(task.name) && isNumber(task.flops) && isNumber(task.bytes) &&
   isCount(task.sites, MOST_NUMBER, 1);
 
-function checkTensors(role, plan) {
-  const tensors = plan[role];
-  check(isList(tensors) && tensors.every((tensor) => isTensor(tensor, plan.slots)), `the ${role}`);
+function checkTensors(role, variant) {
+  const tensors = variant[role];
+  check(isList(tensors) && tensors.every((tensor) => isTensor(tensor, variant.slots)), `the ${role}`);
   check(areDistinct(tensors.map(({ name }) => name)), `two ${role} of one name`);
   const bytes = tensors.reduce((sum, { dtype, shape }) => sum + bytesIn(dtype, shape), 0);
   check(bytes <= MOST_BYTES, `the ${role} are too large`);
@@ -88,22 +104,22 @@ const isRange = (ends) =>
   ends === undefined || (isList(ends) && ends.length === 2 && ends[0] <= ends[1] && ends.every((end) => Number.isInteger(end) && Math.abs(end) <= 2 ** 31));
 
 const OPERANDS = {
-  slot: (slot, call, { slots }) => isCount(slot, slots.length - 1),
+  slot: (slot, call, slots) => isCount(slot, slots.length - 1),
   weight: (weight) => isText(weight),
   scratch: (offset, { scratch = -1 }) => isCount(offset, scratch),
 };
 
-const isCall = (call, plan) =>
-  isObject(call) && has(plan.tasks, call.task) && isText(call.kernel) && isList(call.args, MOST_ARGUMENTS) &&
+const isCall = (call, { tasks }, slots) =>
+  isObject(call) && has(tasks, call.task) && isText(call.kernel) && isList(call.args, MOST_ARGUMENTS) &&
   (call.scratch === undefined || isCount(call.scratch, MOST_BYTES)) &&
   call.args.every((each) => {
     const [kind, ...others] = isObject(each) ? Object.keys(OPERANDS).filter((name) => each[name] !== undefined) : [];
-    return kind && others.length === 0 && OPERANDS[kind](each[kind], call, plan);
+    return kind && others.length === 0 && OPERANDS[kind](each[kind], call, slots);
   });
 
 const TARGETS = { wasm: checkWasm, webgpu: checkWebgpu };
 
-function checkWasm(part, { files }) {
+function checkWasm(part, { files }, calls) {
   const { modules, memory_flag: flags, stack_pointer: pointer } = part;
   for (const variant of ["relaxed", "simd128"]) {
     check(isObject(modules) && has(modules, variant) && has(files, modules[variant]), `the module of ${variant}`);
@@ -111,12 +127,13 @@ function checkWasm(part, { files }) {
   }
   check(pointer == null || isText(pointer), "the stack pointer's name");
   check(isCount(part.static_end, MOST_BYTES) && isCount(part.max_pages, MOST_PAGES, 1), "the memory's size");
-  check(part.calls.every(({ rows }) => isCount(rows, MOST_ROWS, 1)), "the rows of a call");
+  check(calls.every(({ rows }) => isCount(rows, MOST_ROWS, 1)), "the rows of a call");
 }
 
-function checkWebgpu(part, { inputs, outputs }) {
-  check([...inputs, ...outputs].every(({ stored }) => stored !== "int64"), "int64, which WebGPU lacks");
-  const { shaders, features, limits, calls } = part;
+function checkWebgpu(part, { variants }, calls) {
+  const tensors = variants.flatMap(({ inputs, outputs }) => [...inputs, ...outputs]);
+  check(tensors.every(({ stored }) => stored !== "int64"), "int64, which WebGPU lacks");
+  const { shaders, features, limits } = part;
   check(isList(features) && features.every((feature) => isText(feature)), "the features");
   check(isTable(limits) && Object.values(limits).every((limit) => isCount(limit, Number.MAX_SAFE_INTEGER)), "the limits");
   check(isTable(shaders) && Object.values(shaders).every((shader) => isShader(shader, { ...DEFAULT_LIMITS, ...limits })), "the shaders");
@@ -168,7 +185,7 @@ export function parseSafetensors(bytes) {
 }
 
 /** Refuse a module that asks for more than a memory, or lacks what the plan's calls need of it. */
-export function checkModule(module, { calls, stack_pointer: pointer }) {
+export function checkModule(module, calls, pointer) {
   const imports = WebAssembly.Module.imports(module);
   if (imports.some(({ module, name, kind }) => `${module}.${name} ${kind}` !== "env.memory memory")) {
     throw new Error("the kernels import more than a memory");

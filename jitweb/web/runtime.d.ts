@@ -20,6 +20,7 @@ export interface Tensor {
  * bundle's only target.
  */
 export type Input =
+  | boolean // for a bool of one element
   | Float32Array | Float64Array
   | BigInt64Array | BigUint64Array
   | Int32Array | Uint32Array | Int16Array | Uint16Array | Int8Array | Uint8Array | Uint8ClampedArray
@@ -30,6 +31,16 @@ export type Input =
  * int64, Int32Array for int32, Uint8Array of 0 and 1 for bool, and so on.
  */
 export type Output = Float32Array | Float64Array | BigInt64Array | Int32Array | Int16Array | Int8Array | Uint8Array;
+
+/**
+ * What the model takes and returns where its boolean inputs are as `when` says: a merged decoder has a
+ * variant with and one without its cache. Most models have one, without a condition.
+ */
+export interface Variant {
+  readonly when: Readonly<Record<string, boolean>>;
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+}
 
 export interface LoadOptions {
   /**
@@ -78,8 +89,10 @@ export interface Timings {
 
 export interface Model {
   readonly name: string;
+  /** Those of all variants; a tensor of several as the last of them has it. */
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
+  readonly variants: readonly Variant[];
   readonly target: Target;
   /** What it runs on, in words. */
   readonly device: string;
@@ -89,6 +102,8 @@ export interface Model {
   readonly timings: Timings;
   /**
    * Run the model. Runs that overlap take turns, in the order of the calls.
+   *
+   * Of several variants the inputs choose one; inputs that only others read may be left out.
    *
    * Rejects with an Error that says which input is wrong and what it must be; or that a kernel
    * failed, the GPU device was lost, or the model was disposed of.

@@ -5,7 +5,7 @@
 //   const { logits } = await model.run({ input_ids });
 
 import { Files } from "./files.mjs";
-import { TYPES, parseSafetensors } from "./plan.mjs";
+import { TYPES, conditionOf, parseSafetensors } from "./plan.mjs";
 import { DISPOSED, isNode, product } from "./shared.mjs";
 import { isThread, openWasm } from "./wasm.mjs";
 import { openWebgpu } from "./webgpu.mjs";
@@ -57,9 +57,9 @@ async function faster(plan, names, open, key) {
       // The device has changed since: look again.
     }
   }
-  const inputs = Object.fromEntries(
-    plan.inputs.map(({ name, dtype, shape }) => [name, new TYPES[dtype](product(shape))]),
-  );
+  const [{ inputs: tensors, when }] = plan.variants;
+  const zeros = Object.fromEntries(tensors.map(({ name, dtype, shape }) => [name, new TYPES[dtype](product(shape))]));
+  const inputs = { ...zeros, ...when };
   let best = null;
   const failures = [];
   for (const name of names) {
@@ -125,8 +125,11 @@ class Model {
     this.#backend = backend;
     this.target = target;
     this.name = plan.model;
-    this.inputs = plan.inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
-    this.outputs = plan.outputs.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
+    const facts = (tensors) => tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
+    this.variants = plan.variants.map(({ when, inputs, outputs }) => ({ when, inputs: facts(inputs), outputs: facts(outputs) }));
+    const all = (role) => [...new Map(this.variants.flatMap((each) => each[role]).map((each) => [each.name, each])).values()];
+    this.inputs = all("inputs");
+    this.outputs = all("outputs");
     this.device = backend.device;
     this.threads = backend.threads;
     this.notes = [...backend.notes, ...notes];
@@ -135,45 +138,52 @@ class Model {
 
   /** Run the model; runs that overlap take turns. */
   run(inputs) {
-    return this.#inTurn(inputs, async (stored) => {
+    return this.#inTurn(inputs, async (stored, number) => {
       const start = performance.now();
-      const results = await this.#backend.run(stored);
+      const results = await this.#backend.run(stored, number);
       this.timings.first_run_ms ??= performance.now() - start;
       return Object.fromEntries(
-        this.#plan.outputs.map((output, i) => [output.name, fromStored(output, results[i])]),
+        this.#plan.variants[number].outputs.map((output, i) => [output.name, fromStored(output, results[i])]),
       );
     });
   }
 
   /** Run the model some times and time each call of a kernel. */
   profile(inputs) {
-    return this.#inTurn(inputs, async (stored) => {
-      const times = await timesOf(this.#backend, stored);
-      return this.#plan.targets[this.target].calls.map(({ task, kernel }, i) => ({
+    return this.#inTurn(inputs, async (stored, number) => {
+      const times = await timesOf(this.#backend, stored, number);
+      return this.#plan.variants[number].calls[this.target].map(({ task, kernel }, i) => ({
         task, kernel, kind: this.#plan.tasks[task].kind, name: this.#plan.tasks[task].name,
         ms: times[i],
       }));
     });
   }
 
-  async #inTurn(inputs, work) {
-    const stored = this.#stored(inputs); // copied now: the caller may change them after this
+  async #inTurn(given, work) {
+    const inputs = given ?? {};
+    const number = this.#choose(inputs), stored = this.#stored(inputs, number); // copied now: the caller may change them after this
     const turn = this.#queue.then(() => {
       if (!this.#backend) throw new Error(DISPOSED);
-      return work(stored);
+      return work(stored, number);
     });
     this.#queue = turn.catch(() => {});
     return turn;
   }
 
-  #stored(inputs) {
-    const known = new Map(this.#plan.inputs.map((input) => [input.name, input]));
-    for (const name of Object.keys(inputs ?? {})) {
-      if (!known.has(name)) {
-        throw new Error(`the model has no input ${name}; it has ${[...known.keys()].join(", ")}`);
-      }
+  // The number of the first variant whose condition these inputs fulfil.
+  #choose(inputs) {
+    const isSo = ([name, value]) => Boolean(inputs[name]?.[0] ?? inputs[name]) === value;
+    const number = this.variants.findIndex(({ when }) => Object.entries(when).every(isSo));
+    if (number < 0) throw new Error(`the model's variants are ${this.variants.map(({ when }) => conditionOf(when)).join("; ")}`);
+    return number;
+  }
+
+  #stored(inputs, number) {
+    const known = new Set(this.inputs.map(({ name }) => name)); // those of other variants too
+    for (const name of Object.keys(inputs)) {
+      if (!known.has(name)) throw new Error(`the model has no input ${name}; it has ${[...known].join(", ")}`);
     }
-    return this.#plan.inputs.map((input) => toStored(input, inputs?.[input.name]));
+    return this.#plan.variants[number].inputs.map((input) => toStored(input, inputs[input.name]));
   }
 
   /** Give back memory, workers and GPU buffers. */
@@ -185,13 +195,13 @@ class Model {
 
 // The time of each call: the median of means over runs that take a while together. A clock's step, of
 // 0.1 ms in some browsers, is far longer than a small kernel takes, but not than many together.
-async function timesOf(backend, stored) {
+async function timesOf(backend, stored, number) {
   const means = [], begin = performance.now();
   do {
     const sums = [], start = performance.now();
     let runs = 0;
     do {
-      const times = await backend.profile(stored);
+      const times = await backend.profile(stored, number);
       times.forEach((ms, i) => (sums[i] = (sums[i] ?? 0) + ms));
       runs++;
       if (times.includes(null)) return times;
@@ -209,6 +219,7 @@ const FLOATS = /^Float\d+Array$/, INTEGERS = /^(Big)?(Int|Uint)\d+(Clamped)?Arra
 function toStored(input, values) {
   const { name, dtype, stored, shape } = input;
   if (values === undefined || values === null) throw new Error(`the input ${name} is missing: ${describe(input)}`);
+  if (dtype === "bool" && typeof values === "boolean") values = [values];
   const isFloat = FLOATS.test(TYPES[stored].name), isArray = Array.isArray(values);
   // By its tag, as a typed array may come from another frame, whose classes are not these.
   if (!isArray && !(isFloat ? FLOATS : INTEGERS).test(values[Symbol.toStringTag])) {

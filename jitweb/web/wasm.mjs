@@ -1,7 +1,7 @@
 // A model on WebAssembly: its weights and slots in one memory, its calls on one thread or several. This
 // file is its threads' program as well.
 
-import { TYPES, checkModule } from "./plan.mjs";
+import { TYPES, callsOf, checkModule } from "./plan.mjs";
 import { DISPOSED, builtin, bytesOf, isNode, product, roundUp, weightNames } from "./shared.mjs";
 
 const PAGE = 65536;
@@ -53,10 +53,11 @@ async function makeWasm(plan, weights, content, flag, threads) {
   const module = await WebAssembly.compile(content).catch((error) => {
     throw new Error(`the kernels can't be compiled (they need WebAssembly SIMD): ${error.message}`);
   });
-  checkModule(module, part);
+  const all = callsOf(plan, "wasm");
+  checkModule(module, all, part.stack_pointer);
   const tensors = await weights;
   const isShared = ({ task, rows }) => shared && rows > 1 && workOf(plan.tasks[task]) > LEAST_SHARED_US;
-  const layout = layOut(plan, part, tensors, threads, isShared);
+  const layout = layOut(plan, all, tensors, threads, isShared);
   const pages = Math.ceil(layout.end / PAGE);
   if (pages > part.max_pages) throw new Error(`the model needs ${pages} pages of memory; WebAssembly has ${part.max_pages}`);
   const memory = makeMemory(pages, shared);
@@ -65,12 +66,12 @@ async function makeWasm(plan, weights, content, flag, threads) {
   });
   const bytes = new Uint8Array(memory.buffer);
   for (const [name, at] of layout.weights) bytes.set(tensors.get(name), at);
-  const addressOf = ({ slot, weight, scratch }) =>
-    scratch !== undefined ? { scratch } : weight !== undefined ? layout.weights.get(weight) : layout.slots[slot];
-  const calls = part.calls.map((call) => ({
-    kernel: call.kernel, addresses: call.args.map(addressOf), rows: call.rows, isShared: isShared(call),
-  }));
-  const task = { module, memory, calls, arenas: layout.arenas, threads, pointer: part.stack_pointer };
+  const addressIn = (slots) => ({ slot, weight, scratch }) =>
+    scratch !== undefined ? { scratch } : weight !== undefined ? layout.weights.get(weight) : slots[slot];
+  const variants = plan.variants.map(({ calls }, i) => calls.wasm.map((call) => ({
+    kernel: call.kernel, addresses: call.args.map(addressIn(layout.slots[i])), rows: call.rows, isShared: isShared(call),
+  })));
+  const task = { module, memory, variants, arenas: layout.arenas, threads, pointer: part.stack_pointer };
   const thread = new Thread(exports, task, 0);
   const team = shared ? await Team.open(thread, task, layout.stacks) : null;
   return { memory, thread, team, slots: layout.slots };
@@ -86,9 +87,9 @@ function makeMemory(pages, shared) {
 
 // Where weights, slots and the threads' arenas lie, above what the module and the threads' stacks use.
 // An arena holds the scratch memory of one call after another; that of a thread beside the first has
-// the calls that are shared alone.
-function layOut(plan, part, weights, threads, isShared) {
-  let end = roundUp(part.static_end, ALIGNMENT);
+// the calls that are shared alone. Variants' slots take the same place, as one runs at a time.
+function layOut(plan, calls, weights, threads, isShared) {
+  let end = roundUp(plan.targets.wasm.static_end, ALIGNMENT);
   const stacks = [];
   for (let i = 1; i < threads; i++) stacks.push((end += STACK_BYTES)); // a stack grows downwards
   const take = (bytes) => {
@@ -96,12 +97,19 @@ function layOut(plan, part, weights, threads, isShared) {
     end = roundUp(end + bytes, ALIGNMENT);
     return at;
   };
-  const names = [...weightNames(part.calls)];
+  const names = [...weightNames(calls)];
   const places = new Map(names.map((name) => [name, take(bytesOf(weights, name).byteLength)]));
-  const slots = plan.slots.map(take);
   const largest = (calls) => calls.reduce((most, { scratch = 0 }) => Math.max(most, scratch), 0);
-  const first = take(largest(part.calls)), size = largest(part.calls.filter(isShared));
+  const first = take(largest(calls)), size = largest(calls.filter(isShared));
   const arenas = [first, ...stacks.map(() => take(size))];
+  const start = end, ends = [];
+  const slots = plan.variants.map((variant) => {
+    end = start;
+    const addresses = variant.slots.map(take);
+    ends.push(end);
+    return addresses;
+  });
+  end = Math.max(...ends);
   return { weights: places, slots, arenas, stacks, end };
 }
 
@@ -115,11 +123,11 @@ const workOf = ({ flops, bytes }) => flops / 20e3 + bytes / 10e3;
 // What one thread does of each call: its rows, as even a part as can be, or, as the first thread, all
 // of them. Between two calls the threads meet where either is shared.
 class Thread {
-  constructor(exports, { pointer, calls, arenas, threads }, number) {
+  constructor(exports, { pointer, variants, arenas, threads }, number) {
     this.stack = pointer ? exports[pointer] : null;
     this.stackTop = this.stack?.value;
     const share = (rows, part) => Math.ceil((rows * part) / threads);
-    this.parts = calls.map(({ kernel, addresses, rows, isShared }, i) => {
+    this.variants = variants.map((calls) => calls.map(({ kernel, addresses, rows, isShared }, i) => {
       const first = number === 0 ? rows : 0, run = exports[kernel];
       const values = addresses.map((each) => (each.scratch === undefined ? each : arenas[number] + each.scratch));
       const [begin, end] = isShared ? [share(rows, number), share(rows, number + 1)] : [0, first];
@@ -128,7 +136,7 @@ class Thread {
         kernel, run: begin < end ? () => run(...values, begin, end) : () => {},
         meetsAfter: isShared || !!calls[i + 1]?.isShared,
       };
-    });
+    }));
   }
 
   // Run the part of a call; returns the Error if it trapped.
@@ -153,28 +161,28 @@ class WasmBackend {
     this.slots = slots;
   }
 
-  #compute(inputs, timed) {
+  #compute(inputs, number, timed) {
     if (this.isClosed) throw new Error(DISPOSED); // its threads are gone: nobody would come to meet us
-    this.plan.inputs.forEach(({ slot }, i) => {
-      new inputs[i].constructor(this.memory.buffer, this.slots[slot], inputs[i].length).set(inputs[i]);
+    this.plan.variants[number].inputs.forEach(({ slot }, i) => {
+      new inputs[i].constructor(this.memory.buffer, this.slots[number][slot], inputs[i].length).set(inputs[i]);
     });
-    if (this.team) return this.team.run(timed);
-    for (const part of this.thread.parts) {
+    if (this.team) return this.team.run(number, timed);
+    for (const part of this.thread.variants[number]) {
       const error = timed(() => this.thread.attempt(part));
       if (error) throw error;
     }
   }
 
-  async run(inputs) {
-    this.#compute(inputs, (work) => work());
-    return this.plan.outputs.map(({ slot, stored, shape }) =>
-      new TYPES[stored](this.memory.buffer, this.slots[slot], product(shape)).slice(),
+  async run(inputs, number) {
+    this.#compute(inputs, number, (work) => work());
+    return this.plan.variants[number].outputs.map(({ slot, stored, shape }) =>
+      new TYPES[stored](this.memory.buffer, this.slots[number][slot], product(shape)).slice(),
     );
   }
 
-  async profile(inputs) {
+  async profile(inputs, number) {
     const times = [];
-    this.#compute(inputs, (work) => {
+    this.#compute(inputs, number, (work) => {
       const start = performance.now();
       const result = work();
       times.push(performance.now() - start);
@@ -191,7 +199,7 @@ class WasmBackend {
 
 // Threads that go through the calls side by side, each with its part of the rows, and wait for each
 // other where calls are shared. The caller is the first of them; in a page it spins, as it may not sleep.
-const GENERATION = 0, ARRIVED = 1, PHASE = 2, FAILED = 3; // FAILED: a call's number from 1 up
+const GENERATION = 0, ARRIVED = 1, PHASE = 2, FAILED = 3, VARIANT = 4; // FAILED: a call's number from 1 up
 const SPINS = 20000;
 
 function meet(control, threads, maySleep) {
@@ -212,7 +220,7 @@ class Team {
     const team = new Team();
     team.thread = thread;
     team.threads = task.threads;
-    team.control = new Int32Array(new SharedArrayBuffer(16));
+    team.control = new Int32Array(new SharedArrayBuffer(20));
     team.workers = [];
     try {
       await Promise.all(stacks.map((stack, i) => {
@@ -227,20 +235,23 @@ class Team {
     return team;
   }
 
-  run(timed) {
-    const { control, threads, thread } = this;
+  run(number, timed) {
+    const { control, threads } = this, parts = this.thread.variants[number];
     let failure = null;
-    Atomics.add(control, GENERATION, 1);
-    Atomics.notify(control, GENERATION);
-    for (const part of thread.parts) {
+    if (parts.some(({ meetsAfter }) => meetsAfter)) { // or the others would be left behind
+      Atomics.store(control, VARIANT, number);
+      Atomics.add(control, GENERATION, 1);
+      Atomics.notify(control, GENERATION);
+    }
+    for (const part of parts) {
       timed(() => {
-        failure ??= thread.attempt(part); // and go on, as the others do
+        failure ??= this.thread.attempt(part); // and go on, as the others do
         if (part.meetsAfter) meet(control, threads, isNode || isWorker);
       });
     }
     const failed = Atomics.exchange(control, FAILED, 0);
     if (failure) throw failure;
-    if (failed) throw new Error(`the kernel ${thread.parts[failed - 1].kernel} failed in a thread`);
+    if (failed) throw new Error(`the kernel ${parts[failed - 1].kernel} failed in a thread`);
   }
 
   close() {
@@ -272,7 +283,7 @@ async function beThread(task, report) {
   }
   for (let generation = 0; ; generation = (generation + 1) | 0) {
     while (Atomics.load(control, GENERATION) === generation) Atomics.wait(control, GENERATION, generation);
-    thread.parts.forEach((part, i) => {
+    thread.variants[Atomics.load(control, VARIANT)].forEach((part, i) => {
       if (thread.attempt(part)) Atomics.compareExchange(control, FAILED, 0, i + 1);
       if (part.meetsAfter) meet(control, threads, true);
     });

@@ -1,6 +1,6 @@
 // A model on WebGPU: a buffer for each weight and slot, and one command encoder for all of its calls.
 
-import { TYPES, bytesIn } from "./plan.mjs";
+import { TYPES, bytesIn, callsOf } from "./plan.mjs";
 import { DISPOSED, bytesOf, product, roundUp, weightNames } from "./shared.mjs";
 
 export async function openWebgpu(plan, weights, files, { device: given }) {
@@ -8,7 +8,7 @@ export async function openWebgpu(plan, weights, files, { device: given }) {
   const device = given ?? (await requestDevice(part));
   try {
     if (given) checkOffer(part, device);
-    const pipelines = await compileShaders(device, part);
+    const pipelines = await compileShaders(device, part, callsOf(plan, "webgpu"));
     const tensors = await weights;
     const [backend, checked] = watched(device, () => new WebgpuBackend(plan, part, tensors, device, pipelines, !given));
     await checked;
@@ -60,7 +60,7 @@ function watched(device, work) {
   return [result, checked];
 }
 
-async function compileShaders(device, { shaders, calls }) {
+async function compileShaders(device, { shaders }, calls) {
   const bindings = new Map(calls.map(({ kernel, args }) => [kernel, args.length]));
   const made = await Promise.all(
     [...bindings].map(async ([name, count]) => {
@@ -91,22 +91,27 @@ class WebgpuBackend {
     this.device = [...new Set([vendor, architecture, description])].filter(Boolean).join(" ") || "WebGPU";
     this.threads = 1;
     this.notes = [];
-    this.plan = plan;
     this.gpu = device;
     this.isOurs = isOurs;
-    this.isProven = false; // a run went through, and nothing was refused
     this.lost = null;
     device.lost.then(({ message }) => (this.lost ??= `the GPU device was lost: ${message} Load the model again`));
     this.buffers = []; // all of them, to give them back
     const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    this.slots = plan.slots.map((size) => this.#buffer(size, storage));
-    const names = [...weightNames(part.calls)];
+    // Variants share them by number, as one runs at a time.
+    const sizes = [];
+    for (const { slots } of plan.variants) slots.forEach((size, i) => (sizes[i] = Math.max(size, sizes[i] ?? 0)));
+    this.slots = sizes.map((size) => this.#buffer(size, storage));
+    const names = [...weightNames(callsOf(plan, "webgpu"))];
     this.weights = new Map(names.map((name) => [name, this.#constant(bytesOf(weights, name), GPUBufferUsage.STORAGE)]));
-    this.dispatches = part.calls.map(({ kernel, args }) => this.#dispatch(part.shaders[kernel], pipelines.get(kernel), args));
-    this.outputs = plan.outputs.map(({ slot, stored, shape }) => {
-      const size = roundUp(bytesIn(stored, shape), 4);
-      return { slot, stored, shape, size, staging: this.#buffer(size, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST) };
-    });
+    const staging = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    this.variants = plan.variants.map(({ inputs, outputs, calls }) => ({
+      inputs,
+      dispatches: calls.webgpu.map(({ kernel, args }) => this.#dispatch(part.shaders[kernel], pipelines.get(kernel), args)),
+      outputs: outputs.map(({ slot, stored, shape }) => {
+        const size = roundUp(bytesIn(stored, shape), 4);
+        return { slot, stored, shape, size, staging: this.#buffer(size, staging) };
+      }),
+    }));
   }
 
   #buffer(size, usage, mappedAtCreation = false) {
@@ -128,9 +133,9 @@ class WebgpuBackend {
     return { grid, pipeline, group: this.gpu.createBindGroup({ layout, entries }) };
   }
 
-  #begin(inputs) {
+  #begin(inputs, variant) {
     if (this.lost) throw new Error(this.lost);
-    this.plan.inputs.forEach(({ slot }, i) => this.gpu.queue.writeBuffer(this.slots[slot], 0, inputs[i]));
+    variant.inputs.forEach(({ slot }, i) => this.gpu.queue.writeBuffer(this.slots[slot], 0, inputs[i]));
     return this.gpu.createCommandEncoder();
   }
 
@@ -151,29 +156,30 @@ class WebgpuBackend {
     return content;
   }
 
-  #submit(inputs) {
-    const encoder = this.#begin(inputs), pass = encoder.beginComputePass();
-    for (const dispatch of this.dispatches) this.#encode(pass, dispatch);
+  #submit(inputs, variant) {
+    const encoder = this.#begin(inputs, variant), pass = encoder.beginComputePass();
+    for (const dispatch of variant.dispatches) this.#encode(pass, dispatch);
     pass.end();
-    for (const { slot, size, staging } of this.outputs) encoder.copyBufferToBuffer(this.slots[slot], 0, staging, 0, size);
+    for (const { slot, size, staging } of variant.outputs) encoder.copyBufferToBuffer(this.slots[slot], 0, staging, 0, size);
     this.gpu.queue.submit([encoder.finish()]);
   }
 
-  async run(inputs) {
-    const [, checked] = this.isProven ? [this.#submit(inputs)] : watched(this.gpu, () => this.#submit(inputs));
+  async run(inputs, number) {
+    const variant = this.variants[number], submit = () => this.#submit(inputs, variant);
+    const [, checked] = variant.isProven ? [submit()] : watched(this.gpu, submit);
     const results = await Promise.all(
-      this.outputs.map(async ({ staging, stored, shape }) => new TYPES[stored](await this.#read(staging), 0, product(shape))),
+      variant.outputs.map(async ({ staging, stored, shape }) => new TYPES[stored](await this.#read(staging), 0, product(shape))),
     );
     await checked;
-    this.isProven = true;
+    variant.isProven = true; // a run went through, and nothing was refused
     return results;
   }
 
   // Times by the GPU's own clock; null where it has none.
-  async profile(inputs) {
-    const count = this.dispatches.length;
+  async profile(inputs, number) {
+    const variant = this.variants[number], { dispatches } = variant, count = dispatches.length;
     if (!this.gpu.features.has("timestamp-query") || 2 * count > MOST_QUERIES) {
-      await this.run(inputs);
+      await this.run(inputs, number);
       return new Array(count).fill(null);
     }
     const querySet = this.gpu.createQuerySet({ type: "timestamp", count: 2 * count });
@@ -181,8 +187,8 @@ class WebgpuBackend {
     const resolved = this.gpu.createBuffer({ size, usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC });
     const readable = this.gpu.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
     try {
-      const encoder = this.#begin(inputs);
-      this.dispatches.forEach((dispatch, i) => {
+      const encoder = this.#begin(inputs, variant);
+      dispatches.forEach((dispatch, i) => {
         const pass = encoder.beginComputePass({
           timestampWrites: { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 },
         });
@@ -193,7 +199,7 @@ class WebgpuBackend {
       encoder.copyBufferToBuffer(resolved, 0, readable, 0, size);
       this.gpu.queue.submit([encoder.finish()]);
       const ticks = new BigInt64Array(await this.#read(readable));
-      return this.dispatches.map((_, i) => Math.max(0, Number(ticks[2 * i + 1] - ticks[2 * i]) / 1e6));
+      return dispatches.map((_, i) => Math.max(0, Number(ticks[2 * i + 1] - ticks[2 * i]) / 1e6));
     } finally {
       for (const each of [querySet, resolved, readable]) each.destroy();
     }

@@ -20,7 +20,7 @@ from jitweb.bundle import read_plan
 from jitweb.check_inputs import example_inputs
 from jitweb.errors import JitwebError
 from jitweb.host import open_host
-from jitweb.plan import Tensor
+from jitweb.plan import variants_of
 from jitweb.serve import serve
 from jitweb.verify import _error, verify_bundle
 from jitweb.workflow import Options, tune_model
@@ -32,7 +32,7 @@ TOLERANCE = 1e-4
 
 def inputs_of(bundle: Path) -> dict[str, np.ndarray]:
     plan = read_plan(bundle)
-    return example_inputs([Tensor.from_json(each) for each in plan["inputs"]])
+    return example_inputs(variants_of(plan)[0].inputs)
 
 
 def reference(model: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

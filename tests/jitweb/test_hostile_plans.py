@@ -24,11 +24,11 @@ from tests.jitweb.tiny import Tiny, edit, wasm_module
 TABLE = json.loads(Path(__file__).with_name("hostile_plans.json").read_text())
 TEXTS = {
     "empty": b"",
-    "cut": b'{"format": 1, "files": {}',
+    "cut": b'{"format": 2, "files": {}',
     "no JSON": b"\x00\xff",
     "a number": b"1",
-    "not UTF-8": b'{"format": 1, "model": "\xff"}',
-    "NaN": b'{"format": 1, "model": "m", "slots": [NaN]}',
+    "not UTF-8": b'{"format": 2, "model": "\xff"}',
+    "NaN": b'{"format": 2, "model": "m", "variants": [NaN]}',
     "deep": b"[" * 200_000,
     "deep objects": b'{"a":' * 50_000,
     "no format": b"{}",
@@ -36,10 +36,11 @@ TEXTS = {
 }
 
 
-def hostile_plans(right: Any) -> Iterator[tuple[str, Any]]:
+def hostile_plans(right: Any, right_variants: Any) -> Iterator[tuple[str, Any]]:
+    """Rows of "variants" change a plan that has two."""
     for row in TABLE:
         for value in row["values"]:
-            plan = copy.deepcopy(right)
+            plan = copy.deepcopy(right_variants if row.get("variants") else right)
             name = f"{row['what']}: {json.dumps(value)[:40]}"
             if not row["path"]:
                 yield name, value
@@ -55,7 +56,8 @@ def hostile_plans(right: Any) -> Iterator[tuple[str, Any]]:
 def folders(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A folder for each hostile plan, with the plan alone."""
     base = tmp_path_factory.mktemp("hostile")
-    plans = hostile_plans(json.loads((tiny / "plan.json").read_text()))
+    both = Tiny(has_variants=True).write(base / "variants")
+    plans = hostile_plans(*(json.loads((each / "plan.json").read_text()) for each in (tiny, both)))
     contents = {
         name: json.dumps(plan).replace("Infinity", "1e400").encode() for name, plan in plans
     }
@@ -213,7 +215,7 @@ def test_what_a_model_needs_beyond_memory_is_refused(tmp_path: Path) -> None:
     folder = edit(
         Tiny().write(tmp_path / "tiny"),
         tmp_path / "large",
-        lambda plan: plan["slots"].extend([2**32] * 1000),
+        lambda plan: plan["variants"][0]["slots"].extend([2**32] * 1000),
     )
     message = in_node(f'return words(() => load("{folder}", {{ target: "wasm" }}));')
     assert "pages of memory; WebAssembly has 65536" in message

@@ -76,7 +76,7 @@ def scratch_calls(second: str) -> Any:
         there = [{"slot": 0}, {"weight": "w"}, {"scratch": 256}]
         back = [{"scratch": 256}, *[{"weight": "w"}] * (second == "add"), {"slot": 3}]
         size = 256 + 4 * COUNT
-        plan["targets"]["wasm"]["calls"] = [
+        plan["variants"][0]["calls"]["wasm"] = [
             {"task": name, "kernel": name, "args": args, "rows": COUNT, "scratch": size}
             for name, args in (("add", there), (second, back))
         ]
@@ -264,11 +264,11 @@ def test_a_changed_file_is_refused_unless_that_is_wanted(
 
 
 def test_what_is_no_bundle_for_this_place_is_refused_in_words(tiny: Path, tmp_path: Path) -> None:
-    newer = edit(tiny, tmp_path / "newer", lambda plan: plan.update(format=2))
+    newer = edit(tiny, tmp_path / "newer", lambda plan: plan.update(format=3))
     gpu_only = edit(tiny, tmp_path / "gpu", lambda plan: plan["targets"].pop("wasm"))
     no_weight = edit(
         tiny, tmp_path / "weight",
-        lambda plan: plan["targets"]["wasm"]["calls"][0]["args"][1].update(weight="other"),
+        lambda plan: plan["variants"][0]["calls"]["wasm"][0]["args"][1].update(weight="other"),
     )  # fmt: skip
     outside = edit(
         tiny, tmp_path / "outside",
@@ -280,7 +280,7 @@ def test_what_is_no_bundle_for_this_place_is_refused_in_words(tiny: Path, tmp_pa
     page.mkdir()
     (page / "plan.json").write_text("<!doctype html>")
     cases = [
-        (newer, "{}", "is of format 2, this runtime knows 1"),
+        (newer, "{}", "is of format 3, this runtime knows 2: tune the model again"),
         (gpu_only, "{}", "there is no WebGPU here"),
         (gpu_only, '{ target: "wasm" }', "the bundle has no wasm; it has webgpu"),
         (tiny, '{ target: "webgpu" }', "there is no WebGPU here"),

@@ -151,7 +151,8 @@ def test_limits_beyond_the_defaults_are_asked_for(
             ["f32"] * 8, "f32", "a[i] + b[i] + (c[i] + d[i] + e[i] + f[i] + g[i] + h[i]) * 0", COUNT
         )
         part["shaders"]["add"] |= {"code": code, "writes": [8]}
-        part["calls"][0]["args"] = [{"slot": 0}, *[{"weight": "w"}] * 7, {"slot": 3}]
+        calls = plan["variants"][0]["calls"]["webgpu"]
+        calls[0]["args"] = [{"slot": 0}, *[{"weight": "w"}] * 7, {"slot": 3}]
 
     folder = edit(tiny, tmp_path / "wide", widen)
     (returned,) = in_page(

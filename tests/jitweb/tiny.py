@@ -162,6 +162,7 @@ class Tiny:
     shaders: Mapping[str, str] = field(default_factory=dict)
     small: tuple[str, ...] = ()  # tasks of which a call is not worth sharing among threads
     calls: Sequence[tuple[str, list[dict[str, Any]], int]] | None = None
+    has_variants: bool = False  # see `variants`
 
     def write(self, folder: Path) -> Path:
         folder.mkdir(exist_ok=True)
@@ -188,10 +189,6 @@ class Tiny:
             "stack_pointer": "sp",
             "static_end": STATIC_END,
             "max_pages": 65536,
-            "calls": [
-                {"task": name, "kernel": name, "args": args, "rows": rows}
-                for name, args, rows in calls
-            ],
         }
         shaders = {
             name: {
@@ -207,26 +204,22 @@ class Tiny:
             "shaders": shaders,
             "features": list(self.features),
             "limits": dict(self.limits),
-            "calls": [
+        }
+        calls_for = {
+            "wasm": [
+                {"task": name, "kernel": name, "args": args, "rows": rows}
+                for name, args, rows in calls
+            ],
+            "webgpu": [
                 {"task": name, "kernel": name, "args": args}
                 for name, args, _ in calls
                 if name in shaders
             ],
         }
         parts: dict[str, dict[str, Any]] = {"wasm": wasm, "webgpu": webgpu}
-        plan = {
-            "format": 1,
+        plan: dict[str, Any] = {
+            "format": 2,
             "model": "tiny",
-            "inputs": [
-                tensor("x", "float32", "float32", [2, COUNT // 2], 0),
-                tensor("ids", "int64", "int32", [1, IDS], 1),
-            ],
-            "outputs": [
-                tensor("y", "float32", "float32", [2, COUNT // 2], 3),
-                tensor("twice", "int64", "int32", [1, IDS], 4),
-                tensor("stacks", "int32", "int32", [IDS], 5),
-            ],
-            "slots": [4 * COUNT, 4 * IDS, 4 * COUNT, 4 * COUNT, 4 * IDS, 4 * IDS],
             "files": {
                 path.name: {
                     "bytes": path.stat().st_size,
@@ -249,7 +242,25 @@ class Tiny:
                 for name, part in parts.items()
                 if name in self.targets
             },
+            "variants": [
+                {
+                    "when": {},
+                    "inputs": [
+                        tensor("x", "float32", "float32", [2, COUNT // 2], 0),
+                        tensor("ids", "int64", "int32", [1, IDS], 1),
+                    ],
+                    "outputs": [
+                        tensor("y", "float32", "float32", [2, COUNT // 2], 3),
+                        tensor("twice", "int64", "int32", [1, IDS], 4),
+                        tensor("stacks", "int32", "int32", [IDS], 5),
+                    ],
+                    "slots": [4 * COUNT, 4 * IDS, 4 * COUNT, 4 * COUNT, 4 * IDS, 4 * IDS],
+                    "calls": {name: calls_for[name] for name in self.targets},
+                }
+            ],
         }
+        if self.has_variants:
+            plan["variants"] = variants(plan["variants"][0])
         (folder / "plan.json").write_text(json.dumps(plan))
 
     def _calls(self) -> Sequence[tuple[str, list[dict[str, Any]], int]]:
@@ -267,6 +278,29 @@ class Tiny:
 
 def tensor(name: str, dtype: str, stored: str, shape: list[int], slot: int) -> dict[str, Any]:
     return {"name": name, "dtype": dtype, "stored": stored, "shape": shape, "slot": slot}
+
+
+def variants(whole: dict[str, Any]) -> list[dict[str, Any]]:
+    """Two variants: where `fast` is true `ids` are doubled alone, else also what `whole` does."""
+    inputs, outputs = whole["inputs"], whole["outputs"]
+    slow = {**whole, "when": {"fast": False}, "slots": [*whole["slots"], 4]}
+    slow["inputs"] = [*inputs, tensor("fast", "bool", "int32", [1], 6)]
+    calls = {
+        name: [
+            {**call, "args": [{"slot": 2}, {"slot": 1}]}
+            for call in calls
+            if call["kernel"] == "double"
+        ]
+        for name, calls in whole["calls"].items()
+    }
+    fast = {
+        "when": {"fast": True},
+        "inputs": [tensor("fast", "bool", "int32", [1], 0), {**inputs[1], "slot": 2}],
+        "outputs": [{**outputs[1], "slot": 1}],
+        "slots": [4, 4 * IDS, 4 * IDS],
+        "calls": calls,
+    }
+    return [slow, fast]
 
 
 def weight() -> np.ndarray:

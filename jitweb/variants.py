@@ -1,0 +1,185 @@
+"""The variants of a model: one for each value of the booleans that an If of it hangs on.
+
+A decoder that was merged of one with and one without a cache becomes two. They are imported one
+after another into a common store of weights, and equal kernels are one task; so a bundle holds both
+without holding anything twice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import onnx
+
+from jitweb.errors import JitwebError
+from jitweb.model import ImportedModel, aligned, plan_simplified
+from jitweb.onnx.branches import MOST_KNOWN, Values, conditions, fix_values
+from jitweb.onnx.graph import graph_inputs, is_outline, shape_text
+from jitweb.onnx.read import (
+    example_shapes,
+    fix_inputs,
+    give_shapes,
+    load_onnx,
+    shape_options,
+)
+from jitweb.onnx.simplify import inlined, simplify
+from jitweb.plan import Condition, Tensor, condition_text
+from jitweb.weight_store import WeightStore
+
+Shapes = Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What makes one variant of a model: the shapes and values of its inputs, `when`'s among them.
+
+    `flags` are the inputs that the condition is on.
+    """
+
+    when: Condition
+    shapes: Shapes
+    values: Values
+    flags: tuple[onnx.ValueInfoProto, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImportedVariant:
+    """A variant, imported."""
+
+    setting: Setting
+    model: ImportedModel
+
+
+def import_variants(
+    path: Path, shapes: Shapes, targets: Sequence[str], values: Values
+) -> list[ImportedVariant]:
+    """Import all variants of an ONNX file: one, if no If of it hangs on a boolean input.
+
+    The name of a shape may begin with a condition: see `settings_of`.
+
+    Raises:
+        JitwebError: the file or the model can't be used; the message says how to fix it.
+    """
+    first: onnx.ModelProto | None = load_onnx(path)
+    assert first is not None
+    settings = settings_of(first, shapes, values)
+    _check_shapes(first, settings)
+    store, imported = WeightStore(), []
+    for setting in settings:
+        model, first = first or load_onnx(path), None
+        fix_inputs(model, setting.shapes, setting.values)
+        simplified = simplify(model)
+        del model  # of which the rest needs nothing
+        found = plan_simplified(path.stem, simplified, targets, store)
+        imported.append(ImportedVariant(setting, conditional(found, setting)))
+    return imported
+
+
+def settings_of(model: onnx.ModelProto, shapes: Shapes, values: Values) -> list[Setting]:
+    """The settings of a model's variants.
+
+    A shape that is for one alone has a name such as `use_cache_branch=true:input_ids`.
+
+    Raises:
+        JitwebError: a condition is of no input that decides.
+    """
+    part = _without_weights(model)
+    found = conditions(inlined(part) if part.functions else part, values)
+    inputs = {value.name: value for value in graph_inputs(part)}
+    flags = tuple(inputs[name] for name in found[0])
+    fixed = {name: bool(given[0]) for name, given in values.items() if name in inputs}
+    return [
+        Setting(
+            when,
+            _shapes_for(shapes, {**fixed, **when}),
+            {**values, **{name: (value,) for name, value in when.items()}},
+            flags,
+        )
+        for when in found
+    ]
+
+
+def _shapes_for(shapes: Shapes, when: Condition) -> dict[str, Sequence[int]]:
+    """The shapes for a variant, those of its own in the place of those for all."""
+    found: dict[str, Sequence[int]] = {}
+    own: dict[str, Sequence[int]] = {}
+    for text, shape in shapes.items():
+        condition, colon, name = text.partition(":")
+        if not colon or "=" not in condition:
+            found[text] = shape
+            continue
+        pairs = [each.partition("=") for each in condition.split(",")]
+        for each, _, value in pairs:
+            if each not in when or value not in ("true", "false"):
+                known = " and ".join(f"{name}=true or false" for name in when) or "none"
+                raise JitwebError(f"--shape {text}: the model's conditions are {known}")
+        if all(when[each] is (value == "true") for each, _, value in pairs):
+            own[name] = shape
+    return found | own
+
+
+def missing_shapes(model: onnx.ModelProto, settings: Sequence[Setting]) -> dict[str, Sequence[int]]:
+    """Examples of the shapes that variants lack, by names as `settings_of` takes them."""
+    needed: dict[str, Sequence[int]] = {}
+    for setting in settings:
+        part = _without_weights(model)
+        give_shapes(part, setting.shapes)
+        fix_values(part, setting.values)
+        for name, shape in example_shapes(part).items():
+            if needed.setdefault(name, shape) != shape:
+                needed[f"{condition_text(setting.when)}:{name}"] = shape
+    return needed
+
+
+def _check_shapes(model: onnx.ModelProto, settings: Sequence[Setting]) -> None:
+    """Raises: JitwebError, if a variant lacks a shape; with all that are missing."""
+    missing = missing_shapes(model, settings)
+    if missing:
+        listing = ", ".join(
+            shape_text(value) for value in graph_inputs(model) if value.name in missing
+        )
+        raise JitwebError(f"fix the shapes of {listing}, for example: {shape_options(missing)}")
+
+
+def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy without large weights, which a condition is not computed from."""
+    part = onnx.ModelProto(ir_version=model.ir_version)
+    part.opset_import.extend(model.opset_import)
+    part.functions.extend(model.functions)
+    part.graph.name = model.graph.name
+    part.graph.node.extend(model.graph.node)
+    part.graph.input.extend(graph_inputs(model))
+    part.graph.output.extend(model.graph.output)
+    part.graph.initializer.extend(
+        tensor
+        for tensor in model.graph.initializer
+        if math.prod(tensor.dims) <= MOST_KNOWN and not is_outline(tensor)
+    )
+    return part
+
+
+def conditional(model: ImportedModel, setting: Setting) -> ImportedModel:
+    """The model as a variant: with the inputs of its condition, which no kernel reads."""
+    plan = model.plan
+    flags = [
+        Tensor(
+            value.name,
+            "bool",
+            "int32",
+            tuple(each.dim_value or 1 for each in value.type.tensor_type.shape.dim),
+            len(plan.slots) + number,
+        )
+        for number, value in enumerate(setting.flags)
+    ]
+    return replace(
+        model,
+        plan=replace(
+            plan,
+            inputs=(*plan.inputs, *flags),
+            slots=(*plan.slots, *(aligned(4) for _ in flags)),
+            when=setting.when,
+        ),
+    )
