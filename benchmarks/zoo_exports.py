@@ -5,7 +5,9 @@
 writes for each NAME (``architecture.form``) FOLDER/NAME.onnx, NAME.npz (three sets of inputs, what
 onnxruntime returned for them, and, of a quantised model, what its origin in float32 did) and
 NAME.json (the shapes to ask for, or why it failed).
-It needs torch, transformers, onnxscript and onnxruntime, and nothing of this project but the list.
+It needs torch, transformers, onnxscript and onnxruntime, and nothing of this project but the list;
+merged decoders need optimum and optimum-onnx too (`pip install --no-deps`, as they ask for an older
+transformers).
 """
 
 from __future__ import annotations
@@ -37,9 +39,17 @@ SETS = 3
 class Flat(torch.nn.Module):
     """A model of positional tensors in and out; caches are flattened to a tensor each."""
 
-    def __init__(self, model: Any, names: Sequence[str], outputs: Sequence[str], layers: int):
+    def __init__(
+        self,
+        model: Any,
+        names: Sequence[str],
+        outputs: Sequence[str],
+        layers: int,
+        past: bool = True,
+    ):
         super().__init__()
         self.model, self.names, self.outputs, self.layers = model, names, outputs, layers
+        self.has_past = past
 
     def forward(self, *tensors: Any) -> Any:
         arguments = dict(zip(self.names, tensors, strict=True))
@@ -47,7 +57,7 @@ class Flat(torch.nn.Module):
             from transformers import DynamicCache
 
             past = DynamicCache()
-            for layer in range(self.layers):
+            for layer in range(self.layers if self.has_past else 0):
                 parts = (arguments.pop(f"past.{layer}.{part}") for part in ("key", "value"))
                 past.update(*parts, layer)
             arguments["past_key_values"] = past
@@ -141,6 +151,45 @@ def _torch_export(
     for part in (model.graph, *model.graph.node, *model.graph.value_info):
         del part.metadata_props[:]
     onnx.save(model, path)
+
+
+def export_merged(name: str, path: Path) -> tuple[list[dict[str, np.ndarray]], dict[str, str]]:
+    """Write a merged decoder; returns inputs, by turns without and with a cache, and shapes.
+
+    Without a cache the sequence is SEQUENCE long, with one it is one token.
+    """
+    from optimum.onnx import merge_decoders
+
+    kind, _, form_name = name.partition(".")
+    architecture, form = ARCHITECTURES[kind], FORMS[form_name]
+    torch.manual_seed(0)
+    model = architecture.make(form.attention)
+    whole, outputs = with_cache(architecture)
+    first = dict(architecture.inputs)
+    step = {
+        key: Input(each.kind, (1, 1 if key == "input_ids" else PAST + 1), each.open)
+        if len(each.shape) == 2
+        else each
+        for key, each in whole.items()
+    }
+    random, paths = np.random.default_rng(0), []
+    for part, inputs in (("first", first), ("step", step)):
+        flat = Flat(model, list(inputs), architecture.outputs, 2, past=part == "step").eval()
+        tensors = tuple(torch.from_numpy(each.draw(random)) for each in inputs.values())
+        paths.append(path.with_suffix(f".{part}.onnx"))
+        _torch_export(flat, tensors, inputs, outputs, form, paths[-1])
+    merge_decoders(*paths, save_path=path)
+    for each in paths:
+        each.unlink()
+    sets = []
+    for number in range(SETS):
+        chosen = step if number % 2 else first
+        drawn = {key: each.draw(random) for key, each in whole.items()}
+        drawn |= {key: each.draw(random) for key, each in chosen.items()}
+        sets.append({**drawn, "use_cache_branch": np.array([number % 2 == 1])})
+    shapes = {key: "x".join(map(str, each.shape)) for key, each in {**whole, **first}.items()}
+    shapes |= {f"use_cache_branch=true:{key}": "x".join(map(str, step[key].shape)) for key in first}
+    return sets, shapes
 
 
 # ------------------------------------------------------------------------- what is done afterwards
@@ -243,9 +292,12 @@ def expected(path: Path, sets: Sequence[Mapping[str, np.ndarray]]) -> list[dict[
 def export_one(name: str, folder: Path) -> None:
     path, facts = folder / f"{name}.onnx", folder / f"{name}.json"
     try:
-        inputs, opened = export(name, path)
-        random = np.random.default_rng(7)
-        sets = [{key: each.draw(random) for key, each in inputs.items()} for _ in range(SETS)]
+        if FORMS[name.partition(".")[2]].merged:
+            sets, opened = export_merged(name, path)
+        else:
+            inputs, opened = export(name, path)
+            random = np.random.default_rng(7)
+            sets = [{key: each.draw(random) for key, each in inputs.items()} for _ in range(SETS)]
         if FORMS[name.partition(".")[2]].precision == "float16-torch":
             sets = [
                 {k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in each.items()}
@@ -264,7 +316,9 @@ def export_one(name: str, folder: Path) -> None:
             if side != "input" or key in taken
         }
         np.savez(folder / f"{name}.npz", **arrays)  # type: ignore[arg-type]
-        told: dict[str, Any] = {"shapes": {k: v for k, v in opened.items() if k in taken}}
+        told: dict[str, Any] = {
+            "shapes": {k: v for k, v in opened.items() if k.split(":")[-1] in taken}
+        }
     except Exception as error:  # an exporter's or onnxruntime's own, whatever it is
         message = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         told = {"error": message}

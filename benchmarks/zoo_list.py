@@ -10,7 +10,8 @@ from dataclasses import dataclass
 class Form:
     """A way in which a model reaches us: the exporter with its settings, and what follows.
 
-    `open` leaves batch and sequence symbolic, `cache` is a decoder's step with past keys, values.
+    `open` leaves batch and sequence symbolic, `cache` is a decoder's step with past keys, values;
+    `merged` is that and the decoder without a cache in one file, as Optimum merges them.
     """
 
     exporter: str  # torch's: legacy or dynamo
@@ -18,6 +19,7 @@ class Form:
     opset: int
     open: bool = False
     cache: bool = False
+    merged: bool = False
     precision: str = "float32"
     after: tuple[str, ...] = ()
 
@@ -34,6 +36,7 @@ FORMS: Mapping[str, Form] = {
     "dynamo-sdpa-23": Form("dynamo", "sdpa", 23),
     "legacy-eager-14-cache": Form("legacy", "eager", 14, open=True, cache=True),
     "dynamo-sdpa-20-cache": Form("dynamo", "sdpa", 20, cache=True),
+    "legacy-eager-14-merged": Form("legacy", "eager", 14, open=True, cache=True, merged=True),
     "float16": Form("legacy", "eager", 17, open=True, precision="float16", after=("float16",)),
     "int8-dynamic": Form("legacy", "eager", 17, open=True, precision="int8", after=("dynamic",)),
     "int8-qdq": Form("legacy", "eager", 17, open=True, precision="int8", after=("qdq",)),

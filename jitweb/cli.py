@@ -28,9 +28,9 @@ from jitweb.devices import HOSTING, MEASURING, NONE, device_of, open_device
 from jitweb.errors import JitwebError
 from jitweb.output import (
     device_text,
-    kernel_line,
     note_replaced,
     print_imported,
+    print_measured,
     print_overview,
     print_report,
     progress_line,
@@ -386,13 +386,10 @@ def bench(
     if json_output:
         print_json(report)
         return
-    latency = report["latency_ms"]
     place = device_text(report["device"])
     print_line(f"{report['target']} on {place}, {report['threads']} thread(s)")
-    print_line(f"latency       {latency['min']:.2f} ms (median {latency['median']:.2f})")
-    print_line(f"first result  {report['first_result_ms']:.0f} ms")
-    for row in report["kernels"]:
-        print_line(kernel_line(row, row["name"][:50]))
+    for part in report["variants"]:
+        print_measured(part)
 
 
 @cli.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -139,9 +140,12 @@ def print_overview(found: Overview) -> None:
         more = ", …" if len(names) > MOST_NAMED else ""
         _print_fact("not yet", f"{len(names)} {kind}: {', '.join(names[:MOST_NAMED])}{more}")
     if found.needed:
-        _print_fact("needs", found.needed.replace("--shape ", "--shape\u00a0"))  # one word
+        _print_fact("needs", re.sub("(--[a-z]+) ", "\\1\u00a0", found.needed))  # one word
     if found.calls is None:
         return
+    for number, each in enumerate(found.variants if len(found.variants) > 1 else ()):
+        text = f"{condition_text(each['when'])}: {counted(each['calls'], 'call')}"
+        _print_fact("" if number else "variants", f"{text}, {each['flops'] / 1e9:.2f} GFLOP")
     work = sum(row["flops"] * row["sites"] for row in found.kernels)
     taken = " with these shapes" if found.needed else ""
     _print_fact(
@@ -152,6 +156,7 @@ def print_overview(found: Overview) -> None:
     for name, family in sorted(found.families.items(), key=lambda each: -each[1]["share"]):
         _print_fact("", f"{name:11} {counted(family['calls'], 'call'):>10}  {family['share']:6.1%}")
     print_line("")
+    print_line(f"{'share':>6} {'calls':>5} {'work a call':>15} {'bytes':>11}  {'kind':14} shapes")
     for row in found.kernels:
         shapes = " ".join(shape_text(shape) for shape in row["shapes"])
         line = (
@@ -172,6 +177,17 @@ def _print_fact(name: str, text: str) -> None:
     lines = textwrap.wrap(text, WIDTH - 11, break_long_words=False, break_on_hyphens=False)
     for number, line in enumerate(lines or [""]):
         print_line(f"{'' if number else name:11}{line}".replace("\u00a0", " "))
+
+
+def print_measured(part: dict[str, Any]) -> None:
+    """What `bench` shows of a variant."""
+    if part["when"]:
+        print_line(f"with {condition_text(part['when'])}:")
+    latency = part["latency_ms"]
+    print_line(f"latency       {latency['min']:.2f} ms (median {latency['median']:.2f})")
+    print_line(f"first result  {part['first_result_ms']:.0f} ms")
+    for row in part["kernels"]:
+        print_line(kernel_line(row, row["name"][:50]))
 
 
 def kernel_line(row: dict[str, Any], text: str) -> str:

@@ -6,7 +6,8 @@ computed from them alone counts as a weight.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,21 +17,21 @@ import onnx
 from jitweb.errors import JitwebError
 from jitweb.model import ImportedModel, plan_simplified
 from jitweb.onnx.architecture import architecture, precision, weight_bytes
-from jitweb.onnx.graph import SMALL
-from jitweb.onnx.read import (
-    Values,
-    example_shapes,
-    fix_shapes,
-    fix_values,
-    give_shapes,
-    graph_inputs,
-    read_outline,
-    shape_options,
-)
+from jitweb.onnx.branches import Values, branches, example_values, set_options, undecided
+from jitweb.onnx.graph import SMALL, graph_inputs
+from jitweb.onnx.read import fix_inputs, read_outline, shape_options
 from jitweb.onnx.simplify import simplify
 from jitweb.onnx.to_relax import unsupported_nodes
-from jitweb.plan import Weight
+from jitweb.plan import Weight, shared_tasks
 from jitweb.targets import open_target
+from jitweb.variants import (
+    Setting,
+    conditional,
+    missing_shapes,
+    missing_text,
+    settings_of,
+    without_weights,
+)
 
 DTYPES: Mapping[int, str] = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.DOUBLE: "float64"}
 Shapes = Mapping[str, Sequence[int]]
@@ -47,13 +48,14 @@ class Overview:
     outputs: tuple[dict[str, Any], ...]
     operators: Mapping[str, int]
     weight_bytes: int
-    needed: str  # the --shape options that were left out, with examples
+    needed: str  # the --shape and --set options that were left out, with examples
     not_yet: Mapping[str, tuple[str, ...]]
     problem: str = ""
     calls: int | None = None
     shipped_bytes: int | None = None
     kernels: tuple[dict[str, Any], ...] = ()
     families: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    variants: tuple[dict[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The documented keys of `inspect --json`."""
@@ -70,6 +72,7 @@ class Overview:
             "problem": self.problem or None,
             "families": dict(self.families),
             "calls": self.calls,
+            "variants": list(self.variants),
             "tasks": list(self.kernels),
         }
 
@@ -98,38 +101,57 @@ def overview(
         "not_yet": {},
     }
     try:
-        fix_values(model, values or {})
-        _fix(model, shapes, facts)
-        simplified = simplify(model)
-        facts["architecture"] = architecture(simplified, facts["operators"])
-        facts["not_yet"] = unsupported_nodes(simplified)
-        facts |= _planned(plan_simplified(path.stem, simplified))
+        settings = _settings(model, shapes, values or {}, facts)
+        variants = [simplify(_fixed(model, setting)) for setting in settings]
+        facts["architecture"] = architecture(variants[-1], facts["operators"])
+        for each in variants:
+            facts["not_yet"] |= unsupported_nodes(each)
+        imported = (plan_simplified(path.stem, each) for each in variants)
+        facts |= _planned([conditional(*each) for each in zip(imported, settings, strict=True)])
     except JitwebError as error:
-        taken = f" (with {facts['needed']}; --shape gives others)" if facts["needed"] else ""
+        taken = f" (with {facts['needed']})" if facts["needed"] else ""
         facts["problem"] = f"{error}{taken}"
     return Overview(**facts)
 
 
-def _fix(model: onnx.ModelProto, shapes: Shapes, facts: dict[str, Any]) -> None:
-    """Fix the shapes that were given, and by examples the others."""
-    give_shapes(model, shapes)
-    try:
-        fix_shapes(model, {})
-    except JitwebError as error:
-        missing = example_shapes(model)
-        if not missing:
-            raise
-        facts["needed"], facts["problem"] = shape_options(missing), str(error)
-        fix_shapes(model, missing)
+def _settings(
+    model: onnx.ModelProto, shapes: Shapes, values: Values, facts: dict[str, Any]
+) -> list[Setting]:
+    """The settings of the model's variants; what was not given is noted, and examples are taken."""
+    part = without_weights(model)
+    names, known = undecided(part, values), example_values(part)
+    if names:
+        facts["needed"] = set_options(part, names)
+        facts["problem"] = f"fix {', '.join(names)}, by which a branch is taken: {facts['needed']}"
+        values = {**values, **{name: (known[name],) for name in names if name in known}}
+    settings = settings_of(model, shapes, values)
+    missing = missing_shapes(model, settings)
+    if missing:
+        facts["needed"] = f"{facts['needed']} {shape_options(missing)}".strip()
+        facts["problem"] = (
+            missing_text(model, missing)
+            if not names
+            else (f"fix values and shapes of inputs, for example: {facts['needed']}")
+        )
+    return settings_of(model, {**shapes, **missing}, values)
 
 
-def _planned(imported: ImportedModel) -> dict[str, Any]:
-    plan, target = imported.plan, open_target("wasm", {})
-    total = sum(task.flops * task.sites for task in plan.tasks.values()) or 1.0
+def _fixed(model: onnx.ModelProto, setting: Setting) -> onnx.ModelProto:
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    fix_inputs(made, setting.shapes, setting.values)
+    return made
+
+
+def _planned(models: Sequence[ImportedModel]) -> dict[str, Any]:
+    target = open_target("wasm", {})
+    functions = {key: each for model in models for key, each in model.functions.items()}
+    tasks = shared_tasks([model.plan for model in models])
+    total = sum(task.flops * task.sites for task in tasks.values()) or 1.0
     kernels = []
     families: dict[str, dict[str, Any]] = {}
-    for task in sorted(plan.tasks.values(), key=lambda each: -each.flops * each.sites):
-        first = target.candidates(imported.functions[task.key], task.constants)[0]
+    for task in sorted(tasks.values(), key=lambda each: -each.flops * each.sites):
+        first = target.candidates(functions[task.key], task.constants)[0]
         share = task.flops * task.sites / total
         kernels.append(
             {
@@ -148,13 +170,34 @@ def _planned(imported: ImportedModel) -> dict[str, Any]:
         family["calls"] += task.sites
         family["kernels"] += 1
         family["share"] += share
-    used = {each.name for call in plan.calls for each in call.args if isinstance(each, Weight)}
     return {
-        "calls": len(plan.calls),
-        "shipped_bytes": sum(imported.weights[name].nbytes for name in used),
+        "calls": sum(len(model.plan.calls) for model in models),
+        "shipped_bytes": _shipped_bytes(models),
         "kernels": tuple(kernels),
         "families": families,
+        "variants": tuple(
+            {
+                "when": dict(model.plan.when),
+                "calls": len(model.plan.calls),
+                "flops": sum(task.flops * task.sites for task in model.plan.tasks.values()),
+            }
+            for model in models
+        ),
     }
+
+
+def _shipped_bytes(models: Sequence[ImportedModel]) -> int:
+    """The weights' bytes in a bundle, where those of the same kind are shared by variants.
+
+    They have no data to compare.
+    """
+    kinds: Counter[tuple[str, int]] = Counter()
+    for model in models:
+        calls = model.plan.calls
+        used = {each.name for call in calls for each in call.args if isinstance(each, Weight)}
+        arrays = (model.weights[name] for name in used)
+        kinds |= Counter((str((each.dtype, each.shape)), each.nbytes) for each in arrays)
+    return sum(size * count for (_, size), count in kinds.items())
 
 
 def _described(value: onnx.ValueInfoProto) -> dict[str, Any]:
@@ -170,9 +213,17 @@ def _described(value: onnx.ValueInfoProto) -> dict[str, Any]:
     }
 
 
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """The nodes of a graph and of the branches in it."""
+    for node in graph.node:
+        yield node
+        for inner in branches(node):
+            yield from _nodes(inner)
+
+
 def _counted(model: onnx.ModelProto) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for node in (each for each in model.graph.node if each.op_type != "Constant"):
+    for node in (each for each in _nodes(model.graph) if each.op_type != "Constant"):
         name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
         counts[name] = counts.get(name, 0) + 1
     return dict(sorted(counts.items(), key=lambda each: -each[1]))

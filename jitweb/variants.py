@@ -23,6 +23,7 @@ from jitweb.onnx.read import (
     fix_inputs,
     give_shapes,
     load_onnx,
+    longest_sequence,
     shape_options,
 )
 from jitweb.onnx.simplify import inlined, simplify
@@ -86,7 +87,7 @@ def settings_of(model: onnx.ModelProto, shapes: Shapes, values: Values) -> list[
     Raises:
         JitwebError: a condition is of no input that decides.
     """
-    part = _without_weights(model)
+    part = without_weights(model)
     found = conditions(inlined(part) if part.functions else part, values)
     inputs = {value.name: value for value in graph_inputs(part)}
     flags = tuple(inputs[name] for name in found[0])
@@ -124,27 +125,32 @@ def _shapes_for(shapes: Shapes, when: Condition) -> dict[str, Sequence[int]]:
 def missing_shapes(model: onnx.ModelProto, settings: Sequence[Setting]) -> dict[str, Sequence[int]]:
     """Examples of the shapes that variants lack, by names as `settings_of` takes them."""
     needed: dict[str, Sequence[int]] = {}
+    longest = longest_sequence(model)
     for setting in settings:
-        part = _without_weights(model)
+        part = without_weights(model)
         give_shapes(part, setting.shapes)
         fix_values(part, setting.values)
-        for name, shape in example_shapes(part).items():
+        for name, shape in example_shapes(part, longest).items():
             if needed.setdefault(name, shape) != shape:
                 needed[f"{condition_text(setting.when)}:{name}"] = shape
     return needed
+
+
+def missing_text(model: onnx.ModelProto, missing: Shapes) -> str:
+    """What to do about missing shapes, in a line."""
+    inputs = (value for value in graph_inputs(model) if value.name in missing)
+    listing = ", ".join(map(shape_text, inputs))
+    return f"fix the shapes of {listing}, for example: {shape_options(missing)}"
 
 
 def _check_shapes(model: onnx.ModelProto, settings: Sequence[Setting]) -> None:
     """Raises: JitwebError, if a variant lacks a shape; with all that are missing."""
     missing = missing_shapes(model, settings)
     if missing:
-        listing = ", ".join(
-            shape_text(value) for value in graph_inputs(model) if value.name in missing
-        )
-        raise JitwebError(f"fix the shapes of {listing}, for example: {shape_options(missing)}")
+        raise JitwebError(missing_text(model, missing))
 
 
-def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+def without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy without large weights, which a condition is not computed from."""
     part = onnx.ModelProto(ir_version=model.ir_version)
     part.opset_import.extend(model.opset_import)

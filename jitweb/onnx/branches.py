@@ -89,14 +89,42 @@ def branches(node: onnx.NodeProto) -> list[onnx.GraphProto]:
 def check_branches(model: onnx.ModelProto) -> None:
     """Raises: JitwebError, if an If that is left hangs on inputs."""
     for node, found in decisions(model):
-        names = found - {ELSEWHERE}
-        if not names:
-            continue
-        options = " ".join(f"--set {name}=VALUE" for name in sorted(names))
-        raise JitwebError(
-            f"{node.name or node.output[0]} (If) takes a branch by {', '.join(sorted(names))}: "
-            f"make a bundle for each value that you need, with {options}"
-        )
+        names = sorted(found - {ELSEWHERE})
+        if names:
+            raise JitwebError(
+                f"{node.name or node.output[0]} (If) takes a branch by {', '.join(names)}: make a "
+                f"bundle for each value that you need, with {set_options(model, names)}"
+            )
+
+
+def set_options(model: onnx.ModelProto, names: Sequence[str]) -> str:
+    """The options that fix inputs, with the numbers that they are compared with as examples."""
+    known = example_values(model)
+    return " ".join(f"--set {name}={known.get(name, 'VALUE')}" for name in names)
+
+
+def undecided(model: onnx.ModelProto, values: Values) -> list[str]:
+    """The inputs that an If hangs on and of which no variants are made."""
+    flags = conditions(model, values)[0]
+    found = (names for _, names in decisions(model, values) if not names <= flags.keys())
+    return sorted({name for names in found for name in names} - flags.keys() - {ELSEWHERE})
+
+
+def example_values(model: onnx.ModelProto) -> dict[str, int]:
+    """The integers that inputs are compared with: what a --set may be."""
+    constants = {each.name: each for each in model.graph.initializer}
+    inputs = {value.name for value in graph_inputs(model)}
+    found: dict[str, int] = {}
+    for node in model.graph.node:
+        if node.op_type == "Constant":
+            values = {each.name: each.t for each in node.attribute}
+            constants |= {node.output[0]: values["value"]} if "value" in values else {}
+        if node.op_type == "Equal":
+            for name, other in (node.input, reversed(node.input)):
+                tensor = constants.get(other)
+                if name in inputs and tensor is not None and math.prod(tensor.dims) == 1:
+                    found.setdefault(name, int(numpy_helper.to_array(tensor).reshape(-1)[0]))
+    return found
 
 
 def fix_values(model: onnx.ModelProto, values: Values) -> None:

@@ -44,6 +44,8 @@ DIMENSIONS = (
     (("channel",), 3),
     (("height", "width"), 224),
 )
+USUAL_LENGTH = 128  # of a sequence
+POSITIONS = ("position", "wpe", "pos_embed")  # in the names of tables of positions
 ORT_WITHOUT_DOMAIN = ("SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization")
 
 
@@ -297,14 +299,35 @@ def _is_static(value: onnx.ValueInfoProto) -> bool:
     )
 
 
-def example_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+def longest_sequence(model: onnx.ModelProto) -> int:
+    """The length to suggest for a sequence: no longer than a table of positions."""
+    tables = (
+        tensor.dims[0]
+        for tensor in model.graph.initializer
+        if len(tensor.dims) == 2 and any(word in tensor.name.lower() for word in POSITIONS)
+    )
+    return min((rows for rows in tables if rows > 1), default=USUAL_LENGTH)
+
+
+def example_shapes(
+    model: onnx.ModelProto, longest: int = USUAL_LENGTH
+) -> dict[str, tuple[int, ...]]:
     """A shape for each input that has none yet, as far as the names of dimensions say."""
-    inputs = graph_inputs(model)
+    inputs, length = graph_inputs(model), min(longest, USUAL_LENGTH)
     dimensions = [each for value in inputs for each in value.type.tensor_type.shape.dim]
-    sizes = _sizes([each.dim_param for each in dimensions])
+    sizes = _sizes([each.dim_param for each in dimensions], length)
+    has_past = any("past" in each.dim_param for each in dimensions)
+
+    def size(name: str, axis: int, dimension: onnx.TensorShapeProto.Dimension) -> int:
+        if dimension.dim_value:
+            return int(dimension.dim_value)
+        if axis and has_past and "attention_mask" in name:  # of the past too, whatever it is called
+            return length
+        return sizes.get(dimension.dim_param) or (length if axis else 1)
+
     return {
         value.name: tuple(
-            each.dim_value or sizes.get(each.dim_param) or (128 if axis else 1)
+            size(value.name, axis, each)
             for axis, each in enumerate(value.type.tensor_type.shape.dim)
         )
         for value in inputs
@@ -312,7 +335,7 @@ def example_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _sizes(names: Sequence[str]) -> dict[str, int]:
+def _sizes(names: Sequence[str], length: int) -> dict[str, int]:
     """Sizes for named dimensions; one that is a sum of others has theirs."""
     has_past = any("past" in name and "+" not in name for name in names)
     sizes: dict[str, int] = {}
@@ -323,20 +346,20 @@ def _sizes(names: Sequence[str]) -> dict[str, int]:
                 sizes[name] = size
                 break
         if has_past and "total" in low:
-            sizes[name] = 128
+            sizes[name] = length
         elif has_past and any(word in low for word in ("past", "seq", "length")):
-            sizes[name] = 127 if "past" in low else 1
+            sizes[name] = length - 1 if "past" in low else 1
     for name in names:
         if "+" in name:
             parts = [part.strip(" ()") for part in name.split("+")]
-            sizes[name] = sum(int(p) if p.isdecimal() else _part(p, sizes) for p in parts)
+            sizes[name] = sum(int(p) if p.isdecimal() else _part(p, sizes, length) for p in parts)
     return sizes
 
 
-def _part(name: str, sizes: Mapping[str, int]) -> int:
+def _part(name: str, sizes: Mapping[str, int], length: int) -> int:
     """The size of a part of a sum; a past that no input has is none, a sequence the usual."""
     low = name.lower()
-    usual = 0 if "past" in low else 128 if "seq" in low else 1
+    usual = 0 if "past" in low else length if "seq" in low else 1
     return sizes.get(name, usual)
 
 

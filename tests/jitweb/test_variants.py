@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jitweb.bench import bench_bundle
 from jitweb.bundle import read_plan
 from jitweb.errors import JitwebError
 from jitweb.host import open_host
+from jitweb.serve import serve
 from tests.jitweb.test_runtime import in_node
 from tests.jitweb.test_runtime_page import in_page
 from tests.jitweb.tiny import IDS, POISON, Tiny, check
+from tests.tab import Tab
 
 IN_TURNS = """
     const model = await load(PLACE, OPTIONS), results = [];
@@ -118,6 +121,23 @@ def test_a_trap_in_one_variant_leaves_the_other_as_it_was(both: Path) -> None:
         return {{ message, after: await model.run({{ ...right(), fast: false }}) }};""")
     assert "the kernel double failed" in returned["message"]
     check(returned["after"])
+
+
+def test_bench_measures_each_variant(both: Path) -> None:
+    report = bench_bundle(both, "wasm", 1, 0.2)
+    assert [each["when"] for each in report["variants"]] == [{"fast": False}, {"fast": True}]
+    sites = [{row["name"]: row["sites"] for row in each["kernels"]} for each in report["variants"]]
+    assert sites == [{"add": 1, "reverse": 2, "double": 1, "stack": 1}, {"double": 1}]
+    assert report["latency_ms"] == report["variants"][0]["latency_ms"]
+
+
+def test_the_page_offers_the_variants(both: Path, browser: None) -> None:
+    with serve(both) as address, Tab(f"{address}?target=wasm&variant=1&run=1") as tab:
+        tab.wait_until("['done', 'error'].includes(document.documentElement.dataset.state)")
+        assert tab.evaluate("window.jitweb.result.when") == {"fast": True}
+        texts = "[...document.querySelector('#variant').options].map(({ text }) => text)"
+        assert tab.evaluate(texts) == ["fast=false", "fast=true"]
+        assert "twice" in tab.evaluate("document.querySelector('#tensors').textContent")
 
 
 def test_the_command_lines_host_runs_the_variant_that_arrays_choose(both: Path) -> None:

@@ -1,6 +1,6 @@
 """Real exports as test data: the graphs of some of the model zoo's, without their weights.
 
-    python -m tests.jitweb.onnx.exports CACHE      # the zoo's cache folder; needs onnxruntime
+    python -m tests.jitweb.onnx.exports CACHE [NAME]   # the zoo's cache folder; needs onnxruntime
 
 writes exports/NAME.onnx, in which large weights have no data, and NAME.npz with inputs, shapes to
 ask for and what onnxruntime returns where the weights are those of `filled`.
@@ -22,6 +22,7 @@ NAMES = (
     "bert.legacy-eager-14", "bert.ort-fused", "deberta-v2.legacy-eager-18-static",
     "gemma3.dynamo-sdpa-23", "llama.legacy-eager-14-cache", "gpt2.int8-dynamic",
 )  # fmt: skip
+MERGED = "gpt2.legacy-eager-14-merged"  # with two sets of inputs: without and with a cache
 LARGE = 64  # elements
 
 
@@ -31,6 +32,20 @@ def kept(name: str) -> tuple[dict[str, np.ndarray], dict[str, tuple[int, ...]]]:
         arrays = dict(archive)
     sides = json.loads(str(arrays.pop("shapes")))
     return arrays, {key: tuple(map(int, text.split("x"))) for key, text in sides.items()}
+
+
+def kept_set(name: str, number: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The inputs and the outputs of one of several sets that are kept of an export."""
+    arrays, _ = kept(name)
+    inputs, outputs = (
+        {
+            key.removeprefix(f"{number}.{side}."): array
+            for key, array in arrays.items()
+            if key.startswith(f"{number}.{side}.")
+        }
+        for side in ("input", "output")
+    )
+    return inputs, outputs
 
 
 def filled(path: Path) -> onnx.ModelProto:
@@ -67,6 +82,10 @@ def write(name: str, cache: Path) -> None:
     del model.graph.value_info[:]
     for node in model.graph.node:
         node.doc_string = ""
+        for attribute in node.attribute:  # the branches of a merged decoder
+            del attribute.g.value_info[:]
+            for inner in attribute.g.node:
+                inner.doc_string = ""
     onnx.save(model, path)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
@@ -75,20 +94,19 @@ def write(name: str, cache: Path) -> None:
         filled(path).SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     found = np.load(cache / f"{name}.npz")
-    inputs = {each.name: found[f"0.input.{each.name}"] for each in session.get_inputs()}
-    outputs = dict(
-        zip([each.name for each in session.get_outputs()], session.run(None, inputs), strict=True)
-    )
     shapes = json.loads((cache / f"{name}.json").read_text())["shapes"]
-    np.savez_compressed(
-        path.with_suffix(".npz"),
-        shapes=np.array(json.dumps(shapes)),
-        **{f"input.{key}": array for key, array in inputs.items()},
-        **{f"output.{key}": array for key, array in outputs.items()},
-    )
+    arrays = {"shapes": np.array(json.dumps(shapes))}
+    for number in (0, 1) if name == MERGED else (0,):
+        inputs = {e.name: found[f"{number}.input.{e.name}"] for e in session.get_inputs()}
+        results = session.run(None, inputs)
+        outputs = zip([each.name for each in session.get_outputs()], results, strict=True)
+        prefix = f"{number}." if name == MERGED else ""
+        arrays |= {f"{prefix}input.{key}": array for key, array in inputs.items()}
+        arrays |= {f"{prefix}output.{key}": array for key, array in outputs}
+    np.savez_compressed(path.with_suffix(".npz"), **arrays)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
-    for each in NAMES:
+    for each in sys.argv[2:] or (*NAMES, MERGED):
         write(each, Path(sys.argv[1]))
