@@ -18,6 +18,11 @@ KNOWN_REFUSALS: dict[str, str] = {
     "Nested parallel loop is not supported by threadpool": (
         "a parallel loop inside another one is a schedule that the runtime does not support"
     ),
+    "but pipeline annotation is": (
+        "a software_pipeline annotation is for as many statements as the loop has"
+    ),
+    "Failed to vectorize loop with extent": "the number of lanes must be a constant",
+    "VectorizeLoop before LiftStorageAlloc": "a vectorized loop inside another one stays a loop",
     "Cannot vectorize ShuffleNode": "VectorizeLoop does not support vectors in vectorized loops",
     "Do not have a default for tirx.": "the code generator does not support this statement",
     "only allows vector with lanes in {2, 3, 4}": "WGSL has no wider vectors",

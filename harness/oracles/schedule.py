@@ -48,7 +48,8 @@ def scheduled(case: Case, reference: Reference) -> Reference:
 
     Raises:
         Found: a primitive is at fault.
-        Invalid: the trace changes what the program's parameters are, or calls out of it.
+        Invalid: the trace changes what the program's parameters are, or calls out of it, or leaves
+            a program that the interpreter can't judge any further.
     """
     if not case.trace:
         return reference
@@ -133,6 +134,11 @@ def _other_meaning(applied: Applied, reference: Reference) -> Verdict | None:
         reference.refine_expectation()  # is the program itself valid whatever its rounding?
         if fault.kind == "signed-overflow":
             return None  # sums of another order may overflow on the way, and no target minds
+        if fault.kind == "unwritten-read" and _without_effect(applied.module, reference):
+            # Such as a copy of padding, which is left out of what it is copied to.
+            raise Invalid(
+                "after its schedule it reads what nobody writes, without effect"
+            ) from None
         kind = Kind.OUT_OF_BOUNDS if fault.kind == "out-of-range" else Kind.WRONG_RESULT
         return _wrong(kind, applied, f"{fault.kind}: {fault}", fault.kind)
     except AssertFailed as failure:
@@ -148,6 +154,18 @@ def _other_meaning(applied: Applied, reference: Reference) -> Verdict | None:
     dtype = str(reference.module["main"].params[mismatch.buffer].ty.dtype)
     values = {"expected": repr(mismatch.expected), "actual": repr(mismatch.actual)}
     return _wrong(Kind.WRONG_RESULT, applied, str(mismatch), dtype, values)
+
+
+def _without_effect(module: Any, reference: Reference) -> bool:
+    """Whether the results are right whatever stands in elements that were never written."""
+    try:
+        for value in (0, 1):
+            outputs = outputs_of(without_threads(module), reference.fresh_inputs(), value)
+            if outputs is None or reference.mismatch(outputs) is not None:
+                return False
+    except (UndefinedBehaviour, AssertFailed, StepLimit):
+        return False
+    return True
 
 
 def _uneven_strides(module: Any) -> str | None:

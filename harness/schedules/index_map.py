@@ -43,24 +43,10 @@ def index_map(text: object) -> Callable[..., list[Any]]:
     return mapped
 
 
-def bounds_map(text: object) -> Callable[..., list[Any]]:
-    """The function from indices to pairs of (begin, end) of the results, two by two."""
-    mapped = index_map(text)
-
-    def bounds(*indices: Any) -> list[Any]:
-        results = mapped(*indices)
-        return list(zip(results[::2], results[1::2], strict=True))
-
-    return bounds
-
-
-def as_lambda(text: object, *, pairs: bool = False) -> str:
-    """The text as a lambda of Python, with the results two by two if they are `pairs`."""
+def as_lambda(text: object) -> str:
+    """The text as a lambda of Python."""
     names, results = _parsed(text)
-    parts = [ast.unparse(result) for result in results]
-    if pairs:
-        parts = [f"({low}, {high})" for low, high in zip(parts[::2], parts[1::2], strict=True)]
-    return f"lambda {', '.join(names)}: [{', '.join(parts)}]"
+    return f"lambda {', '.join(names)}: [{', '.join(map(ast.unparse, results))}]"
 
 
 def _parsed(text: object) -> tuple[list[str], list[ast.expr]]:

@@ -15,7 +15,7 @@ from tvm import s_tir, tirx
 from harness import compat
 from harness.case import JSONValue, PrimitiveCall
 from harness.schedules.blocks import find_block, find_loop
-from harness.schedules.index_map import bounds_map, index_map
+from harness.schedules.index_map import index_map
 from harness.schedules.table import PRIMITIVES, Primitive, Takes
 from harness.targets.executable import RaisedByTVM, raised_by_tvm
 
@@ -149,10 +149,6 @@ def _map(schedule: Any, arg: Any) -> Any:
     return index_map(arg)
 
 
-def _bounds(schedule: Any, arg: Any) -> Any:
-    return bounds_map(arg)
-
-
 def _seed(schedule: Any, arg: Any) -> Any:
     schedule.seed(arg)
     return arg
@@ -168,7 +164,6 @@ _RESOLVERS: dict[Takes, Callable[[Any, Any], Any]] = {
     Takes.LOOPS: _loops,
     Takes.TARGET: _target,
     Takes.MAP: _map,
-    Takes.BOUNDS: _bounds,
     Takes.SEED: _seed,
 }
 

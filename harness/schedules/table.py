@@ -1,8 +1,9 @@
 """The primitives: how each is called, and how its arguments are drawn. One row each.
 
 Left out on purpose: `unsafe_set_dtype` and `unsafe_hide_buffer_access`, which may change the
-meaning by their own documentation, `split` without predication, which the caller answers for, and
-`enter_postproc`, which changes nothing. No supported release has `set_axis_separator`.
+meaning by their own documentation, `split` without predication and `annotate_buffer_access`, which
+the caller answers for, and `enter_postproc`, which changes nothing. No supported release has
+`set_axis_separator`.
 """
 
 from __future__ import annotations
@@ -27,13 +28,12 @@ class Takes(StrEnum):
     LOOPS = "loops"  # each one an argument of its own
     TARGET = "target"  # a block or a loop
     MAP = "map"  # see index_map.py
-    BOUNDS = "bounds"  # the same, with the results in pairs
     SEED = "seed"  # of the schedule, set before the call
 
 
 VALUE, LIST, PAIR, SEED = Takes.VALUE, Takes.LIST, Takes.PAIR, Takes.SEED
 BLOCK, BLOCKS, LOOP, LOOPS = Takes.BLOCK, Takes.BLOCKS, Takes.LOOP, Takes.LOOPS
-TARGET, MAP, BOUNDS = Takes.TARGET, Takes.MAP, Takes.BOUNDS
+TARGET, MAP = Takes.TARGET, Takes.MAP
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,6 @@ _TABLE = (
         "s.annotate({0}, {1}, s.sample_categorical({2}, [1 / len({2})] * len({2})))",
     ),
     Primitive("unannotate", draw.annotation_to_drop, (TARGET, VALUE)),
-    Primitive("annotate_buffer_access", draw.whole_region, (BLOCK, VALUE, VALUE, BOUNDS)),
     # Buffers.
     Primitive(
         "transform_layout", draw.layout, (BLOCK, PAIR, MAP, VALUE),

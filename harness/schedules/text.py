@@ -60,8 +60,8 @@ def _lines(trace: Sequence[PrimitiveCall]) -> Iterator[str]:
 
 def _argument(kind: Takes, arg: JSONValue) -> str:
     match kind:
-        case Takes.MAP | Takes.BOUNDS:
-            return as_lambda(arg, pairs=kind is Takes.BOUNDS)
+        case Takes.MAP:
+            return as_lambda(arg)
         case Takes.LIST:
             return repr(_lists(arg))
         case Takes.BLOCK | Takes.LOOP | Takes.TARGET:

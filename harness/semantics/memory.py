@@ -154,10 +154,11 @@ class MemoryCompiler(CallCompiler):
         )  # fmt: skip
         if is_bytes:
             # A multiple of eight bytes, so that views of every dtype fit it.
-            self.emit(f"{storage.name} = bytearray(({size.code} * {dtype.bytes} + 7) // 8 * 8)")
-            self.emit(f"w{storage.name} = bytearray(len({storage.name}))")
+            bytes_needed = f"({size.code} * {dtype.bytes} + 7) // 8 * 8"
+            self.emit(f"{storage.name} = bytearray([UNWRITTEN or 0]) * ({bytes_needed})")
+            self.emit(f"w{storage.name} = bytearray([UNWRITTEN is not None]) * len({storage.name})")
         else:
-            self.emit(f"{storage.name} = [None] * {size.code}")
+            self.emit(f"{storage.name} = [UNWRITTEN] * {size.code}")
         self.start_history(storage)
         self.declare(buffer, storage)
         return storage

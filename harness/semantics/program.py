@@ -83,6 +83,7 @@ class Program:
         perturbation_seed: int | None = None,
         wgsl_accuracy: bool = False,
         step_limit: int = STEP_LIMIT,
+        unwritten: int | None = None,
     ) -> None:
         """Run on one argument per parameter; arrays are changed in place, if the run succeeds.
 
@@ -90,13 +91,15 @@ class Program:
             perturbation_seed: perturb the run (see perturbation.py) with this seed.
             wgsl_accuracy: perturbations as large as WGSL allows.
             step_limit: the number of loop iterations allowed.
+            unwritten: 0 or 1, in elements (or bytes) that were never written; None: the read of
+                such an element is undefined.
         Raises:
             UndefinedBehaviour, AssertFailed, StepLimit: see errors.py.
         """
         if len(args) != len(self._is_buffer):
             raise ValueError(f"{len(self._is_buffer)} arguments are expected, not {len(args)}")
         compiler, code = (self._plain, self._code) if perturbation_seed is None else self._perturbed
-        scope = _scope(step_limit)
+        scope = {**_scope(step_limit), "UNWRITTEN": unwritten}
         if perturbation_seed is not None:
             scope |= _perturbation_scope(perturbation_seed, wgsl_accuracy, compiler.source)
         exec(code, scope)

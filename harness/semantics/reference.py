@@ -170,8 +170,12 @@ def interpret(module: Any, inputs: list[Argument]) -> Reference:
         return Reference(module, inputs, None, None)
 
 
-def outputs_of(module: Any, inputs: list[Argument]) -> list[Argument] | None:
+def outputs_of(
+    module: Any, inputs: list[Argument], unwritten: int | None = None
+) -> list[Argument] | None:
     """What a module's main leaves in its arguments; None if the interpreter doesn't support it.
+
+    `unwritten` is the value of elements that were never written (`Program.run`).
 
     Raises:
         UndefinedBehaviour, AssertFailed, StepLimit: it has no result on these inputs.
@@ -180,7 +184,7 @@ def outputs_of(module: Any, inputs: list[Argument]) -> list[Argument] | None:
         program = compile_program(module)
     except Unsupported:
         return None
-    program.run(inputs)
+    program.run(inputs, unwritten=unwritten)
     return inputs
 
 

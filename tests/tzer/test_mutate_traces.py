@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
@@ -9,12 +10,13 @@ import pytest
 
 from harness.case import Case, PrimitiveCall, module_text
 from harness.oracles.verify import verify
-from harness.schedules import PRIMITIVES
+from harness.schedules import PRIMITIVES, Replay
 from harness.verdict import Kind
 from harness.worker.sandbox import Settings, Worker
 from tests import programs
 from tzer.job import handle
 from tzer.mutate import SCHEDULE_MUTATORS
+from tzer.mutate.schedules import Tries, Unapplied, replayed
 
 
 def mutated(case: Case, *mutators: str, seed: int = 0, **more: Any) -> dict[str, Any]:
@@ -88,22 +90,34 @@ def two_blocks_in_a_loop() -> Any:
     return from_source(TWO_STATEMENTS)
 
 
-def test_an_internal_error_of_a_primitive_ends_the_trace_and_is_reported() -> None:
-    parent = Case(module_text(programs.matmul()))
-    child = Case.from_json(handle(mutated(parent, "schedule-cache-index", "x"))["case"])
+def test_a_primitive_that_fails_in_another_way_than_by_refusing_ends_the_trace() -> None:
+    failing = PrimitiveCall("cache_index", ("c", "local", 0))
+    with pytest.raises(Unapplied) as ended:
+        Tries().apply(Replay(programs.matmul()), failing, drawn=True)
+    assert ended.value.calls == (failing,)
+    with pytest.raises(Unapplied) as ended:
+        replayed(programs.matmul(), (failing,), Tries())
+    assert ended.value.calls == ()  # it is in the trace already
+
+
+def test_what_a_mutator_leaves_is_reported_by_the_oracle() -> None:
+    parent = Case(module_text(programs.tall()))
+    child = Case.from_json(handle(mutated(parent, "schedule-cache-index"))["case"])
     assert [call.name for call in child.trace] == ["cache_index"]
-    assert verify(child).kind is Kind.INTERNAL_ERROR
+    assert verify(child).kind is Kind.ILL_FORMED_IR
 
 
 def test_random_traces_are_deterministic_and_mostly_fine() -> None:
     kinds = []
-    survived = [m.name for m in SCHEDULE_MUTATORS if m.primitive.name != "loop_partition"]
-    for seed in range(12):
-        names = random.Random(seed).sample(survived, 6)
-        parent = Case(module_text(programs.scaled_sum()))
-        request = mutated(parent, *names, seed=seed)
-        reply = handle(request)
-        assert handle(request) == reply
-        if "case" in reply:
-            kinds.append(verify(Case.from_json(reply["case"])).kind)
-    assert kinds.count(Kind.OK) >= 6
+    with Worker(Settings(handler="tzer.job:handle")) as worker:
+        for seed in range(12):
+            names = random.Random(seed).sample([m.name for m in SCHEDULE_MUTATORS], 4)
+            request = mutated(Case(module_text(programs.scaled_sum())), *names, seed=seed)
+            made = worker.run(request)
+            assert worker.run(request).reply == made.reply
+            if "case" in made.reply:
+                judged = worker.run({"do": "run", "case": made.reply["case"]})
+                kinds.append(
+                    judged.status == "done" and json.loads(judged.reply["verdict"])["kind"]
+                )
+    assert kinds.count("ok") >= 6

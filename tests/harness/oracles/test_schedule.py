@@ -91,6 +91,17 @@ def test_a_partitioned_reduction_starts_again_and_is_a_wrong_result() -> None:
     assert (found.kind, found.pass_name) == (Kind.WRONG_RESULT, "loop_partition")
 
 
+def test_padding_that_is_copied_but_never_used_is_no_finding() -> None:
+    """The copy of a buffer of 8 rows, of which the program fills and uses 7."""
+    cached = (
+        Call("reindex_cache_read", ("target", 0, "local", "i, j -> i // 2, i % 2, j")),
+        Call("cache_read", ("target", 0, "local", ())),
+    )
+    found = judged(programs.scaled_sum(shape=(7, 3)), *cached)
+    assert found.kind is Kind.INVALID
+    assert "without effect" in found.message
+
+
 def test_a_refusal_drops_the_primitive_and_is_no_finding() -> None:
     refused = (
         Call("compute_inline", ("C",)),  # a reduction
