@@ -55,6 +55,7 @@ class TaskState:
     built: Built | None = None
     wrong: list[Candidate] = field(default_factory=list)
     failure: str = ""  # the last candidate's
+    times: dict[str, Timing] = field(default_factory=dict)  # of correct candidates, by their text
 
     @property
     def left(self) -> list[Candidate]:
@@ -206,14 +207,16 @@ class Tuner:
             if record.status != recorded.FAILED
         }
         tried = [candidate for candidate in candidates if candidate.text in known]
+        state.times = {
+            text: Timing((each.min_ms, each.median_ms, each.median_ms))
+            for text, each in known.items()
+            if each.min_ms is not None and each.median_ms is not None
+        }
         state.wrong = [each for each in tried if known[each.text].status != recorded.OK]
         by_text = {candidate.text: candidate for candidate in tried}
         fastest = next((by_text[text] for text in known if text in by_text), None)
         if fastest is not None and known[fastest.text].status == recorded.OK:
-            record = known[fastest.text]
-            assert record.min_ms is not None and record.median_ms is not None
-            state.best = fastest
-            state.time = Timing((record.min_ms, record.median_ms, record.median_ms))
+            state.best, state.time = fastest, state.times[fastest.text]
             state.from_records = True
         searched = self.records.searched(*where) or math.inf
         goes_on = self.goes_on and searched * LONGER < self._seconds
@@ -259,6 +262,31 @@ class Tuner:
             if self._expected_gain(state) < NEGLIGIBLE * (_latency(states.values()) or 0.0):
                 return True
             self._attempt(state, states, count=BATCH)
+
+    def settle(self, state: TaskState, candidates: Sequence[Candidate]) -> None:
+        """Take the fastest of these in the place of the best, whatever that takes.
+
+        Where none was measured, some are now; without a device it is the first that compiles. If
+        none is correct, all stays as it is.
+        """
+        if self.device is None:
+            others = TaskState(state.task, list(candidates), state.best)
+            try:
+                self._take_first(others)
+            except JitwebError:
+                return
+            state.best, state.built = others.best, others.built
+            return
+        left = [each for each in candidates if each not in state.wrong]
+        if not any(each.text in state.times for each in left):
+            for candidate in left[:BATCH]:
+                built = self._verified(state, candidate)
+                if built is not None:
+                    self._race(state, [(candidate, built)])
+        timed = [each for each in left if each.text in state.times]
+        if timed:
+            state.best = min(timed, key=lambda each: state.times[each.text].min_ms)
+            state.built, state.time = None, state.times[state.best.text]
 
     def _has_time(self) -> bool:
         if self.budget_s is None:
@@ -376,6 +404,7 @@ class Tuner:
                 self._reject(state, candidate, recorded.FAILED, "its time can't be compared")
                 continue
             self._record(state.task, candidate, recorded.OK, timing)
+            state.times[candidate.text] = timing
             if state.time is None or timing.min_ms < state.time.min_ms:
                 state.best, state.built, state.time = candidate, built, timing
         assert state.time is not None

@@ -18,6 +18,7 @@ from jitweb.expected import expected_of_variants
 from jitweb.model import ImportedModel
 from jitweb.plan import Weight, shared_tasks
 from jitweb.records import Records
+from jitweb.shared_layouts import share_layouts
 from jitweb.space.candidate import Candidate
 from jitweb.targets import open_target
 from jitweb.task_input import TaskInput
@@ -177,6 +178,8 @@ def tune_model(
             on_wrong=on_wrong,
         )
         outcome = outcomes[name] = tuner.run(task_inputs(models))
+        if len(models) > 1:
+            share_layouts(tuner, outcome.states, models)
         devices[name] = device.fingerprint() if device else None
         sections[name] = bundle.section(name, target, models, outcome)
     sizes = bundle.write_bundle(options.out, [each.plan for each in models], sections, checks)
