@@ -59,7 +59,7 @@ KNOWN_ISSUES: tuple[KnownIssue, ...] = (
         "literal-out-of-range",
         "tile-ai/tilelang#3002",
         "the simplifier makes literals that the dtype can't hold (also tile-ai/tilelang#3027)",
-        (Kind.REJECTED_VALID,),
+        (Kind.INTERNAL_ERROR,),
         r"\|src/ir/expr\.cc\|Check failed: (\(small\.has_value\(\)"
         r"|value < # << \(bits - #\)|value >= -\(# << \(bits - #\)\))",
         ingredient="extreme-constant",
@@ -68,7 +68,7 @@ KNOWN_ISSUES: tuple[KnownIssue, ...] = (
         "cast-to-bool",
         DESCRIBED,
         "folding Cast(bool, n) makes a bool literal of n",
-        (Kind.REJECTED_VALID,),
+        (Kind.INTERNAL_ERROR,),
         r"\|src/ir/expr\.cc\|Check failed: \(value == # \|\| value == #\) is false",
         ingredient="cast-to-bool",
     ),
