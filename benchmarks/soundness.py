@@ -46,6 +46,7 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)
     findings: dict[str, dict[str, Any]] = field(default_factory=dict)
     started: int = 0
+    native: bool = True
 
     def take(self) -> int | None:
         """The number of the next case, or None at the end."""
@@ -107,7 +108,7 @@ def run_cases(
             with tally.lock:
                 tally.sources["no case"] += 1
             continue
-        outcome = worker.run({"do": "run", "case": made.reply["case"]})
+        outcome = worker.run({"do": "run", "case": made.reply["case"], "native": tally.native})
         done = outcome.status == "done"
         verdict = Verdict.from_json(outcome.reply["verdict"]) if done else verdict_of(outcome)
         tally.add(source, Case.from_json(made.reply["case"]), verdict)
@@ -141,6 +142,7 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=20_000)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--target", default="llvm", help="targets, separated by commas")
+    parser.add_argument("--interpreted", action="store_true", help="run nothing natively")
     parser.add_argument("--out", type=Path, help="folder for the first case of each finding")
     parser.add_argument("--traces", action="store_true", help="apply schedule primitives")
     parser.add_argument("--first", type=int, default=0, help="the number of the first case")
@@ -149,7 +151,7 @@ def main() -> int:
     if arguments.out is not None:
         arguments.out.mkdir(parents=True, exist_ok=True)
 
-    tally = Tally(arguments.cases, arguments.out)
+    tally = Tally(arguments.cases, arguments.out, native=not arguments.interpreted)
     settings = Settings(handler="tzer.job:handle", seconds=START_SECONDS)
     started = time.monotonic()
     workers = [Worker(settings) for _ in range(arguments.jobs)]

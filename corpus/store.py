@@ -328,6 +328,12 @@ EMPTY_STATS: dict[str, Any] = {
     "python_lines": 0,
     "corpus": 0,
     "elapsed_s": 0.0,
+    "passes_s": 0.0,
+    "code_generators_s": 0.0,
+    "llvm_s": 0.0,
+    "interpreter_s": 0.0,
+    "checks_s": 0.0,
+    "else_s": 0.0,
 }
 
 

@@ -24,6 +24,7 @@ from harness.coverage import native
 from harness.oracles.known_issues import known_issue
 from harness.system.text import last_line
 from harness.verdict import Kind, Verdict
+from harness.worker.progress_page import INSIDE_TVM, Spent
 from harness.worker.sandbox import SandboxError, Settings, Worker
 from tzer.coverage_map import CoverageMap
 from tzer.interrupt import ended_by_signals
@@ -374,25 +375,27 @@ class Campaign:
         }
 
     def _times(self) -> dict[str, float]:
-        """Seconds over all runs: elapsed, of the workers, and of the workers inside TVM."""
+        """Seconds over all runs: elapsed, of the workers, and what these were spent on."""
         before = self.before.get("seconds", {})
         elapsed = (self.ended or time.monotonic()) - self.started
-        now = {
+        now: dict[str, float] = {
             "elapsed": elapsed,
             "worker": sum(examiner.wall_seconds for examiner in self.examiners),
-            "tvm": sum(examiner.tvm_seconds for examiner in self.examiners),
+            **{what: sum(examiner.spent[what] for examiner in self.examiners) for what in Spent},
         }
         return {name: before.get(name, 0.0) + seconds for name, seconds in now.items()}
 
     def stats(self) -> dict[str, Any]:
         """The statistics so far; for the keys see `tzer stats` in the documentation."""
         times, counts = self._times(), self.counts
+        inside_tvm = sum(times[what] for what in INSIDE_TVM)
+        accounted = {what: times[what] for what in Spent if what is not Spent.ELSE}
         mutants = "mutants" if counts["mutants"] else "tests"
         return {
             "tests": counts["tests"],
             "tests_per_second": counts["tests"] / max(times["elapsed"], 1e-9),
             "valid_rate": counts[f"valid_{mutants}"] / max(counts[mutants], 1),
-            "tvm_time_share": times["tvm"] / max(times["worker"], 1e-9),
+            "tvm_time_share": inside_tvm / max(times["worker"], 1e-9),
             "native_blocks": self.coverage_map.stable_count,
             "native_blocks_seeds": counts["seed_blocks"],
             "native_files": self.coverage_map.files_reached(),
@@ -403,7 +406,9 @@ class Campaign:
             "known_failures": counts["known_failures"],
             "elapsed_s": times["elapsed"],
             "worker_s": times["worker"],
-            "tvm_s": times["tvm"],
+            "tvm_s": inside_tvm,
+            **{f"{what}_s": seconds for what, seconds in accounted.items()},
+            "else_s": times["worker"] - sum(accounted.values()),
             "faults": counts["faults"],
         }
 

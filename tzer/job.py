@@ -11,7 +11,7 @@ Requests and replies are JSON objects; "do" names the job:
     seeds   {targets}                        {seeds: [{name, case}]}
     mutate  {action, case, partner, mutators, count, legal, seed, targets, avoid, default_order,
              fatal}                          {case, mutator, error, ingredients}; no case: no mutant
-    run     {case, forget}                   {verdict}
+    run     {case, forget, native}           {verdict}
     reach   {case}                           {compiled}: only compile it, for its blocks
 
 Any other exception of a job is a bug of ours: it ends the job (`JobResult.fault`) and is never a
@@ -30,7 +30,9 @@ from harness import passes as catalogue
 from harness.case import Case, PassCall, PrimitiveCall, load_module, module_text
 from harness.ir import ingredients
 from harness.oracles.failures import FAILURES
-from harness.oracles.verify import sequences, verify
+from harness.oracles.oracle import Found
+from harness.oracles.schedule import scheduled
+from harness.oracles.verify import judge, sequences
 from harness.passes.build import lower
 from harness.semantics import reference
 from harness.targets import get_target
@@ -54,6 +56,7 @@ FRESH_PASSES = 0.2
 
 # The actions that change the program.
 CHANGING = (Action.GENERATE, Action.IR)
+NOT_COMPILED: tuple[type[Exception], ...] = (reference.Invalid, Found, *FAILURES)
 
 Json = dict[str, Any]
 _pass_mutators = {mutator.name: mutator for mutator in PASS_MUTATORS}
@@ -92,7 +95,8 @@ def _able(module: Any, targets: Sequence[str]) -> list[str]:
 def _run(request: Json) -> Json:
     if request.get("forget"):
         reference.clear_cache()
-    return {"verdict": verify(Case.from_json(request["case"])).to_json()}
+    judged = judge(Case.from_json(request["case"]), native=request.get("native", True))
+    return {"verdict": judged.verdict.to_json()}
 
 
 def _reach(request: Json) -> Json:
@@ -100,15 +104,13 @@ def _reach(request: Json) -> Json:
     case = Case.from_json(request["case"])
     target = get_target(case.target)
     try:
-        known = reference.reference_of(case)
+        known = scheduled(case, reference.reference_of(case))
         _, mutated = sequences(case, known)
         with STAGES.inside_tvm(Stage(step="reach")):
             opt_level = mutated.opt_level
             module = target.prepare(known.module)
-            target.build(lower(module, mutated.calls, opt_level=opt_level))
-    except reference.Invalid:
-        return {"compiled": False}
-    except FAILURES:
+            target.generate(lower(module, mutated.calls, opt_level=opt_level))
+    except NOT_COMPILED:
         return {"compiled": False}
     return {"compiled": True}
 

@@ -120,7 +120,7 @@ def summary_rows(stats: Stats, growth: str) -> Iterator[tuple[str, str]]:
     """The statistics of a campaign as rows of name and text; `growth` is printed at the blocks."""
     rate = f"{stats['tests_per_second']:.1f} a second"
     yield "tests", f"{stats['tests']}, {rate}, {stats['valid_rate']:.0%} valid"
-    yield "", f"{stats['tvm_time_share']:.0%} of the workers' time inside TVM"
+    yield "time", ", ".join(_spent(stats))
     if stats["faults"]:
         yield "", f"{stats['faults']} jobs ended by an error of tzer itself"
     yield "coverage", f"{stats['native_blocks']} blocks ({growth})"
@@ -132,6 +132,22 @@ def summary_rows(stats: Stats, growth: str) -> Iterator[tuple[str, str]]:
         share = stats["known_failures"] / max(stats["tests"], 1)
         issues = ", ".join(stats["known_findings"])
         yield "known", f"{share:.1%} of the tests ended at known issues: {issues}"
+
+
+# What the workers' time is spent on, by the name of its key.
+SPENT = {
+    "passes_s": "passes",
+    "code_generators_s": "code generators",
+    "llvm_s": "LLVM",
+    "interpreter_s": "interpreter",
+    "checks_s": "checks",
+    "else_s": "everything else",
+}
+
+
+def _spent(stats: Stats) -> Iterator[str]:
+    total = max(sum(stats[key] for key in SPENT), 1e-9)
+    return (f"{stats[key] / total:.0%} {name}" for key, name in SPENT.items())
 
 
 def hours(seconds: float) -> str:

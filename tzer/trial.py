@@ -20,6 +20,7 @@ import numpy as np
 from harness.case import Case, PassCall
 from harness.verdict import Kind, Verdict
 from harness.worker.post_mortem import verdict_of
+from harness.worker.progress_page import Spent
 from harness.worker.sandbox import JobResult, SandboxError, Worker
 from tzer.coverage_map import NO_BLOCKS, CoverageMap, Line
 from tzer.joint import MutationPlan, passes_that_matter
@@ -88,7 +89,7 @@ class Examiner:
         self.wants_confirmation = wants_confirmation
         self.targets = list(targets)
         self.on_fault = on_fault
-        self.tvm_seconds = 0.0
+        self.spent = dict.fromkeys(Spent, 0.0)
         self.busy_seconds = 0.0
         self._trace_seconds = 0.0
         self._started = time.monotonic()
@@ -257,7 +258,8 @@ class Examiner:
         if outcome.fault:
             self.on_fault(outcome.fault)
         self.busy_seconds += outcome.seconds
-        self.tvm_seconds += outcome.tvm_seconds
+        for what, seconds in outcome.spent.items():
+            self.spent[what] += seconds
         return outcome
 
 

@@ -5,43 +5,35 @@ from __future__ import annotations
 from typing import Any
 
 from harness.case import PassCall
-from harness.oracles.oracle import SIGNATURE_CHANGES, Compilation
+from harness.oracles.meaning import Unknown, difference
+from harness.oracles.oracle import Compilation, interpretable
 from harness.passes.build import lower
-from harness.semantics.reference import Invalid, interpret
 from harness.worker.progress_page import STAGES
 
 CODE_GENERATION = "code generation"
 
 
 def culprit(compilation: Compilation) -> str:
-    """The first pass after which the interpreter computes another result, or "code generation".
+    """The first pass after which the program means something else, or "code generation".
 
-    Runs the sequence again up to the passes that introduce the packed API; a pass whose output the
-    interpreter doesn't support is skipped.
+    Runs the sequence again; a pass whose output the interpreter doesn't support is skipped.
     """
-    reference, sequence = compilation.reference, compilation.sequence
-    if reference.expectation is None:
+    if compilation.reference.expectation is None:
         return ""
-    found = ""
-    names = [call.name for call in sequence.calls]
-    changes = [names.index(name) for name in SIGNATURE_CHANGES if name in names]
-    interpretable = min(changes, default=len(names))
+    sequence, found = compilation.sequence, ""
+    last = interpretable(sequence.calls)
 
     def after(index: int, call: PassCall, module: Any) -> None:
         nonlocal found
-        if found or index >= interpretable:
+        if found or index >= last:
             return
         try:
-            meaning = interpret(module, reference.fresh_inputs())
-        except Invalid:
-            found = call.name
-            return
-        if meaning.expectation is None:
-            return
-        if reference.mismatch(list(meaning.expectation.outputs)) is not None:
-            found = call.name
+            if difference(module, compilation.reference) is not None:
+                found = call.name
+        except Unknown:
+            pass
 
     STAGES.enter(sequence.at("culprit"))
-    module = compilation.target.prepare(reference.module)
+    module = compilation.target.prepare(compilation.reference.module)
     lower(module, sequence.calls, opt_level=sequence.opt_level, after_pass=after)
     return found or CODE_GENERATION

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from harness import compat
-from harness.oracles.oracle import AfterBuild, Oracle
+from harness.oracles.oracle import AfterLowering, Oracle
 from harness.passes.build import lower
 from harness.verdict import Kind, Verdict
 from harness.worker.progress_page import STAGES
 
 
-def _check(view: AfterBuild) -> Verdict | None:
+def _check(view: AfterLowering) -> Verdict | None:
     compilation = view.compilation
     sequence, target = compilation.sequence, compilation.target
     with STAGES.inside_tvm(sequence.at("again")):

@@ -1,14 +1,14 @@
 """Oracle: a property, when it is checked, and for which cases.
 
 An oracle is one file with one `Oracle`, which is listed in `table.py`. Its check gets a view (after
-a pass, after the build, or after the run) and returns a verdict, or None. Any exception that it
+a pass, after the last pass, or after the run) and returns a verdict, or None. Any exception that it
 raises is a bug of ours and never a finding; each call of TVM that may fail is wrapped in
 `harness.targets.executable.raised_by_tvm`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +21,13 @@ from harness.verdict import Kind, SequenceName, Stage, Verdict, normalise, resul
 
 # From these passes on main takes packed arguments, which the interpreter doesn't model.
 SIGNATURE_CHANGES = ("tirx.SplitHostDevice", "tirx.MakePackedAPI")
+
+
+def interpretable(calls: Iterable[PassCall]) -> int:
+    """How many of the calls come before those that change the signature of main."""
+    names = [call.name for call in calls]
+    changes = [names.index(name) for name in SIGNATURE_CHANGES if name in names]
+    return min(changes, default=len(names))
 
 
 class Found(Exception):
@@ -89,13 +96,25 @@ class AfterPass:
     packed: bool
 
 
+@dataclass(frozen=True, eq=False)
+class LoweredForm:
+    """A module on its way, and the pass that left it so."""
+
+    pass_name: str
+    module: Any
+
+
 @dataclass(frozen=True)
-class AfterBuild:
-    """The module after the last pass, and the code generated from it."""
+class AfterLowering:
+    """The module after the last pass.
+
+    `forms` are those that the interpreter may support: the last one before the packed API, and the
+    one that the case's own passes left.
+    """
 
     compilation: Compilation
     lowered: Any
-    executable: Runnable
+    forms: tuple[LoweredForm, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,7 +131,7 @@ class AfterRun:
     guards: list[GuardedArray | None] = field(default_factory=list)
 
 
-View = TypeVar("View", AfterPass, AfterBuild, AfterRun)
+View = TypeVar("View", AfterPass, AfterLowering, AfterRun)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from harness.oracles.changed_meaning import CHANGED_MEANING
 from harness.oracles.determinism import DETERMINISM
 from harness.oracles.json_round_trip import JSON_ROUND_TRIP
-from harness.oracles.oracle import AfterBuild, AfterPass, AfterRun, Oracle
+from harness.oracles.oracle import AfterLowering, AfterPass, AfterRun, Oracle
 from harness.oracles.out_of_bounds import OUT_OF_BOUNDS
 from harness.oracles.script_round_trip import SCRIPT_ROUND_TRIP
 from harness.oracles.slow_code import SLOW_CODE
@@ -16,7 +17,10 @@ AFTER_PASS: tuple[Oracle[AfterPass], ...] = (
     JSON_ROUND_TRIP,
     SCRIPT_ROUND_TRIP,
 )
-AFTER_BUILD: tuple[Oracle[AfterBuild], ...] = (DETERMINISM,)
+AFTER_LOWERING: tuple[Oracle[AfterLowering], ...] = (
+    CHANGED_MEANING,
+    DETERMINISM,
+)
 AFTER_RUN: tuple[Oracle[AfterRun], ...] = (
     OUT_OF_BOUNDS,
     WRONG_RESULT,

@@ -1,10 +1,11 @@
 """Verify: determines the Verdict of a Case by running the oracles of `table.py` in order.
 
 The reference interpreter decides whether the program is valid and computes its result; the case's
-trace of schedule primitives is applied and judged by `schedule.py`; what it leaves is built plainly
-and run; it is lowered with the case's own passes, checked after each, built and run. A case whose
-pass sequence is illegal can only have a crash as a finding: if its precondition is violated, a pass
-may fail, but must not crash.
+trace of schedule primitives is applied and judged by `schedule.py`; what it leaves is lowered with
+the case's own passes, checked after each, and interpreted; TVM's code generator runs on it. In a
+native verdict it is also built plainly, and both builds are run. A case whose pass sequence is
+illegal can only have a crash as a finding: if its precondition is violated, a pass may fail, but
+must not crash.
 
 `failures.py` determines the verdict of what TVM raises. Any other exception is a bug of ours: it
 propagates, ends the job and is counted as such, but is never a finding.
@@ -12,6 +13,9 @@ propagates, ends the job and is counted as such, but is never a finding.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from harness import UserError
@@ -23,11 +27,12 @@ from harness.oracles.failures import FAILURES, of_failure
 from harness.oracles.guarded import guarded_copies
 from harness.oracles.oracle import (
     SIGNATURE_CHANGES,
-    AfterBuild,
+    AfterLowering,
     AfterPass,
     AfterRun,
     Compilation,
     Found,
+    LoweredForm,
     Oracle,
     Sequence,
     View,
@@ -37,7 +42,7 @@ from harness.passes.build import PLAIN_OPT_LEVEL, lower
 from harness.semantics.reference import Invalid, Reference, reference_of
 from harness.targets import Runnable, Target, get_target
 from harness.verdict import Kind, SequenceName, Stage, Verdict
-from harness.worker.progress_page import STAGES
+from harness.worker.progress_page import STAGES, Spent
 
 REFERENCE = Stage(step="reference")
 
@@ -47,8 +52,24 @@ def handle(request: dict[str, Any]) -> dict[str, Any]:
     return {"verdict": verify(Case.from_json(request["case"])).to_json()}
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict of a case; what its passes left before the packed API, if they came so far."""
+
+    verdict: Verdict
+    lowered: Any = None
+
+
 def verify(case: Case) -> Verdict:
-    """The verdict of a case. May crash, hang or eat memory: call it in the sandbox.
+    """The verdict of a case, natively: see `judge`."""
+    return judge(case).verdict
+
+
+def judge(case: Case, *, native: bool = True) -> Judgement:
+    """Judge a case. May crash, hang or eat memory: call it in the sandbox.
+
+    Without `native` nothing is compiled to machine code: the passes are judged by the interpreter,
+    and of the code generator it is only seen that it takes what they leave.
 
     Raises:
         Exception: a bug of ours, in an oracle or elsewhere, which is unrelated to the case.
@@ -57,19 +78,24 @@ def verify(case: Case) -> Verdict:
         reference = scheduled(case, reference_of(case))
         target = _target_of(case, reference)
     except Found as found:
-        return found.verdict
+        return Judgement(found.verdict)
     except Invalid as invalid:
-        return Verdict(Kind.INVALID, message=str(invalid), stage=REFERENCE)
+        return Judgement(Verdict(Kind.INVALID, message=str(invalid), stage=REFERENCE))
     plain, mutated = sequences(case, reference)
+    own = _Follower(Compilation(case, reference, mutated, target))
     try:
         if not mutated.legal:
             _check_calls(case)
-        _check_both(case, reference, target, plain, mutated)
+        if native:
+            own.follow(_plain_build(Compilation(case, reference, plain, target)))
+        else:
+            own.follow_to_code()
+        verdict = Verdict(Kind.OK, mutated.legal)
     except Found as found:
-        return found.verdict
+        verdict = found.verdict
     except Invalid as invalid:
-        return Verdict(Kind.INVALID, mutated.legal, str(invalid), stage=Stage(mutated.name))
-    return Verdict(Kind.OK, mutated.legal)
+        verdict = Verdict(Kind.INVALID, mutated.legal, str(invalid), stage=Stage(mutated.name))
+    return Judgement(verdict, own.last.module if own.last is not None else None)
 
 
 def _target_of(case: Case, reference: Reference) -> Target:
@@ -106,14 +132,13 @@ def sequences(case: Case, reference: Reference) -> tuple[Sequence, Sequence]:
     return plain, Sequence(name, (*case.passes, *rest), case.opt_level)
 
 
-def _check_both(
-    case: Case, reference: Reference, target: Target, plain: Sequence, mutated: Sequence
-) -> None:
-    """Compile with the plain sequence (once for each module and target) and the case's own."""
-    key = f"plain:{case.target}"
-    if key not in reference.cache:
-        reference.cache[key] = _Follower(Compilation(case, reference, plain, target)).follow()
-    _Follower(Compilation(case, reference, mutated, target)).follow(reference.cache[key])
+def _plain_build(compilation: Compilation) -> Runnable:
+    """The plain build, checked; made once for each module and target."""
+    cache, key = compilation.reference.cache, f"plain:{compilation.target.name}"
+    if key not in cache:
+        cache[key] = _Follower(compilation).follow()
+    plain: Runnable = cache[key]
+    return plain
 
 
 class _Follower:
@@ -124,15 +149,38 @@ class _Follower:
         self.sequence = compilation.sequence
         self.place = ""
         self.packed = False
+        # The last module before the packed API, and that after the case's own passes, each with
+        # the pass that left it.
+        self.last: LoweredForm | None = None
+        self.own: LoweredForm | None = None
 
     def follow(self, plain: Runnable | None = None) -> Runnable:
         """Lower, build and run; returns the executable. Raises Found or Invalid."""
+        with self._failures():
+            lowered = self._lower()
+            with STAGES.inside_tvm(self.sequence.at("build"), Spent.LLVM):
+                executable = self.compilation.target.build(lowered)
+            # The results of an illegal sequence are meaningless, and what the interpreter doesn't
+            # support may be a program that leaves its buffers.
+            if self.sequence.legal and self.compilation.reference.expectation is not None:
+                self._run(executable, plain)
+            return executable
+
+    def follow_to_code(self) -> None:
+        """Lower, and generate code that is neither optimised nor run. Raises Found or Invalid."""
+        with self._failures():
+            lowered = self._lower()
+            with STAGES.inside_tvm(self.sequence.at("build"), Spent.CODE_GENERATORS):
+                self.compilation.target.generate(lowered)
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
         try:
-            return self._follow(plain)
+            yield
         except FAILURES as error:
             raise of_failure(error, self.sequence, self.place) from None
 
-    def _follow(self, plain: Runnable | None) -> Runnable:
+    def _lower(self) -> Any:
         target, sequence = self.compilation.target, self.sequence
         with STAGES.inside_tvm(sequence.at("lower")):
             lowered = lower(
@@ -142,13 +190,10 @@ class _Follower:
                 before_pass=self._before_pass,
                 after_pass=self._after_pass,
             )
+        forms = tuple(form for form in dict.fromkeys((self.last, self.own)) if form is not None)
+        self._ask(table.AFTER_LOWERING, AfterLowering(self.compilation, lowered, forms))
         self.place = CODE_GENERATION
-        with STAGES.inside_tvm(sequence.at("build")):
-            executable = target.build(lowered)
-        self._ask(table.AFTER_BUILD, AfterBuild(self.compilation, lowered, executable))
-        if sequence.legal:  # the results of an illegal sequence are meaningless
-            self._run(executable, plain)
-        return executable
+        return lowered
 
     def _before_pass(self, index: int, call: PassCall) -> None:
         self.place = call.name
@@ -156,6 +201,10 @@ class _Follower:
 
     def _after_pass(self, index: int, call: PassCall, module: Any) -> None:
         self.packed = self.packed or call.name in SIGNATURE_CHANGES
+        if not self.packed:
+            self.last = LoweredForm(call.name, module)
+        if index == self.compilation.own_passes - 1:
+            self.own = self.last
         if index < self.compilation.own_passes:
             view = AfterPass(self.compilation, index, call, module, self.packed)
             self._ask(table.AFTER_PASS, view)
@@ -163,15 +212,16 @@ class _Follower:
     def _run(self, executable: Runnable, plain: Runnable | None) -> None:
         self.place = "run"
         arguments, guards = guarded_copies(self.compilation.reference.inputs)
-        with STAGES.inside_tvm(self.sequence.at("run")):
+        with STAGES.inside_tvm(self.sequence.at("run"), Spent.LLVM):
             executable.run(arguments)
         STAGES.enter(self.sequence.at("compare"))
         view = AfterRun(self.compilation, executable, plain, arguments, guards)
         self._ask(table.AFTER_RUN, view)
 
     def _ask(self, oracles: tuple[Oracle[View], ...], view: View) -> None:
-        for oracle in oracles:
-            if oracle.looks_at(self.compilation):
-                verdict = oracle.check(view)
-                if verdict is not None:
-                    raise Found(verdict)
+        with STAGES.spending(Spent.CHECKS):
+            for oracle in oracles:
+                if oracle.looks_at(self.compilation):
+                    verdict = oracle.check(view)
+                    if verdict is not None:
+                        raise Found(verdict)

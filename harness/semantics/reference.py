@@ -25,7 +25,7 @@ from harness.semantics.expectation import Expectation, Mismatch, expect
 from harness.semantics.inputs import Argument, InputError, copy_arguments, draws_of, make_inputs
 from harness.semantics.program import STEP_LIMIT
 from harness.verdict import Stage
-from harness.worker.progress_page import STAGES
+from harness.worker.progress_page import STAGES, Spent
 
 CACHE_SIZE = 8
 # lavapipe, Mesa's software Vulkan driver, silently ends all loops after 65,535 iterations.
@@ -136,7 +136,11 @@ def _make(text: str, input_seed: int) -> Reference:
         check_program(module)
     except CaseError as error:
         raise Invalid(str(error)) from None
-    STAGES.enter(Stage(step="reference"))
+    with STAGES.inside_tvm(Stage(step="reference"), Spent.INTERPRETER):
+        return _interpreted(module, input_seed)
+
+
+def _interpreted(module: Any, input_seed: int) -> Reference:
     try:
         function = module["main"]
     except Exception:  # the FFI's own error for a missing name
@@ -180,11 +184,12 @@ def outputs_of(
     Raises:
         UndefinedBehaviour, AssertFailed, StepLimit: it has no result on these inputs.
     """
-    try:
-        program = compile_program(module)
-    except Unsupported:
-        return None
-    program.run(inputs, unwritten=unwritten)
+    with STAGES.spending(Spent.INTERPRETER):
+        try:
+            program = compile_program(module)
+        except Unsupported:
+            return None
+        program.run(inputs, unwritten=unwritten)
     return inputs
 
 
@@ -205,9 +210,14 @@ def _expectation(
 ) -> Expectation:
     arguments = copy_arguments(inputs)
     try:
-        return expect(
-            program, arguments, perturbed_runs, wgsl_accuracy=wgsl_accuracy, step_limit=step_limit
-        )
+        with STAGES.spending(Spent.INTERPRETER):
+            return expect(
+                program,
+                arguments,
+                perturbed_runs,
+                wgsl_accuracy=wgsl_accuracy,
+                step_limit=step_limit,
+            )
     except UndefinedBehaviour as fault:
         raise Invalid(f"{fault.kind}: {fault}") from None
     except AssertFailed as failure:

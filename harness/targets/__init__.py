@@ -52,6 +52,13 @@ class Target(Protocol):
     def description(self) -> dict[str, object]:
         """The argument of `tvm.target.Target` for this target."""
 
+    def generate(self, lowered: Any) -> Any:
+        """What TVM's code generator makes of a module that has been lowered up to it.
+
+        Raises:
+            NotExpressible, RaisedByTVM: as `build`.
+        """
+
     def build(self, lowered: Any) -> Runnable:
         """Compile a module that has been lowered up to code generation, and load it.
 

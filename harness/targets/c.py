@@ -39,6 +39,12 @@ class C(OnHost):
     def description(self) -> dict[str, object]:
         return {"kind": "c"}
 
+    def generate(self, lowered: Any) -> str:
+        """The C source."""
+        build = tvm.get_global_func("target.build.c")
+        with raised_by_tvm():
+            return str(build(lowered, tvm.target.Target(self.description())).inspect_source())
+
     def build(self, lowered: Any) -> Executable:
         """Generate, compile and load.
 
@@ -47,9 +53,7 @@ class C(OnHost):
             RaisedByTVM: the code generator or the loader raised.
             UserError: there is no compiler.
         """
-        build = tvm.get_global_func("target.build.c")
-        with raised_by_tvm():
-            source = str(build(lowered, tvm.target.Target(self.description())).inspect_source())
+        source = self.generate(lowered)
         directory = tempfile.TemporaryDirectory(prefix="tzer-c-")
         library = compile_library(source, Path(directory.name))
         with raised_by_tvm():

@@ -31,6 +31,12 @@ class LLVM(OnHost):
             options["mcpu"] = str(tvm.target.codegen.llvm_get_system_cpu())
         return {"kind": "llvm", **options}
 
+    def generate(self, lowered: Any) -> Any:
+        """TVM's module of LLVM IR that is not optimised: LLVM's passes take ten times as long."""
+        build = tvm.get_global_func("target.build.llvm")
+        with raised_by_tvm():
+            return build(lowered, tvm.target.Target({**self.description(), "opt-level": 0}))
+
     def build(self, lowered: Any) -> Executable:
         build, target = tvm.get_global_func("target.build.llvm"), self.description()
         with raised_by_tvm():

@@ -49,7 +49,12 @@ class Wasm:
     def prepare(self, module: Any) -> Any:
         return module
 
-    def build(self, lowered: Any) -> OnDevice:
+    def generate(self, lowered: Any) -> bytes:
+        """The WebAssembly module."""
+        return self._linked(lowered)[0]
+
+    def _linked(self, lowered: Any) -> tuple[bytes, Any, int]:
+        """The module, its function in TIR, and the number of its rows."""
         with raised_by_tvm():
             lowered = tirx.transform.SkipAssert()(lowered)
             function = tirx.transform.LowerIntrin()(lowered)["main"]
@@ -57,9 +62,12 @@ class Wasm:
         plain, rows = wasm.plain_abi(function)
         content = wasm.build_object({ENTRY: plain}, wasm.WasmOptions(relaxed=False))
         try:
-            module = wasm.link_alone(content, wasm.C_MATHS)
+            return wasm.link_alone(content, wasm.C_MATHS), function, rows
         except LinkError as error:
             raise NotExpressible(str(error)) from None
+
+    def build(self, lowered: Any) -> OnDevice:
+        module, function, rows = self._linked(lowered)
         buffers = range(len(function.params))
         return OnDevice(self.device, module, ENTRY, buffers, (0, rows))
 

@@ -24,7 +24,7 @@ from harness.system.processes import python_command, python_environment
 from harness.system.text import last_line
 from harness.verdict import Stage
 from harness.worker import wire
-from harness.worker.progress_page import PAGE, read_stage
+from harness.worker.progress_page import PAGE, Spent, read_stage
 from harness.worker.zygote import BLOCKS_PER_MESSAGE, DISARM, FORK, HANDLER_FAILED, KILL
 
 START_SECONDS = 120.0  # the first start on a machine decodes the compiler library
@@ -79,7 +79,8 @@ class JobResult:
     crash: bytes = b""
     stderr: str = ""
     seconds: float = 0.0
-    tvm_seconds: float = 0.0
+    spent: dict[Spent, float] = field(default_factory=dict)
+    cpu_seconds: float = 0.0
     rss: int = 0
 
     @property
@@ -336,7 +337,8 @@ class Worker:
             blocks=blocks,
             lines=frozenset((file, line) for file, line in reply["lines"]),
             seconds=time.perf_counter() - started,
-            tvm_seconds=reply["tvm_seconds"],
+            spent={Spent(name): seconds for name, seconds in reply["spent"].items()},
+            cpu_seconds=reply["cpu_seconds"],
             rss=reply["rss"],
         )
 

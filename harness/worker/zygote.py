@@ -16,6 +16,7 @@ import select
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -153,6 +154,7 @@ def _run(handler: Handler, request: dict[str, Any]) -> dict[str, Any]:
     if recorder is not None:
         recorder.start()
     lines: list[Any] = []
+    started = time.process_time()
     try:
         reply = handler(request)
     finally:
@@ -162,7 +164,8 @@ def _run(handler: Handler, request: dict[str, Any]) -> dict[str, Any]:
     return {
         "reply": reply,
         "lines": lines,
-        "tvm_seconds": STAGES.tvm_seconds,
+        "spent": STAGES.seconds(),
+        "cpu_seconds": time.process_time() - started,
         "peak_rss": usage.ru_maxrss * 1024,
         "rss": _resident_bytes(),
     }

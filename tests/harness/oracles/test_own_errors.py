@@ -29,7 +29,7 @@ from tzer.trial import Examiner
 SIMPLIFY = PassCall("tirx.StmtSimplify")
 ORACLES = [
     (moment, oracle.name)
-    for moment in ("AFTER_PASS", "AFTER_BUILD", "AFTER_RUN")
+    for moment in ("AFTER_PASS", "AFTER_LOWERING", "AFTER_RUN")
     for oracle in getattr(table, moment)
 ]
 

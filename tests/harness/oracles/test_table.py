@@ -14,7 +14,7 @@ from harness.oracles.oracle import Oracle
 from tests import programs
 from tests.harness.oracles.views import compilation, picked
 
-ALL: tuple[Oracle[Any], ...] = (*table.AFTER_PASS, *table.AFTER_BUILD, *table.AFTER_RUN)
+ALL: tuple[Oracle[Any], ...] = (*table.AFTER_PASS, *table.AFTER_LOWERING, *table.AFTER_RUN)
 
 
 def test_every_oracle_of_the_package_stands_in_the_table_once() -> None:

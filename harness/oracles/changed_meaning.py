@@ -1,0 +1,41 @@
+"""Changed meaning: what the passes leave means what the program does, by the interpreter.
+
+The module is interpreted as it is before the packed API, which no pass on the program's own code
+comes after; where the interpreter doesn't support that form, as the case's own passes left it. So a
+miscompilation by a pass shows without any code.
+"""
+
+from __future__ import annotations
+
+from harness.ir.ingredients import suspects
+from harness.oracles.culprit import CODE_GENERATION, culprit
+from harness.oracles.meaning import Unknown, difference
+from harness.oracles.oracle import AfterLowering, Oracle
+from harness.verdict import Verdict
+from harness.worker.progress_page import STAGES
+
+
+def _check(view: AfterLowering) -> Verdict | None:
+    compilation = view.compilation
+    STAGES.enter(compilation.sequence.at("compare"))
+    for form in view.forms:
+        try:
+            found = difference(form.module, compilation.reference)
+        except Unknown:
+            continue
+        if found is None:
+            return None
+        where = culprit(compilation)
+        where = form.pass_name if where == CODE_GENERATION else where
+        return compilation.found(
+            found.kind,
+            found.message,
+            place=where,
+            shows="|".join((found.shows, *suspects(compilation.reference.module, where))),
+            pass_name=where,
+            detail=found.detail,
+        )
+    return None
+
+
+CHANGED_MEANING = Oracle("changed-meaning", _check)

@@ -1,0 +1,87 @@
+"""Meaning: whether a module that passes have left means what its program does.
+
+The reference interpreter runs both on the same inputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness import compat
+from harness.semantics import AssertFailed, StepLimit, UndefinedBehaviour
+from harness.semantics.reference import Reference, outputs_of
+from harness.verdict import Kind
+
+# What no correct pass brings into a program that is free of it. Of the other kinds of undefined
+# behaviour, overflow may come of another order of sums, which no target minds, and a bad shift,
+# cast or argument of a value that is computed and not used.
+FAULTS = ("out-of-range", "unwritten-read", "division-by-zero", "data-race")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How the meaning of a module differs; `shows` is what the signature of a finding says."""
+
+    kind: Kind
+    message: str
+    shows: str
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+class Unknown(Exception):
+    """The interpreter can't say what the module means."""
+
+
+def difference(module: Any, reference: Reference) -> Difference | None:
+    """How the module's meaning differs from the reference's, or None.
+
+    Raises:
+        Unknown: it can't be said.
+        Invalid: rounding decides whether the program has a meaning at all.
+    """
+    known: dict[int, Difference | None] = reference.cache.setdefault("differences", {})
+    key = compat.structural_hash(module)
+    if key not in known:
+        known[key] = _difference(module, reference)
+    return known[key]
+
+
+def _difference(module: Any, reference: Reference) -> Difference | None:
+    if reference.expectation is None:
+        raise Unknown("the interpreter doesn't support the program")
+    try:
+        return _mismatch(module, reference)
+    except UndefinedBehaviour as fault:
+        return _of_fault(fault, module, reference)
+    except AssertFailed as failure:
+        reference.refine_expectation()
+        return Difference(Kind.WRONG_RESULT, f"an assertion is false: {failure}", "assertion")
+    except StepLimit:
+        raise Unknown("it takes too many steps") from None
+
+
+def _mismatch(module: Any, reference: Reference, unwritten: int | None = None) -> Difference | None:
+    outputs = outputs_of(module, reference.fresh_inputs(), unwritten)
+    if outputs is None:
+        raise Unknown("the interpreter doesn't support the module")
+    mismatch = reference.mismatch(outputs)
+    if mismatch is None:
+        return None
+    dtype = str(reference.module["main"].params[mismatch.buffer].ty.dtype)
+    values = {"expected": repr(mismatch.expected), "actual": repr(mismatch.actual)}
+    return Difference(Kind.WRONG_RESULT, str(mismatch), dtype, values)
+
+
+def _of_fault(fault: UndefinedBehaviour, module: Any, reference: Reference) -> Difference | None:
+    if fault.kind not in FAULTS:
+        raise Unknown(fault.kind)
+    reference.refine_expectation()  # the program itself must be valid however it is rounded
+    if fault.kind == "unwritten-read":  # perhaps without effect, whatever is there
+        try:
+            if not any(_mismatch(module, reference, value) for value in (0, 1)):
+                return None
+        except (UndefinedBehaviour, AssertFailed, StepLimit):
+            pass
+    kind = Kind.OUT_OF_BOUNDS if fault.kind == "out-of-range" else Kind.WRONG_RESULT
+    return Difference(kind, f"{fault.kind}: {fault}", fault.kind)
