@@ -69,11 +69,8 @@ def _is_large(tensor: onnx.TensorProto) -> bool:
     return tensor.data_type in kinds and int(np.prod(tensor.dims)) >= LARGE
 
 
-def write(name: str, cache: Path) -> None:
-    """Write one export without its weights, and what onnxruntime returns for it."""
-    import onnxruntime
-
-    model, path = onnx.load(cache / f"{name}.onnx"), FOLDER / f"{name}.onnx"
+def without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with the data of its large weights taken away."""
     for tensor in model.graph.initializer:
         if _is_large(tensor):
             empty = onnx.TensorProto(name=tensor.name, data_type=tensor.data_type)
@@ -86,7 +83,15 @@ def write(name: str, cache: Path) -> None:
             del attribute.g.value_info[:]
             for inner in attribute.g.node:
                 inner.doc_string = ""
-    onnx.save(model, path)
+    return model
+
+
+def write(name: str, cache: Path) -> None:
+    """Write one export without its weights, and what onnxruntime returns for it."""
+    import onnxruntime
+
+    model, path = onnx.load(cache / f"{name}.onnx"), FOLDER / f"{name}.onnx"
+    onnx.save(without_weights(model), path)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
