@@ -130,45 +130,47 @@ def inline(system: EquationSystem, keep: Callable[[Equation], bool]) -> Equation
     inlined: dict[Any, Equation] = {}
     equations: list[Equation] = []
     for equation in system.equations:
-        equation = replace(equation, value=_with_loads(equation.value, inlined))
         if equation.is_reduction or system.is_output(equation) or keep(equation):
-            equations.append(_simplified(equation))
+            value = _with_loads(equation.value, inlined)
+            equations.append(_simplified(replace(equation, value=value)))
         else:
             inlined[equation.buffer] = equation
     return replace(system, equations=tuple(equations))
 
 
-def _with_loads(value: Any, inlined: Mapping[Any, Equation]) -> Any:
-    """The value with loads of these buffers replaced by the values of their equations."""
+def _with_loads(value: Any, inlined: dict[Any, Equation]) -> Any:
+    """The value with loads of these buffers replaced by the values of their equations.
+
+    The last one first: so all that read an earlier one are there when it is its turn, and what
+    several of them read is held once.
+    """
 
     def replaced(load: Any) -> Any:
-        equation = inlined.get(compat.load_buffer(load))
-        if equation is None:
+        if not compat.load_buffer(load).same_as(equation.buffer):
             return load
         places = dict(zip(equation.spatial, load.indices, strict=True))
         return substitute(refresh(equation.value), places)
 
-    for load in _repeated(value, inlined):
-        value = _held(value, load)
-    return tvm_ffi.structural_map(value, (compat.BufferLoad, replaced))
+    for equation in reversed(inlined.values()):
+        found = [load for load in loads(value) if compat.load_buffer(load).same_as(equation.buffer)]
+        if not isinstance(equation.value, SHORT):
+            for load in _repeated(found):
+                value = _held(value, load)
+        if found:
+            value = tvm_ffi.structural_map(value, (compat.BufferLoad, replaced))
+    return value
 
 
-def _repeated(value: Any, inlined: Mapping[Any, Equation]) -> list[Any]:
-    """The loads that stand in the value several times, and for more than a load."""
-    by_buffer: dict[Any, list[Any]] = {}
-    for load in loads(value):
-        equation = inlined.get(compat.load_buffer(load))
-        if equation is None or isinstance(equation.value, SHORT):
-            continue
-        if compat.dtype_of(load).startswith("float"):  # what indexes stays where it is seen
-            by_buffer.setdefault(equation.buffer, []).append(load)
-    repeated: list[Any] = []
-    for group in by_buffer.values():
-        for number, load in enumerate(group):
-            is_new = not any(_is_same(load, each) for each in group[:number])
-            if is_new and any(_is_same(load, each) for each in group[number + 1 :]):
-                repeated.append(load)
-    return repeated
+def _repeated(same: Sequence[Any]) -> list[Any]:
+    """Those of a buffer's loads that are there several times, once each."""
+    if not same or not compat.dtype_of(same[0]).startswith("float"):
+        return []  # what indexes stays where it is seen
+    return [
+        load
+        for number, load in enumerate(same)
+        if not any(_is_same(load, each) for each in same[:number])
+        and any(_is_same(load, each) for each in same[number + 1 :])
+    ]
 
 
 def _is_same(left: Any, right: Any) -> bool:
@@ -243,14 +245,26 @@ def _plain_conditions(value: Any) -> Any:
 
 
 def simplify(value: Any, extents: Mapping[Any, int]) -> Any:
-    """The expression, simplified for variables in [0, extent)."""
+    """The expression, simplified for variables in [0, extent).
+
+    What it binds stays bound: the analyzer would put each pure value wherever its variable stands.
+    """
     analyzer = compat.analyzer()
     for var, extent in extents.items():
         if extent == 1:
             analyzer.bind(var, tirx.IntImm(compat.dtype_of(var), 0))
         else:
             analyzer.bind(var, compat.Range.from_min_extent(0, extent))
-    return analyzer.simplify(value)
+    bindings: dict[Any, Any] = {}  # by what stands for each, the inner ones first
+
+    def stand_in(let: Any) -> Any:
+        parts = (substitute(analyzer.simplify(each), bindings) for each in (let.value, let.body))
+        var = tirx.Var("bound", compat.dtype_of(let))
+        bindings[var] = tirx.Let(let.var, *parts)
+        return var
+
+    outer = tvm_ffi.structural_map(value, (tirx.Let, stand_in))
+    return substitute(analyzer.simplify(outer), bindings)
 
 
 def loads(value: Any) -> list[Any]:

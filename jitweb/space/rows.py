@@ -59,7 +59,8 @@ def read_rows(function: Any) -> Rows:
         NotEquations: it doesn't have this form.
     """
     read = read_equations(function)
-    system = inline(read, keep=lambda equation: _is_heavy(equation) and _is_reduced(read, equation))
+    kept = _kept(read)
+    system = inline(read, keep=lambda equation: equation.buffer in kept)
     reductions = [equation for equation in system.equations if equation.is_reduction]
     if reductions:
         extents = _without_trailing_ones(reductions[0].extents)
@@ -70,11 +71,23 @@ def read_rows(function: Any) -> Rows:
     return rows
 
 
-def _is_heavy(equation: Equation) -> bool:
+def _kept(system: EquationSystem) -> set[Any]:
+    """The buffers that a reduction reads whose values, or what those use, call functions."""
+    heavy: set[Any] = set()
+    kept: set[Any] = set()
+    for equation in system.equations:
+        if equation.is_reduction or system.is_output(equation) or not _is_heavy(equation, heavy):
+            continue
+        (kept if _is_reduced(system, equation) else heavy).add(equation.buffer)
+    return kept
+
+
+def _is_heavy(equation: Equation, heavy: set[Any]) -> bool:
     return any(
         compat.call_name(node) in FUNCTIONS
-        for node in compat.nodes(equation.value)
         if isinstance(node, compat.Call)
+        else isinstance(node, compat.BufferLoad) and compat.load_buffer(node) in heavy
+        for node in compat.nodes(equation.value)
     )
 
 

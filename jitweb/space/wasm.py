@@ -20,6 +20,7 @@ from jitweb.space.convolution import ConvolutionBuilder
 from jitweb.space.convolution_equations import Convolution, read_convolution, weight_position
 from jitweb.space.emit import LANES
 from jitweb.space.equations import NotEquations
+from jitweb.space.held import with_held_values
 from jitweb.space.matmul import Tiling, build_matmul, fitting
 from jitweb.space.matmul_equations import Matmul, read_matmul
 from jitweb.space.rows import Rows, build_rows, read_rows
@@ -131,7 +132,7 @@ def _convolution(
 ) -> Any:
     def build() -> Kernel:
         function, packings = ConvolutionBuilder(convolution, tiling, floats, weight).build()
-        return Kernel(function, packings, level)
+        return Kernel(with_held_values(function), packings, level)
 
     return build
 
@@ -163,13 +164,13 @@ def _rows(rows: Rows) -> Iterator[Candidate]:
 def _matmul(matmul: Matmul, tiling: Tiling, level: int) -> Any:
     def build() -> Kernel:
         function, packings = build_matmul(matmul, tiling)
-        return Kernel(function, packings, level)
+        return Kernel(with_held_values(function), packings, level)
 
     return build
 
 
 def _row(rows: Rows, width: int, level: int) -> Any:
-    return lambda: Kernel(build_rows(rows, width), (), level)
+    return lambda: Kernel(with_held_values(build_rows(rows, width)), (), level)
 
 
 def _plain(function: Any, level: int) -> Any:
