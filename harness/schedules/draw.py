@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from itertools import combinations
 from typing import Any, TypeVar
 
 from harness import compat
@@ -160,6 +161,9 @@ def same_depth(draw: Drawing) -> Arguments:
         raise CannotDraw
     labels = draw.rng.sample(draw.blocks, min(len(draw.blocks), draw.choice((2, 2, 3))))
     depth = draw.choice(range(min(len(draw.loops(label)) for label in labels)))
+    nodes = [draw.loops(label)[depth] for label in labels]
+    if any(one.same_as(other) for one, other in combinations(nodes, 2)):
+        raise CannotDraw
     return (tuple((label, depth) for label in sorted(labels, key=draw.blocks.index)),)
 
 

@@ -24,6 +24,7 @@ REFUSALS = (
     "Valid index:",  # of a place that the loop doesn't have
     "No reduction iter vars allowed for the outer loops when blockize multiple blocks",
     "Target blocks must not be nested with each other",
+    "Target blocks must be consecutive",
 )
 
 
