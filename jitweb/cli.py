@@ -28,6 +28,7 @@ from jitweb.devices import HOSTING, MEASURING, NONE, device_of, open_device
 from jitweb.errors import JitwebError
 from jitweb.output import (
     device_text,
+    note_of_waiting,
     note_replaced,
     print_imported,
     print_measured,
@@ -279,7 +280,8 @@ def inspect(
     """
     from jitweb.overview import overview
 
-    found = overview(model, dict(shapes), dict(values))
+    with note_of_waiting(f"reading and importing {model} …"):
+        found = overview(model, dict(shapes), dict(values))
     if json_output:
         print_json(found.to_json())
     else:

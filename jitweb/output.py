@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,18 @@ def _line(target: str, progress: Progress) -> str:
     )
 
 
+@contextmanager
+def note_of_waiting(text: str) -> Iterator[None]:
+    """Print a line if the block takes longer than anybody waits without one."""
+    timer = threading.Timer(LONG_S, lambda: print_line(text, err=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
@@ -111,7 +124,13 @@ def print_report(report: Report) -> None:
     print_line(f"{report.options.out}: {size:.1f} MB. Next: jitweb verify {report.options.out}")
 
 
+LONG_S = 2.0
 WIDTH = 80  # of a line of `inspect`
+GROWN = 1.02  # of the file's weights
+WHY_GROWN = (
+    "scales, zero points, weights of convolutions and of fewer than 1024 elements are float32, and "
+    "what is computed from weights and shapes alone is stored"
+)
 MOST_NAMED, MOST_TENSORS, MOST_NAME = 5, 8, 24
 
 
@@ -123,6 +142,8 @@ def print_overview(found: Overview) -> None:
     shipped = found.shipped_bytes
     ships = "" if shipped is None else f", {shipped / 1e6:.1f} MB as shipped"
     _print_fact("weights", f"{found.weight_bytes / 1e6:.1f} MB in the file{ships}")
+    if shipped is not None and shipped > GROWN * found.weight_bytes:
+        _print_fact("", "more than in the file: " + WHY_GROWN)
     for what, tensors in (("inputs", found.inputs), ("outputs", found.outputs)):
         longest = max((len(each["name"]) for each in tensors), default=0)
         for number, each in enumerate(tensors[:MOST_TENSORS]):

@@ -27,12 +27,14 @@ from jitweb.errors import JitwebError
 from jitweb.narrow import NotNarrowable, narrow_array, narrow_function, stored_dtype
 from jitweb.onnx.branches import check_branches
 from jitweb.onnx.graph import OUTLINE, graph_inputs, nothing
+from jitweb.onnx.operands import fit_together, shapes_of
 from jitweb.onnx.to_relax import to_relax, unsupported
 from jitweb.onnx.weights import quantized_weights
 from jitweb.small_weights import Quantized
 
 MOST_FLOAT = float(np.finfo(np.float32).max)
 # What results of a size that depends on values become.
+INTERNALS = "ir.Op("  # in a message of TVM that prints its own objects
 FROM = {"relax.call_pure_packed": ("nonzero", "range", "unique", "nonmaxsuppression")}
 
 
@@ -103,7 +105,7 @@ def import_graph(model: onnx.ModelProto, wide: bool = False) -> KernelGraph:
         raise JitwebError(f"operators that are not supported: {'; '.join(missing)}")
     module = _converted(model, _passes(user_inputs(model)))
     if isinstance(module, str):
-        raise JitwebError(f"TVM can't import {_culprit(model)}: {module}")
+        raise JitwebError(_why_not_converted(model, module))
     return _GraphReader(module, model, wide).graph()
 
 
@@ -119,8 +121,25 @@ def _converted(model: onnx.ModelProto, passes: list[Any]) -> Any:
             return first_line(error)
 
 
-def _culprit(model: onnx.ModelProto) -> str:
-    """The first node that makes the import fail, in words; "the model" if several do."""
+def _why_not_converted(model: onnx.ModelProto, message: str) -> str:
+    """What is wrong with the node that TVM can't import, in a line."""
+    node = _culprit(model)
+    if node is None:
+        return f"TVM can't import the model: {message}"
+    where = f"{node.name or node.output[0]} ({node.op_type})"
+    shapes = shapes_of(model)
+    operands = " and ".join(
+        "x".join(map(str, shapes[name])) or "scalar" for name in node.input if name in shapes
+    )
+    if not fit_together(node, shapes):
+        return f"{where} has operands of {operands}, which don't fit together; check the --shape"
+    if INTERNALS in message:
+        return f"TVM can't import {where} with operands of {operands}; please report the model"
+    return f"TVM can't import {where}: {message}"
+
+
+def _culprit(model: onnx.ModelProto) -> onnx.NodeProto | None:
+    """The first node that makes the import fail; None if several do."""
     few, many = 0, len(model.graph.node)  # the import of so many works, and fails
     while many - few > 1:
         middle = (few + many) // 2
@@ -129,9 +148,8 @@ def _culprit(model: onnx.ModelProto) -> str:
         else:
             few = middle
     if not many or not isinstance(_converted(_beginning(model, many), []), str):
-        return "the model"
-    node = model.graph.node[many - 1]
-    return f"{node.name or node.output[0]} ({node.op_type})"
+        return None
+    return model.graph.node[many - 1]
 
 
 def _beginning(model: onnx.ModelProto, count: int) -> onnx.ModelProto:

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
+from jitweb.errors import JitwebError
 from jitweb.model import import_model
 from jitweb.output import print_overview
 from jitweb.overview import overview
@@ -117,6 +119,40 @@ def test_a_dimension_that_is_given_is_given_wherever_it_has_that_name(tmp_path: 
     assert import_model(path, {"ids": (3, 16)}).plan.outputs[0].shape == (3, 32)
     both = import_model(path, {"ids": (3, 16), "mask": (3, 4)})  # each as it was given
     assert both.plan.outputs[0].shape == (3, 20)
+
+
+def test_a_suggested_length_is_no_longer_than_the_table_of_positions(tmp_path: Path) -> None:
+    path = opened(tmp_path, {"ids": ["batch", "sequence"], "mask": ["batch", "sequence"]})
+    model = onnx.load(path)
+    table = numpy_helper.from_array(np.zeros((48, 4), np.float32), "wpe.weight")
+    model.graph.initializer.append(table)
+    onnx.save(model, path)
+    assert overview(path, {}).needed == "--shape ids=1x48 --shape mask=1x48"
+
+
+@pytest.mark.parametrize(
+    ("operator", "sides", "given"),
+    [
+        ("Add", ["ab", "ab"], {"x": (4, 5), "y": (4, 6)}),
+        ("Greater", ["ab", "ab"], {"x": (4, 5), "y": (3, 5)}),
+        ("MatMul", ["ab", "bc"], {"x": (4, 5), "y": (6, 5)}),
+    ],
+)
+def test_shapes_that_contradict_each_other_are_reported_in_a_line(
+    operator: str, sides: list[str], given: dict[str, tuple[int, ...]], tmp_path: Path
+) -> None:
+    inputs = {name: np.ones((4, 4), np.float32) for name in given}
+    nodes = [node(operator, ["x", "y"], ["z"], "sum"), node("Cast", ["z"], ["out"], to=1)]
+    model = model_of(nodes, inputs, ["out"])
+    for value, names in zip(model.graph.input, sides, strict=True):
+        for dimension, name in zip(value.type.tensor_type.shape.dim, names, strict=True):
+            dimension.dim_param = name
+    onnx.save(model, tmp_path / "m.onnx")
+    x, y = ("x".join(map(str, shape)) for shape in given.values())
+    message = f"sum ({operator}) has operands of {x} and {y}, which don't fit together; check the"
+    with pytest.raises(JitwebError) as caught:
+        import_model(tmp_path / "m.onnx", given)
+    assert str(caught.value).startswith(message)
 
 
 def test_a_wrong_name_is_reported_before_examples_are_taken(tmp_path: Path) -> None:
