@@ -16,6 +16,7 @@ from harness import compat
 from harness.ir.intervals import Interval, base_dtype, fits, is_float, is_integer, lanes_of, limits
 from harness.ir.loop_kinds import VECTORIZED
 from harness.ir.sites import Scope, Variable
+from seeds.index_rules import draw_iteration, scaled
 from seeds.values import (
     FLOATS,
     INTEGERS,
@@ -223,11 +224,25 @@ def make_shift(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
         by = constant(dtype, amount)
         found = (a.range[0] >> amount, a.range[1] >> amount)
         return RangedExpr(compat.binary("RShift", a.expr, by.expr), dtype, found)
+    if base_dtype(dtype) in ("uint8", "uint16") and source.rng.random() < 0.4:
+        by = constant(dtype, amount).expr  # what leaves at the top is gone
+        node = compat.binary("LShift", a.expr, by)
+        if source.rng.random() < 0.5:
+            node = compat.binary("RShift", node, by)
+        return RangedExpr(node, dtype, whole(dtype))
     amount = min(amount, bits - 2)
     a = narrowed(source.rng, a, max(limits(dtype)[1] >> amount, 1))
     a = clamped(a, (0, limits(dtype)[1] >> amount))
     found = (a.range[0] << amount, a.range[1] << amount)
     return RangedExpr(compat.binary("LShift", a.expr, constant(dtype, amount).expr), dtype, found)
+
+
+def make_iteration(source: OperandSource, dtype: str, depth: int) -> RangedExpr | None:
+    """What indexes are made of, sometimes scaled up to the end of the dtype."""
+    value = draw_iteration(source.rng, source.scope, dtype) if lanes_of(dtype) == 1 else None
+    if value is not None and source.rng.random() < 0.4:
+        return scaled(source.rng, value, dtype)
+    return value
 
 
 def make_popcount(source: OperandSource, dtype: str, depth: int) -> RangedExpr | None:
@@ -321,6 +336,7 @@ _INTEGER: tuple[Rule, ...] = (
     *(make_division,) * 3,
     *(make_bits,) * 2,
     *(make_shift,) * 2,
+    *(make_iteration,) * 2,
     make_popcount,
 )
 _FLOAT: tuple[Rule, ...] = (

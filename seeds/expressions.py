@@ -17,6 +17,7 @@ from harness import compat
 from harness.ir.intervals import Interval, base_dtype, fits, lanes_of
 from harness.ir.sites import Memory, Scope, Variable
 from seeds.expression_rules import KNOWN_FAILING_PROBABILITY, rules_of
+from seeds.index_rules import draw_index
 from seeds.values import (
     RangedExpr,
     clamped,
@@ -89,6 +90,10 @@ class ExpressionGenerator:
         """An index expression inside [0, extent)."""
         if extent == 1 and self.rng.random() < 0.7:
             return constant(dtype, 0).expr
+        if self.rng.random() < 0.2:
+            made = draw_index(self.rng, self.scope, extent, dtype)
+            if made is not None:
+                return made
         fitting = [v for v in self.scope.variables if self._indexes(v, dtype, extent)]
         chance = self.rng.random()
         if fitting and chance < 0.5:

@@ -14,7 +14,7 @@ import tvm
 from tvm import tirx
 
 from harness import compat
-from harness.ir.intervals import input_interval, is_float
+from harness.ir.intervals import Interval, input_interval, is_float, limits
 from harness.ir.sites import Memory, Scope, Variable
 from seeds.blocks import BlockGenerator
 from seeds.statements import StatementGenerator
@@ -36,7 +36,7 @@ def generate(rng: random.Random, size: int = 8) -> Any:
     """
     index_dtype = "int64" if rng.random() < 0.1 else "int32"
     statements = StatementGenerator(rng, size, index_dtype)
-    scope, parameters = _parameters(rng, statements)
+    scope, parameters = _parameters(rng, statements, wide=rng.random() < 0.4)
     if rng.random() < 0.35:
         body = BlockGenerator(rng, statements).root(scope, max(1, size // 3))
     else:
@@ -48,35 +48,47 @@ def generate(rng: random.Random, size: int = 8) -> Any:
     return tvm.IRModule({"main": function})
 
 
-def _parameters(rng: random.Random, statements: StatementGenerator) -> tuple[Scope, list[Any]]:
-    """Inputs (only read), outputs (read and written) and scalars, in random order."""
+def _parameters(
+    rng: random.Random, statements: StatementGenerator, wide: bool
+) -> tuple[Scope, list[Any]]:
+    """Inputs (only read), outputs (read and written) and scalars, in random order.
+
+    `wide`: the program takes any integer of its parameters' dtypes.
+    """
     variables: list[Variable] = []
     memories: list[Memory] = []
     for _ in range(rng.choice([1, 2, 3])):
-        memories.append(_input(statements, rng.choice(DTYPES), rng.choice(SHAPES)))
+        memories.append(_input(statements, rng.choice(DTYPES), rng.choice(SHAPES), wide))
     for _ in range(rng.choice([1, 1, 2, 3])):
         memory = statements.declare("out", rng.choice(DTYPES), rng.choice(SHAPES))
         # An element of an output holds an input value until the program writes it.
-        memories.append(_widened(memory))
+        memories.append(_widened(memory, wide))
     for _ in range(rng.choice([0, 1, 1, 2])):
         dtype = rng.choice(SCALARS)
-        found = None if is_float(dtype) else input_interval(dtype)
+        found = None if is_float(dtype) else _taken(dtype, wide)
         variables.append(Variable(compat.Var(statements.name("n"), dtype), dtype, found))
     parameters = [m.buffer for m in memories] + [v.var for v in variables]
     rng.shuffle(parameters)
     return Scope(tuple(variables), tuple(memories)), parameters
 
 
-def _input(statements: StatementGenerator, dtype: str, shape: tuple[int, ...]) -> Memory:
+def _taken(dtype: str, wide: bool) -> Interval:
+    """The integers that a parameter may hold."""
+    return limits(dtype) if wide else input_interval(dtype)
+
+
+def _input(
+    statements: StatementGenerator, dtype: str, shape: tuple[int, ...], wide: bool
+) -> Memory:
     buffer = statements.declare("source", dtype, shape).buffer
     if is_float(dtype):
         return Memory(buffer, dtype, shape, writable=False, finite=True)
-    return Memory(buffer, dtype, shape, writable=False, interval=input_interval(dtype))
+    return Memory(buffer, dtype, shape, writable=False, interval=_taken(dtype, wide))
 
 
-def _widened(memory: Memory) -> Memory:
+def _widened(memory: Memory, wide: bool) -> Memory:
     if memory.interval is None:
         return memory
-    low, high = input_interval(memory.dtype)
+    low, high = _taken(memory.dtype, wide)
     interval = (min(low, memory.interval[0]), max(high, memory.interval[1]))
     return Memory(memory.buffer, memory.dtype, memory.shape, interval=interval)

@@ -112,9 +112,9 @@ class StatementGenerator:
         memory = self.declare(
             "view", base.dtype, shape, str(base.buffer.ty.storage_scope) or "global"
         )
-        data = tirx.call_intrin(_pointer_type(base.buffer), "tirx.buffer_data", base.buffer)
         entry = replace(base, buffer=memory.buffer, shape=memory.shape)
-        return [tirx.DeclBuffer(memory.buffer, data=data)], scope.with_memory(entry)
+        declared = tirx.DeclBuffer(memory.buffer, data=pointer_to(base.buffer))
+        return [declared], scope.with_memory(entry)
 
     def declare(
         self, stem: str, dtype: str, shape: tuple[int, ...], storage: str = "global"
@@ -362,11 +362,12 @@ def has_pragma(body: Any, key: str) -> bool:
     )
 
 
-def _pointer_type(buffer: Any) -> Any:
-    """The type of the pointer to a buffer's elements."""
+def pointer_to(buffer: Any) -> Any:
+    """The pointer to a buffer's elements."""
     from tvm.ir import PointerType, PrimType
 
-    return PointerType(PrimType(str(buffer.ty.dtype)), str(buffer.ty.storage_scope) or "global")
+    ty = PointerType(PrimType(str(buffer.ty.dtype)), str(buffer.ty.storage_scope) or "global")
+    return tirx.call_intrin(ty, "tirx.buffer_data", buffer)
 
 
 SIMPLE: tuple[Rule, ...] = (

@@ -21,6 +21,8 @@ from harness.ir.intervals import base_dtype, is_float, lanes_of, limits
 from harness.ir.loop_kinds import SERIAL, VECTORIZED
 
 COMPARISONS = ("EQ", "NE", "LT", "LE", "GT", "GE")
+WRAPPING = ("Add", "Sub", "Mul", "LShift", "BitwiseNot")
+WRAPPING_CALLS = ("shift_left", "bitwise_not")
 DIVISIONS = ("Div", "Mod", "FloorDiv", "FloorMod")
 
 
@@ -54,15 +56,20 @@ SILENT: dict[str, tuple[str, ...]] = {
     "tirx.VectorizeLoop": ("definition-in-vector-loop",),
     "tirx.BF16ComputeLegalize": ("bfloat16-let",),
     "tirx.BF16StorageLegalize": ("bfloat16-let",),
-    "code generation": ("bfloat16-let", "sub-word-shift"),
+    "code generation": ("bfloat16-let",),
+    "code generation for c": ("bfloat16-let", "sub-word-promotion"),
 }
-OF_THE_ANALYZER = ("shifted-modulus",)
+OF_THE_ANALYZER = ("shifted-modulus", "reversed-modulus")
 
 
-def suspects(module: Any, pass_name: str) -> tuple[str, ...]:
-    """The ingredients of the module by which this pass is known to change what it means."""
+def suspects(module: Any, pass_name: str, target: str = "") -> tuple[str, ...]:
+    """The ingredients of the module by which this pass is known to change what it means.
+
+    `pass_name` may be "code generation", which depends on the target.
+    """
     found: set[str] = set()
-    _changed(module, SILENT.get(pass_name, OF_THE_ANALYZER), (), found)
+    known = SILENT.get(f"{pass_name} for {target}", SILENT.get(pass_name, OF_THE_ANALYZER))
+    _changed(module, known, (), found)
     return tuple(sorted(found))
 
 
@@ -280,12 +287,21 @@ def _shifted_modulus(node: Any) -> Any | None:
     return tirx.FloorDiv(modulus, node.b) if compat.type_key(modulus) == "FloorMod" else None
 
 
-def _sub_word_shift(node: Any) -> Any | None:
-    """A shift to the left of an integer of less than 32 bits."""
-    if compat.type_key(node) == "Call" and compat.call_name(node) != "shift_left":
+def _reversed_modulus(node: Any) -> Any | None:
+    """(c - x) % n, where the iterator has a negative stride"""
+    dividend = node.a
+    if compat.type_key(dividend) != "Sub" or is_constant(dividend.b):
         return None
-    narrow = base_dtype(compat.dtype_of(node)) in ("int8", "uint8", "int16", "uint16")
-    return compat.operands(node)[0] if narrow else None
+    return tirx.FloorMod(dividend.b, node.b)
+
+
+def _sub_word_promotion(node: Any) -> Any | None:
+    """A sum, product, complement or shift of unsigned 8 or 16 bits that may wrap."""
+    if base_dtype(compat.dtype_of(node)) not in ("uint8", "uint16"):
+        return None
+    if compat.type_key(node) == "Call" and compat.call_name(node) not in WRAPPING_CALLS:
+        return None
+    return compat.operands(node)[0]
 
 
 def _nested_bounds(node: Any) -> Any | None:
@@ -323,6 +339,7 @@ INGREDIENTS: tuple[Ingredient, ...] = (
     Ingredient("repeated-store", ("SeqStmt",), _repeated_store),
     Ingredient("bfloat16-let", ("Let", "Bind"), _bfloat16_let),
     Ingredient("shifted-modulus", ("FloorDiv",), _shifted_modulus),
-    Ingredient("sub-word-shift", ("LShift", "Call"), _sub_word_shift),
+    Ingredient("reversed-modulus", ("FloorMod",), _reversed_modulus),
+    Ingredient("sub-word-promotion", (*WRAPPING, "Call"), _sub_word_promotion),
 )
 NAMES: tuple[str, ...] = tuple(dict.fromkeys(ingredient.name for ingredient in INGREDIENTS))

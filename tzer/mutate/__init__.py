@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tzer.mutate.annotations import AnnotateOddly, DoubleBuffer
 from tzer.mutate.base import Mutator
 from tzer.mutate.blocks import AddPredicate, AnnotateBlock, ReverseBinding, WidenRegions
 from tzer.mutate.constants import ChangeConstant
@@ -11,6 +12,7 @@ from tzer.mutate.expressions import (
     ReplaceExpression,
     WrapExpression,
 )
+from tzer.mutate.indices import RewriteIndex
 from tzer.mutate.loops import (
     AnnotateLoop,
     ChangeBounds,
@@ -53,7 +55,8 @@ IR_MUTATORS: tuple[Mutator, ...] = (
     SpliceExpression(), ReplaceVariable(), ReplaceLoad(),
     InsertStatement(), DeleteStatement(), DuplicateStatement(), SwapStatements(),
     WrapInIf(), WrapInLoop(), WrapInPragma(), BindValue(), InsertAssert(), Unwrap(),
-    # Domain-specific: loops, memory, blocks. Schedules are in `SCHEDULE_MUTATORS`.
+    # Domain-specific: indices, loops, memory, blocks. Schedules are in `SCHEDULE_MUTATORS`.
+    RewriteIndex(), AnnotateOddly(), DoubleBuffer(),
     ChangeLoopKind(), AnnotateLoop(), ChangeBounds(), ShiftLoop(), SplitLoop(), PeelLoop(),
     ExchangeLoops(),
     ChangeBufferDtype(), TransposeBuffer(), PadBuffer(), ChangeStorageScope(), ChangeScalarDtype(),

@@ -79,6 +79,11 @@ def main(A: T.Buffer((2, 3), "int32"), B: T.Buffer((8,), "int32")):
     for i in range(8):
         B[i] = A[1, (i % 4 + 1) // 2]
 """
+REVERSED_MODULUS = """
+def main(A: T.Buffer((2, 8), "int32"), B: T.Buffer((8,), "int32")):
+    for i in range(8):
+        B[i] = A[1, (6 - i) % 8]
+"""
 FLOAT_DIVISION = """
 def main(A: T.Buffer((4,), "float32")):
     for i in range(4):
@@ -109,7 +114,8 @@ PROGRAMS: tuple[tuple[str, str, str, int], ...] = (
     ("allocation-in-while", ALLOCATION_IN_WHILE, "llvm", 0),
     ("literal-out-of-range", SCALE_OVERFLOW, "llvm", 0),  # tile-ai/tilelang#3027
     ("double-buffer-of-compacted", DOUBLE_BUFFER, "llvm", 0),  # apache/tvm#20418
-    ("sub-word-shift", SUB_WORD_SHIFT, "c", 1),  # tile-ai/tilelang#2961
+    ("reversed-modulus", REVERSED_MODULUS, "llvm", 0),
+    ("sub-word-promotion", SUB_WORD_SHIFT, "c", 1),  # tile-ai/tilelang#2961
     ("shifted-modulus", SHIFTED_MODULUS, "llvm", 0),  # apache/tvm#20169
     ("float-division-by-zero", FLOAT_DIVISION, "llvm", 0),  # apache/tvm#13348
     ("cast-to-bool", CAST_TO_BOOL, "llvm", 0),
