@@ -127,7 +127,7 @@ class Model {
     this.name = plan.model;
     const facts = (tensors) => tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
     this.variants = plan.variants.map(({ when, inputs, outputs }) => ({ when, inputs: facts(inputs), outputs: facts(outputs) }));
-    const all = (role) => [...new Map(this.variants.flatMap((each) => each[role]).map((each) => [each.name, each])).values()];
+    const all = (role) => Array.from(new Map(this.variants.flatMap((each) => each[role].map((each) => [each.name, each]))).values());
     this.inputs = all("inputs");
     this.outputs = all("outputs");
     this.device = backend.device;
@@ -160,8 +160,8 @@ class Model {
   }
 
   async #inTurn(given, work) {
-    const inputs = given ?? {};
-    const number = this.#choose(inputs), stored = this.#stored(inputs, number); // copied now: the caller may change them after this
+    const inputs = given ?? {}, number = this.#choose(inputs);
+    const stored = this.#stored(inputs, number); // copied now: the caller may change them after this
     const turn = this.#queue.then(() => {
       if (!this.#backend) throw new Error(DISPOSED);
       return work(stored, number);
@@ -179,9 +179,9 @@ class Model {
   }
 
   #stored(inputs, number) {
-    const known = new Set(this.inputs.map(({ name }) => name)); // those of other variants too
+    const known = this.inputs.map(({ name }) => name); // of any variant
     for (const name of Object.keys(inputs)) {
-      if (!known.has(name)) throw new Error(`the model has no input ${name}; it has ${[...known].join(", ")}`);
+      if (!known.includes(name)) throw new Error(`the model has no input ${name}; it has ${known.join(", ")}`);
     }
     return this.#plan.variants[number].inputs.map((input) => toStored(input, inputs[input.name]));
   }

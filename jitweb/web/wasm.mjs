@@ -87,7 +87,7 @@ function makeMemory(pages, shared) {
 
 // Where weights, slots and the threads' arenas lie, above what the module and the threads' stacks use.
 // An arena holds the scratch memory of one call after another; that of a thread beside the first has
-// the calls that are shared alone. Variants' slots take the same place, as one runs at a time.
+// the calls that are shared alone. Variants' slots overlap: one runs at a time.
 function layOut(plan, calls, weights, threads, isShared) {
   let end = roundUp(plan.targets.wasm.static_end, ALIGNMENT);
   const stacks = [];
@@ -238,7 +238,7 @@ class Team {
   run(number, timed) {
     const { control, threads } = this, parts = this.thread.variants[number];
     let failure = null;
-    if (parts.some(({ meetsAfter }) => meetsAfter)) { // or the others would be left behind
+    if (parts.some(({ meetsAfter }) => meetsAfter)) { // else they'd be left behind
       Atomics.store(control, VARIANT, number);
       Atomics.add(control, GENERATION, 1);
       Atomics.notify(control, GENERATION);

@@ -97,7 +97,7 @@ class WebgpuBackend {
     device.lost.then(({ message }) => (this.lost ??= `the GPU device was lost: ${message} Load the model again`));
     this.buffers = []; // all of them, to give them back
     const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    // Variants share them by number, as one runs at a time.
+    // Variants share them: one runs at a time.
     const sizes = [];
     for (const { slots } of plan.variants) slots.forEach((size, i) => (sizes[i] = Math.max(size, sizes[i] ?? 0)));
     this.slots = sizes.map((size) => this.#buffer(size, storage));

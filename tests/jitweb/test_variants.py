@@ -133,7 +133,7 @@ def test_bench_measures_each_variant(both: Path) -> None:
 
 def test_the_page_offers_the_variants(both: Path, browser: None) -> None:
     with serve(both) as address, Tab(f"{address}?target=wasm&variant=1&run=1") as tab:
-        tab.wait_until("['done', 'error'].includes(document.documentElement.dataset.state)")
+        tab.wait_until("['done', 'error'].includes(document.documentElement?.dataset.state)")
         assert tab.evaluate("window.jitweb.result.when") == {"fast": True}
         texts = "[...document.querySelector('#variant').options].map(({ text }) => text)"
         assert tab.evaluate(texts) == ["fast=false", "fast=true"]
