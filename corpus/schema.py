@@ -73,6 +73,7 @@ META: dict[str, Form] = {
         "seeds_done": [str],
         "faults": {str: str},
         "scheduler": {str: {str: (is_amount, is_amount)}},
+        "shapes": [is_count],
     },
     "stats": {str: object},  # each number is checked where it is read
 }

@@ -328,6 +328,7 @@ EMPTY_STATS: dict[str, Any] = {
     "python_lines": 0,
     "corpus": 0,
     "elapsed_s": 0.0,
+    "native_runs": 0,
     "passes_s": 0.0,
     "code_generators_s": 0.0,
     "llvm_s": 0.0,

@@ -29,6 +29,7 @@ from harness.worker.sandbox import SandboxError, Settings, Worker
 from tzer.coverage_map import CoverageMap
 from tzer.interrupt import ended_by_signals
 from tzer.joint import MutationPlan, ScheduledEntry, Scheduler
+from tzer.native_runs import NativeRuns
 from tzer.options import CampaignOptions
 from tzer.trial import Examiner, Stopped, Trial, persistently
 
@@ -93,6 +94,7 @@ class Campaign:
         self.seed = self.before.get("seed", options.seed)
         if self.seed is None:
             self.seed = random.SystemRandom().getrandbits(32)
+        self.native_runs = NativeRuns(random.Random(self.seed), self.before.get("shapes", ()))
         self.started = time.monotonic()
         self.ended: float | None = None
         self._next_timeline = 0.0
@@ -134,7 +136,8 @@ class Campaign:
             return self.store.stats()
         with self.lock, self.store.transaction():
             self._write_progress()
-        stats = self.stats()
+            stats = self.stats()
+            self.store.record_stats(stats)
         self.on_progress(stats)
         return stats
 
@@ -149,7 +152,9 @@ class Campaign:
         worker = self._new_worker(PREPARE_SECONDS)
         about = self._request(worker, {"do": "about"})
         if worker.native:
-            self.coverage_map.file_of_block = native.load_block_map().block_file
+            block_map = native.load_block_map()
+            self.coverage_map.file_of_block = block_map.block_file
+            self.native_runs.use_block_map(block_map)
         self._restore(about)
         if not self.seeds_finished:
             request = {"do": "seeds", "targets": self.options.targets}
@@ -214,6 +219,7 @@ class Campaign:
                 self._wants_confirmation,
                 self.options.targets,
                 self._count_fault,
+                self.native_runs,
             )
             with self.lock:
                 self.examiners.append(examiner)
@@ -290,6 +296,10 @@ class Campaign:
                 return
             self.counts["tests"] += 1
             self.counts["known_failures"] += known is not None
+            if trial.native:
+                self.counts["native_runs"] += 1
+                self.counts[f"native_{trial.native}"] += 1
+                self.counts[f"native_{trial.native}_findings"] += trial.verdict.is_finding
             self.counts["valid_tests"] += trial.verdict.kind is not Kind.INVALID
             if test.seed is not None:
                 self.seeds_done.add(test.seed["name"])
@@ -332,7 +342,6 @@ class Campaign:
     def _write_progress(self) -> None:
         self.store.update_counters(self.scheduler.take_changed())
         self.store.record_progress(self._progress())
-        self.store.record_stats(self.stats())
 
     # Progress and statistics.
 
@@ -353,9 +362,10 @@ class Campaign:
             thread.join(JOB_SECONDS)
 
     def _tick(self) -> None:
-        """Report progress; now and then add a point to the timeline."""
+        """Report and record the statistics; now and then add a point to the timeline."""
         with self.lock:
             stats = self.stats()
+            self.store.record_stats(stats)
             if time.monotonic() >= self._next_timeline:
                 self._next_timeline = time.monotonic() + TIMELINE_SECONDS
                 self.store.add_timeline(stats)
@@ -372,6 +382,7 @@ class Campaign:
             "seeds_finished": finished,
             "seeds_done": [] if finished else sorted(self.seeds_done),
             "scheduler": self.scheduler.state(),
+            "shapes": self.native_runs.shapes(),
         }
 
     def _times(self) -> dict[str, float]:
@@ -410,6 +421,7 @@ class Campaign:
             **{f"{what}_s": seconds for what, seconds in accounted.items()},
             "else_s": times["worker"] - sum(accounted.values()),
             "faults": counts["faults"],
+            "native_runs": counts["native_runs"],
         }
 
 

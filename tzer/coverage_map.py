@@ -26,6 +26,7 @@ class CoverageMap:
         self._settled: list[np.ndarray] = []
         self.stable_count = 0
         self.lines: set[Line] = set()
+        self._files = (0, 0)  # their number, and of how many stable blocks it is
         # The index of each block's source file; empty without a block map.
         self.file_of_block = np.empty(0, np.uint16)
 
@@ -66,7 +67,10 @@ class CoverageMap:
         """The number of the compiler's source files with a stable block."""
         if not self.file_of_block.size:
             return 0
-        return len(np.unique(self.file_of_block[self.coverage()]))
+        if self._files[0] != self.stable_count:
+            files = len(np.unique(self.file_of_block[self.coverage()]))
+            self._files = self.stable_count, files
+        return self._files[1]
 
     def unstable(self) -> np.ndarray:
         """The ids of all blocks that calibration found to be unstable."""

@@ -11,7 +11,7 @@ Requests and replies are JSON objects; "do" names the job:
     seeds   {targets}                        {seeds: [{name, case}]}
     mutate  {action, case, partner, mutators, count, legal, seed, targets, avoid, default_order,
              fatal}                          {case, mutator, error, ingredients}; no case: no mutant
-    run     {case, forget, native}           {verdict}
+    run     {case, forget, native, plain}    {verdict, shape}
     reach   {case}                           {compiled}: only compile it, for its blocks
 
 Any other exception of a job is a bug of ours: it ends the job (`JobResult.fault`) and is never a
@@ -29,6 +29,7 @@ from typing import Any, Literal
 from harness import passes as catalogue
 from harness.case import Case, PassCall, PrimitiveCall, load_module, module_text
 from harness.ir import ingredients
+from harness.ir.shape import shape_of
 from harness.oracles.failures import FAILURES
 from harness.oracles.oracle import Found
 from harness.oracles.schedule import scheduled
@@ -36,7 +37,7 @@ from harness.oracles.verify import judge, sequences
 from harness.passes.build import lower
 from harness.semantics import reference
 from harness.targets import get_target
-from harness.verdict import Stage
+from harness.verdict import Kind, Stage
 from harness.worker.progress_page import STAGES
 from seeds import all_seeds
 from seeds.generator import generate
@@ -95,8 +96,12 @@ def _able(module: Any, targets: Sequence[str]) -> list[str]:
 def _run(request: Json) -> Json:
     if request.get("forget"):
         reference.clear_cache()
-    judged = judge(Case.from_json(request["case"]), native=request.get("native", True))
-    return {"verdict": judged.verdict.to_json()}
+    native = request.get("native", True)
+    judged = judge(Case.from_json(request["case"]), native=native, plain=request.get("plain", True))
+    reply: Json = {"verdict": judged.verdict.to_json()}
+    if not native and judged.verdict.kind is Kind.OK and judged.lowered is not None:
+        reply["shape"] = sorted(shape_of(judged.lowered))
+    return reply
 
 
 def _reach(request: Json) -> Json:

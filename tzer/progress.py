@@ -120,7 +120,8 @@ def summary_rows(stats: Stats, growth: str) -> Iterator[tuple[str, str]]:
     """The statistics of a campaign as rows of name and text; `growth` is printed at the blocks."""
     rate = f"{stats['tests_per_second']:.1f} a second"
     yield "tests", f"{stats['tests']}, {rate}, {stats['valid_rate']:.0%} valid"
-    yield "time", ", ".join(_spent(stats))
+    yield "", f"{stats['native_runs']} also run natively"
+    yield "spent on", ", ".join(_spent(stats))
     if stats["faults"]:
         yield "", f"{stats['faults']} jobs ended by an error of tzer itself"
     yield "coverage", f"{stats['native_blocks']} blocks ({growth})"

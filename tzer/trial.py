@@ -8,6 +8,7 @@ signature is confirmed in a fresh process.
 
 from __future__ import annotations
 
+import random
 import signal
 import threading
 import time
@@ -24,12 +25,15 @@ from harness.worker.progress_page import Spent
 from harness.worker.sandbox import JobResult, SandboxError, Worker
 from tzer.coverage_map import NO_BLOCKS, CoverageMap, Line
 from tzer.joint import MutationPlan, passes_that_matter
+from tzer.native_runs import NativeRuns, Reason
 
 # One test in so many records the Python lines of TVM, which takes it twice as long.
 PYTHON_EVERY = 50
 SEED_PYTHON_EVERY = 4
 # Whole traces may take this share of the worker's time; entries beyond it keep their new blocks.
-TRACE_SHARE = 0.15
+TRACE_SHARE = 0.05
+# So may native runs: what is not run now will have to wait for another of its shape.
+NATIVE_SHARE = 0.15
 START_ATTEMPTS = 8
 START_PAUSE = 0.5
 
@@ -60,6 +64,7 @@ class Trial:
     confirmed: bool = False
     seconds: float = 0.0
     fault: str = ""
+    native: Reason = Reason.NONE
     ingredients: tuple[str, ...] = ()
 
     @property
@@ -82,6 +87,7 @@ class Examiner:
         wants_confirmation: Callable[[str], bool],
         targets: Sequence[str],
         on_fault: Callable[[str], None] = lambda traceback: None,
+        native_runs: NativeRuns | None = None,
     ) -> None:
         self.worker = worker
         self.coverage_map = coverage_map
@@ -89,9 +95,11 @@ class Examiner:
         self.wants_confirmation = wants_confirmation
         self.targets = list(targets)
         self.on_fault = on_fault
+        self.native_runs = native_runs or NativeRuns(random.Random(0))
         self.spent = dict.fromkeys(Spent, 0.0)
         self.busy_seconds = 0.0
         self._trace_seconds = 0.0
+        self._native_seconds = 0.0
         self._started = time.monotonic()
         self.ended: float | None = None
         self._settled = 0
@@ -154,11 +162,21 @@ class Examiner:
         python = not self.worker.native or self._tests % every == 0
         outcome = self._judge(case, rearm=rearm, python=python)
         verdict = _verdict(outcome)
+        reason = Reason.NONE
+        if verdict.kind is Kind.OK and "shape" in outcome.reply:
+            reason = self._reason_to_run(outcome)
+        if reason:
+            natively = self._judge(case, native=True)
+            self._native_seconds += natively.seconds
+            verdict = found if (found := _verdict(natively)).is_finding else verdict
         if verdict.is_finding:
-            confirmed = self.wants_confirmation(verdict.signature) and self._confirm(case, verdict)
+            confirmed = self.wants_confirmation(verdict.signature) and self._confirm(
+                case, verdict, native=bool(reason)
+            )
             return Trial(
                 case,
                 verdict,
+                native=reason,
                 lines=self.coverage_map.add_lines(outcome.lines),
                 confirmed=confirmed,
                 seconds=time.perf_counter() - started,
@@ -170,12 +188,19 @@ class Examiner:
             kept = self._with_passes_that_matter(case, needing) if new.size else case
             reached = self._trace(kept, new)
         seconds = time.perf_counter() - started
-        return Trial(case, verdict, "", new, lines, kept, reached, seconds=seconds)
+        return Trial(case, verdict, "", new, lines, kept, reached, seconds=seconds, native=reason)
 
-    def _confirm(self, case: Case, verdict: Verdict) -> bool:
+    def _reason_to_run(self, outcome: JobResult) -> Reason:
+        """Why the case is to be run natively, while such runs are within their share."""
+        if self._native_seconds > NATIVE_SHARE * (1 + self.busy_seconds):
+            return Reason.NONE
+        unknown = self.coverage_map.unknown(outcome.blocks)
+        return self.native_runs.wanted(outcome.reply["shape"], unknown)
+
+    def _confirm(self, case: Case, verdict: Verdict, *, native: bool) -> bool:
         """Whether the finding shows again, with the same signature, in a fresh process."""
         try:
-            again = _verdict(self._judge(case, fresh=True))
+            again = _verdict(self._judge(case, fresh=True, native=native))
         except Stopped:
             return False  # kept as it is; the next of its kind is confirmed
         return again.is_finding and again.signature == verdict.signature
@@ -190,9 +215,9 @@ class Examiner:
         new = self.coverage_map.unknown(outcome.blocks)
         if not new.size:
             return NO_BLOCKS, NO_BLOCKS
-        bare = self._judge(replace(case, passes=()), rearm=new, forget=True)
+        bare = self._reach(replace(case, passes=()), rearm=new)
         left = new[~np.isin(new, bare.blocks)]
-        again = self._judge(case, rearm=left) if left.size and case.passes else None
+        again = self._reach(case, rearm=left) if left.size and case.passes else None
         if bare.status != "done" or (again is not None and again.status != "done"):
             return NO_BLOCKS, NO_BLOCKS
         needing = left[np.isin(left, again.blocks)] if again is not None else NO_BLOCKS
@@ -225,11 +250,12 @@ class Examiner:
         case: Case,
         *,
         rearm: np.ndarray = NO_BLOCKS,
-        forget: bool = False,
         python: bool = False,
         fresh: bool = False,
+        native: bool = False,
     ) -> JobResult:
-        request: dict[str, Any] = {"do": "run", "case": case.to_json(), "forget": forget}
+        request: dict[str, Any] = {"do": "run", "case": case.to_json(), "native": native}
+        request["plain"] = False
         if rearm.size:
             request["rearm"] = rearm.tolist()
         if python:

@@ -151,4 +151,8 @@ class Oracle(Generic[View]):
         """Whether the case is selected, and its sequence can be checked."""
         if self.needs_legal and not compilation.sequence.legal:
             return False
-        return self.every == 1 or int(compilation.case.digest[:8], 16) % self.every == 0
+        return self.picks(compilation.case)
+
+    def picks(self, case: Case) -> bool:
+        """Whether the case is of the oracle's share."""
+        return self.every == 1 or int(case.digest[:8], 16) % self.every == 0

@@ -38,6 +38,7 @@ from harness.oracles.oracle import (
     View,
 )
 from harness.oracles.schedule import scheduled
+from harness.oracles.slow_code import SLOW_CODE
 from harness.passes.build import PLAIN_OPT_LEVEL, lower
 from harness.semantics.reference import Invalid, Reference, reference_of
 from harness.targets import Runnable, Target, get_target
@@ -65,11 +66,12 @@ def verify(case: Case) -> Verdict:
     return judge(case).verdict
 
 
-def judge(case: Case, *, native: bool = True) -> Judgement:
+def judge(case: Case, *, native: bool = True, plain: bool = True) -> Judgement:
     """Judge a case. May crash, hang or eat memory: call it in the sandbox.
 
     Without `native` nothing is compiled to machine code: the passes are judged by the interpreter,
-    and of the code generator it is only seen that it takes what they leave.
+    and of the code generator it is only seen that it takes what they leave. Without `plain` the
+    plain build, which is judged first, is left out unless an oracle compares with it.
 
     Raises:
         Exception: a bug of ours, in an oracle or elsewhere, which is unrelated to the case.
@@ -81,13 +83,15 @@ def judge(case: Case, *, native: bool = True) -> Judgement:
         return Judgement(found.verdict)
     except Invalid as invalid:
         return Judgement(Verdict(Kind.INVALID, message=str(invalid), stage=REFERENCE))
-    plain, mutated = sequences(case, reference)
+    bare, mutated = sequences(case, reference)
     own = _Follower(Compilation(case, reference, mutated, target))
     try:
         if not mutated.legal:
             _check_calls(case)
         if native:
-            own.follow(_plain_build(Compilation(case, reference, plain, target)))
+            plain = plain or SLOW_CODE.picks(case)
+            compiled = Compilation(case, reference, bare, target)
+            own.follow(_plain_build(compiled) if plain else None)
         else:
             own.follow_to_code()
         verdict = Verdict(Kind.OK, mutated.legal)
