@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import tvm
 from tvm import te
 from tvm.script import from_source
 
 from harness.case import Case, PassCall, PrimitiveCall, module_text
-from harness.oracles.schedule import without_threads
+from harness.ir.loop_kinds import SERIAL
+from harness.oracles.schedule import serial, without_threads
 from harness.oracles.verify import verify
 from harness.schedules import DoesNotApply, Replay
 from harness.schedules.blocks import block_labels
+from harness.semantics import compile_program
+from harness.semantics.inputs import make_inputs
 from harness.verdict import Kind, Verdict
 from harness.worker.post_mortem import verdict_of
 from harness.worker.sandbox import Settings, Worker
@@ -33,6 +37,15 @@ class Module:
             with T.sblock("next"):
                 v = T.axis.spatial(5, i)
                 B[v] = A[v, 0]
+"""
+
+CONCURRENT = """
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((9,), "float32"), B: T.Buffer((9,), "float32")):
+        for i in range(8):
+            {store}
 """
 
 
@@ -100,6 +113,19 @@ def test_padding_that_is_copied_but_never_used_is_no_finding() -> None:
     found = judged(programs.scaled_sum(shape=(7, 3)), *cached)
     assert found.kind is Kind.INVALID
     assert "without effect" in found.message
+
+
+def test_a_race_is_a_finding_where_the_order_shows() -> None:
+    """Tiles that overlap compute the same there; a scan in another order is another one."""
+    overlapping = from_source(CONCURRENT.format(store="B[i // 2] = A[i // 2]"))
+    scan = from_source(CONCURRENT.format(store="B[i + 1] = B[i] + A[i]"))
+    for module, same in ((overlapping, True), (scan, False)):
+        expected, forwards, backwards = (make_inputs(module["main"], 0) for _ in range(3))
+        compile_program(module).run(expected)
+        compile_program(serial(module, frozenset({SERIAL}))).run(forwards)
+        compile_program(serial(module, frozenset({SERIAL}), backwards=True)).run(backwards)
+        assert np.array_equal(np.asarray(expected[1]), np.asarray(forwards[1]))
+        assert np.array_equal(np.asarray(expected[1]), np.asarray(backwards[1])) is same
 
 
 def test_a_refusal_drops_the_primitive_and_is_no_finding() -> None:
