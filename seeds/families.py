@@ -6,6 +6,7 @@ from seeds import (
     handwritten_arithmetic,
     handwritten_blocks,
     handwritten_control,
+    handwritten_storage,
     handwritten_vectors,
     lowered,
     onnx_nodes,
@@ -28,6 +29,7 @@ FILES = (
     handwritten_blocks,
     handwritten_control,
     handwritten_vectors,
+    handwritten_storage,
 )
 
 

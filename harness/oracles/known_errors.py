@@ -26,6 +26,10 @@ KNOWN_REFUSALS: dict[str, str] = {
     "Cannot vectorize ShuffleNode": "VectorizeLoop does not support vectors in vectorized loops",
     "Do not have a default for tirx.": "the code generator does not support this statement",
     "only allows vector with lanes in {2, 3, 4}": "WGSL has no wider vectors",
+    "Cannot convert type": "the C code generator has no type for this dtype",
+    "Cannot find intrinsic declaration, possible type mismatch": (
+        "the code generator has no lowering of this intrinsic for this dtype"
+    ),
     "unknown intrinsic": "the code generator has no lowering of this intrinsic for this dtype",
     "Unknown intrinsic": "the code generator has no lowering of this intrinsic for this dtype",
     "Unresolved call": "the code generator has no lowering of this intrinsic for this dtype",

@@ -16,6 +16,8 @@ from harness.semantics.reference import reference_of
 from harness.verdict import Kind
 from seeds import Seed, all_seeds, families, library, missing
 
+# Their dtypes are not in the reference interpreter's model.
+ONLY_COMPILED = ("float8", "int4")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -26,7 +28,7 @@ def test_there_are_hundreds_of_distinct_programs() -> None:
 
 def test_every_family_has_seeds_and_few_are_missing() -> None:
     wanted = {"topi", "layers", "relax", "onnx", "transformer", "scheduled", "lowered"}
-    wanted |= {"arithmetic", "blocks", "control", "vectors"}
+    wanted |= {"arithmetic", "blocks", "control", "storage", "vectors"}
     assert set(families()) == wanted
     assert all(len(all_seeds([family])) >= 15 for family in wanted)
     assert len(missing()) < len(all_seeds()) / 20, missing()
@@ -40,7 +42,8 @@ def test_names_are_unique_and_begin_with_the_family() -> None:
 
 def test_every_seed_is_valid_and_can_be_interpreted() -> None:
     for seed in all_seeds():
-        assert reference_of(Case(seed.text)).expectation is not None, seed.name
+        interpreted = reference_of(Case(seed.text)).expectation is not None
+        assert interpreted == (not any(part in seed.name for part in ONLY_COMPILED)), seed.name
 
 
 def test_every_seed_can_be_lowered_legally() -> None:

@@ -20,6 +20,7 @@ ERRORS = [
     (RaisedByTVM(RuntimeError("std::bad_alloc")), Kind.OUT_OF_MEMORY),
     (RaisedByTVM(MemoryError()), Kind.OUT_OF_MEMORY),
     (RaisedByTVM(ValueError("Unresolved call to tirx.fmod")), None),
+    (RaisedByTVM(InternalError("Cannot convert type int4 to C type")), None),
     (CompilerRejected("line 1: error: no"), Kind.INVALID_CODEGEN),
     (KernelRefused("Shader 'x' error: :1:2 error: no such function"), Kind.INVALID_CODEGEN),
     (KernelFailed("StrayWrite: 0 bytes past the end"), Kind.OUT_OF_BOUNDS),

@@ -49,11 +49,6 @@ RECORDED: tuple[tuple[str, str], ...] = (
         f"{CODEGEN}‘#’ undeclared (first use in this function); did you mean ‘float’?",
     ),
     ("vectors-in-c", f"{CODEGEN}request for member ‘#’ in something not a structure or union"),
-    (
-        "vectors-in-c",
-        "internal-error|InternalError|src/target/source/codegen_c_host.cc|"
-        "Cannot convert type # to C type",
-    ),
     ("infinity-in-c", f"{CODEGEN}‘inff’ undeclared (first use in this function)"),
     ("infinity-in-c", f"{CODEGEN}incompatible type for argument # of ‘powf’"),
     ("one-element-round-trip", f"{UNPARSED}_ object has no attribute _"),
