@@ -34,7 +34,7 @@ from jitweb.model import ImportedModel, aligned
 from jitweb.plan import Call, Plan, Weight, shared_tasks, task_json
 from jitweb.plan_check import FORMAT, MOST_BYTES, MOST_PLAN_BYTES, OtherFormat, parse_plan
 from jitweb.targets import Built, WebTarget
-from jitweb.tune import TuningResult
+from jitweb.tune import TaskState, TuningResult
 
 PLAN = "plan.json"
 WEIGHTS = "weights.safetensors"
@@ -77,10 +77,7 @@ def section(
 
     `models` are the variants of one.
     """
-    built = {
-        key: state.built or target.build(state.best.build())
-        for key, state in outcome.states.items()
-    }
+    built = {key: _built(target, state) for key, state in outcome.states.items()}
     tuning = {
         "seconds": round(outcome.seconds, 3),
         "kernels": {
@@ -90,6 +87,14 @@ def section(
     }
     part = SECTIONS[name](models, built)
     return replace(part, plan=part.plan | {"tuning": tuning})
+
+
+def _built(target: WebTarget, state: TaskState) -> Built:
+    """A task's best candidate, compiled; with its fallback, if it needs a feature."""
+    best = state.built or target.build(state.best.build())
+    if state.best.fallback is None:
+        return best
+    return replace(target.build(state.best.fallback.build()), with_halves=best)
 
 
 def wasm_section(models: Sequence[ImportedModel], built: Mapping[str, Built]) -> TargetSection:
@@ -161,13 +166,9 @@ def webgpu_section(models: Sequence[ImportedModel], built: Mapping[str, Built]) 
         for place, shader in enumerate(each.lowered):
             name = f"k{number}" if len(each.lowered) == 1 else f"k{number}_{place}"
             parts[key].append((name, shader))
-            shaders[name] = {
-                "code": shader.code,
-                "entry": shader.entry,
-                "grid": list(shader.grid),
-                "workgroup": list(shader.workgroup),
-                "writes": list(shader.writes),
-            }
+            shaders[name] = _shader(shader)
+            if each.with_halves is not None:
+                shaders[name]["halves"] = _shader(each.with_halves.lowered[place])
     used: dict[str, np.ndarray] = {}
     calls: list[list[dict[str, Any]]] = []
     for model in models:
@@ -194,6 +195,16 @@ def webgpu_section(models: Sequence[ImportedModel], built: Mapping[str, Built]) 
         "limits": limits,
     }
     return TargetSection(plan, calls, {}, used)
+
+
+def _shader(shader: Shader) -> dict[str, Any]:
+    return {
+        "code": shader.code,
+        "entry": shader.entry,
+        "grid": list(shader.grid),
+        "workgroup": list(shader.workgroup),
+        "writes": list(shader.writes),
+    }
 
 
 SECTIONS: dict[str, Callable[[Sequence[ImportedModel], Mapping[str, Built]], TargetSection]] = {

@@ -8,6 +8,7 @@ import numpy as np
 HUGE = 1e30
 LEAST_SCALE = 1e-6
 TOLERANCE = 1e-4  # of an output's scale
+SHORT_TOLERANCE = 1e-2  # where products are of float16
 
 
 def scale_of(wanted: np.ndarray) -> float:

@@ -144,7 +144,7 @@ def _fixed(model: onnx.ModelProto, setting: Setting) -> onnx.ModelProto:
 
 
 def _planned(models: Sequence[ImportedModel]) -> dict[str, Any]:
-    target = open_target("wasm", {})
+    target = open_target("wasm", None)
     functions = {key: each for model in models for key, each in model.functions.items()}
     tasks = shared_tasks([model.plan for model in models])
     total = sum(task.flops * task.sites for task in tasks.values()) or 1.0

@@ -21,7 +21,7 @@ from harness.devices.shader import LEAST_LIMITS
 from harness.ir.rewrite import substitute
 from jitweb.onnx.graph import nothing
 from jitweb.relax_graph import GraphValue, KernelCall, KernelGraph
-from jitweb.small_weights import BRAIN, FLOAT, LEAST, Form, Packed, Quantized, pack
+from jitweb.small_weights import BRAIN, FLOAT, FLOAT_BITS, LEAST, Form, Packed, Quantized, pack
 from jitweb.space import emit
 from jitweb.space.equations import NotEquations, loads
 from jitweb.space.matmul_equations import Matmul, longest_last, read_matmul, uses
@@ -29,8 +29,6 @@ from jitweb.space.wasm import wasm_candidates
 from jitweb.space.webgpu import webgpu_candidates
 
 WHOLE_BITS = 0x4B000000  # of 2^23 in float32
-# The sign, and the lowest bits of the exponent and the highest of the fraction, in float32.
-FLOAT_BITS = 0x0FFFE000 - (1 << 31)
 LOWEST = -126  # the exponent of float32's least normal numbers
 MOST_BUFFERS = LEAST_LIMITS["maxStorageBuffersPerShaderStage"]
 PLAIN = "plain"

@@ -246,6 +246,14 @@ def _is_shader(shader: Any, limits: Mapping[str, int]) -> bool:
         and _is_triple(shader.get("workgroup"), sizes)
     ):
         return False
+    halves = shader.get("halves")  # for adapters that have shader-f16
+    if "halves" in shader and not (
+        isinstance(halves, dict)
+        and "halves" not in halves
+        and _is_shader(halves, limits)
+        and halves["writes"] == shader.get("writes")
+    ):
+        return False
     x, y, z = shader["workgroup"]
     return x * y * z <= limits["maxComputeInvocationsPerWorkgroup"] and _is_list(
         shader.get("writes"), lambda place: _is_count(place, MOST_ARGUMENTS), MOST_ARGUMENTS

@@ -17,7 +17,9 @@ BLOCKS = (256, 128, 64, 32, 16, 8, 4, 2, 1)  # elements that share a scale
 WORTHWHILE = 0.8  # of the bytes in float32: a form that takes more is not used
 FLOAT, BRAIN, INTEGER = "float16", "bfloat16", "integer"
 LEAST_EXPONENT = -24  # of float16, denormal numbers included
-MOST_CODE = 31  # of an exponent's five bits
+MOST_CODE = 30  # of an exponent's five bits, of which 31 is an infinity to who reads a float16
+# The sign, and the lowest bits of the exponent and the highest of the fraction, in float32.
+FLOAT_BITS = 0x0FFFE000 - (1 << 31)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from harness.devices.base import Launch
+from harness.devices.base import Device, Launch
 from harness.targets import wasm, webgpu
 from jitweb.space.candidate import Candidate, Kernel
+from jitweb.space.halves import FEATURE
 from jitweb.space.microbenchmark import Probe, gpu_probes, wasm_probes
 from jitweb.space.wasm import wasm_candidates
 from jitweb.space.webgpu import webgpu_candidates
@@ -28,6 +29,7 @@ class Built:
     scalars: tuple[int, ...]
     lowered: Any  # for the bundle, so that it isn't lowered again
     scratch: tuple[int, ...] = ()  # bytes of memory for itself: arguments after the task's own
+    with_halves: Built | None = None  # the same for devices that have shader-f16
 
     def launch(self, handle: int, arguments: Sequence[np.ndarray], writes: Sequence[int]) -> Launch:
         """A call with these arguments, with weights packed in the kernel's layout."""
@@ -75,15 +77,20 @@ class WasmTarget:
 
 
 class WebgpuTarget:
-    """WebGPU; `limits` are the device's, by WebGPU's names (empty: WebGPU's defaults)."""
+    """WebGPU; `limits` and `features` are the device's, by WebGPU's names.
+
+    Without limits they are WebGPU's defaults.
+    """
 
     name = "webgpu"
 
-    def __init__(self, limits: Mapping[str, int] | None = None) -> None:
-        self.limits = dict(limits or {})
+    def __init__(
+        self, limits: Mapping[str, int] | None = None, features: Collection[str] = ()
+    ) -> None:
+        self.limits, self.features = dict(limits or {}), frozenset(features)
 
     def candidates(self, function: Any, constants: frozenset[int]) -> list[Candidate]:
-        return webgpu_candidates(function, constants, self.limits)
+        return webgpu_candidates(function, constants, self.limits, self.features)
 
     def probes(self) -> tuple[Probe, Probe, Probe]:
         return gpu_probes()
@@ -95,6 +102,13 @@ class WebgpuTarget:
         return Built(kernel, shaders, ENTRY, (), shaders)
 
 
-def open_target(name: str, limits: Mapping[str, int]) -> WebTarget:
-    """The target of this name, for a device with these limits."""
-    return WasmTarget() if name == "wasm" else WebgpuTarget(limits)
+def open_target(name: str, device: Device | None) -> WebTarget:
+    """The target of this name, for a device.
+
+    Without one it offers what needs a feature, as that has a fallback.
+    """
+    if name == "wasm":
+        return WasmTarget()
+    return (
+        WebgpuTarget(device.limits(), device.features()) if device else WebgpuTarget({}, {FEATURE})
+    )

@@ -91,17 +91,20 @@ def reference_outputs(task: TaskInput, arguments: list[np.ndarray]) -> dict[int,
 
 
 def difference(
-    outputs: Sequence[np.ndarray], expected: Mapping[int, np.ndarray], writes: Sequence[int]
+    outputs: Sequence[np.ndarray],
+    expected: Mapping[int, np.ndarray],
+    writes: Sequence[int],
+    tolerance: float = TOLERANCE,
 ) -> str | None:
     """None if the outputs are correct, else a message that says what is wrong."""
     for position, output in zip(writes, outputs, strict=True):
         wanted = expected[position]
         with np.errstate(over="ignore"):
-            wrong = errors(output, wanted.astype(output.dtype)) > TOLERANCE
+            wrong = errors(output, wanted.astype(output.dtype)) > tolerance
         if wrong.any():
             place = tuple(int(index) for index in np.argwhere(wrong)[0])
             return (
                 f"parameter {position}{list(place)} is {output[place]!r}, "
-                f"expected {wanted[place]!r} within {TOLERANCE * scale_of(wanted):.3g}"
+                f"expected {wanted[place]!r} within {tolerance * scale_of(wanted):.3g}"
             )
     return None

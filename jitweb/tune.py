@@ -22,6 +22,7 @@ from harness.compat import tvm_version
 from harness.devices.base import Device, KernelFailed, KernelRefused, Timing, is_time
 from harness.system.text import first_line
 from jitweb import records as recorded
+from jitweb.compare import TOLERANCE
 from jitweb.errors import JitwebError
 from jitweb.records import DeviceSpeed, Record, Records
 from jitweb.space.candidate import Candidate
@@ -350,7 +351,8 @@ class Tuner:
             return None
         try:
             outputs = self.device.run(built.launch(handle, arguments, state.task.writes))
-            diagnostic = difference(outputs, expected, state.task.writes)
+            tolerance = candidate.tolerance or TOLERANCE
+            diagnostic = difference(outputs, expected, state.task.writes, tolerance)
         except KernelFailed as failure:
             self._reject(state, candidate, recorded.FAILED, str(failure))
             return None

@@ -166,7 +166,7 @@ def tune_model(
     outcomes, devices, sections = {}, {}, {}
     for number, name in enumerate(options.targets):
         device = device_for(name)
-        target = open_target(name, device.limits() if device else {})
+        target = open_target(name, device)
         tuner = Tuner(
             target,
             device,

@@ -81,6 +81,9 @@ class Device(Protocol):
     def limits(self) -> dict[str, int]:
         """The limits of kernels, by WebGPU's names; empty for WebAssembly."""
 
+    def features(self) -> list[str]:
+        """The optional WebGPU features that kernels may use, by WebGPU's names."""
+
     def load(self, code: Any) -> int:
         """Load code; returns a handle for launches.
 

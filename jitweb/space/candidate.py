@@ -34,11 +34,17 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One point of a task's space. Candidates with the same text are equal."""
+    """One point of a task's space. Candidates with the same text are equal.
+
+    `fallback` is the kernel for devices that lack a feature that this one needs; `tolerance` is how
+    far its results may be off, as a share of their scale, if more than others'.
+    """
 
     family: str
     point: Mapping[str, Value]
     build: Callable[[], Kernel] = field(compare=False, repr=False)
+    fallback: Candidate | None = field(default=None, compare=False, repr=False)
+    tolerance: float | None = None
 
     @property
     def text(self) -> str:

@@ -9,7 +9,7 @@ The tables are in static order, best guess first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import tvm
@@ -20,7 +20,8 @@ from harness import compat
 from harness.ir.loop_kinds import SERIAL, UNROLLED, VECTORIZED
 from harness.targets.invocations import as_kernel
 from harness.targets.webgpu import MAX_GRID, MAX_THREADS
-from jitweb.space import emit
+from jitweb.compare import SHORT_TOLERANCE
+from jitweb.space import emit, halves
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
 from jitweb.space.emit import LANES
@@ -35,24 +36,31 @@ from jitweb.space.webgpu_functions import FUNCTIONS
 TILES = ((4, 8), (8, 8), (8, 4), (4, 4), (2, 8), (1, 4))
 # Threads of a workgroup, along columns x along rows.
 GROUPS = ((8, 8), (16, 4), (32, 1), (4, 4), (16, 16))
+# How many of the first points are tried with halves by each use, and then without.
+MOST_WITH_HALVES = {halves.LOAD: 30, halves.MULTIPLY: 12}
+MOST_BESIDE_HALVES = 5
 # Threads of a workgroup where each has a row, or a vector, of its own.
 ROW_GROUPS = (64, 32, 16, 128, 256)
 
 
 def webgpu_candidates(
-    function: Any, constants: frozenset[int], limits: Mapping[str, int]
+    function: Any,
+    constants: frozenset[int],
+    limits: Mapping[str, int],
+    features: Collection[str] = (),
 ) -> list[Candidate]:
     """The candidates for a PrimFunc, best guess first; at most 64.
 
-    `limits` are the device's, by WebGPU's names.
+    `limits` and `features` are the device's, by WebGPU's names.
     """
     most = limits.get("maxComputeInvocationsPerWorkgroup", MAX_THREADS)
-    return [*_of_family(function, most), Candidate("plain", {}, lambda: _plain(function))]
+    uses = halves.USES if halves.FEATURE in features else ()
+    return [*_of_family(function, most, uses), Candidate("plain", {}, lambda: _plain(function))]
 
 
-def _of_family(function: Any, most: int) -> list[Candidate]:
+def _of_family(function: Any, most: int, uses: Sequence[str]) -> list[Candidate]:
     try:
-        return list(_matmuls(read_matmul(function), most))
+        return list(_matmuls(read_matmul(function), most, uses))
     except NotEquations:
         pass
     try:
@@ -78,7 +86,20 @@ def _plain(function: Any) -> Kernel:
     return Kernel(function.with_body(as_kernel(function.body)))
 
 
-def _matmuls(matmul: Matmul, most: int) -> Iterator[Candidate]:
+def _matmuls(matmul: Matmul, most: int, uses: Sequence[str]) -> Iterator[Candidate]:
+    """The candidates; where a weight's words can be read as halves, those that do so first."""
+    points = list(_points(matmul, most))
+    shorts = {use: halves.with_halves(matmul, use == halves.MULTIPLY) for use in uses}
+    known = {use: short for use, short in shorts.items() if short is not None}
+    plain = [_candidate(matmul, *point) for point in points]
+    for use, short in known.items():
+        for point, fallback in list(zip(points, plain, strict=True))[: MOST_WITH_HALVES[use]]:
+            yield _candidate(short, *point, use, fallback)
+    yield from plain[: MOST_BESIDE_HALVES if known else len(plain)]
+
+
+def _points(matmul: Matmul, most: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Tiles of rows x columns, and groups of threads along columns x along rows."""
     tiles = [(min(rows, matmul.rows), fitting(columns, matmul.columns)) for rows, columns in TILES]
     for rows, columns in dict.fromkeys(tiles):
         groups = [
@@ -86,14 +107,28 @@ def _matmuls(matmul: Matmul, most: int) -> Iterator[Candidate]:
             for x, y in GROUPS
             if x * y <= most
         ]
-        for x, y in dict.fromkeys(groups):
-            point: dict[str, Value] = {"tile": f"{rows}x{columns}", "group": f"{x}x{y}"}
-            tiling = Tiling(rows, columns, "columns", "none")
-            yield Candidate("matmul", point, _matmul(matmul, tiling, x, y))
+        for group in dict.fromkeys(groups):
+            yield (rows, columns), group
 
 
-def _matmul(matmul: Matmul, tiling: Tiling, x: int, y: int) -> Any:
-    return lambda: Kernel(_GpuMatmul(matmul, tiling, x, y).function())
+def _candidate(
+    matmul: Matmul,
+    tile: tuple[int, int],
+    group: tuple[int, int],
+    use: str = "",
+    fallback: Candidate | None = None,
+) -> Candidate:
+    point: dict[str, Value] = {"tile": "x".join(map(str, tile)), "group": "x".join(map(str, group))}
+    if use:
+        point["halves"] = use
+    tiling = Tiling(*tile, "columns", "none")
+    tolerance = SHORT_TOLERANCE if use == halves.MULTIPLY else None
+    build = _matmul(matmul, tiling, *group, use == halves.MULTIPLY)
+    return Candidate("matmul", point, build, fallback, tolerance)
+
+
+def _matmul(matmul: Matmul, tiling: Tiling, x: int, y: int, is_short: bool) -> Any:
+    return lambda: Kernel(_GpuMatmul(matmul, tiling, x, y, is_short).function())
 
 
 class _GpuMatmul(MatmulBuilder):
@@ -120,9 +155,13 @@ class _GpuMatmul(MatmulBuilder):
         body = emit.loop(within, count, make([*k, step * count + within]), UNROLLED)
         return emit.loops([*k, step], [*outer, extent // count], body)
 
-    def __init__(self, matmul: Matmul, tiling: Tiling, x: int, y: int) -> None:
+    def __init__(
+        self, matmul: Matmul, tiling: Tiling, x: int, y: int, is_short: bool = False
+    ) -> None:
+        """`is_short`: products are of float16."""
         super().__init__(matmul, tiling, LANES)
         self.x, self.y = x, y
+        self.dtype = "float16" if is_short else "float32"
 
     def function(self) -> Any:
         """Workgroups over the tiles; those of all batches lie along y."""
@@ -155,11 +194,13 @@ class _GpuMatmul(MatmulBuilder):
     ) -> tuple[Any, list[Any]]:
         """Every element of A and B is loaded once; TVM would load it for each use."""
         rows, columns = self.tiling.rows, self.tiling.columns
-        lefts, rights = emit.local("left", (rows,)), emit.local("right", (columns,))
+        lefts = emit.local("left", (rows,), self.dtype)
+        rights = emit.local("right", (columns,), self.dtype)
         i, v, j = emit.index("i_left"), emit.index("v_right"), emit.index("j_right")
-        load_left = emit.store(lefts, self.left(batch, row_tile, i, k), i)
+        load_left = emit.store(lefts, self.left(batch, row_tile, i, k).astype(self.dtype), i)
         column = v * self.lanes + j
-        load_right = emit.store(rights, self.right(batch, column_tile, column, k), column)
+        right = self.right(batch, column_tile, column, k).astype(self.dtype)
+        load_right = emit.store(rights, right, column)
         loads = [
             emit.loop(i, rows, load_left, UNROLLED),
             emit.loop(
@@ -171,7 +212,8 @@ class _GpuMatmul(MatmulBuilder):
         ]
 
         def product(i: Any, j: Any) -> Any:
-            added = emit.load(total, i, j) + emit.load(lefts, i) * emit.load(rights, j)
+            factors = emit.load(lefts, i) * emit.load(rights, j)
+            added = emit.load(total, i, j) + factors.astype("float32")
             return emit.store(total, added, i, j)
 
         return emit.sequence([*loads, self.each("sum", product)]), [lefts, rights]

@@ -146,7 +146,7 @@ function checkWebgpu(part, { variants }, calls) {
 
 function isShader(shader, limits) {
   if (!isObject(shader)) return false;
-  const { code, entry, grid, workgroup, writes } = shader;
+  const { code, entry, grid, workgroup, writes, halves } = shader;
   const isTriple = (list, [x, y, z]) =>
     isList(list, 3) && isCount(list[0], x, 1) && isCount(list[1], y, 1) && isCount(list[2], z, 1);
   const most = limits.maxComputeWorkgroupsPerDimension;
@@ -154,7 +154,9 @@ function isShader(shader, limits) {
     isText(code, MOST_CODE) && isText(entry) && IDENTIFIER.test(entry) && isTriple(grid, [most, most, most]) &&
     isTriple(workgroup, ["X", "Y", "Z"].map((axis) => limits[`maxComputeWorkgroupSize${axis}`])) &&
     workgroup[0] * workgroup[1] * workgroup[2] <= limits.maxComputeInvocationsPerWorkgroup &&
-    isList(writes, MOST_ARGUMENTS) && writes.every((place) => isCount(place, MOST_ARGUMENTS))
+    isList(writes, MOST_ARGUMENTS) && writes.every((place) => isCount(place, MOST_ARGUMENTS)) &&
+    (halves === undefined || // for adapters that have shader-f16
+      (isObject(halves) && halves.halves === undefined && isShader(halves, limits) && halves.writes.join() === writes.join()))
   );
 }
 

@@ -23,9 +23,10 @@ async function requestDevice(part) {
   const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) throw new Error("there is no WebGPU here: the browser offers no adapter");
   checkOffer(part, adapter);
-  const canTime = adapter.features.has("timestamp-query");
+  const usesHalves = Object.values(part.shaders).some(({ halves }) => halves);
+  const wanted = [...(usesHalves ? [HALVES] : []), "timestamp-query"].filter((name) => adapter.features.has(name));
   return adapter.requestDevice({
-    requiredFeatures: [...new Set([...part.features, ...(canTime ? ["timestamp-query"] : [])])],
+    requiredFeatures: [...new Set([...part.features, ...wanted])],
     requiredLimits: part.limits, // where a default is better than what is asked for, it stays
   });
 }
@@ -64,25 +65,35 @@ async function compileShaders(device, { shaders }, calls) {
   const bindings = new Map(calls.map(({ kernel, args }) => [kernel, args.length]));
   const made = await Promise.all(
     [...bindings].map(async ([name, count]) => {
-      const { code, entry, writes } = shaders[name];
-      const module = device.createShaderModule({ code });
+      const { halves, ...plain } = shaders[name];
+      const { writes } = plain;
       const entries = Array.from({ length: count }, (_, binding) => ({
         binding, visibility: GPUShaderStage.COMPUTE,
         buffer: { type: writes.includes(binding) ? "storage" : "read-only-storage" },
       }));
       const layout = device.createBindGroupLayout({ entries });
-      const pipeline = await device.createComputePipelineAsync({
-        layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-        compute: { module, entryPoint: entry },
-      }).catch((error) => {
+      const compiled = async ({ code, entry, grid }) => {
+        const module = device.createShaderModule({ code });
+        const pipeline = await device.createComputePipelineAsync({
+          layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+          compute: { module, entryPoint: entry },
+        });
+        return [name, { pipeline, layout, grid }];
+      };
+      if (halves && device.features.has(HALVES)) {
+        try {
+          return await compiled(halves);
+        } catch {} // it has a fallback
+      }
+      return compiled(plain).catch((error) => {
         throw new Error(`the kernel ${name} is refused: ${error.message}`);
       });
-      return [name, { pipeline, layout }];
     }),
   );
   return new Map(made);
 }
 
+const HALVES = "shader-f16"; // for which a shader may have code of its own
 const MOST_QUERIES = 4096; // of a query set, by the specification
 
 class WebgpuBackend {
@@ -106,7 +117,7 @@ class WebgpuBackend {
     const staging = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
     this.variants = plan.variants.map(({ inputs, outputs, calls }) => ({
       inputs,
-      dispatches: calls.webgpu.map(({ kernel, args }) => this.#dispatch(part.shaders[kernel], pipelines.get(kernel), args)),
+      dispatches: calls.webgpu.map(({ kernel, args }) => this.#dispatch(pipelines.get(kernel), args)),
       outputs: outputs.map(({ slot, stored, shape }) => {
         const size = roundUp(bytesIn(stored, shape), 4);
         return { slot, stored, shape, size, staging: this.#buffer(size, staging) };
@@ -127,7 +138,7 @@ class WebgpuBackend {
     return buffer;
   }
 
-  #dispatch({ grid }, { pipeline, layout }, args) {
+  #dispatch({ grid, pipeline, layout }, args) {
     const buffers = args.map(({ slot, weight }) => (weight === undefined ? this.slots[slot] : this.weights.get(weight)));
     const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
     return { grid, pipeline, group: this.gpu.createBindGroup({ layout, entries }) };

@@ -108,4 +108,4 @@ def place(request: pytest.FixtureRequest) -> Iterator[tuple[WebTarget, Device]]:
             yield WasmTarget(), device
         return
     with open_device("wgpu") as gpu:
-        yield WebgpuTarget(gpu.limits()), gpu  # type: ignore[misc]
+        yield WebgpuTarget(gpu.limits(), gpu.features()), gpu  # type: ignore[misc]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,16 +14,26 @@ from hypothesis import strategies as st
 from tvm import te
 
 from harness.devices.base import Device
+from harness.devices.remote import RemoteDevice
+from jitweb.compare import errors
 from jitweb.kernel_reference import evaluate, run_function
 from jitweb.packed_kernels import _axes_of, _unpacking, packed_function, with_packed_weights
 from jitweb.relax_graph import GraphValue, KernelCall, KernelGraph
 from jitweb.small_weights import Packed, Quantized, pack
 from jitweb.space.matmul_equations import read_matmul
-from jitweb.targets import WasmTarget, WebTarget
+from jitweb.targets import WasmTarget, WebgpuTarget, WebTarget
 from jitweb.task_input import TaskInput, make_arguments
 from jitweb.tune import PLAIN
+from tests.harness.gpu import open_device
 from tests.jitweb import kernels
 from tests.jitweb.test_space import spread
+
+
+@pytest.fixture(scope="module")
+def gpu() -> Iterator[RemoteDevice]:
+    with open_device("wgpu") as device:
+        yield device
+
 
 KINDS = ("float16", "bfloat16", "int8", "int8-zero", "4-bit", "4-bit-zero", "8-bit-row")
 
@@ -202,9 +212,55 @@ def test_every_candidate_computes_the_same_with_packed_weights(
         (output,) = device.run(built.launch(handle, arguments, task.writes))
         scale = np.max(np.abs(wanted))
         np.testing.assert_allclose(
-            output / scale, wanted / scale, rtol=1e-4, atol=1e-5, err_msg=candidate.text
-        )
+            output / scale, wanted / scale, rtol=1e-4, atol=candidate.tolerance or 1e-5,
+            err_msg=candidate.text,
+        )  # fmt: skip
         device.release(handle)
+
+
+@pytest.mark.parametrize("name", ["matmul float16", "one row float16", "conv1d float16", "rows"])
+def test_adapters_with_shader_f16_get_kernels_that_read_halves_and_others_the_same_without(
+    name: str,
+) -> None:
+    task = TASKS[name]()
+    wide, (target, other) = set(), (WebgpuTarget({}, features) for features in (["shader-f16"], []))
+    for candidate in other.candidates(task.function, task.constants):
+        assert candidate.fallback is None and "halves" not in candidate.point
+        wide.add(candidate.text)
+    candidates = target.candidates(task.function, task.constants)
+    assert len(candidates) <= 64 and candidates[0].point["halves"] == "load"
+    for candidate in candidates:
+        is_short = "halves" in candidate.point
+        assert (candidate.fallback is not None) == is_short
+        if candidate.fallback is not None:
+            assert candidate.fallback.text in wide
+    chosen = [candidates[0], next(c for c in candidates if c.point.get("halves") == "multiply")]
+    for candidate in chosen:
+        assert candidate.fallback is not None
+        (shader,) = target.build(candidate.build()).code
+        (fallback,) = target.build(candidate.fallback.build()).code
+        assert "enable f16;" in shader.code and "f16" not in fallback.code
+        assert (shader.arguments, shader.writes) == (fallback.arguments, fallback.writes)
+
+
+@pytest.mark.parametrize("name", ["matmul float16", "one row float16", "conv1d float16", "rows"])
+def test_kernels_in_float16_are_right_where_an_adapter_has_it(gpu: RemoteDevice, name: str) -> None:
+    if "shader-f16" not in gpu.features():
+        pytest.skip("the adapter has no shader-f16")
+    task, target = TASKS[name](), WebgpuTarget(gpu.limits(), gpu.features())
+    arguments = make_arguments(task)
+    (wanted,) = evaluate(task.function, arguments).values()
+    seen: set[Any] = set()
+    for candidate in target.candidates(task.function, task.constants):
+        use = candidate.point.get("halves")
+        if use is None or use in seen:
+            continue
+        seen.add(use)
+        built = target.build(candidate.build())
+        launch = built.launch(gpu.load(built.code), arguments, task.writes)
+        most = 1e-2 if use == "multiply" else 1e-5
+        assert np.max(errors(gpu.run(launch)[0], wanted)) <= most
+    assert seen == {"load", "multiply"}
 
 
 def test_no_kernel_of_a_family_makes_the_whole_weight_floats() -> None:

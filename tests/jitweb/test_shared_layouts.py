@@ -56,7 +56,7 @@ def layouts(states: Mapping[str, TaskState]) -> set[str]:
 
 
 def test_without_measurements_the_largest_task_decides(models: list[ImportedModel]) -> None:
-    tuner = Tuner(open_target("wasm", {}), None, None)
+    tuner = Tuner(open_target("wasm", None), None, None)
     states = states_of(tuner, models)
     assert layouts(states) == {"panels8", "panels32"}
     share_layouts(tuner, states, models)
@@ -64,7 +64,7 @@ def test_without_measurements_the_largest_task_decides(models: list[ImportedMode
 
 
 def test_the_layout_that_costs_the_least_in_all_is_taken(models: list[ImportedModel]) -> None:
-    tuner = Tuner(open_target("wasm", {}), None, None)
+    tuner = Tuner(open_target("wasm", None), None, None)
     for factor, wanted in ((1.5, "panels32"), (9.0, "panels8")):
         states = states_of(tuner, models)
         for state in states.values():
@@ -79,7 +79,7 @@ def test_the_layout_that_costs_the_least_in_all_is_taken(models: list[ImportedMo
 
 def test_what_was_not_measured_is_measured_and_correct(models: list[ImportedModel]) -> None:
     with NodeDevice() as device:
-        tuner = Tuner(open_target("wasm", {}), device, None, budget_s=0.1)
+        tuner = Tuner(open_target("wasm", None), device, None, budget_s=0.1)
         states = states_of(tuner, models)
         share_layouts(tuner, states, models)
     assert layouts(states) == {"panels8"}

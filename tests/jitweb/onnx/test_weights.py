@@ -321,3 +321,21 @@ def test_float32_weights_are_as_they_were(tmp_path: Path) -> None:
     assert not imported.packed
     np.testing.assert_array_equal(array, w)
     assert numpy_helper.to_array(onnx.load(path).graph.initializer[0]).dtype == array.dtype
+
+
+def test_a_bundle_for_webgpu_needs_no_shader_f16_and_uses_it(tmp_path: Path, browser: None) -> None:
+    """Where an adapter lacks it, as a browser's software adapter, the other kernel is right."""
+    model, path, out = table(TensorProto.FLOAT16), tmp_path / "model.onnx", tmp_path / "out"
+    onnx.save(model, path)
+    tune_model(Options(path, out, ("webgpu",)), lambda name: None, None)
+    plan = read_plan(out)
+    part = plan["targets"]["webgpu"]
+    assert part["features"] == []
+    pairs = [(each, each["halves"]) for each in part["shaders"].values() if "halves" in each]
+    assert pairs
+    for plain, halves in pairs:
+        assert "f16" not in plain["code"] and "enable f16;" in halves["code"]
+    inputs: dict[str, np.ndarray] = {"ids": IDS, "x": X[None]}
+    with open_host(out, plan, "webgpu", 1) as host:
+        found = host.run(inputs)
+    assert_agree(found, referred(simplify(read_onnx(path, {})), inputs))
