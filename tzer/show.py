@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from corpus.store import Finding
-from harness.case import Case
+from harness.case import Case, PassCall, PrimitiveCall
 from harness.system.text import printable
 from harness.verdict import Verdict
 from tzer.triage.source_text import fold
@@ -53,8 +53,19 @@ def outcome(case: Case, verdict: Verdict) -> Iterator[str]:
     for name in ("expected", "actual"):
         if name in verdict.detail:
             yield f"{name:10} {verdict.detail[name]}"
+    in_schedule = verdict.stage.sequence == "schedule"
+    if case.trace:
+        yield "schedule"
+        yield from _marked(case.trace, verdict, in_schedule)
     yield "passes" if case.passes else "passes     none: the plain lowering shows it"
+    yield from _marked(case.passes, verdict, not in_schedule)
+
+
+def _marked(
+    calls: Sequence[PassCall | PrimitiveCall], verdict: Verdict, has_culprit: bool
+) -> Iterator[str]:
+    """The calls, a line each, with a mark at the culprit if it is one of them."""
     position = verdict.stage.pass_index
-    for index, call in enumerate(case.passes):
+    for index, call in enumerate(calls):
         here = call.name == verdict.pass_name if position is None else index == position
-        yield f"  {call}{'   <- here' if here else ''}"
+        yield f"  {call}{'   <- here' if here and has_culprit else ''}"

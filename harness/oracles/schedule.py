@@ -21,7 +21,7 @@ from harness.case import Case, CaseError, PrimitiveCall
 from harness.ir.loop_kinds import CONCURRENT, SERIAL, THREAD_BINDING
 from harness.ir.untrusted import check_program
 from harness.oracles.oracle import Found
-from harness.schedules.replay import DoesNotApply, Replay
+from harness.schedules import DoesNotApply, Replay
 from harness.semantics import AssertFailed, StepLimit, UndefinedBehaviour
 from harness.semantics.reference import Invalid, Reference, outputs_of
 from harness.system.text import first_line
@@ -87,11 +87,24 @@ def _scheduled(trace: Sequence[PrimitiveCall], reference: Reference) -> Referenc
     _check_signature(reference.module, replay.module)
     _check_meaning(applied, reference)
     module = without_threads(replay.module)
+    if not _scopes(module) <= {"", "global", "local"}:
+        raise Invalid("not compiled after its schedule: it is for an accelerator")
     try:
         check_program(module)
     except CaseError as error:
         raise Invalid(f"not compiled after its schedule: {error}") from None
     return Reference(module, reference.inputs, reference.program, reference.expectation)
+
+
+def _scopes(module: Any) -> set[str]:
+    """The storage scopes of what the module's blocks allocate."""
+    return {
+        str(buffer.ty.storage_scope)
+        for function in module.functions.values()
+        for node in compat.nodes(function.body)
+        if compat.type_key(node) == "SBlock"
+        for buffer in node.alloc_buffers
+    }
 
 
 def _of_exception(error: RaisedByTVM, failed: Applied) -> Verdict:

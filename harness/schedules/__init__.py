@@ -4,7 +4,8 @@
 a case's trace to its module, and `text.py` writes a trace as Python for reproducers.
 """
 
-from harness.schedules.replay import DoesNotApply, Replay, is_schedulable
+from harness.schedules.refusal import DoesNotApply
+from harness.schedules.replay import Replay, is_schedulable
 from harness.schedules.table import PRIMITIVES, Primitive
 
 __all__ = ["PRIMITIVES", "DoesNotApply", "Primitive", "Replay", "is_schedulable"]

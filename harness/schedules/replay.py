@@ -15,21 +15,11 @@ from tvm import s_tir, tirx
 from harness import compat
 from harness.case import JSONValue, PrimitiveCall
 from harness.schedules.blocks import find_block, find_loop
+from harness.schedules.dlight import dlight
 from harness.schedules.index_map import index_map
+from harness.schedules.refusal import DoesNotApply, is_refusal
 from harness.schedules.table import PRIMITIVES, Primitive, Takes
 from harness.targets.executable import RaisedByTVM, raised_by_tvm
-
-# What primitives refuse by a failed check which says so, instead of by a ScheduleError.
-REFUSALS = (
-    "Valid index:",  # of a place that the loop doesn't have
-    "No reduction iter vars allowed for the outer loops when blockize multiple blocks",
-    "Target blocks must not be nested with each other",
-    "Target blocks must be consecutive",
-)
-
-
-class DoesNotApply(Exception):
-    """The primitive doesn't apply, or its arguments don't fit the program."""
 
 
 class Replay:
@@ -53,12 +43,14 @@ class Replay:
         arguments = _resolved(schedule, primitive, call.args)
         try:
             with raised_by_tvm():
-                _compiled(primitive.name)(schedule, *arguments)
+                result = _compiled(primitive.name)(schedule, *arguments)
         except RaisedByTVM as error:
             self._schedule = None  # it may be half changed
-            if _is_refusal(error.error):
+            if is_refusal(error.error):
                 raise DoesNotApply(str(error)) from None
             raise
+        if primitive.whole:
+            self._schedule = schedule = result
         self.module = schedule.mod
 
     def schedule(self, function: str) -> Any:
@@ -88,13 +80,6 @@ def is_schedulable(module: Any, function: str) -> bool:
     return bool(found) and compat.type_key(found[0].body) == "SBlockRealize"
 
 
-def _is_refusal(error: Exception) -> bool:
-    """Whether TVM says that the primitive doesn't apply; other internal errors say nothing."""
-    if isinstance(error, s_tir.ScheduleError | ValueError | TypeError | AssertionError):
-        return True
-    return any(refusal in str(error) for refusal in REFUSALS)
-
-
 def _resolved(schedule: Any, primitive: Primitive, args: tuple[JSONValue, ...]) -> list[Any]:
     """The arguments as TVM takes them; sets the seed, if it is one of them."""
     if len(args) != len(primitive.kinds):
@@ -106,7 +91,7 @@ def _resolved(schedule: Any, primitive: Primitive, args: tuple[JSONValue, ...]) 
                 for kind, arg in zip(primitive.kinds, args, strict=True)
             ]
     except RaisedByTVM as error:
-        if _is_refusal(error.error):
+        if is_refusal(error.error):
             raise DoesNotApply(str(error)) from None
         raise
     except (LookupError, ValueError, TypeError) as error:
@@ -175,5 +160,5 @@ def _compiled(name: str) -> Callable[..., Any]:
     primitive = PRIMITIVES[name]
     names = [f"a{number}" for number in range(len(primitive.kinds))]
     source = f"lambda {', '.join(['s', *names])}: {primitive.python.format(*names)}"
-    function: Callable[..., Any] = eval(source, {})  # the table's own text, and nothing of a case
+    function: Callable[..., Any] = eval(source, {"dlight": dlight})  # the table's own text alone
     return function

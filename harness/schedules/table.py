@@ -41,13 +41,15 @@ class Primitive:
     """A primitive: its name in traces, its arguments, and the call.
 
     `call` is the call as Python with the arguments' numbers in braces; by default the method of
-    `tvm.s_tir.Schedule` of that name on all arguments but seeds.
+    `tvm.s_tir.Schedule` of that name on all arguments but seeds. The result of the call of a
+    `whole` one is the schedule from then on.
     """
 
     name: str
     draw: Callable[[Drawing], Arguments]
     kinds: tuple[Takes, ...]
     call: str = ""
+    whole: bool = False
 
     @property
     def python(self) -> str:
@@ -108,6 +110,7 @@ _TABLE = (
     # Blocks.
     Primitive("blockize", draw.blockized, (LOOP, VALUE)),
     Primitive("blockize_blocks", draw.blockized_blocks, (BLOCKS, VALUE), "s.blockize({0}, {1})"),
+    Primitive("tensorize", draw.tensorized, (TARGET, VALUE)),
     Primitive("reorder_block_iter_var", draw.order_of_axes, (BLOCK, LIST)),
     Primitive("transform_block_layout", draw.block_layout, (BLOCK, MAP)),
     Primitive("annotate", draw.annotation, (TARGET, VALUE, VALUE)),
@@ -124,6 +127,8 @@ _TABLE = (
     Primitive("storage_align", draw.alignment, (BLOCK, VALUE, VALUE, VALUE, VALUE)),
     Primitive("set_scope", draw.scope, (BLOCK, VALUE, VALUE)),
     Primitive("rolling_buffer", draw.written, (BLOCK, VALUE)),
+    # Rules that schedule whole functions, for a target with threads.
+    Primitive("dlight", draw.dlight_rule, (VALUE, VALUE), "dlight(s, {0}, {1})", whole=True),
 )  # fmt: skip
 
 PRIMITIVES: dict[str, Primitive] = {primitive.name: primitive for primitive in _TABLE}

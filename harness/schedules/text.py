@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness.case import CaseError, JSONValue, PrimitiveCall
+from harness.schedules.dlight import TEXT
 from harness.schedules.index_map import as_lambda
 from harness.schedules.table import PRIMITIVES, Takes
 
@@ -30,6 +31,11 @@ def loop(s, name, index, number=1):
     """One of the loops around the block, the outermost of which is number 0."""
     return s.get_loops(block(s, name, number))[index]
 '''
+
+
+def helpers(trace: Sequence[PrimitiveCall]) -> str:
+    """The functions that the lines of this trace call."""
+    return HELPERS + ("\n" + TEXT if any(call.name == "dlight" for call in trace) else "")
 
 
 def as_python(trace: Sequence[PrimitiveCall]) -> Iterator[str]:
@@ -55,7 +61,10 @@ def _lines(trace: Sequence[PrimitiveCall]) -> Iterator[str]:
             raise ValueError(f"not a call of a schedule primitive: {call.name}")
         pairs = list(zip(primitive.kinds, call.args, strict=True))
         yield from (f"s.seed({arg!r})" for kind, arg in pairs if kind is Takes.SEED)
-        yield primitive.python.format(*(_argument(kind, arg) for kind, arg in pairs))
+        if primitive.name == "tensorize":
+            yield "from tvm.s_tir import tensor_intrin  # registers the intrinsics"
+        line = primitive.python.format(*(_argument(kind, arg) for kind, arg in pairs))
+        yield f"s = {line}" if primitive.whole else line
 
 
 def _argument(kind: Takes, arg: JSONValue) -> str:

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from harness.case import Case, PrimitiveCall
 from harness.schedules import DoesNotApply, Replay
-from harness.schedules.text import HELPERS, as_python
+from harness.schedules.text import as_python, helpers
 from harness.targets.executable import RaisedByTVM
 from harness.verdict import Kind, Verdict
 from tzer.in_subprocess import Died, Refused, in_subprocess
@@ -168,7 +168,7 @@ def scheduling(trace: Sequence[PrimitiveCall], culprit: int | None) -> str:
         line + ("  # <- here" if culprit is not None and number >= len(before) else "")
         for number, line in enumerate(lines)
     ]
-    return HELPERS + (
+    return helpers(trace) + (
         "\n\ndef scheduled(module):\n"
         '    """The module after the schedule primitives."""\n'
         '    s = s_tir.Schedule(module, seed=1, error_render_level="none")\n'

@@ -174,3 +174,23 @@ def test_blocks_of_one_name_are_told_apart_by_their_number() -> None:
     assert block_labels(replay.schedule("main")) == ["A_local", "next#1", "next#2"]
     with pytest.raises(DoesNotApply):
         replay.apply(Call("add_unit_loop", ("next",)))
+
+
+def test_a_rule_of_dlight_is_judged_like_a_primitive() -> None:
+    """Its schedule is for a GPU: what it means is judged, and it is not compiled for a CPU."""
+    module = matmul(3, 4, 5)
+    before = module_text(module)
+    found = judged(module, Call("dlight", ("Fallback", "webgpu")))
+    assert found.kind in (Kind.OK, Kind.INVALID), found
+    assert module_text(module) == before  # dlight itself changes the module that it gets
+    replay = Replay(module)
+    replay.apply(Call("dlight", ("Fallback", "webgpu")))
+    assert not replay.module.same_as(module)
+    for refused in (("Fallback", "hexagon"), ("__class__", "webgpu"), ("Transpose", "webgpu")):
+        with pytest.raises(DoesNotApply):
+            replay.apply(Call("dlight", refused))
+
+
+def test_an_intrinsic_that_does_not_match_is_a_refusal() -> None:
+    assert judged(matmul(3, 4, 5), Call("tensorize", ("C", "dot_16x4_vnni"))).kind is Kind.OK
+    assert judged(matmul(3, 4, 5), Call("tensorize", ("C", "no_such"))).kind is Kind.OK
