@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,9 +16,25 @@ from onnx.reference.op_run import OpRun
 from jitweb.onnx.convolution import transposed_axes
 
 
-def evaluator(model: onnx.ModelProto) -> ReferenceEvaluator:
-    """An evaluator of the model, which takes seconds for large convolutions too."""
-    return ReferenceEvaluator(model, new_ops=[ConvTranspose])
+def evaluator(model: onnx.ModelProto, end: float = math.inf) -> ReferenceEvaluator:
+    """An evaluator of the model, which takes seconds for large convolutions too.
+
+    From `end` on, a time of time.monotonic(), it computes no further node but raises TimeoutError.
+    """
+    made = ReferenceEvaluator(model, new_ops=[ConvTranspose])
+    if end < math.inf:
+        for node in made.rt_nodes_:
+            node.run = _until(end, node.run)
+    return made
+
+
+def _until(end: float, run: Callable[..., Any]) -> Callable[..., Any]:
+    def limited(*arguments: Any, **named: Any) -> Any:
+        if time.monotonic() >= end:
+            raise TimeoutError("onnx.reference takes too long")
+        return run(*arguments, **named)
+
+    return limited
 
 
 class ConvTranspose(OpRun):  # type: ignore[misc]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -11,9 +12,12 @@ import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
+from jitweb import expected
 from jitweb.bundle import ExpectedOutputs, sample
 from jitweb.cli import cli
 from jitweb.errors import JitwebError
+from jitweb.model import import_model
+from jitweb.onnx.reference import evaluator
 from jitweb.verify import Agreement, Verification, verify_bundle
 from jitweb.workflow import Options, tune_model
 
@@ -92,6 +96,25 @@ def test_what_no_oracle_agrees_with_is_wrong_and_each_is_reported() -> None:
     assert not found.is_right
     assert [line.split(":")[0] for line in found.lines()] == ["WRONG    wasm y"] * 2
     assert not any("onnxruntime" in line for line in found.lines())
+
+
+@pytest.mark.parametrize(("error", "count"), [(0.0, 1), (1.0, 2)])
+def test_the_reference_is_asked_only_where_onnxruntime_differs_from_the_plan(
+    norm: Path, monkeypatch: pytest.MonkeyPatch, error: float, count: int
+) -> None:
+    def answer(model: onnx.ModelProto, inputs: expected.Arrays) -> expected.Arrays:
+        g, b, mu, v = (np.array(each).reshape(1, 4, 1, 1) for each in NORM.values())
+        return {"y": ((inputs["x"] - mu) / np.sqrt(v + 1e-5) * g + b + error).astype(np.float32)}
+
+    monkeypatch.setattr(expected, "_onnxruntime", lambda: SimpleNamespace(__version__="1.0"))
+    monkeypatch.setattr(expected, "_by_onnxruntime", answer)
+    found = expected.expected_outputs(norm, {}, import_model(norm))
+    assert len(found.outputs) == count and next(iter(found.outputs)) == "onnxruntime 1.0"
+
+
+def test_the_reference_stops_at_its_limit(norm: Path) -> None:
+    with pytest.raises(TimeoutError):
+        evaluator(onnx.load(norm), end=0.0).run(None, {"x": X})
 
 
 def test_each_source_keeps_its_own_outputs() -> None:
