@@ -165,6 +165,10 @@ def attributes(node: onnx.NodeProto) -> dict[str, Any]:
     }
 
 
+# The doc_string of a Clip that makes NaN the least of its ends, as a quantisation does.
+NAN_IS_LEAST = "NaN is the least"
+
+
 def operands(node: onnx.NodeProto, count: int) -> list[str]:
     """A node's inputs, filled up with "" to `count`."""
     return [*node.input, *[""] * (count - len(node.input))]

@@ -17,7 +17,7 @@ import onnx
 from jitweb.onnx.attention import attend_packed
 from jitweb.onnx.fused import swap_last
 from jitweb.onnx.graph import CONTRIB, Graph, attributes, operands
-from jitweb.onnx.quantized import as_bytes, integers
+from jitweb.onnx.quantized import as_bytes, integers, limited
 
 FLOAT = onnx.TensorProto.FLOAT
 Rule = Callable[[Graph, onnx.NodeProto], list[str]]
@@ -35,8 +35,7 @@ def quantized_as(graph: Graph, steps: str, zero: str) -> str:
     total = graph.op("Round", steps)
     if zero:
         total = graph.op("Add", total, _scalar(graph, graph.op("Cast", zero, to=FLOAT)))
-    bounds = (graph.constant(float(each), FLOAT) for each in (ends.min, ends.max))
-    return as_bytes(graph, graph.op("Clip", total, *bounds), kind)
+    return as_bytes(graph, limited(graph, total, float(ends.min), float(ends.max)), kind)
 
 
 def quantized(graph: Graph, x: str, scale: str, zero: str) -> str:

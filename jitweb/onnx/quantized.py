@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from jitweb.onnx.graph import Graph, attributes, operands
+from jitweb.onnx.graph import NAN_IS_LEAST, Graph, attributes, operands
 from jitweb.onnx.weights import weight
 from jitweb.small_weights import Quantized
 
@@ -146,8 +146,13 @@ def dequantize_linear(graph: Graph, node: onnx.NodeProto) -> list[str]:
     middle = 0.0 if offset is None else float(offset.reshape(-1)[0])
     one = graph.op("Reshape", scale, graph.constant(np.zeros(0, np.int64)))
     steps = graph.op("Round", graph.op("Div", x, one))
-    ends = (graph.constant(end - middle, FLOAT) for end in (low, high))
-    return [graph.op("Mul", graph.op("Clip", steps, *ends), one)]
+    return [graph.op("Mul", limited(graph, steps, low - middle, high - middle), one)]
+
+
+def limited(graph: Graph, steps: str, low: float, high: float) -> str:
+    """Floats within the ends of an integer type; NaN is the least, as of onnxruntime's Quantize."""
+    ends = (graph.constant(end, FLOAT) for end in (low, high))
+    return graph.op("Clip", steps, *ends, doc_string=NAN_IS_LEAST)
 
 
 def _dequantized(graph: Graph, node: onnx.NodeProto, name: str) -> str:

@@ -116,6 +116,7 @@ class _Joiner:
                 [self._shape(name) for name in node.input],
                 attributes(node),
                 len(node.output),
+                node.doc_string,
             )
         )
         self._keep(node.output, result)

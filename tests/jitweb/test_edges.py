@@ -69,6 +69,16 @@ def _steps(x: Any, scale: float) -> Any:
     return topi.multiply(topi.clip(steps, -128.0, 127.0), _constant(scale))
 
 
+def _limited(x: Any, scale: float) -> Any:
+    """The same as the importer makes it, where NaN is the least."""
+    least, most, step = _constant(-128), _constant(127), _constant(scale)
+
+    def element(value: Any) -> Any:
+        return tirx.Select(least < value, tirx.Select(value < most, value, most), least)
+
+    return topi.multiply(_each(topi.round(topi.divide(x, step)), element), step)
+
+
 def _turned(x: Any) -> Any:
     """Its second half, negated, before its first: as rotary embeddings do."""
     middle = x.shape[1] // 2
@@ -92,6 +102,7 @@ ELEMENTWISE: dict[str, Callable[[Any], Any]] = {
     "round": topi.round,
     "quantised twice": lambda x: _steps(topi.erf(_steps(x, 0.25)), 0.125),
     "quantised, halves turned": lambda x: _steps(_turned(_steps(_steps(x, 0.25), 0.125)), 0.5),
+    "quantised, NaN the least": lambda x: _limited(_limited(x, 0.25), 0.125),
     "relu6": lambda x: topi.minimum(topi.maximum(x, _constant(0)), _constant(6)),
     "relu of a relu": lambda x: topi.nn.relu(topi.subtract(topi.nn.relu(x), _constant(1))),
     "where": lambda x: _each(x, lambda e: tirx.if_then_else(e > 0.25, e, _constant(-INF))),

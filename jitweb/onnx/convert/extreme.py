@@ -14,6 +14,7 @@ import numpy as np
 from tvm import te, tirx
 
 from jitweb.onnx.convert.node import Node
+from jitweb.onnx.graph import NAN_IS_LEAST
 
 
 def maximum(node: Node) -> Any:
@@ -44,6 +45,9 @@ def _extreme(node: Node, choose: Callable[[Any, Any], Any]) -> Any:
 
 def clip(node: Node) -> Any:
     """Clip: an end that isn't given, or is NaN, is none."""
+    if node.note == NAN_IS_LEAST:
+        low, high = (float(node.constant(position)) for position in (1, 2))
+        return _limited(node, low, high)
     computed: list[Any] = []
     steps: list[tuple[Callable[[Any, Any], Any], Any]] = []
     for choose, position in ((tirx.max, 1), (tirx.min, 2)):
@@ -67,6 +71,21 @@ def clip(node: Node) -> Any:
         return te.compute(node.shapes[0], element, name="clip")
 
     return node.emit(compute, node.inputs[0], *computed)
+
+
+def _limited(node: Node, low: float, high: float) -> Any:
+    """Within the ends by comparisons, of which those with NaN are false."""
+
+    def compute(x: Any) -> Any:
+        least, most = (tirx.const(end, x.dtype) for end in (low, high))
+
+        def element(*place: Any) -> Any:
+            value = x(*place)
+            return tirx.Select(least < value, tirx.Select(value < most, value, most), least)
+
+        return te.compute(node.shapes[0], element, name="clip")
+
+    return node.emit(compute, node.inputs[0])
 
 
 def _own(place: tuple[Any, ...], shape: tuple[int, ...]) -> list[Any]:

@@ -21,6 +21,7 @@ class Node:
     shapes: Sequence[tuple[int, ...]]
     attributes: Mapping[str, Any]
     outputs: int
+    note: str = ""  # its doc_string
 
     def emit(self, function: Callable[..., Any], *inputs: Any) -> Any:
         """Emit a kernel: a function of te.Tensors."""

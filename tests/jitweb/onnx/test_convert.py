@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jitweb.onnx.convert import CONVERTERS
-from tests.jitweb.onnx.models import check, model_of, node
+from tests.jitweb.onnx.models import check, computed, model_of, node
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((3, 5, 4)).astype(np.float32)
@@ -118,3 +118,16 @@ def test_converted_operators_stand_among_imported_ones(tmp_path: Path) -> None:
     ]
     weights = {"axis": np.array(1), "k": np.array([2])}
     check(model_of(nodes, {"x": X}, ["y", "i", "a"], weights), {"x": X}, tmp_path)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_a_quantised_nan_is_the_least_integer(dtype: str, tmp_path: Path) -> None:
+    x = np.array([np.nan, np.inf, -np.inf, 1, -0.5, 0.125, 1e9, -1e9], np.float32)
+    pair = [
+        node("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
+        node("DequantizeLinear", ["q", "scale", "zero"], ["y"]),
+    ]
+    weights = {"scale": np.float32(0.25), "zero": np.array(3, dtype)}
+    found = computed(model_of(pair, {"x": x}, ["y"], weights, opset=19), {"x": x}, tmp_path)
+    least, most = ((int(end) - 3) / 4 for end in (np.iinfo(dtype).min, np.iinfo(dtype).max))
+    assert found["y"].tolist() == [least, most, least, 1, -0.5, 0, most, least]
