@@ -1,6 +1,6 @@
 """Family "storage": handwritten layouts, dtypes and annotations that operators never use.
 
-Explicit strides and offsets of parameters, storage of 8-bit floats and 4 bits, arithmetic of bools,
+Extents that are known at run time only, explicit strides and offsets of parameters, storage of 8-bit floats and 4 bits, arithmetic of bools,
 integers through float functions, shifts and masks that pack and unpack, buffers that schedules mark
 as double-buffered, pragmas without a value.
 """
@@ -112,6 +112,53 @@ def main(A: T.Buffer((5, 7), "int32"), B: T.Buffer((6, 6), "int32")):
     for f in range(36):
         if f < 35:
             B[f // 6, f % 6] = A[f // 7, f % 7]
+""",
+    "symbolic-reverse": """
+def main(a: T.handle, b: T.handle):
+    n = T.int32()
+    A = T.match_buffer(a, (n,), "int32")
+    B = T.match_buffer(b, (n,), "int32")
+    for i in range(n):
+        B[i] = A[n - 1 - i] // 3 + T.min(n, 9)
+""",
+    "symbolic-transpose": """
+def main(a: T.handle, b: T.handle):
+    n = T.int32()
+    m = T.int32()
+    A = T.match_buffer(a, (n, m), "float32")
+    B = T.match_buffer(b, (m, n), "float32")
+    for i, j in T.grid(n, m):
+        with T.sblock("transpose"):
+            vi, vj = T.axis.remap("SS", [i, j])
+            B[vj, vi] = A[vi, vj] * T.float32(2)
+""",
+    "symbolic-matmul": """
+def main(a: T.handle, b: T.handle, c: T.handle):
+    n = T.int64()
+    A = T.match_buffer(a, (n, 4), "float32")
+    B = T.match_buffer(b, (4, n), "float32")
+    C = T.match_buffer(c, (n, n), "float32")
+    for i, j, k in T.grid(n, n, T.int64(4)):
+        with T.sblock("matmul"):
+            vi, vj, vk = T.axis.remap("SSR", [i, j, k])
+            with T.init():
+                C[vi, vj] = T.float32(0)
+            C[vi, vj] = C[vi, vj] + A[vi, vk] * B[vk, vj]
+""",
+    "symbolic-given": """
+def main(a: T.handle, n: T.int32):
+    A = T.match_buffer(a, (n, n), "int32")
+    for i, j in T.grid(n, n):
+        A[i, j] = A[i, j] // 2 + n - i
+""",
+    "symbolic-tiles": """
+def main(a: T.handle, b: T.handle):
+    n = T.int32()
+    A = T.match_buffer(a, (n,), "float32")
+    B = T.match_buffer(b, (n,), "float32")
+    for o, i in T.grid((n + 3) // 4, 4):
+        if T.likely(o * 4 + i < n):
+            B[o * 4 + i] = A[(o * 4 + i + 1) % n] + T.float32(1)
 """,
     "indices-of-both-widths": """
 def main(A: T.Buffer((T.int64(4), T.int64(6)), "int32"), B: T.Buffer((24,), "int32")):

@@ -8,7 +8,7 @@ on such inputs, `reference.py` goes on to the narrower draws of `draws_of`, down
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -19,6 +19,8 @@ from harness import compat
 
 Argument = np.ndarray | np.generic
 MAX_INPUT_ELEMENTS = 1 << 20
+# What a symbolic extent may be at run time.
+EXTENTS = (1, 2, 3, 4, 5, 7, 8, 16, 17)
 
 
 class Draw(IntEnum):
@@ -66,18 +68,51 @@ def make_inputs(function: Any, seed: int, draw: Draw = Draw.SMALL) -> list[Argum
         InputError: no argument can be made for a parameter's shape or dtype.
     """
     rng = np.random.default_rng(seed)
+    symbols = _draw_symbols(function, seed)
     arguments: list[Argument] = []
     for param in function.params:
-        if compat.is_buffer(param):
-            shape = compat.static_shape(param)
-            if shape is None:
-                raise InputError(f"buffer {param.name} has a symbolic shape")
+        if param in symbols:
+            dtype = numpy_dtype(compat.dtype_of(param))
+            arguments.append(np.asarray(symbols[param]).astype(dtype)[()])
+        elif compat.is_buffer(param):
+            shape = _shape(param, symbols)
             if int(np.prod(shape, dtype=np.int64)) > MAX_INPUT_ELEMENTS:
                 raise InputError(f"buffer {param.name} has more than {MAX_INPUT_ELEMENTS} elements")
             arguments.append(_values(rng, str(param.ty.dtype), shape, _own(draw, rng)))
         else:
             arguments.append(_values(rng, compat.dtype_of(param), (), _own(draw, rng))[()])
     return arguments
+
+
+def symbols_of(function: Any, arguments: Sequence[Argument]) -> dict[Any, int]:
+    """The values of the variables that are extents of parameters, by the arguments' shapes."""
+    found: dict[Any, int] = {}
+    for param, argument in zip(function.params, arguments, strict=False):
+        if compat.is_buffer(param) and isinstance(argument, np.ndarray):
+            for extent, size in zip(param.ty.shape, argument.shape, strict=False):
+                if compat.type_key(extent) == "Var":
+                    found.setdefault(extent, size)
+    return found
+
+
+def _draw_symbols(function: Any, seed: int) -> dict[Any, int]:
+    """A value of its own for each variable that is an extent of a parameter."""
+    rng = np.random.default_rng((seed, 1))
+    found: dict[Any, int] = {}
+    for param in function.params:
+        for extent in param.ty.shape if compat.is_buffer(param) else ():
+            if compat.type_key(extent) == "Var" and extent not in found:
+                found[extent] = int(rng.choice(EXTENTS))
+    return found
+
+
+def _shape(buffer: Any, symbols: Mapping[Any, int]) -> tuple[int, ...]:
+    shape = []
+    for extent in buffer.ty.shape:
+        if not isinstance(extent, compat.IntImm) and extent not in symbols:
+            raise InputError(f"buffer {buffer.name} has an extent that is computed")
+        shape.append(symbols[extent] if extent in symbols else int(extent))
+    return tuple(shape)
 
 
 def _own(draw: Draw, rng: np.random.Generator) -> Draw:

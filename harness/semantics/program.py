@@ -8,7 +8,7 @@ undefined.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -26,7 +26,7 @@ from harness.semantics.errors import (
     Unsupported,
     undefined,
 )
-from harness.semantics.inputs import Argument, numpy_dtype
+from harness.semantics.inputs import Argument, numpy_dtype, symbols_of
 from harness.semantics.memory import Storage
 from harness.semantics.perturbation import Perturbation
 from harness.semantics.statements import StatementCompiler
@@ -37,8 +37,12 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 UNSPECIFIED = ("m_round", "m_copysign", "m_atan2", "fdiv", "fmod", "floor_of_quotient")
 
 
-def compile_program(module: Any, entry: str = "main") -> Program:
+def compile_program(
+    module: Any, entry: str = "main", *, arguments: Sequence[Argument] = ()
+) -> Program:
     """Compile the entry function of an IRModule in any state before MakePackedAPI.
+
+    Symbolic extents of its parameters are those of the arguments, for which alone it is compiled.
 
     Raises:
         Unsupported: the function uses a construct that the interpreter doesn't model.
@@ -48,7 +52,7 @@ def compile_program(module: Any, entry: str = "main") -> Program:
         raise Unsupported(f"{entry} is not a PrimFunc")
     others = {str(var.name_hint): other for var, other in module.functions.items()}
     try:
-        return Program(function, others)
+        return Program(function, others, symbols_of(function, arguments))
     except RecursionError:
         raise Unsupported("a program too deeply nested") from None
 
@@ -57,10 +61,12 @@ class Program:
     """A compiled function. `operations` is an upper estimate of the float operations on the
     longest dependence chain; `is_exact` means that rounding can't change a result."""
 
-    def __init__(self, function: Any, functions: Mapping[str, Any]) -> None:
-        self._function, self._functions = function, functions
+    def __init__(
+        self, function: Any, functions: Mapping[str, Any], symbols: Mapping[Any, int]
+    ) -> None:
+        self._function, self._functions, self._symbols = function, functions, symbols
         self._is_buffer = [compat.is_buffer(param) for param in function.params]
-        self._plain = StatementCompiler(function, functions, perturbed=False)
+        self._plain = StatementCompiler(function, functions, symbols, perturbed=False)
         self._code = _compiled(self._plain.source)
         self.operations = self._plain.operations
         unspecified = any(f"{name}(" in self._plain.source for name in UNSPECIFIED)
@@ -73,7 +79,7 @@ class Program:
 
     @cached_property
     def _perturbed(self) -> tuple[StatementCompiler, Any]:
-        compiler = StatementCompiler(self._function, self._functions, perturbed=True)
+        compiler = StatementCompiler(self._function, self._functions, self._symbols, perturbed=True)
         return compiler, _compiled(compiler.source)
 
     def run(

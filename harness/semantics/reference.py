@@ -151,7 +151,7 @@ def _interpreted(module: Any, input_seed: int) -> Reference:
     except InputError as error:
         raise Invalid(str(error)) from None
     try:
-        program = compile_program(module)
+        program = compile_program(module, arguments=inputs)
         for attempt in wider:
             try:
                 return _reference(module, program, attempt, WIDE_STEP_LIMIT)
@@ -169,7 +169,7 @@ def interpret(module: Any, inputs: list[Argument]) -> Reference:
         Invalid: undefined behaviour, a failed assertion or too many steps.
     """
     try:
-        return _reference(module, compile_program(module), inputs)
+        return _reference(module, compile_program(module, arguments=inputs), inputs)
     except Unsupported:
         return Reference(module, inputs, None, None)
 
@@ -186,7 +186,7 @@ def outputs_of(
     """
     with STAGES.spending(Spent.INTERPRETER):
         try:
-            program = compile_program(module)
+            program = compile_program(module, arguments=inputs)
         except Unsupported:
             return None
         program.run(inputs, unwritten=unwritten)

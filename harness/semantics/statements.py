@@ -28,18 +28,24 @@ IGNORED_CALLS = frozenset({"prefetch", "start_profile_intrinsic", "end_profile_i
 class StatementCompiler(BlockCompiler):
     """Compiles one PrimFunc. `source` is the result, `parameters` are those of its `main`."""
 
-    def __init__(self, function: Any, functions: Mapping[str, Any], perturbed: bool) -> None:
+    def __init__(
+        self,
+        function: Any,
+        functions: Mapping[str, Any],
+        symbols: Mapping[Any, int],
+        perturbed: bool,
+    ) -> None:
         super().__init__(survey_function(function, functions), perturbed)
         self._functions = functions
         self.pointers: dict[int, int] = {}
         self.parameters: list[Storage | Operand] = []
         self.operations = 0
         self._executions = 1  # of the current statement: the product of the loops' extents
-        header = self._parameters(function)
+        header = self._parameters(function, symbols)
         self.statement(function.body)
         self.source = "\n".join([header, *(self.lines or ["  pass"])])
 
-    def _parameters(self, function: Any) -> str:
+    def _parameters(self, function: Any, symbols: Mapping[Any, int]) -> str:
         names = []
         for param in function.params:
             if not compat.is_buffer(param):
@@ -47,6 +53,8 @@ class StatementCompiler(BlockCompiler):
                 self.variables[hash(param)] = operand
                 self.parameters.append(operand)
                 names.append(operand.code)
+        for symbol, extent in symbols.items():
+            self.variables[hash(symbol)] = constant(extent)
         for param in function.params:
             if compat.is_buffer(param):
                 self.parameters.append(self._buffer_parameter(param))
@@ -55,9 +63,10 @@ class StatementCompiler(BlockCompiler):
         return f"def main({', '.join(names)}):"
 
     def _buffer_parameter(self, param: Any) -> Storage:
-        shape = compat.static_shape(param)
-        if shape is None:
+        extents = [self._extent(extent) for extent in param.ty.shape]
+        if not all(extent.is_constant for extent in extents):
             raise Unsupported(f"buffer {param.name} has a symbolic shape")
+        shape = [extent.low for extent in extents]
         # Arguments are compact and have no offset, which defines the variables in the layout.
         compact = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
         for given, actual in [*paired(param.ty.strides, compact), (param.ty.elem_offset, 0)]:
@@ -81,6 +90,13 @@ class StatementCompiler(BlockCompiler):
         self.start_history(storage)
         self.declare(param, storage)
         return storage
+
+    def _extent(self, extent: Any) -> Operand:
+        """The extent of a parameter; its variables may be unknown."""
+        unknown = (n for n in compat.nodes(extent) if compat.type_key(n) == "Var")
+        if any(hash(var) not in self.variables for var in unknown):
+            raise Unsupported("a parameter with a symbolic shape")
+        return self.value(extent)
 
     def statement(self, node: Any) -> None:
         """Emit a statement.

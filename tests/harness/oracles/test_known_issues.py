@@ -16,6 +16,7 @@ CODEGEN = "invalid-codegen|CompilerRejected|code generation|line #:#: error: "
 UNPARSED = "round-trip||its TVMScript does not parse: error: "
 # Signatures of campaigns on 0.26 and 0.27 whose programs crash, need another target, or are random.
 RECORDED: tuple[tuple[str, str], ...] = (
+    ("shifted-modulus", "out-of-bounds|tirx.FlattenBuffer|out-of-range|shifted-modulus"),
     (
         "let-bound-twice",
         "internal-error|InternalError|src/arith/transitive_comparison_analyzer.cc|"
