@@ -7,6 +7,7 @@ public `from_onnx`, and single nodes for the converters; all are inlined into on
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
@@ -67,6 +68,7 @@ class _Joiner:
         self.builder = relax.BlockBuilder()
         self.values: dict[str, Any] = {}
         self.parts: dict[str, Any] = {}
+        self.readers = _readers(graph.node)
 
     def module(self) -> Any:
         inputs = []
@@ -136,9 +138,9 @@ class _Joiner:
         graph = part.graph
         graph.name = f"part_{len(self.parts)}"
         graph.node.extend(nodes)
-        needed = {value.name for value in self.model.graph.output} | self._read_elsewhere(nodes)
+        own, needed = _readers(nodes), {value.name for value in self.model.graph.output}
         inputs = [name for name in read if name not in made and name not in self.constants]
-        outputs = [name for name in made if name in needed]
+        outputs = [name for name in made if name in needed or self.readers[name] > own[name]]
         graph.input.extend(onnx.ValueInfoProto(name=name, type=self.types[name]) for name in inputs)
         graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
         for value in graph.output:
@@ -165,10 +167,6 @@ class _Joiner:
             return module["main"]
         return _Renamed(renamed).visit_expr(module["main"])
 
-    def _read_elsewhere(self, nodes: Sequence[onnx.NodeProto]) -> set[str]:
-        own = {id(node) for node in nodes}
-        return set(_read([node for node in self.model.graph.node if id(node) not in own]))
-
     def _keep(self, names: Sequence[str], result: Any) -> None:
         if len(names) == 1:
             self.values[names[0]] = result
@@ -187,6 +185,11 @@ def _variable(name: str, kind: onnx.TypeProto) -> Any:
 def _read(nodes: Sequence[onnx.NodeProto]) -> dict[str, None]:
     """The names that the nodes read, in order."""
     return dict.fromkeys(name for node in nodes for name in names_read(node))
+
+
+def _readers(nodes: Sequence[onnx.NodeProto]) -> Counter[str]:
+    """How many of the nodes read each name."""
+    return Counter(name for node in nodes for name in set(names_read(node)))
 
 
 def _made(nodes: Sequence[onnx.NodeProto]) -> dict[str, None]:

@@ -151,13 +151,16 @@ def _with_loads(value: Any, inlined: dict[Any, Equation]) -> Any:
         places = dict(zip(equation.spatial, load.indices, strict=True))
         return substitute(refresh(equation.value), places)
 
+    every = loads(value)
     for equation in reversed(inlined.values()):
-        found = [load for load in loads(value) if compat.load_buffer(load).same_as(equation.buffer)]
+        found = [load for load in every if compat.load_buffer(load).same_as(equation.buffer)]
+        if not found:
+            continue
         if not isinstance(equation.value, SHORT):
             for load in _repeated(found):
                 value = _held(value, load)
-        if found:
-            value = tvm_ffi.structural_map(value, (compat.BufferLoad, replaced))
+        value = tvm_ffi.structural_map(value, (compat.BufferLoad, replaced))
+        every = loads(value)
     return value
 
 
