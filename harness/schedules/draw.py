@@ -39,12 +39,6 @@ BLOCK_ANNOTATIONS: tuple[tuple[str, tuple[int | str, ...]], ...] = (
 )
 
 
-# Some of each family of processors.
-INTRINSICS = (
-    "dot_16x4_vnni", "dot_16x4_avx512", "dot_4x4_i8i8s32_sdot", "dp4a_s8s8s32",
-    "wmma_sync_16x16x16_f16f16f32", "wmma_fill_16x16x16_f32", "wmma_load_16x16x16_f16_a_shared",
-    "simdgroup_make_filled_8x8x8_f16", "simdgroup_multiply_accumulate_8x8x8_f16",
-)  # fmt: skip
 DLIGHT_RULES = (
     "Matmul", "GEMV", "LowBatchGEMV", "Reduction", "GeneralReduction", "Transpose", "RMSNorm",
     "Fallback",
@@ -337,10 +331,6 @@ def block_layout(draw: Drawing) -> Arguments:
 def paddings(draw: Drawing) -> Arguments:
     block = draw.block()
     return block, tuple(draw.choice((1, 2, 3, 4, 8)) for _ in draw.node(block).iter_vars)
-
-
-def tensorized(draw: Drawing) -> Arguments:
-    return draw.block() if draw.flag() else draw.loop(), draw.choice(INTRINSICS)
 
 
 def dlight_rule(draw: Drawing) -> Arguments:

@@ -61,8 +61,6 @@ def _lines(trace: Sequence[PrimitiveCall]) -> Iterator[str]:
             raise ValueError(f"not a call of a schedule primitive: {call.name}")
         pairs = list(zip(primitive.kinds, call.args, strict=True))
         yield from (f"s.seed({arg!r})" for kind, arg in pairs if kind is Takes.SEED)
-        if primitive.name == "tensorize":
-            yield "from tvm.s_tir import tensor_intrin  # registers the intrinsics"
         line = primitive.python.format(*(_argument(kind, arg) for kind, arg in pairs))
         yield f"s = {line}" if primitive.whole else line
 

@@ -189,8 +189,3 @@ def test_a_rule_of_dlight_is_judged_like_a_primitive() -> None:
     for refused in (("Fallback", "hexagon"), ("__class__", "webgpu"), ("Transpose", "webgpu")):
         with pytest.raises(DoesNotApply):
             replay.apply(Call("dlight", refused))
-
-
-def test_an_intrinsic_that_does_not_match_is_a_refusal() -> None:
-    assert judged(matmul(3, 4, 5), Call("tensorize", ("C", "dot_16x4_vnni"))).kind is Kind.OK
-    assert judged(matmul(3, 4, 5), Call("tensorize", ("C", "no_such"))).kind is Kind.OK
