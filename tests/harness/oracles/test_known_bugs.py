@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import pytest
@@ -64,6 +65,17 @@ def shifted_remainder() -> Any:
     return main_of([source, target], loop(i, 8, tirx.BufferStore(target, read, [i])))
 
 
+def narrow_shifts() -> Any:
+    """Shifts of 8 bits to the left and back: C computes them as int and truncates nothing.
+
+    tilelang #2961; codegen_c.cc.
+    """
+    source, target = (tirx.decl_buffer((8,), "uint8", name) for name in ("source", "target"))
+    i, four = tirx.Var("i", INT32), tirx.const(4, "uint8")
+    shifted = tirx.shift_right(tirx.shift_left(tirx.BufferLoad(source, [i]), four), four)
+    return main_of([source, target], loop(i, 8, tirx.BufferStore(target, shifted, [i])))
+
+
 LOWER = (PassCall("s_tir.CanonicalizeLoop"), PassCall("s_tir.LowerOpaqueBlock"))
 
 
@@ -95,3 +107,10 @@ def test_a_known_bug_is_of_its_kind_and_of_its_pass(
 ) -> None:
     verdict = verify(Case(module_text(module), passes))
     assert (verdict.kind, verdict.pass_name, verdict.legal) == (kind, culprit, True), verdict
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs a C compiler")
+def test_a_wrong_result_of_generated_c_is_of_code_generation() -> None:
+    # Inputs of the whole range are those of odd seeds.
+    verdict = verify(Case(module_text(narrow_shifts()), target="c", input_seed=1))
+    assert (verdict.kind, verdict.pass_name) == (Kind.WRONG_RESULT, "code generation"), verdict
