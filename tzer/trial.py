@@ -33,7 +33,7 @@ SEED_PYTHON_EVERY = 4
 # Whole traces may take this share of the worker's time; entries beyond it keep their new blocks.
 TRACE_SHARE = 0.05
 # So may native runs: what is not run now will have to wait for another of its shape.
-NATIVE_SHARE = 0.15
+NATIVE_SHARE = 0.1
 START_ATTEMPTS = 8
 START_PAUSE = 0.5
 

@@ -20,7 +20,8 @@ def _check(view: AfterLowering) -> Verdict | None:
     STAGES.enter(compilation.sequence.at("compare"))
     for form in view.forms:
         try:
-            found = difference(form.module, compilation.reference)
+            races = compilation.target.has_runtime
+            found = difference(form.module, compilation.reference, races=races)
         except Unknown:
             continue
         if found is None:

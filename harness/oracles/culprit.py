@@ -28,7 +28,8 @@ def culprit(compilation: Compilation) -> str:
         if found or index >= last:
             return
         try:
-            if difference(module, compilation.reference) is not None:
+            races = compilation.target.has_runtime
+            if difference(module, compilation.reference, races=races) is not None:
                 found = call.name
         except Unknown:
             pass

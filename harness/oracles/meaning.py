@@ -16,7 +16,8 @@ from harness.verdict import Kind
 # What no correct pass brings into a program that is free of it. Of the other kinds of undefined
 # behaviour, overflow may come of another order of sums, which no target minds, and a bad shift,
 # cast or argument of a value that is computed and not used.
-FAULTS = ("out-of-range", "unwritten-read", "division-by-zero", "data-race")
+RACE = "data-race"
+FAULTS = ("out-of-range", "unwritten-read", "division-by-zero", RACE)
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,10 @@ class Unknown(Exception):
     """The interpreter can't say what the module means."""
 
 
-def difference(module: Any, reference: Reference) -> Difference | None:
+def difference(module: Any, reference: Reference, *, races: bool = True) -> Difference | None:
     """How the module's meaning differs from the reference's, or None.
+
+    Without `races` nothing runs the iterations of a parallel loop at once.
 
     Raises:
         Unknown: it can't be said.
@@ -44,7 +47,10 @@ def difference(module: Any, reference: Reference) -> Difference | None:
     key = compat.structural_hash(module)
     if key not in known:
         known[key] = _difference(module, reference)
-    return known[key]
+    found = known[key]
+    if found is not None and found.shows == RACE and not races:
+        raise Unknown(found.message)
+    return found
 
 
 def _difference(module: Any, reference: Reference) -> Difference | None:

@@ -71,3 +71,19 @@ def test_a_program_that_cannot_be_interpreted_is_compiled_and_not_run() -> None:
     case = Case(module_text(tvm.IRModule({"main": function})))
     assert reference_of(case).expectation is None
     assert verify.verify(case).kind is Kind.OK
+
+
+def test_a_race_is_none_where_the_iterations_of_a_parallel_loop_run_one_by_one() -> None:
+    i, target = tirx.Var("i", "int32"), tirx.decl_buffer((1,), "int32", "target")
+    body = tirx.BufferStore(target, tirx.const(1, "int32"), [0])
+
+    def looped(kind: Any) -> Any:
+        function = tirx.PrimFunc([target], tirx.For(i, 0, 4, kind, body))
+        return tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
+
+    reference = reference_of(Case(module_text(looped(tirx.ForKind.SERIAL))))
+    parallel = looped(tirx.ForKind.PARALLEL)
+    found = difference(parallel, reference)
+    assert found is not None and found.shows == "data-race"
+    with pytest.raises(Unknown):
+        difference(parallel, reference, races=False)
