@@ -26,6 +26,7 @@ from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
 from jitweb.space.emit import LANES
 from jitweb.space.equations import Equation, NotEquations, loads
+from jitweb.space.held import with_held_values
 from jitweb.space.matmul import ELEMENTS, MatmulBuilder, Tiling, at_place, fitting
 from jitweb.space.matmul_equations import Matmul, read_matmul
 from jitweb.space.rows import Rows, RowsBuilder, read_rows
@@ -128,7 +129,7 @@ def _candidate(
 
 
 def _matmul(matmul: Matmul, tiling: Tiling, x: int, y: int, is_short: bool) -> Any:
-    return lambda: Kernel(_GpuMatmul(matmul, tiling, x, y, is_short).function())
+    return lambda: Kernel(with_held_values(_GpuMatmul(matmul, tiling, x, y, is_short).function()))
 
 
 class _GpuMatmul(MatmulBuilder):
@@ -264,7 +265,7 @@ def _rows(rows: Rows, most: int) -> Iterator[Candidate]:
 
 
 def _row_kernel(rows: Rows, group: int) -> Any:
-    return lambda: Kernel(_GpuRows(rows, LANES).threads(group))
+    return lambda: Kernel(with_held_values(_GpuRows(rows, LANES).threads(group)))
 
 
 class _GpuRows(RowsBuilder):
@@ -288,7 +289,7 @@ def _elements(rows: Rows, most: int) -> Iterator[Candidate]:
 
 
 def _element_kernel(rows: Rows, group: int) -> Any:
-    return lambda: Kernel(_elementwise(rows, group))
+    return lambda: Kernel(with_held_values(_elementwise(rows, group)))
 
 
 def _elementwise(rows: Rows, group: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from tvm import te, tirx, topi
 
 from harness import compat
 from harness.targets import wasm
-from jitweb.targets import WasmTarget
+from jitweb.targets import WasmTarget, WebgpuTarget
 
 
 def _quantised(x: Any, times: int) -> Any:
@@ -21,20 +22,29 @@ def _quantised(x: Any, times: int) -> Any:
     return x
 
 
-def _lowered(times: int) -> Any:
+def _function(times: int) -> Any:
     x = te.placeholder((5, 32), "float32", name="x")
-    function = te.create_prim_func([x, _quantised(x, times)])
-    best = WasmTarget().candidates(function, frozenset())[0]
+    return te.create_prim_func([x, _quantised(x, times)])
+
+
+def _lowered(times: int) -> Any:
+    best = WasmTarget().candidates(_function(times), frozenset())[0]
     assert best.family == "rows"
     return wasm.lower(best.build().function).function
 
 
-def _size(function: Any) -> int:
-    return sum(1 for _ in compat.nodes(function.body))
+def _nodes(times: int) -> int:
+    return sum(1 for _ in compat.nodes(_lowered(times).body))
 
 
-def test_a_chain_of_roundings_grows_by_the_same_with_each_link() -> None:
-    sizes = [_size(_lowered(times)) for times in (2, 4, 8)]
+def _characters(times: int) -> int:
+    best = WebgpuTarget().candidates(_function(times), frozenset())[0]
+    return sum(len(shader.code) for shader in WebgpuTarget().build(best.build()).code)
+
+
+@pytest.mark.parametrize("size", [_nodes, _characters], ids=["wasm", "webgpu"])
+def test_a_chain_of_roundings_grows_by_the_same_with_each_link(size: Callable[[int], int]) -> None:
+    sizes = [size(times) for times in (2, 4, 8)]
     assert sizes[2] - sizes[1] < 2.5 * (sizes[1] - sizes[0])
 
 
