@@ -11,8 +11,8 @@ BARE_VENV := .venv-bare
 BARE_TVM := 0.27.0.post1
 DEMO_TIME ?= 60s
 DEMO_OUT ?= demo-campaign
-# Two more than the processors: many tests wait for a process to start or to end.
-PYTEST_ARGS ?= -n $(shell expr $$(nproc 2>/dev/null || echo 2) + 2) --dist worksteal
+# One more than the processors: many tests wait for a process to start or to end.
+PYTEST_ARGS ?= -n $(shell expr $$(nproc 2>/dev/null || echo 2) + 1) --dist worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

@@ -75,11 +75,19 @@ def _check(node: ast.expr, names: list[str]) -> None:
             return
         case ast.Constant(value=int() as value) if type(value) is int and value < 1 << 31:
             return
+        case ast.BinOp(left=ast.Constant(), right=ast.Constant()):
+            pass  # Python would compute it, and may fail
+        case ast.BinOp(op=ast.FloorDiv() | ast.Mod(), right=right) if not _is_divisor(right):
+            pass
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
             _check(left, names)
             _check(right, names)
             return
     raise ValueError(f"not an index: {ast.unparse(node)[:80]!r}")
+
+
+def _is_divisor(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) is int and node.value > 0
 
 
 def _value(node: ast.expr, variables: dict[str, Any]) -> Any:

@@ -136,6 +136,8 @@ def _map(schedule: Any, arg: Any) -> Any:
 
 
 def _seed(schedule: Any, arg: Any) -> Any:
+    if type(arg) is not int or not 1 <= arg < 1 << 31:  # -1 is another seed each time
+        raise ValueError("a seed is a positive integer of 31 bits")
     schedule.seed(arg)
     return arg
 

@@ -122,8 +122,11 @@ def example_values(model: onnx.ModelProto) -> dict[str, int]:
         if node.op_type == "Equal":
             for name, other in (node.input, reversed(node.input)):
                 tensor = constants.get(other)
-                if name in inputs and tensor is not None and math.prod(tensor.dims) == 1:
-                    found.setdefault(name, int(numpy_helper.to_array(tensor).reshape(-1)[0]))
+                if name not in inputs or tensor is None or math.prod(tensor.dims) != 1:
+                    continue
+                value = numpy_helper.to_array(tensor).reshape(-1)[0]
+                if isinstance(value, np.integer | np.bool_):
+                    found.setdefault(name, int(value))
     return found
 
 

@@ -46,21 +46,30 @@ def scaled(graph: Graph, node: onnx.NodeProto) -> list[str]:
 
 
 def _quantized(numbers: np.ndarray, scale: np.ndarray) -> Quantized:
-    """Whole numbers in float32 by a scale: int8 and, where they are not in its range, zero points.
+    """Numbers in float32 by a scale: int8 and, where they are not such, zero points.
+
+    These are not whole where those of the graph are not, as 7.5 with 4 bits.
 
     Raises:
-        ValueError: no range of 256 holds them.
+        ValueError: no range of 256 holds them, or they are not a whole number apart.
     """
     one = tuple(axis for axis, extent in enumerate(scale.shape) if extent == 1)
     low, high = numbers.min(one, keepdims=True), numbers.max(one, keepdims=True)
-    if low.min() >= -128 and high.max() <= 127:
+    whole = _are_whole(numbers)
+    if whole and low.min() >= -128 and high.max() <= 127:
         return Quantized(numbers.astype(np.int8), 8, scale)
-    if low.min() >= 0 and high.max() <= 255:
+    if whole and low.min() >= 0 and high.max() <= 255:
         low = np.zeros_like(low)
     elif (high - low).max() > 255:
         raise ValueError("integers of more than 8 bits")
     zero = np.asarray(-128 - low, np.float32)
+    if not _are_whole(numbers + zero):
+        raise ValueError("numbers that are not a whole number apart")
     return Quantized((numbers + zero).astype(np.int8), 8, scale, zero)
+
+
+def _are_whole(numbers: np.ndarray) -> bool:
+    return np.array_equal(numbers, np.rint(numbers))
 
 
 def cast_rows(graph: Graph, node: onnx.NodeProto) -> list[str]:

@@ -159,3 +159,13 @@ def test_a_wrong_name_is_reported_before_examples_are_taken(tmp_path: Path) -> N
     path = opened(tmp_path, {"ids": ["batch", "sequence"]})
     found = overview(path, {"id": (1, 16)})
     assert "the model's inputs are ids" in found.problem and not found.needed
+
+
+@pytest.mark.parametrize("value", [np.float32(-np.inf), np.float32(np.nan), np.float32(0.5)])
+def test_an_input_that_is_compared_with_no_integer_is_inspected(
+    value: np.float32, tmp_path: Path
+) -> None:
+    nodes = [node("Equal", ["x", "v"], ["same"]), node("Not", ["same"], ["y"])]
+    model = model_of(nodes, {"x": np.ones((2, 3), np.float32)}, ["y"], {"v": value})
+    onnx.save(model, tmp_path / "m.onnx")
+    assert overview(tmp_path / "m.onnx", {}).operators

@@ -109,3 +109,11 @@ def test_nothing_of_a_trace_becomes_a_statement(call: PrimitiveCall) -> None:
     )
     called = {ast.unparse(n.func) for n in ast.walk(scheduled) if isinstance(n, ast.Call)}
     assert called <= {"s_tir.Schedule", "block", "loop", f"s.{call.name}"}
+
+
+def test_what_a_primitive_brings_in_is_not_compiled_by_the_script() -> None:
+    """A stored finding may claim anything, and its trace annotate a loop with code to import."""
+    trace = (Call("annotate", (("c", 0), "pragma_import_llvm", "define i32 @f() { ret i32 0 }")),)
+    claimed = Verdict(Kind.WRONG_RESULT, True, "x", "x", "annotate", Stage("schedule"))
+    with pytest.raises(CaseError, match="import"):
+        write_reproducer(Case(module_text(programs.matmul()), trace=trace), claimed)

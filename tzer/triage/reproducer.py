@@ -16,6 +16,7 @@ import base64
 import json
 import pprint
 import textwrap
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,11 +24,14 @@ import numpy as np
 
 from harness import compat
 from harness.case import Case, PassCall
+from harness.ir.untrusted import check_program
 from harness.oracles.schedule import scheduled
 from harness.oracles.verify import Sequence, sequences
 from harness.passes import CATALOGUE, check_call
+from harness.schedules.replay import DoesNotApply, Replay
 from harness.semantics.reference import Invalid, Reference, reference_of
 from harness.targets import get_target
+from harness.targets.executable import RaisedByTVM
 from harness.verdict import Kind, Verdict
 from tzer.triage import reproducer_checks as checks
 from tzer.triage import reproducer_parts as parts
@@ -153,6 +157,7 @@ def _schedule_pieces(program: PrintedProgram, verdict: Verdict) -> list[str]:
         pieces.append(checks.CHECKS[Kind.CRASH if in_child else kind])
     else:
         reference = reference_of(case)
+        _check_scheduled(case, reference)
         reference.refine_expectation()
         target = get_target("llvm").description()
         pieces += [
@@ -168,6 +173,19 @@ def _schedule_pieces(program: PrintedProgram, verdict: Verdict) -> list[str]:
         parts.MAIN_IN_CHILD if in_child else parts.MAIN,
     ]
     return pieces
+
+
+def _check_scheduled(case: Case, reference: Reference) -> None:
+    """Check what the trace makes of the program: the script compiles that, and runs it.
+
+    Raises:
+        CaseError: it calls out of itself, as an annotation of a primitive may bring about.
+    """
+    replay = Replay(reference.module)
+    for call in case.trace:
+        with suppress(DoesNotApply, RaisedByTVM):
+            replay.apply(call)
+    check_program(replay.module)
 
 
 def _schedule(case: Case, culprit: int | None) -> list[str]:

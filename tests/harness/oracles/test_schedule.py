@@ -16,6 +16,7 @@ from harness.oracles.schedule import serial, without_threads
 from harness.oracles.verify import verify
 from harness.schedules import DoesNotApply, Replay
 from harness.schedules.blocks import block_labels
+from harness.schedules.index_map import index_map
 from harness.semantics import compile_program
 from harness.semantics.inputs import make_inputs
 from harness.verdict import Kind, Verdict
@@ -189,3 +190,18 @@ def test_a_rule_of_dlight_is_judged_like_a_primitive() -> None:
     for refused in (("Fallback", "hexagon"), ("__class__", "webgpu"), ("Transpose", "webgpu")):
         with pytest.raises(DoesNotApply):
             replay.apply(Call("dlight", refused))
+
+
+@pytest.mark.parametrize("text", ["i -> 1 // 0", "i -> i // 0", "i -> i % j", "i -> 9 * 9"])
+def test_a_map_that_has_no_value_everywhere_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not an index"):
+        index_map(text)
+
+
+@pytest.mark.parametrize("seed", [-1, 0, True, 1 << 31, "1"])
+def test_a_seed_that_is_none_drops_the_primitive(seed: Any) -> None:
+    trace = (PrimitiveCall("split_perfectly", (("c", 0), 2, 8, seed)),)
+    case = Case(module_text(programs.matmul()), trace=trace)
+    replay = Replay(case.load())
+    with pytest.raises(DoesNotApply, match="seed"):
+        replay.apply(trace[0])

@@ -131,7 +131,9 @@ def convolved_channels() -> onnx.ModelProto:
     return model_of(nodes, {"image": IMAGE}, ["y"], weights, opset=21)
 
 
-def cast(dtype: Any, zero: Any, first: int = TensorProto.FLOAT) -> onnx.ModelProto:
+def cast(
+    dtype: Any, zero: Any, first: int = TensorProto.FLOAT, most: int | None = None
+) -> onnx.ModelProto:
     """A weight that the graph casts, perhaps less zero points, times a scale for each column."""
     nodes = [
         node("Cast", ["w"], ["whole"], to=first),
@@ -142,7 +144,7 @@ def cast(dtype: Any, zero: Any, first: int = TensorProto.FLOAT) -> onnx.ModelPro
     ]
     ends = np.iinfo(dtype)
     weights: dict[str, Any] = {
-        "w": RANDOM.integers(ends.min, ends.max, (DEPTH, COLUMNS), dtype, endpoint=True),
+        "w": RANDOM.integers(ends.min, most or ends.max, (DEPTH, COLUMNS), dtype, endpoint=True),
         "scale": RANDOM.random((1, COLUMNS), np.float32) + np.float32(0.1),
     }
     if zero is not None:
@@ -228,6 +230,7 @@ MODELS: dict[str, tuple[Callable[[], onnx.ModelProto], float, int]] = {
     "cast-int8": (lambda: cast(np.int8, None), ONE, FACTORS),
     "cast-uint8": (lambda: cast(np.uint8, None), ONE, 2 * FACTORS),
     "cast-less-one": (lambda: cast(np.uint8, 128, TensorProto.INT32), ONE, FACTORS),
+    "cast-less-half": (lambda: cast(np.uint8, 7.5, most=15), ONE, 2 * FACTORS),
     "cast-less-columns": (
         lambda: cast(np.uint8, range(100, 100 + COLUMNS), TensorProto.INT32),
         ONE,
