@@ -1,7 +1,7 @@
 """Ingredients: constructs that are valid, but that TVM is known to fail on, and ways around them.
 
 One shallow failure hides whatever lies behind it. So the fuzzer learns which ingredients end at
-known failures (`tzer/joint.py`), and has them rewritten in most mutants (`tzer/job.py`) into
+known failures (`tzer/avoidance.py`), and has them rewritten in most mutants (`tzer/job.py`) into
 something near that TVM takes. A rewritten program is another one, and need not compute the same.
 `harness/oracles/known_issues.py` lists the failures themselves.
 """

@@ -63,6 +63,8 @@ def _lines(trace: Sequence[PrimitiveCall]) -> Iterator[str]:
         yield from (f"s.seed({arg!r})" for kind, arg in pairs if kind is Takes.SEED)
         line = primitive.python.format(*(_argument(kind, arg) for kind, arg in pairs))
         yield f"s = {line}" if primitive.whole else line
+        if primitive.whole:  # a new schedule, which works on main
+            function = "main"
 
 
 def _argument(kind: Takes, arg: JSONValue) -> str:

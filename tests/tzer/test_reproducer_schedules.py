@@ -11,6 +11,7 @@ from tvm.script import from_source
 
 from harness.case import Case, CaseError, PassCall, PrimitiveCall, module_text
 from harness.oracles.verify import verify
+from harness.schedules.text import as_python
 from harness.verdict import Kind, Stage, Verdict
 from harness.worker.post_mortem import verdict_of
 from harness.worker.sandbox import Settings, Worker
@@ -109,6 +110,17 @@ def test_nothing_of_a_trace_becomes_a_statement(call: PrimitiveCall) -> None:
     )
     called = {ast.unparse(n.func) for n in ast.walk(scheduled) if isinstance(n, ast.Call)}
     assert called <= {"s_tir.Schedule", "block", "loop", f"s.{call.name}"}
+
+
+def test_after_a_rule_of_dlight_the_schedule_works_on_the_function_of_the_call() -> None:
+    """The rule makes a new schedule, which works on main again."""
+    trace = [
+        Call("add_unit_loop", ("a",), "helper"),
+        Call("dlight", ("Fallback", "webgpu"), "helper"),
+        Call("add_unit_loop", ("a",), "helper"),
+    ]
+    lines = list(as_python(trace))
+    assert [line for line in lines if "work_on" in line] == ["s.work_on('helper')"] * 2
 
 
 def test_what_a_primitive_brings_in_is_not_compiled_by_the_script() -> None:
