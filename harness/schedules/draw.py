@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from harness import compat
 from harness.case import JSONValue
-from harness.ir.loop_kinds import THREAD_BINDING
 from harness.schedules.blocks import block_labels, find_block
 
 Arguments = tuple[JSONValue, ...]
@@ -88,10 +87,6 @@ class Drawing:
         """A loop around the block, or around any."""
         label = self.block() if label is None else label
         return label, self.choice(range(len(self.loops(label))))
-
-    def loops_of(self, label: str, wanted: Callable[[Any], bool]) -> list[int]:
-        """The indices of the loops around the block that are wanted."""
-        return [index for index, node in enumerate(self.loops(label)) if wanted(node)]
 
     def region(self, label: str, which: str) -> int:
         """The index of one of the block's "read" or "write" regions."""
@@ -361,13 +356,6 @@ def annotation_to_drop(draw: Drawing) -> Arguments:
 
 def sampled_annotation(draw: Drawing) -> Arguments:
     return draw.loop(), "pragma_auto_unroll_max_step", (0, 4, 16), draw.rng.randint(1, 1000)
-
-
-def serial_loop(draw: Drawing) -> Arguments:
-    """A loop that is not yet bound to threads."""
-    block = draw.block()
-    free = draw.loops_of(block, lambda node: int(node.kind) != THREAD_BINDING)
-    return ((block, draw.choice(free)),)
 
 
 def _axis_extents(block: Any) -> tuple[int, ...]:

@@ -165,6 +165,7 @@ def _schedule_pieces(program: PrintedProgram, verdict: Verdict) -> list[str]:
             *_arrays(reference, expected=True),
             schedules.WITHOUT_THREADS,
             schedules.OTHER_MEANING,
+            checks.DIFFERENT,
         ]
     if in_child:
         pieces.append(_limits(kind))

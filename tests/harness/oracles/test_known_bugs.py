@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
 import pytest
@@ -109,7 +108,6 @@ def test_a_known_bug_is_of_its_kind_and_of_its_pass(
     assert (verdict.kind, verdict.pass_name, verdict.legal) == (kind, culprit, True), verdict
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs a C compiler")
 def test_a_wrong_result_of_generated_c_is_of_code_generation() -> None:
     # Inputs of the whole range are those of odd seeds.
     verdict = verify(Case(module_text(narrow_shifts()), target="c", input_seed=1))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from harness.ir import ingredients
@@ -76,8 +74,6 @@ RECORDED: tuple[tuple[str, str], ...] = (
 def test_a_program_of_a_known_issue_ends_at_it(
     name: str, script: str, target: str, seed: int
 ) -> None:
-    if target == "c" and shutil.which("gcc") is None:
-        pytest.skip("needs a C compiler")
     verdict = verify(case_of(script, target, seed))
     issue = known_issue(verdict.kind, verdict.signature)
     assert issue is not None and issue.name == name, verdict
