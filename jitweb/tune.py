@@ -232,6 +232,8 @@ class Tuner:
             if candidate in state.wrong:
                 continue
             try:
+                if candidate.fallback is not None:  # which the bundle holds as well
+                    self.target.build(candidate.fallback.build())
                 state.best, state.built = candidate, self.target.build(candidate.build())
                 return
             except Exception as error:  # TVM may raise anything; others may compile
@@ -336,7 +338,10 @@ class Tuner:
         )
 
     def _verified(self, state: TaskState, candidate: Candidate) -> Built | None:
-        """The candidate, compiled, if it is correct, else None, with the failure in the records."""
+        """The candidate, compiled, if it is correct, else None, with the failure in the records.
+
+        Its fallback must be, too: the bundle holds both.
+        """
         assert self.device is not None
         arguments, expected = self._inputs(state.task)
         try:
@@ -360,6 +365,9 @@ class Tuner:
             self.device.release(handle)
         if diagnostic is not None:
             self._reject(state, candidate, recorded.WRONG, diagnostic)
+            return None
+        if candidate.fallback is not None and self._verified(state, candidate.fallback) is None:
+            self._reject(state, candidate, recorded.FAILED, f"its fallback: {state.failure}")
             return None
         return built
 

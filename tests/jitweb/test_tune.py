@@ -107,6 +107,22 @@ class OneWrong(WasmTarget):
         ]
 
 
+class WrongFallback(WasmTarget):
+    """The space with a first kernel that is right, and whose fallback writes zeros."""
+
+    def candidates(self, function: Any, constants: frozenset[int]) -> list[Candidate]:
+        zeros, _, first, second = OneWrong().candidates(function, constants)
+        return [replace(first, fallback=zeros), second]
+
+
+def test_a_kernel_whose_fallback_is_wrong_is_not_taken(node: NodeDevice) -> None:
+    kernel = task("dense-wide")
+    state = Tuner(WrongFallback(), node, None).run([kernel]).states[kernel.key]
+    first, second = WasmTarget().candidates(kernel.function, kernel.constants)[:2]
+    assert state.best.text == second.text
+    assert [each.text for each in state.wrong] == ["zeros", first.text]
+
+
 def test_wrong_kernels_are_rejected_and_never_timed(node: NodeDevice, tmp_path: Path) -> None:
     reported: list[tuple[str, str]] = []
 
