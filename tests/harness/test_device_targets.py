@@ -189,6 +189,7 @@ def run_unjudged(module: Any, name: str) -> None:
     executable.run([np.zeros(4, np.int32)])
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["wasm"])
 @pytest.mark.parametrize(
     ("module", "kind", "words"),
@@ -210,6 +211,7 @@ def test_what_a_kernel_does_wrong_is_known(name: str, module: Any, kind: Kind, w
     assert verdict(programs.scaled_sum(), name).kind is Kind.OK
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["wasm", "webgpu"])
 def test_the_device_ends_with_its_worker(name: str) -> None:
     case = Case(module_text(programs.scaled_sum()), target=name)

@@ -204,7 +204,7 @@ def test_tuning_in_whichever_browser_opens_the_page(
     small_models: dict[str, Path], tmp_path: Path, browser: None
 ) -> None:
     arguments = ["tune", small_models["bert"], "--target", "wasm,webgpu", "--json"]
-    arguments += ["--budget", "8s"]
+    arguments += ["--budget", "4s"]
     where = ["--device", "http://127.0.0.1:0", "--records", tmp_path / "r", "-o", tmp_path / "out"]
     with subprocess.Popen(
         [*COMMAND, *map(str, arguments + where)],
