@@ -10,19 +10,19 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from corpus import entries as cases
 from corpus import findings as found
 from corpus.database import Database, create, damaged, describe_error, is_ours
-from corpus.encoding import DecodeError, pack_blocks, pack_rest, unpack_blocks, unpack_case
+from corpus.encoding import pack_blocks
+from corpus.entries import CorpusEntry
 from corpus.errors import StoreError
 from corpus.findings import Finding, ListedFinding
 from corpus.lock import FolderLock
-from corpus.modules import module_row
 from corpus.schema import FILE
-from harness.case import Case, CaseError, PassCall
+from harness.case import Case, PassCall
 from harness.system.data import is_amount
 from harness.verdict import Verdict
 
@@ -32,19 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["CorpusEntry", "Finding", "ListedFinding", "Store", "StoreError"]
 
 Line = tuple[str, int]
-
-
-@dataclass(frozen=True)
-class CorpusEntry:
-    """A corpus entry without its case, which `Store.case` loads. `blocks` are uint32 ids."""
-
-    id: int
-    parent: int | None
-    blocks: np.ndarray
-    born: int
-    chosen: int
-    ir_failures: int
-    pass_failures: int
 
 
 class Counters(Protocol):
@@ -141,20 +128,19 @@ class Store:
     # The corpus.
 
     def add_entry(self, case: Case, blocks: np.ndarray, parent: int | None, born: int = 0) -> int:
-        """Keep the case; `blocks` (uint32 ids) are what it reaches. The entry's id."""
-        with self.transaction():
-            module = module_row(self._database, case)
-            return self._database.write(
-                "insert into entries (module, rest, parent, blocks, born) values (?, ?, ?, ?, ?)",
-                (module, pack_rest(case), parent, pack_blocks(blocks), born),
-            )
+        """Keep the case; `blocks` (uint32 ids) are what it reaches. The entry's id.
+
+        `born` is the test that made it, or `corpus.entries.NOT_JUDGED`.
+        """
+        return cases.add(self._database, case, blocks, parent, born)
+
+    def remove_entry(self, entry_id: int) -> None:
+        """Remove an entry, and its module if nothing else needs it."""
+        cases.remove(self._database, entry_id)
 
     def entries(self) -> Iterator[CorpusEntry]:
         """All entries in the order of their birth, without their cases."""
-        columns = "id, parent, blocks, born, chosen, ir_failures, pass_failures"
-        types = (int, int | None, bytes, int, int, int, int)
-        for row in self._database.rows(f"select {columns} from entries order by id", types):
-            yield CorpusEntry(row[0], row[1], self._blocks(row[2]), *row[3:])
+        return cases.listed(self._database)
 
     def case(self, entry_id: int) -> Case:
         """The case of an entry.
@@ -162,26 +148,23 @@ class Store:
         Raises:
             StoreError: no entry has this id, or it is damaged.
         """
-        query = (
-            "select text, rest from entries left join modules on modules.id = module "
-            "where entries.id = ?"
-        )
-        for text, rest in self._database.rows(query, (bytes | None, str), (entry_id,)):
-            try:
-                return unpack_case(text, rest)
-            except DecodeError as error:
-                how = f"entry {entry_id}: {error}"
-                raise StoreError(damaged(self.folder, how)) from None
-        raise StoreError(damaged(self.folder, f"entry {entry_id} is missing"))
+        return cases.case(self._database, entry_id)
 
     def passes(self) -> Iterator[tuple[PassCall, ...]]:
         """The pass sequences of all entries in the order of their birth, without their modules."""
-        query = "select id, rest from entries order by id"
-        for entry_id, rest in self._database.rows(query, (int, str)):
-            try:
-                yield Case.from_json(rest).passes
-            except CaseError as error:
-                raise StoreError(damaged(self.folder, f"entry {entry_id}: {error}")) from None
+        return cases.passes(self._database)
+
+    def entry_blocks(self, entry_id: int) -> np.ndarray:
+        """The blocks (uint32 ids) that an entry reaches, as far as they are known."""
+        return cases.blocks(self._database, entry_id)
+
+    def entry_sizes(self) -> dict[int, int]:
+        """The bytes that the case of each entry takes, packed, by the entry's id."""
+        return cases.sizes(self._database)
+
+    def identities(self) -> set[bytes]:
+        """What `corpus.entries.identity` returns for the case of each entry."""
+        return cases.identities(self._database)
 
     def update_counters(self, changed: Iterable[Counters]) -> None:
         """Write down the scheduler's counters of these entries."""
@@ -252,7 +235,7 @@ class Store:
         blocks = np.empty(0, np.uint32)
         parts: list[np.ndarray] = []
         for (packed,) in self._database.rows("select blocks from coverage", (bytes,)):
-            parts.append(self._blocks(packed))
+            parts.append(cases.unpacked(self._database, packed))
             if sum(map(len, parts)) > MERGE_BLOCKS:  # duplicates don't pile up
                 blocks, parts = np.unique(np.concatenate([blocks, *parts])), []
         blocks = np.unique(np.concatenate([blocks, *parts]))
@@ -304,12 +287,6 @@ class Store:
         types = (float, int, int, int, int, int)
         rows = self._database.rows("select * from timeline order by rowid", types)
         return [dict(zip(TIMELINE, row, strict=True)) for row in rows]
-
-    def _blocks(self, packed: bytes) -> np.ndarray:
-        try:
-            return unpack_blocks(packed)
-        except DecodeError as error:
-            raise StoreError(damaged(self.folder, str(error))) from None
 
 
 TIMELINE = ("elapsed_s", "tests", "native_blocks", "python_lines", "corpus", "findings")

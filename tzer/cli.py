@@ -27,6 +27,7 @@ from harness.console.command_line import (
 from harness.console.terminal import print_json, print_line, print_python, print_text
 from harness.system.text import printable
 from tzer import __version__
+from tzer.corpus_cli import corpus
 from tzer.options import DEFAULT_TOLERANCE, CampaignOptions, Strategy
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ folder = click.argument("directory", metavar="DIR", type=NonEmptyPath(path_type=
 @click.version_option(__version__, prog_name="tzer")
 def cli() -> None:
     """Hunt bugs in the low-level compiler of Apache TVM."""
+
+
+cli.add_command(corpus)
 
 
 @cli.command()
