@@ -76,6 +76,11 @@ META: dict[str, Form] = {
         "shapes": [is_count],
     },
     "stats": {str: object},  # each number is checked where it is read
+    "learned": {
+        "payoff": {str: {str: (is_count, is_count, is_count, is_amount)}},
+        "passes": {str: {str: (is_amount, is_amount)}},
+        "memory": [(is_amount, is_count, is_count)],
+    },
 }
 VERDICT = {
     "kind": str,

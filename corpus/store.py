@@ -255,6 +255,17 @@ class Store:
         """What `record_progress` wrote last; empty for a new campaign."""
         return self._database.meta("progress")
 
+    def record_learned(self, learned: dict[str, Any]) -> None:
+        """Write down what may be lost with the last second of a campaign (JSON).
+
+        That is its pay-offs, what it knows of pass transitions, and its use of memory.
+        """
+        self._database.set_meta("learned", learned)
+
+    def learned(self) -> dict[str, Any]:
+        """What `record_learned` wrote last; empty for a new campaign."""
+        return self._database.meta("learned")
+
     def record_stats(self, stats: dict[str, Any]) -> None:
         """Write down the statistics that `stats` reports."""
         self._database.set_meta("stats", stats)

@@ -70,6 +70,7 @@ ONCE = (
     "tzer/test_findings.py",
     "tzer/test_in_subprocess.py",
     "tzer/test_joint.py",
+    "tzer/test_learning.py",
     "tzer/test_native_runs.py",
     "tzer/test_reproducer_hostile.py",
     "tzer/test_show.py",

@@ -54,14 +54,14 @@ class Bandit:
         drawn = {name: self._draw(self.arms[name], rng) for name in names}
         return tuple(sorted(names, key=lambda name: -drawn[name]))
 
-    def learn(self, name: str, found: bool, seconds: float) -> None:
-        """Record a trial of this arm: its duration, and whether it found new coverage."""
+    def learn(self, name: str, blocks: int, seconds: float) -> None:
+        """Record a trial of this arm: its duration, and how many new blocks it found."""
         if name not in self.arms:
             return
         for arm in self.arms.values():
             arm.finds *= DISCOUNT
             arm.seconds *= DISCOUNT
-        self.arms[name].finds += float(found)
+        self.arms[name].finds += float(blocks > 0)
         self.arms[name].seconds += max(seconds, SHORTEST_TRIAL)
 
     def state(self) -> dict[str, list[float]]:

@@ -23,14 +23,14 @@ from harness.case import Case, PassCall
 from harness.coverage import native
 from harness.oracles.known_issues import known_issue
 from harness.system.text import last_line
-from harness.verdict import Kind, Verdict
-from harness.worker.progress_page import INSIDE_TVM, Spent
+from harness.verdict import Verdict
 from harness.worker.sandbox import SandboxError, Settings, Worker
 from tzer.coverage_map import CoverageMap
 from tzer.interrupt import ended_by_signals
 from tzer.joint import MutationPlan, ScheduledEntry, Scheduler
 from tzer.native_runs import NativeRuns
 from tzer.options import CampaignOptions
+from tzer.tally import Tally, names
 from tzer.trial import Examiner, Stopped, Trial, persistently
 
 HANDLER = "tzer.job:handle"
@@ -45,7 +45,6 @@ TICK_SECONDS = 0.5
 TIMELINE_SECONDS = 5.0
 GRACE_SECONDS = 1.0
 CONFIRMATIONS = 3
-KEPT_FAULTS = 5
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -56,9 +55,10 @@ class CampaignError(UserError):
 
 @dataclass(frozen=True)
 class NextTest:
-    """The next test: an unchanged seed, or a plan with its parent case."""
+    """The next test: an unchanged seed, an imported entry, or a plan with its parent case."""
 
     seed: dict[str, str] | None = None
+    imported: int | None = None
     plan: MutationPlan | None = None
     parent: Case | None = None
     partner: tuple[PassCall, ...] = ()
@@ -75,14 +75,12 @@ class Campaign:
         self.stopping = threading.Event()
         self.coverage_map = CoverageMap()
         self.workers: list[Worker] = []
-        self.examiners: list[Examiner] = []
         self.failure: Exception | None = None
         self.before = store.progress()
-        self.counts: Counter[str] = Counter(self.before.get("counts", {}))
-        self.faults: dict[str, str] = dict(self.before.get("faults", {}))
-        self.tests_at_start = self.counts["tests"]
+        self.tally = Tally(store)
         self.seeds_done: set[str] = set(self.before.get("seeds_done", []))
         self.seeds: list[dict[str, str]] = []
+        self.imported: list[int] = []  # entries that were not run yet
         self.seeds_finished: bool = self.before.get("seeds_finished", False)
         self.seeds_total = 0
         self.prepared = False
@@ -95,8 +93,6 @@ class Campaign:
         if self.seed is None:
             self.seed = random.SystemRandom().getrandbits(32)
         self.native_runs = NativeRuns(random.Random(self.seed), self.before.get("shapes", ()))
-        self.started = time.monotonic()
-        self.ended: float | None = None
         self._next_timeline = 0.0
         self._turn = 0
 
@@ -127,7 +123,7 @@ class Campaign:
                 self.stop()
                 for worker in self.workers:
                     worker.close()
-        self.ended = time.monotonic()
+        self.tally.ended = time.monotonic()
         if isinstance(self.failure, SandboxError):
             raise CampaignError(str(self.failure)) from None
         if self.failure is not None:
@@ -136,7 +132,8 @@ class Campaign:
             return self.store.stats()
         with self.lock, self.store.transaction():
             self._write_progress()
-            stats = self.stats()
+            self._write_learned()
+            stats = self._stats()
             self.store.record_stats(stats)
         self.on_progress(stats)
         return stats
@@ -165,7 +162,7 @@ class Campaign:
         worker.settings = replace(worker.settings, seconds=JOB_SECONDS)
         # The budget starts here: the first campaign on a machine decodes the library and builds the
         # seeds before, which takes a while.
-        self.started = time.monotonic()
+        self.tally.started = time.monotonic()
         self.prepared = True
 
     def _request(self, worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
@@ -187,21 +184,27 @@ class Campaign:
 
     def _restore(self, about: dict[str, Any]) -> None:
         self.scheduler = Scheduler(
-            random.Random(f"{self.seed}:{self.counts['tests']}"),
+            random.Random(f"{self.seed}:{self.tally.counts['tests']}"),
             about["ir_mutators"],
             about["pass_mutators"],
+            passes=about["passes"],
             general=about["general"],
             ingredients=about["ingredients"],
             strategy=self.options.strategy,
             tolerance=self.options.tolerance,
         )
         self.scheduler.restore(self.before.get("scheduler", {}))
+        self.scheduler.transitions.restore(self.store.learned().get("passes", {}))
         blocks, lines = self.store.coverage()
         self.coverage_map.settle(blocks)
         self.coverage_map.add_lines(lines)
-        for entry in self.store.entries():
+        for entry, passes in zip(self.store.entries(), self.store.passes(), strict=True):
+            if not entry.judged:
+                self.imported.append(entry.id)
+                continue
             counts = (entry.chosen, entry.ir_failures, entry.pass_failures)
-            self.scheduler.add(ScheduledEntry(entry.id, *counts), entry.blocks)
+            known = ScheduledEntry(entry.id, *counts, passes=names(passes))
+            self.scheduler.add(known, entry.blocks)
 
     # The thread of each worker.
 
@@ -222,7 +225,7 @@ class Campaign:
                 self.native_runs,
             )
             with self.lock:
-                self.examiners.append(examiner)
+                self.tally.examiners.append(examiner)
             try:
                 while (test := self._next_test()) is not None:
                     self._record(test, self._execute(examiner, test))
@@ -239,15 +242,18 @@ class Campaign:
         """Record the blocks that the worker reached at its start: no child reports them again."""
         with self.lock, self.store.transaction():
             new = self.coverage_map.settle(worker.start_blocks)
-            self.counts["seed_blocks"] += int(new.size)
+            self.tally.counts["seed_blocks"] += int(new.size)
             self.store.add_coverage(new, ())
 
     def _execute(self, examiner: Examiner, test: NextTest) -> Trial:
         if test.seed is not None:
             case = Case.from_json(test.seed["case"])
             return examiner.test(case, seed=True)
-        assert test.plan is not None
         keep_all = self.scheduler.wants_everything()
+        if test.imported is not None:
+            assert test.parent is not None
+            return examiner.test(test.parent, keep_all=keep_all)
+        assert test.plan is not None
         return examiner.test_plan(test.plan, test.parent, test.partner, keep_all)
 
     def _next_test(self) -> NextTest | None:
@@ -259,19 +265,21 @@ class Campaign:
             self._turn += 1
             if self.seeds and (spent < SEED_SHARE or self._turn % SEED_EVERY == 0):
                 return NextTest(seed=self.seeds.pop())
+            if self.imported:
+                entry = self.imported.pop()
+                return NextTest(imported=entry, parent=self.store.case(entry))
             plan = self.scheduler.next()
             parent = self._case(plan.entry) if plan.entry is not None else None
             partner = self._case(plan.partner).passes if plan.partner is not None else ()
-            return NextTest(None, plan, parent, partner)
+            return NextTest(plan=plan, parent=parent, partner=partner)
 
     def _spent(self) -> float:
         """The fraction of the budget that is spent: of the time or the tests, whichever is more."""
         spent = 0.0
         if self.options.time_s:
-            spent = (time.monotonic() - self.started) / self.options.time_s
+            spent = (time.monotonic() - self.tally.started) / self.options.time_s
         if self.options.tests:
-            done = self.counts["tests"] - self.tests_at_start
-            spent = max(spent, done / self.options.tests)
+            spent = max(spent, self.tally.tests_done / self.options.tests)
         return spent
 
     # Results.
@@ -280,53 +288,51 @@ class Campaign:
         """Store the results of a test, in one transaction."""
         with self.lock, self.store.transaction():
             verdict = trial.verdict
+            if test.imported is not None:  # what it brought is added like that of any other test
+                self.store.remove_entry(test.imported)
             known = known_issue(verdict.kind, verdict.signature) if verdict is not None else None
             if test.plan is not None:
                 self.scheduler.learn(
                     test.plan,
                     trial.mutator,
-                    trial.found,
+                    trial.new.size + len(trial.lines),
                     trial.seconds,
+                    tested=names(trial.case.passes if trial.case is not None else ()),
+                    needed=names(trial.kept.passes if trial.kept is not None else ()),
                     ingredients=trial.ingredients,
                     known=known,
                 )
-            if trial.case is None or trial.verdict is None:
-                self.counts["no_mutant"] += 1
-                self.counts["lost_mutants"] += bool(trial.fault)
+            if trial.case is None or verdict is None:
+                self.tally.counts["no_mutant"] += 1
+                self.tally.counts["lost_mutants"] += bool(trial.fault)
                 return
-            self.counts["tests"] += 1
-            self.counts["known_failures"] += known is not None
-            if trial.native:
-                self.counts["native_runs"] += 1
-                self.counts[f"native_{trial.native}"] += 1
-                self.counts[f"native_{trial.native}_findings"] += trial.verdict.is_finding
-            self.counts["valid_tests"] += trial.verdict.kind is not Kind.INVALID
+            self.tally.count_test(
+                trial,
+                trial.case,
+                verdict,
+                seed=test.seed is not None,
+                known=known is not None,
+                action=str(test.plan.action) if test.plan is not None else "unchanged",
+            )
             if test.seed is not None:
                 self.seeds_done.add(test.seed["name"])
-                self.counts["seed_blocks"] += int(trial.new.size)
-            else:
-                self.counts["mutants"] += 1
-                self.counts["valid_mutants"] += trial.verdict.kind is not Kind.INVALID
             if trial.new.size or trial.lines:
                 self.store.add_coverage(trial.new, trial.lines)
-            if trial.verdict.is_finding:
-                self._add_finding(trial.case, trial.verdict, trial.confirmed)
+            if verdict.is_finding:
+                self._add_finding(trial.case, verdict, trial.confirmed)
             if trial.kept is not None:
                 self._add_to_corpus(trial.kept, trial, test)
             self._write_progress()
 
     def _add_finding(self, case: Case, verdict: Verdict, confirmed: bool) -> None:
         """Store the finding; only one that was confirmed in a fresh process is counted."""
-        seconds = self._times()["elapsed"]
-        self.store.add_finding(case, verdict, self.counts["tests"], confirmed, seconds)
+        seconds, tests = self.tally.seconds()["elapsed"], self.tally.counts["tests"]
+        self.store.add_finding(case, verdict, tests, confirmed, seconds)
         self.attempts[verdict.signature] += CONFIRMATIONS if confirmed else 1
 
     def _count_fault(self, traceback: str) -> None:
-        """Count a bug of ours in a worker; keep the traceback of the first of a kind."""
         with self.lock:
-            self.counts["faults"] += 1
-            if len(self.faults) < KEPT_FAULTS:
-                self.faults.setdefault(last_line(traceback), traceback)
+            self.tally.count_fault(traceback)
 
     def _wants_confirmation(self, signature: str) -> bool:
         with self.lock:
@@ -335,13 +341,25 @@ class Campaign:
     def _add_to_corpus(self, case: Case, trial: Trial, test: NextTest) -> None:
         """Add the case to the corpus and the scheduler."""
         parent = test.plan.entry if test.plan is not None else None
-        entry_id = self.store.add_entry(case, trial.reached, parent, self.counts["tests"])
+        tests = self.tally.counts["tests"]
+        entry_id = self.store.add_entry(case, trial.reached, parent, tests)
         seconds = max(0.01, trial.seconds)
-        self.scheduler.add(ScheduledEntry(entry_id, seconds=seconds), trial.reached)
+        entry = ScheduledEntry(entry_id, seconds=seconds, passes=names(case.passes))
+        self.scheduler.add(entry, trial.reached)
 
     def _write_progress(self) -> None:
         self.store.update_counters(self.scheduler.take_changed())
         self.store.record_progress(self._progress())
+
+    def _write_learned(self) -> None:
+        """Write down what is too much for every test, and may be lost with a kill."""
+        self.store.record_learned(
+            {
+                "payoff": self.tally.payoffs.state(),
+                "passes": self.scheduler.transitions.state(),
+                "memory": self.tally.footprint.points,
+            }
+        )
 
     # Progress and statistics.
 
@@ -364,64 +382,30 @@ class Campaign:
     def _tick(self) -> None:
         """Report and record the statistics; now and then add a point to the timeline."""
         with self.lock:
-            stats = self.stats()
+            stats = self._stats()
             self.store.record_stats(stats)
             if time.monotonic() >= self._next_timeline:
                 self._next_timeline = time.monotonic() + TIMELINE_SECONDS
                 self.store.add_timeline(stats)
+                self.tally.footprint.measure(stats["elapsed_s"])
+                self._write_learned()
         self.on_progress(stats)
+
+    def _stats(self) -> dict[str, Any]:
+        return self.tally.stats(self.coverage_map, len(self.scheduler.entries))
 
     def _progress(self) -> dict[str, Any]:
         """The state that a run on the same folder resumes from, as JSON."""
         finished = self.seeds_finished or len(self.seeds_done) >= self.seeds_total > 0
         return {
             "seed": self.seed,
-            "counts": dict(self.counts),
-            "faults": self.faults,
-            "seconds": self._times(),
+            "counts": dict(self.tally.counts),
+            "faults": self.tally.faults,
+            "seconds": self.tally.seconds(),
             "seeds_finished": finished,
             "seeds_done": [] if finished else sorted(self.seeds_done),
             "scheduler": self.scheduler.state(),
             "shapes": self.native_runs.shapes(),
-        }
-
-    def _times(self) -> dict[str, float]:
-        """Seconds over all runs: elapsed, of the workers, and what these were spent on."""
-        before = self.before.get("seconds", {})
-        elapsed = (self.ended or time.monotonic()) - self.started
-        now: dict[str, float] = {
-            "elapsed": elapsed,
-            "worker": sum(examiner.wall_seconds for examiner in self.examiners),
-            **{what: sum(examiner.spent[what] for examiner in self.examiners) for what in Spent},
-        }
-        return {name: before.get(name, 0.0) + seconds for name, seconds in now.items()}
-
-    def stats(self) -> dict[str, Any]:
-        """The statistics so far; for the keys see `tzer stats` in the documentation."""
-        times, counts = self._times(), self.counts
-        inside_tvm = sum(times[what] for what in INSIDE_TVM)
-        accounted = {what: times[what] for what in Spent if what is not Spent.ELSE}
-        mutants = "mutants" if counts["mutants"] else "tests"
-        return {
-            "tests": counts["tests"],
-            "tests_per_second": counts["tests"] / max(times["elapsed"], 1e-9),
-            "valid_rate": counts[f"valid_{mutants}"] / max(counts[mutants], 1),
-            "tvm_time_share": inside_tvm / max(times["worker"], 1e-9),
-            "native_blocks": self.coverage_map.stable_count,
-            "native_blocks_seeds": counts["seed_blocks"],
-            "native_files": self.coverage_map.files_reached(),
-            "python_lines": len(self.coverage_map.lines),
-            "corpus": len(self.scheduler.entries),
-            "findings": self.store.findings_by_kind(),
-            "known_findings": self.store.known_findings(),
-            "known_failures": counts["known_failures"],
-            "elapsed_s": times["elapsed"],
-            "worker_s": times["worker"],
-            "tvm_s": inside_tvm,
-            **{f"{what}_s": seconds for what, seconds in accounted.items()},
-            "else_s": times["worker"] - sum(accounted.values()),
-            "faults": counts["faults"],
-            "native_runs": counts["native_runs"],
         }
 
 

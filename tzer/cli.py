@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from corpus.store import Finding, ListedFinding, Store
 
 DEFAULT_TIME = "10m"
+PAYOFFS_SHOWN = 10
 
 
 folder = click.argument("directory", metavar="DIR", type=NonEmptyPath(path_type=Path))
@@ -221,16 +222,24 @@ def _print_end(out: Path, store: Store, stats: dict[str, Any]) -> None:
 def stats(directory: Path, json_output: bool) -> None:
     """What a campaign has done so far."""
     from corpus.store import Store
+    from tzer import payoff
+    from tzer.footprint import describe, growth
     from tzer.progress import hours, summary_rows
 
     with Store.open(directory) as store:
-        values = store.stats()
+        values, learned = store.stats(), store.learned()
+    paid, points = learned.get("payoff", {}), learned.get("memory", [])
     if json_output:
-        print_json(values)
+        print_json({**values, **growth(points), "payoff": payoff.as_data(paid)})
         return
     print_line(f"{'time':10} {hours(values['elapsed_s'])}")
     for name, text in summary_rows(values, f"{values['native_blocks_seeds']} by the seeds alone"):
         print_line(f"{name:10} {text}")
+    if points:
+        print_line(f"{'footprint':10} {describe(points)}")
+    for kind in payoff.KINDS:
+        for line in payoff.rows(paid, kind, PAYOFFS_SHOWN):
+            print_line(line)
 
 
 @cli.command()

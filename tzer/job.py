@@ -7,10 +7,11 @@ mutators and in `harness.semantics.reference` for the oracles.
 
 Requests and replies are JSON objects; "do" names the job:
 
-    about   {}                               {ir_mutators, general, pass_mutators, ingredients}
+    about   {}                               {ir_mutators, general, pass_mutators, passes,
+                                             ingredients}
     seeds   {targets}                        {seeds: [{name, case}]}
-    mutate  {action, case, partner, mutators, count, legal, seed, targets, avoid, default_order,
-             fatal}                          {case, mutator, error, ingredients}; no case: no mutant
+    mutate  {action, case, partner, mutators, count, legal, seed, targets, avoid, wanted, after,
+             default_order, fatal}           {case, mutator, error, ingredients}; no case: no mutant
     run     {case, forget, native, plain}    {verdict, shape}
     reach   {case}                           {compiled}: only compile it, for its blocks
 
@@ -35,6 +36,7 @@ from harness.oracles.oracle import Found
 from harness.oracles.schedule import scheduled
 from harness.oracles.verify import judge, sequences
 from harness.passes.build import lower
+from harness.passes.graph import OPTIONAL
 from harness.semantics import reference
 from harness.targets import get_target
 from harness.verdict import Kind, Stage
@@ -44,6 +46,7 @@ from seeds.generator import generate
 from tzer.joint import LONGEST_DRAWN, Action
 from tzer.mutant import PROGRAMS, SCHEDULES, Mutant
 from tzer.mutate import IR_MUTATORS, PASS_MUTATORS, PassContext
+from tzer.mutate.passes import LEARNED_SHARE
 from tzer.mutate.schedules import Tries
 
 CACHED_MODULES = 32
@@ -73,6 +76,7 @@ def _about(request: Json) -> Json:
         "ir_mutators": [*PROGRAMS, *SCHEDULES],
         "general": [mutator.name for mutator in IR_MUTATORS if mutator.general],
         "pass_mutators": list(_pass_mutators),
+        "passes": list(OPTIONAL),
         "ingredients": list(ingredients.NAMES),
     }
 
@@ -179,6 +183,11 @@ def _with_drawn_passes(request: Json, rng: random.Random) -> Made:
 def _drawn(module: Any, request: Json, rng: random.Random) -> tuple[PassCall, ...]:
     if not request["count"]:
         return ()
+    wanted = [name for name in request.get("wanted", ()) if name in catalogue.CATALOGUE]
+    if wanted and rng.random() < LEARNED_SHARE:
+        chosen = wanted[: request["count"]]
+        calls = [catalogue.draw_call(rng, catalogue.CATALOGUE[name]) for name in chosen]
+        return catalogue.repair(_states(module), calls, rng) if request["legal"] else tuple(calls)
     if not request["legal"]:
         return tuple(catalogue.draw_random(rng, request["count"]))
     return tuple(catalogue.draw_legal(_states(module), rng, request["count"]))
@@ -191,7 +200,7 @@ def _with_mutated_passes(request: Json, rng: random.Random) -> Made:
     states = _states(scheduled)
     mode: Literal["legal", "any"] = "legal" if request["legal"] else "any"
     partner = tuple(PassCall(name, tuple(args)) for name, args in request["partner"])
-    context = PassContext(states, mode, partner)
+    context = PassContext(states, mode, partner, dict(request.get("after", ())))
     if not parent.passes or rng.random() < FRESH_PASSES:
         drawing = {**request, "count": rng.randint(1, LONGEST_DRAWN)}
         drawn = _drawn(scheduled, drawing, rng)

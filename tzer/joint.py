@@ -14,7 +14,7 @@ campaign asks it for a `MutationPlan`, has a worker carry it out, and tells it w
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -27,6 +27,7 @@ from tzer.avoidance import Avoidance
 from tzer.bandit import Bandit
 from tzer.options import DEFAULT_TOLERANCE, Strategy
 from tzer.rarity import Rarity
+from tzer.transitions import START, Transitions
 
 # The prototype of the paper gives passes one fruitless try before it goes back to the program.
 PASS_TOLERANCE = 1
@@ -61,7 +62,8 @@ class MutationPlan:
     """One test to make: mutate `entry` by the first of `mutators` that can, `count` times over.
 
     `partner` is the entry whose passes a crossover takes from. `seed` makes the worker's choices.
-    `avoid` are the ingredients to be rewritten in a changed program.
+    `avoid` are the ingredients to be rewritten in a changed program. `wanted` are passes to draw,
+    and `after` a pass to add after each, as far as they have paid; some draws stay uniform.
     """
 
     action: Action
@@ -72,24 +74,28 @@ class MutationPlan:
     legal: bool = True
     seed: int = 0
     avoid: tuple[str, ...] = ()
+    wanted: tuple[str, ...] = ()
+    after: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
 class ScheduledEntry:
-    """The counters of one corpus entry."""
+    """The counters of one corpus entry, and the names of its passes."""
 
     id: int
     chosen: int = 0
     ir_failures: int = 0
     pass_failures: int = 0
     seconds: float = 0.1
+    passes: tuple[str, ...] = ()
 
 
 class Scheduler:
     """The pool of entries and what was learned about them and the mutators.
 
     `ir_mutators` and `pass_mutators` are names; `general` those of the IR mutators that are
-    general-purpose, the only ones of the strategy of that name.
+    general-purpose, the only ones of the strategy of that name; `passes` are the names of those to
+    draw.
     """
 
     def __init__(
@@ -100,17 +106,19 @@ class Scheduler:
         *,
         general: Iterable[str] = (),
         ingredients: Iterable[str] = (),
+        passes: Iterable[str] = (),
         strategy: Strategy = Strategy.JOINT,
         tolerance: int = DEFAULT_TOLERANCE,
         capacity: int = CAPACITY,
     ) -> None:
         self.rng = rng
-        self.strategy = strategy
+        self.switches = strategy.switches
         self.tolerance = tolerance
         self.capacity = capacity
         self.ir_bandit = Bandit(ir_mutators)
         self.pass_bandit = Bandit(pass_mutators)
         self.avoidance = Avoidance(ingredients)
+        self.transitions = Transitions(passes)
         self.general = frozenset(general)
         self.rarity = Rarity()
         self.entries: dict[int, ScheduledEntry] = {}
@@ -122,7 +130,7 @@ class Scheduler:
     @property
     def guided(self) -> bool:
         """Whether coverage decides what is kept and chosen."""
-        return self.strategy is not Strategy.NO_COVERAGE
+        return self.switches.coverage
 
     # What comes in.
 
@@ -150,26 +158,30 @@ class Scheduler:
         self,
         plan: MutationPlan,
         mutator: str,
-        found: bool,
+        blocks: int,
         seconds: float,
         *,
+        tested: Sequence[str] = (),
+        needed: Sequence[str] = (),
         ingredients: tuple[str, ...] = (),
         known: KnownIssue | None = None,
     ) -> None:
-        """What came of a plan: the mutator that was used ("" if none could), new coverage, time.
+        """What came of a plan: the mutator that was used ("" if none could), new blocks, time.
 
+        `tested` are the passes of the test, `needed` those without which it brings less.
         `ingredients` are those of a changed program, `known` the known issue that it ended at. That
         is as bad for the mutator as a test that takes `KNOWN_COST` seconds longer.
         """
-        found = found and self.guided
+        blocks = blocks if self.guided else 0
         bandit = self.pass_bandit if plan.action is Action.PASSES else self.ir_bandit
-        bandit.learn(mutator, found, seconds + (KNOWN_COST if known is not None else 0.0))
+        bandit.learn(mutator, blocks, seconds + (KNOWN_COST if known is not None else 0.0))
+        self.transitions.learn(tested, needed, blocks, seconds)
         self.avoidance.learn(ingredients, known)
         entry = self.entries.get(plan.entry) if plan.entry is not None else None
         if entry is None:
             return
         entry.seconds += 0.3 * (seconds - entry.seconds)
-        self._count(entry, plan.action, found)
+        self._count(entry, plan.action, blocks > 0)
         self._changed.add(entry.id)
 
     def _count(self, entry: ScheduledEntry, action: Action, found: bool) -> None:
@@ -194,12 +206,17 @@ class Scheduler:
         """The next test. With an empty pool it is a fresh program."""
         rng = self.rng
         legal = rng.random() < LEGAL_SHARE
-        fresh = self.strategy is not Strategy.RANDOM_PASS and rng.random() < GENERATE_SHARE
+        fresh = self.switches.programs and rng.random() < GENERATE_SHARE
         if fresh or not self.entries:
-            count = 0 if self.strategy is Strategy.IR_ONLY else rng.randint(0, LONGEST_DRAWN)
+            count = rng.randint(0, LONGEST_DRAWN) if self._draws_passes else 0
             avoid = self.avoidance.draw(rng)
             return MutationPlan(
-                Action.GENERATE, count=count, legal=legal, seed=self._seed(), avoid=avoid
+                Action.GENERATE,
+                count=count,
+                legal=legal,
+                seed=self._seed(),
+                avoid=avoid,
+                wanted=self._wanted(count),
             )
         entry = self.entries[self._choose()]
         entry.chosen += 1
@@ -214,20 +231,40 @@ class Scheduler:
             legal=legal,
             seed=self._seed(),
             avoid=self.avoidance.draw(rng) if action is Action.IR else (),
+            wanted=self._wanted(LONGEST_DRAWN) if action is Action.PASSES else (),
+            after=self._after(entry.passes) if action is Action.PASSES else (),
         )
 
     def _action(self, entry: ScheduledEntry) -> Action:
-        if self.strategy is Strategy.RANDOM_PASS:
+        if not self.switches.programs:
             return Action.DRAW_PASSES
-        if self.strategy is Strategy.IR_ONLY or entry.ir_failures < self.tolerance:
+        if not self.switches.passes or entry.ir_failures < self.tolerance:
             return Action.IR
         return Action.PASSES
+
+    @property
+    def _draws_passes(self) -> bool:
+        return self.switches.passes or not self.switches.programs
+
+    @property
+    def _learns_passes(self) -> bool:
+        return self.guided and self.switches.passes
+
+    def _wanted(self, length: int) -> tuple[str, ...]:
+        return self.transitions.chain(self.rng, length) if self._learns_passes else ()
+
+    def _after(self, passes: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+        """A successor of each of these passes, and of the start."""
+        if not self._learns_passes or not self.transitions.names:
+            return ()
+        before = dict.fromkeys((START, *passes))
+        return tuple((name, self.transitions.successor(self.rng, name)) for name in before)
 
     def _mutators(self, action: Action) -> tuple[str, ...]:
         if action is Action.PASSES:
             return self.pass_bandit.ranking(self.rng, uniform=not self.guided)
         if action is Action.IR:
-            among = self.general if self.strategy is Strategy.GENERAL_ONLY else None
+            among = None if self.switches.specific else self.general
             return self.ir_bandit.ranking(self.rng, uniform=not self.guided, among=among)
         return ()
 

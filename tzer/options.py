@@ -20,6 +20,36 @@ class Strategy(StrEnum):
     GENERAL_ONLY = "general-only"
     NO_COVERAGE = "no-coverage"
 
+    @property
+    def switches(self) -> Switches:
+        """All that distinguishes this strategy from the others."""
+        return SWITCHES[self]
+
+
+@dataclass(frozen=True)
+class Switches:
+    """What a strategy does; they differ in nothing else.
+
+    `coverage`: it decides what is kept and chosen, and what is learned. `specific`: mutators that
+    are made for tensor programs, and those of schedules, beside the general ones. `programs`:
+    programs are mutated and drawn, not only those of the seeds. `passes`: sequences are mutated;
+    without it they are drawn afresh where programs are not mutated, and empty where they are.
+    """
+
+    coverage: bool = True
+    specific: bool = True
+    programs: bool = True
+    passes: bool = True
+
+
+SWITCHES: dict[Strategy, Switches] = {
+    Strategy.JOINT: Switches(),
+    Strategy.RANDOM_PASS: Switches(programs=False, passes=False),
+    Strategy.IR_ONLY: Switches(passes=False),
+    Strategy.GENERAL_ONLY: Switches(specific=False),
+    Strategy.NO_COVERAGE: Switches(coverage=False),
+}
+
 
 @dataclass(frozen=True)
 class CampaignOptions:

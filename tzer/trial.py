@@ -126,6 +126,8 @@ class Examiner:
             "seed": plan.seed,
             "targets": self.targets,
             "avoid": list(plan.avoid),
+            "wanted": list(plan.wanted),
+            "after": [list(pair) for pair in plan.after],
         }
         made = self._run(request)
         if made.status in ("died", "hung") and made.stage.sequence == "schedule":

@@ -87,6 +87,10 @@ def progress(field: str) -> str:
     return f"update meta set value = '{{{field}}}' where name = 'progress'"
 
 
+def learned(field: str) -> str:
+    return f"insert or replace into meta values ('learned', '{{{field}}}')"
+
+
 DEEP = "[" * 100_000
 HUGE = "9" * 400  # as a float it is infinite
 NESTED = '{"a":' * 40 + "1" + "}" * 40
@@ -136,6 +140,8 @@ ENDLESS = "with recursive n (i) as (select 1 union all select i + 1 from n) sele
         ("update meta set value = '{\"elapsed_s\": 1e999}' where name = 'stats'", Store.stats),
         (f"update meta set value = '{{\"tests\": {HUGE}}}' where name = 'stats'", Store.stats),
         (progress(f'"seconds": {{"elapsed": {HUGE}}}'), Store.progress),
+        (learned('"payoff": {"pass": {"a": [1, 2]}}'), Store.learned),
+        (learned('"memory": [[1, 2, "x"]]'), Store.learned),
         ("update entries set rest = 'null'", lambda store: store.case(1)),
         ("update entries set blocks = x'789c'", lambda store: list(store.entries())),
         ("update coverage set blocks = 'text'", Store.coverage),

@@ -124,3 +124,13 @@ def test_two_threads_share_one_store(tmp_path: Path) -> None:
     stats = run(tmp_path / "two", 12, jobs=2)
     assert 12 <= stats["tests"] <= 13
     assert threading.active_count() < 10
+
+
+def test_pay_offs_and_footprint_are_stored(folder: Path, second: Stats) -> None:
+    with Store.open(folder) as store:
+        learned = store.learned()
+    counted = learned["payoff"]["mutator"]
+    assert sum(tests for tests, *_ in counted.values()) == second["tests"]
+    assert sum(blocks for _, blocks, *_ in counted.values()) <= second["native_blocks"]
+    assert set(learned["payoff"]["pass"]) and learned["passes"]["all"]
+    assert learned["memory"][-1][1] > 100 << 20

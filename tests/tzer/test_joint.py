@@ -80,7 +80,7 @@ def test_a_changed_program_avoids_what_fails_and_a_replayed_one_does_not() -> No
     avoided = [made.next().avoid for _ in range(50)]
     assert sum(issue.ingredient in names for names in avoided) > 45
     assert sum("harmless" in names for names in avoided) < 10
-    made.strategy = Strategy.RANDOM_PASS
+    made.switches = Strategy.RANDOM_PASS.switches
     made.add(ScheduledEntry(0), blocks(1))
     assert made.next().avoid == ()
 
@@ -107,7 +107,7 @@ def test_a_strategy_does_what_its_name_says(strategy: Strategy, actions: set[Act
     seen = set()
     for _ in range(300):
         plan = made.next()
-        made.learn(plan, "", found=False, seconds=0.1)
+        made.learn(plan, "", blocks=0, seconds=0.1)
         seen.add(plan.action)
     assert seen == actions
 

@@ -7,6 +7,7 @@ state; in the mode "any" it stays as drawn, for crashes alone.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -16,18 +17,22 @@ from harness.passes import CATALOGUE, draw_call, draw_legal, draw_random, is_leg
 Calls = tuple[PassCall, ...]
 Mode = Literal["legal", "any"]
 LONGEST_MUTATED = 24
+# How often a pass is drawn by what paid; the rest of the draws find what may pay.
+LEARNED_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class PassContext:
     """The input of a mutation of passes.
 
-    `states`: the module's initial states; `partner`: the passes of another case, for crossover.
+    `states`: the module's initial states; `partner`: the passes of another case, for crossover;
+    `after`: what is to be drawn after a pass of this name, or first, after "".
     """
 
     states: frozenset[Any] = frozenset()
     mode: Mode = "legal"
     partner: Calls = field(default=())
+    after: Mapping[str, str] = field(default_factory=dict)
 
 
 class PassMutator:
@@ -63,6 +68,14 @@ def draw_some(rng: random.Random, context: PassContext, length: int = 1) -> Call
     return tuple(draw_random(rng, length))
 
 
+def draw_after(calls: Calls, rng: random.Random, context: PassContext) -> Calls:
+    """A pass to follow the calls: half of the time that which the context names."""
+    name = context.after.get(calls[-1].name if calls else "")
+    if name in CATALOGUE and rng.random() < LEARNED_SHARE:
+        return (draw_call(rng, CATALOGUE[name]),)
+    return draw_some(rng, context)
+
+
 class AddPass(PassMutator):
     """Insert a pass."""
 
@@ -73,7 +86,7 @@ class AddPass(PassMutator):
 
     def change(self, calls: Calls, rng: random.Random, context: PassContext) -> Calls:
         where = rng.randint(0, len(calls))
-        return (*calls[:where], *draw_some(rng, context), *calls[where:])
+        return (*calls[:where], *draw_after(calls[:where], rng, context), *calls[where:])
 
 
 class RepeatPass(PassMutator):
@@ -107,7 +120,7 @@ class ReplacePass(PassMutator):
 
     def change(self, calls: Calls, rng: random.Random, context: PassContext) -> Calls:
         where = rng.randrange(len(calls))
-        return (*calls[:where], *draw_some(rng, context), *calls[where + 1 :])
+        return (*calls[:where], *draw_after(calls[:where], rng, context), *calls[where + 1 :])
 
 
 class TakeSubsequence(PassMutator):
