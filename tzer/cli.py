@@ -29,6 +29,7 @@ from harness.system.text import printable
 from tzer import __version__
 from tzer.corpus_cli import corpus
 from tzer.options import DEFAULT_TOLERANCE, CampaignOptions, Strategy
+from tzer.triage.commands import triage
 
 if TYPE_CHECKING:
     from corpus.store import Finding, ListedFinding, Store
@@ -47,6 +48,7 @@ def cli() -> None:
 
 
 cli.add_command(corpus)
+cli.add_command(triage)
 
 
 @cli.command()

@@ -8,7 +8,7 @@ raises is a bug of ours and never a finding; each call of TVM that may fail is w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -57,12 +57,16 @@ class Sequence:
 
 @dataclass(frozen=True)
 class Compilation:
-    """The compilation of a case with one of its two pass sequences."""
+    """The compilation of a case with one of its two pass sequences.
+
+    `oracles` are the names of those to run, each on every case; None for the choice of the table.
+    """
 
     case: Case
     reference: Reference
     sequence: Sequence
     target: Target
+    oracles: Collection[str] | None = None
 
     @property
     def own_passes(self) -> int:
@@ -151,8 +155,10 @@ class Oracle(Generic[View]):
         """Whether the case is selected, and its sequence can be checked."""
         if self.needs_legal and not compilation.sequence.legal:
             return False
-        return self.picks(compilation.case)
+        return self.picks(compilation.case, compilation.oracles)
 
-    def picks(self, case: Case) -> bool:
-        """Whether the case is of the oracle's share."""
+    def picks(self, case: Case, oracles: Collection[str] | None = None) -> bool:
+        """Whether the case is of its share, or, where `oracles` are named, it is one of them."""
+        if oracles is not None:
+            return self.name in oracles
         return self.every == 1 or int(case.digest[:8], 16) % self.every == 0

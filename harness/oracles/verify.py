@@ -13,7 +13,7 @@ propagates, ends the job and is counted as such, but is never a finding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -55,10 +55,12 @@ def handle(request: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict of a case; what its passes left before the packed API, if they came so far."""
+    """The verdict of a case; what its passes left before the packed API, if they came so far; and
+    whether the interpreter says what its program means."""
 
     verdict: Verdict
     lowered: Any = None
+    interpreted: bool = False
 
 
 def verify(case: Case) -> Verdict:
@@ -66,12 +68,19 @@ def verify(case: Case) -> Verdict:
     return judge(case).verdict
 
 
-def judge(case: Case, *, native: bool = True, plain: bool = True) -> Judgement:
+def judge(
+    case: Case,
+    *,
+    native: bool = True,
+    plain: bool = True,
+    oracles: Collection[str] | None = None,
+) -> Judgement:
     """Judge a case. May crash, hang or eat memory: call it in the sandbox.
 
     Without `native` nothing is compiled to machine code: the passes are judged by the interpreter,
     and of the code generator it is only seen that it takes what they leave. Without `plain` the
-    plain build, which is judged first, is left out unless an oracle compares with it.
+    plain build, which is judged first, is left out unless an oracle compares with it. `oracles` are
+    the names of the only oracles to run, on this case whatever their share; by default the table's.
 
     Raises:
         Exception: a bug of ours, in an oracle or elsewhere, which is unrelated to the case.
@@ -84,13 +93,13 @@ def judge(case: Case, *, native: bool = True, plain: bool = True) -> Judgement:
     except Invalid as invalid:
         return Judgement(Verdict(Kind.INVALID, message=str(invalid), stage=REFERENCE))
     bare, mutated = sequences(case, reference)
-    own = _Follower(Compilation(case, reference, mutated, target))
+    own = _Follower(Compilation(case, reference, mutated, target, oracles))
     try:
         if not mutated.legal:
             _check_calls(case)
         if native:
-            plain = plain or SLOW_CODE.picks(case)
-            compiled = Compilation(case, reference, bare, target)
+            plain = plain or SLOW_CODE.picks(case, oracles)
+            compiled = Compilation(case, reference, bare, target, oracles)
             own.follow(_plain_build(compiled) if plain else None)
         else:
             own.follow_to_code()
@@ -99,7 +108,8 @@ def judge(case: Case, *, native: bool = True, plain: bool = True) -> Judgement:
         verdict = found.verdict
     except Invalid as invalid:
         verdict = Verdict(Kind.INVALID, mutated.legal, str(invalid), stage=Stage(mutated.name))
-    return Judgement(verdict, own.last.module if own.last is not None else None)
+    lowered = own.last.module if own.last is not None else None
+    return Judgement(verdict, lowered, reference.expectation is not None)
 
 
 def _target_of(case: Case, reference: Reference) -> Target:

@@ -150,8 +150,10 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def run(self, request: dict[str, Any], *, fresh: bool = False) -> JobResult:
-        """Run one job; `fresh` uses a child that has not run any other.
+    def run(
+        self, request: dict[str, Any], *, fresh: bool = False, seconds: float | None = None
+    ) -> JobResult:
+        """Run one job; `fresh` uses a child that has not run any other, `seconds` another limit.
 
         Raises:
             SandboxError: the zygote died and can't be started again.
@@ -160,7 +162,7 @@ class Worker:
             self._retire()
         child = self._ready_child()
         started = time.perf_counter()
-        outcome = self._run(child, request, started)
+        outcome = self._run(child, request, started, seconds or self.settings.seconds)
         if outcome.status != "done":
             self._child = None
             child.close()
@@ -296,11 +298,13 @@ class Worker:
 
     # Running jobs.
 
-    def _run(self, child: _Child, request: dict[str, Any], started: float) -> JobResult:
+    def _run(
+        self, child: _Child, request: dict[str, Any], started: float, seconds: float
+    ) -> JobResult:
         self._interrupted = False
         reader, blocks = wire.FrameReader(), NO_BLOCKS
-        deadline = time.monotonic() + self.settings.seconds
-        child.channel.settimeout(self.settings.seconds)
+        deadline = time.monotonic() + seconds
+        child.channel.settimeout(seconds)
         try:
             wire.send_json(child.channel, wire.REQUEST, request)
         except OSError:

@@ -1,0 +1,210 @@
+"""Triage: each finding ends as one of five, with the reason, and a bug as a small report."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from corpus.store import Finding, Store
+from harness.case import Case, PassCall, module_text
+from harness.oracles.known_issues import KNOWN_ISSUES, KnownIssue
+from harness.oracles.verify import judge
+from harness.verdict import Kind, Stage, Verdict
+from seeds.recipe import from_script
+from tests import programs
+from tests.command import run_command
+from tzer.cli import main
+from tzer.triage.examine import FindingExaminer
+from tzer.triage.folder import Kept, TriageFolder, read_index
+from tzer.triage.minimize import Smaller
+from tzer.triage.result import Status, TriageResult
+from tzer.triage.run import Triage, TriageReport
+
+# The bool of a constant is in the way of nothing else here.
+CAST = """
+def main(A: T.Buffer((4,), "bool"), B: T.Buffer((4, 3), "float32"), n: T.int32):
+    for i in range(4):
+        for j in range(3):
+            B[i, j] = B[i, j] * T.float32(2)
+        A[i] = T.Or(A[i], T.Cast("bool", {number}))
+    for i in range(4):
+        B[i, 0] = B[i, 0] + T.float32(3)
+"""
+PASSES = tuple(map(PassCall, ("s_tir.CanonicalizeLoop", "tirx.FlattenBuffer", "tirx.StmtSimplify")))
+
+
+def case_with(number: int) -> Case:
+    return Case(module_text(from_script(CAST.format(number=number))), PASSES, input_seed=3)
+
+
+def cast_verdict(case: Case) -> Verdict:
+    verdict = judge(case, native=False, plain=False).verdict
+    assert verdict.kind is Kind.INTERNAL_ERROR
+    return verdict
+
+
+def triage(
+    campaign: Path,
+    findings: Sequence[Finding],
+    issues: Sequence[KnownIssue] = (),
+    seconds: float = 1e9,
+) -> TriageReport:
+    folder = TriageFolder(campaign)
+    try:
+        deadline = time.monotonic() + seconds
+        report = Triage(folder, issues, "0.27", 1, deadline).run(findings)
+        folder.publish([each.result.to_data() for each in report.examined], {})
+        return report
+    finally:
+        folder.close()
+
+
+def results(report: TriageReport) -> dict[str, TriageResult]:
+    return {each.result.id: each.result for each in report.examined}
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A campaign with one bug twice, a known one, and a finding that does not show."""
+    path = tmp_path_factory.mktemp("triage") / "campaign"
+    with Store.create_or_resume(path) as store:
+        for number, verdict in enumerate(map(cast_verdict, (case_with(5), case_with(7)))):
+            named = replace(verdict, signature=f"{verdict.signature}{number}")
+            store.add_finding(case_with(5 + 2 * number), named, number, True)
+        known = "internal-error|InternalError|src/x.h|fb->value != # Divide by zero"
+        zero = Verdict(Kind.INTERNAL_ERROR, True, "Divide by zero", known, "tirx.StmtSimplify")
+        store.add_finding(Case(module_text(programs.dividing_by_zero())), zero, 3, True)
+        died = Verdict(Kind.CRASH, True, "it died", "crash|SIGSEGV|a", "a", Stage("legal", "build"))
+        store.add_finding(Case(module_text(programs.scaled_sum())), died, 4, True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def findings(campaign: Path) -> list[Finding]:
+    with Store.open(campaign) as store:
+        return [store.finding(listed.id) for listed in store.findings()]
+
+
+@pytest.fixture(scope="module")
+def report(campaign: Path, findings: list[Finding]) -> TriageReport:
+    zero_is_known = [issue for issue in KNOWN_ISSUES if issue.name == "float-division-by-zero"]
+    return triage(campaign, findings, zero_is_known)
+
+
+def test_each_finding_ends_as_one_of_five_with_the_reason(report: TriageReport) -> None:
+    found = sorted((result.status, result.reason) for result in results(report).values())
+    first = next(r for r in results(report).values() if r.status is Status.REPORTED)
+    assert [status for status, _ in found] == ["duplicate", "invalid", "known", "reported"]
+    assert found[0][1] == f"of {first.id}: the same signature"
+    assert found[1][1] == "does not show any more"
+    assert found[2][1].startswith("float-division-by-zero: ")
+
+
+def test_what_is_reported_is_small_confirmed_and_shown_by_its_script(report: TriageReport) -> None:
+    (each,) = (each for each in report.examined if each.result.status is Status.REPORTED)
+    result = each.result
+    assert (result.shown, result.runs) == (6, 6) and result.complete
+    assert result.before is not None and result.after is not None
+    assert (result.before.lines, result.before.passes) == (6, 3)
+    assert (result.after.lines, result.after.passes) == (1, 1)
+    assert each.smaller is not None and each.smaller.case.input_seed == 0
+    # That a script shows it was checked: without, it is not reported.
+    assert 'T.Cast("bool", ' in report.scripts[result.id]
+
+
+def test_a_second_run_takes_what_is_there(
+    campaign: Path, findings: list[Finding], report: TriageReport
+) -> None:
+    folder = TriageFolder(campaign)
+    examiner = FindingExaminer(folder, 0.0, lambda: False)
+    try:
+        for finding in findings:
+            kept = folder.load(finding.id, finding.case.digest).result
+            if kept is not None and kept.complete:
+                assert examiner.examine(finding).result == kept
+        assert read_index(campaign) == results(report)
+    finally:
+        examiner.close()
+        folder.close()
+
+
+def test_an_interrupted_minimization_goes_on(tmp_path: Path, findings: list[Finding]) -> None:
+    finding = next(each for each in findings if "Cast" in each.case.module)
+    shrunk = from_script(CAST.format(number=5).rpartition("    for")[0])
+    part = Smaller(finding.case.with_module(shrunk), finding.verdict, step=4, tests=1000)
+    folder = TriageFolder(tmp_path)
+    folder.save(finding.id, finding.case.digest, Kept(part))
+    folder.close()
+    (each,) = triage(tmp_path, [finding], seconds=0).examined
+    assert each.smaller is not None and each.result.tests == 1000
+    assert each.smaller.case.module == part.case.module and not each.result.complete
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 1}', "\0" * 100, '{"format": 1, "of": 2}'])
+def test_a_damaged_or_hostile_file_of_triage_is_as_if_there_were_none(
+    tmp_path: Path, text: str
+) -> None:
+    folder = TriageFolder(tmp_path)
+    (tmp_path / "triage" / "work" / "0123abcd.json").write_text(text)
+    (tmp_path / "triage" / "index.json").write_text(text)
+    assert folder.load("0123abcd", "of") == Kept()
+    assert read_index(tmp_path) == {}
+    folder.close()
+
+
+def test_what_can_not_be_written_is_one_line(campaign: Path, tmp_path: Path) -> None:
+    (tmp_path / "campaign.sqlite3").write_bytes((campaign / "campaign.sqlite3").read_bytes())
+    (tmp_path / "triage").write_text("a file in the place of the folder")
+    done = run_command(main, "triage", tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "triage can't be written" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_second_triage_of_one_campaign_waits_for_the_first(campaign: Path) -> None:
+    folder = TriageFolder(campaign)
+    try:
+        done = run_command(main, "triage", campaign)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "another triage is at work in" in done.stderr
+    finally:
+        folder.close()
+
+
+def test_known_issues_are_printed_with_those_of_the_user_first(tmp_path: Path) -> None:
+    own = {"name": "ours", "reference": "#7", "why": "we know", "kinds": ["crash"]}
+    path = tmp_path / "known.json"
+    path.write_text(json.dumps([{**own, "signature": "^crash"}]))
+    done = run_command(main, "triage", "--known", "--known-issues", path, "--json")
+    listed = json.loads(done.stdout)
+    assert [each["name"] for each in listed] == ["ours", *(each.name for each in KNOWN_ISSUES)]
+    path.write_text(done.stdout)  # what it prints is what it reads
+    assert run_command(main, "triage", "--known", "--known-issues", path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{}", "must hold a list"),
+        ("[1]", "issue 0: it needs name"),
+        ('[{"name": "x"}]', "issue 0: it needs name"),
+        ("[", "is not JSON"),
+    ],
+)
+def test_a_broken_file_of_known_issues_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "known.json"
+    path.write_text(text)
+    done = run_command(main, "triage", "--known", "--known-issues", path)
+    assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_help_does_not_load_tvm() -> None:
+    code = "import sys; from tzer.cli import cli; print('tvm' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr

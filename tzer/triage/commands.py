@@ -1,0 +1,167 @@
+"""The commands `tzer triage` and `tzer minimize`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.console.command_line import Duration, NonEmptyPath, as_json
+from harness.console.terminal import print_json, print_line
+from harness.system.text import printable
+
+if TYPE_CHECKING:
+    from corpus.store import Finding
+    from harness.oracles.known_issues import KnownIssue
+    from tzer.triage.result import TriageResult
+    from tzer.triage.run import TriageReport
+
+jobs_option = click.option("--jobs", type=click.IntRange(min=1), help="Workers. [one a processor]")
+known_option = click.option(
+    "--known-issues",
+    "known_path",
+    type=NonEmptyPath(path_type=Path),
+    help="A JSON file of issues that are known to you, merged into the table.",
+)
+
+
+@click.command()
+@click.argument("directory", metavar="DIR", type=NonEmptyPath(path_type=Path), required=False)
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.option("--known", "show_known", is_flag=True, help="Print the known issues, and no more.")
+@known_option
+@jobs_option
+@click.option("--time", "time_s", type=Duration(), help="How long to minimize, e.g. 30m.")
+@as_json
+def triage(
+    directory: Path | None,
+    ids: tuple[str, ...],
+    show_known: bool,
+    known_path: Path | None,
+    jobs: int | None,
+    time_s: float | None,
+    json_output: bool,
+) -> None:
+    """Make a handful of confirmed, minimized reports of a campaign's findings.
+
+    DIR is a campaign, or a folder of cases, as jitweb keeps of the kernels that it found wrong.
+    Each finding is reported, a duplicate, a known issue, flaky, or not valid. DIR/triage holds a
+    reproducer and an issue text of each that is reported. Run again, it goes on where it ended.
+    """
+    from tzer.triage.known import as_data, known_issues
+
+    issues = known_issues(known_path)
+    if show_known:
+        if json_output:
+            print_json([as_data(issue) for issue in issues])
+        else:
+            for line in known_lines(issues):
+                print_line(line)
+        return
+    if directory is None:
+        raise click.UsageError("name the folder of a campaign, or give --known")
+    from tzer.triage.collect import findings_of
+
+    findings, notes = findings_of(directory, ids)
+    for note in notes:
+        print_line(note, err=True)
+    report = _triaged(directory, findings, issues, jobs or os.cpu_count() or 1, time_s)
+    if json_output:
+        print_json([_with_files(directory, each.result) for each in report.examined])
+    else:
+        for line in table([each.result for each in report.examined]):
+            print_line(line)
+    if report.interrupted:
+        print_line("interrupted; run it again to go on", err=True)
+        raise SystemExit(130)
+
+
+def _triaged(
+    directory: Path,
+    findings: Sequence[Finding],
+    issues: Sequence[KnownIssue],
+    jobs: int,
+    time_s: float | None,
+) -> TriageReport:
+    from tzer.cov import tvm_release
+    from tzer.interrupt import ended_by_signals
+    from tzer.triage.folder import TriageFolder
+    from tzer.triage.issue_text import issue_text
+    from tzer.triage.run import Triage
+
+    release, folder = tvm_release(), TriageFolder(directory)
+    deadline = time.monotonic() + (time_s or float("inf"))
+    progress = ProgressLines(len(findings))
+    run = Triage(folder, issues, release, jobs, deadline, progress.done, progress.step)
+    try:
+        with ended_by_signals(run.stop):
+            report = run.run(findings)
+        texts = {}
+        for each in report.examined:
+            result, script = each.result, report.scripts.get(each.result.id)
+            if result.status == "reported" and script is not None and each.smaller is not None:
+                text = issue_text(result, each.smaller.verdict, script, release.split()[0])
+                texts[result.id] = (script, text)
+        if not report.interrupted:
+            folder.publish([_with_files(directory, each.result) for each in report.examined], texts)
+        return report
+    finally:
+        folder.close()
+
+
+class ProgressLines:
+    """What triage is at, on standard error."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done = total, 0
+        self._shown: dict[str, float] = {}
+
+    def done(self, result: TriageResult) -> None:
+        self._done += 1
+        text = f"[{self._done}/{self._total}] {result.id} {result.kind}: {result.status}"
+        if result.before is not None and result.after is not None:
+            text += f", {result.before.lines} to {result.after.lines} lines, "
+            text += (
+                f"{result.before.passes} to {result.after.passes} passes, {result.seconds:.0f} s"
+            )
+        print_line(text if not result.reason else f"{text}: {result.reason}", err=True)
+
+    def step(self, finding_id: str, text: str) -> None:
+        if time.monotonic() - self._shown.get(finding_id, 0.0) > 10:
+            self._shown[finding_id] = time.monotonic()
+            print_line(f"{finding_id} {text}", err=True)
+
+
+def table(results: Sequence[TriageResult]) -> Iterator[str]:
+    """The results for people and pipes, what is to be filed first."""
+    from tzer.triage.result import Status
+
+    if not results:
+        yield "nothing found yet"
+    order = list(Status)
+    for result in sorted(results, key=lambda each: order.index(each.status)):
+        size = "" if result.after is None else f"{result.after.lines}/{result.after.passes}"
+        what = result.reason or result.message
+        yield printable(
+            f"{result.id}  {result.status:9}  {result.kind:15} {result.count:5}x  {size:>6}  {what}"
+        )
+
+
+def known_lines(issues: Sequence[KnownIssue]) -> Iterator[str]:
+    """The known issues, a line each: name, number, releases, what it is."""
+    for issue in issues:
+        releases = ",".join(issue.releases)
+        yield printable(f"{issue.name:34} {issue.reference:26} {releases:10} {issue.why}")
+
+
+def _with_files(directory: Path, result: TriageResult) -> dict[str, Any]:
+    from tzer.triage.folder import NAME
+
+    data, reported = result.to_data(), result.status == "reported"
+    for name, suffix in (("reproducer", ".py"), ("issue", ".md")):
+        data[name] = str(Path(NAME) / f"{result.id}{suffix}") if reported else None
+    return data

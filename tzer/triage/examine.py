@@ -1,0 +1,252 @@
+"""One finding through triage: confirmed, minimized, written as a script that is run.
+
+Everything that is done with its case is done in the sandbox; this process never loads TVM.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from corpus.store import Finding
+from harness.case import Case
+from harness.system.processes import ends_with_us, python_command, python_environment
+from harness.system.text import last_line
+from harness.verdict import Kind, Verdict
+from harness.worker.sandbox import Settings, Worker
+from tzer.triage.folder import Kept, TriageFolder
+from tzer.triage.minimize import HANDLER, JUDGE_SECONDS, Judge, Minimizer, Shown, Smaller
+from tzer.triage.result import Size, Status, TriageResult
+from tzer.triage.signature import SILENT, signature_of
+
+CONFIRMING_RUNS = 3
+RATED_RUNS = 10  # of a flaky finding
+MINIMIZE_SECONDS = 60.0
+REPRODUCE_SECONDS = 200.0
+SCRIPT_SECONDS = 330.0
+SCRIPT_MEMORY = 16 << 30  # of address space
+SAVE_SECONDS = 2.0
+# Kinds whose verdicts say too little of a cause: the shape of the minimized program says the rest.
+BY_SHAPE = (*SILENT, Kind.HANG, Kind.OUT_OF_MEMORY, Kind.NONDETERMINISM, Kind.SLOW_CODE)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A finding after triage: its result, and the smallest case with its verdict, if it has one."""
+
+    result: TriageResult
+    smaller: Smaller | None = None
+
+
+class FindingExaminer:
+    """Examines one finding after another with a worker of its own. Used by one thread."""
+
+    def __init__(
+        self,
+        folder: TriageFolder,
+        deadline: float,
+        stopped: Callable[[], bool],
+        on_step: Callable[[str, str], None] = lambda finding_id, text: None,
+    ) -> None:
+        self.folder, self.deadline, self.on_step = folder, deadline, on_step
+        self.worker = Worker(Settings(handler=HANDLER, seconds=JUDGE_SECONDS))
+        self.judge = Judge(self.worker, stopped)
+
+    def close(self) -> None:
+        self.worker.close()
+
+    def examine(self, finding: Finding) -> Examined:
+        """Confirm and minimize a finding, or go on where an earlier triage was interrupted.
+
+        Raises:
+            Interrupted: triage ends; what was found is kept.
+            UserError: the folder can't be written.
+        """
+        kept = self.folder.load(finding.id, finding.case.digest)
+        if kept.result is not None and (kept.result.complete or time.monotonic() > self.deadline):
+            return Examined(replace(kept.result, count=finding.count), kept.smaller)
+        examined = self._examine(finding, kept)
+        self.folder.save(finding.id, finding.case.digest, Kept(examined.smaller, examined.result))
+        return examined
+
+    def _examine(self, finding: Finding, kept: Kept) -> Examined:
+        wanted = signature_of(finding.verdict, finding.case.target)
+        self.on_step(finding.id, "confirming")
+        shown, verdict = self._first_sight(finding.case, wanted)
+        if shown is None:
+            return Examined(_unshown(finding, verdict))
+        times, runs = self._rate(finding.case, shown)
+        result = _result(finding, verdict, shown, times, runs)
+        if times < runs:
+            reason = f"shows in {times} of {runs} fresh processes"
+            return Examined(replace(result, status=Status.FLAKY, reason=reason, complete=True))
+        smaller = self._minimized(finding, shown, kept.smaller or Smaller(finding.case, verdict))
+        times, runs = self._rate(smaller.case, shown)
+        if times < runs:  # the smaller one is: the finding itself is not
+            smaller = Smaller(finding.case, verdict, complete=True)
+        return Examined(self._measured(finding, smaller, replace(result, runs=2 * runs)), smaller)
+
+    def _first_sight(self, case: Case, wanted: str) -> tuple[Shown | None, Verdict]:
+        """How the case shows the finding; tried again, since it may not show each time."""
+        for _ in range(CONFIRMING_RUNS):
+            shown, verdict = self.judge.first_sight(case, wanted)
+            if shown is not None or verdict.kind is Kind.INVALID:
+                break
+        return shown, verdict
+
+    def _rate(self, case: Case, shown: Shown) -> tuple[int, int]:
+        """In how many of how many fresh processes the case shows the finding."""
+        times = sum(self._shows(case, shown) for _ in range(CONFIRMING_RUNS))
+        if times == CONFIRMING_RUNS:
+            return times, CONFIRMING_RUNS
+        more = RATED_RUNS - CONFIRMING_RUNS
+        return times + sum(self._shows(case, shown) for _ in range(more)), RATED_RUNS
+
+    def _shows(self, case: Case, shown: Shown) -> bool:
+        verdict, _ = self.judge.verdict(
+            case, native=shown.native, oracles=shown.oracles, fresh=True
+        )
+        return signature_of(verdict, case.target) == shown.signature
+
+    def _minimized(self, finding: Finding, shown: Shown, start: Smaller) -> Smaller:
+        saved = time.monotonic()
+
+        def keep(smaller: Smaller) -> None:
+            nonlocal saved
+            if time.monotonic() - saved > SAVE_SECONDS:
+                saved = time.monotonic()
+                self.folder.save(finding.id, finding.case.digest, Kept(smaller))
+                self.on_step(finding.id, f"minimizing, {smaller.tests} cases tried")
+
+        if start.complete:
+            return start
+        limit = min(self.deadline, time.monotonic() + MINIMIZE_SECONDS)
+        smaller = Minimizer(self.judge, shown, limit, keep).run(start)
+        # Its own time is over: it is as small as it gets, unless it was the time of all.
+        return smaller if limit == self.deadline else replace(smaller, complete=True)
+
+    def _measured(self, finding: Finding, smaller: Smaller, result: TriageResult) -> TriageResult:
+        before, after = self._describe(finding.case), self._describe(smaller.case)
+        verdict = smaller.verdict
+        signature = result.signature
+        if verdict.kind in BY_SHAPE:
+            signature = "|".join((signature, ",".join(after[1])))
+        return replace(
+            result,
+            signature=signature,
+            kind=str(verdict.kind),
+            message=verdict.message,
+            pass_name=verdict.pass_name,
+            target=smaller.case.target,
+            legal=verdict.legal,
+            shown=result.runs,
+            before=before[0],
+            after=after[0],
+            shape=after[1],
+            tests=smaller.tests,
+            seconds=round(smaller.seconds, 1),
+            complete=smaller.complete,
+        )
+
+    def _describe(self, case: Case) -> tuple[Size, tuple[str, ...]]:
+        done = self.judge.run({"do": "describe", "case": case.to_json()}, seconds=JUDGE_SECONDS)
+        reply = done.reply if done.status == "done" else {"lines": None, "shape": []}
+        passes = len(case.passes) + len(case.trace)
+        return Size(reply["lines"], passes), tuple(reply["shape"])
+
+    def reproducer(self, smaller: Smaller) -> tuple[str | None, str]:
+        """The script that shows a case, or None and why there is none."""
+        request = {
+            "do": "reproduce",
+            "case": smaller.case.to_json(),
+            "verdict": smaller.verdict.to_json(),
+        }
+        done = self.judge.run(request, fresh=True, seconds=REPRODUCE_SECONDS)
+        if done.status != "done":
+            return None, f"writing its script {done.status}: {last_line(done.stderr)}"
+        return done.reply.get("script"), str(done.reply.get("refused", ""))
+
+
+def _unshown(finding: Finding, verdict: Verdict) -> TriageResult:
+    """The result of a finding that its case does not show."""
+    if verdict.kind is Kind.INVALID:
+        reason = f"not a valid case: {verdict.message}"
+    else:
+        reason = "does not show any more"
+    result = blank_result(finding, Status.INVALID, reason)
+    return replace(result, runs=CONFIRMING_RUNS, complete=True)
+
+
+def _result(
+    finding: Finding, verdict: Verdict, shown: Shown, times: int, runs: int
+) -> TriageResult:
+    result = blank_result(finding, Status.REPORTED, "")
+    return replace(
+        result,
+        kind=str(verdict.kind),
+        signature=shown.signature,
+        message=verdict.message,
+        pass_name=verdict.pass_name,
+        legal=verdict.legal,
+        shown=times,
+        runs=runs,
+    )
+
+
+def blank_result(finding: Finding, status: Status, reason: str) -> TriageResult:
+    verdict, target = finding.verdict, finding.case.target
+    return TriageResult(
+        finding.id,
+        str(finding.kind),
+        status,
+        reason,
+        signature_of(verdict, target),
+        verdict.message,
+        verdict.pass_name,
+        target,
+        finding.legal,
+        finding.count,
+    )
+
+
+def exit_status(script: str, seconds: float = SCRIPT_SECONDS) -> tuple[int | None, str]:
+    """How a reproducer ends in a process of its own, None if it doesn't; and what it printed."""
+    with tempfile.TemporaryDirectory(prefix="tzer-triage-") as folder:
+        path = Path(folder) / "reproducer.py"
+        path.write_text(script, errors="backslashreplace")
+        process = subprocess.Popen(
+            python_command(str(path)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=python_environment(),
+            start_new_session=True,
+            preexec_fn=_limited(ends_with_us()),
+        )
+        try:
+            output, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # the script, and the child that it started
+            process.wait()
+            return None, ""
+    return process.returncode, output.decode(errors="replace")
+
+
+def _limited(begin: Callable[[], None]) -> Callable[[], None]:
+    import resource
+
+    def limited() -> None:
+        begin()
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        most = SCRIPT_MEMORY if hard == resource.RLIM_INFINITY else min(SCRIPT_MEMORY, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+    return limited

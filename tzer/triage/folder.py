@@ -1,0 +1,161 @@
+"""The folder of triage inside of a campaign's: what was found out so far, and what is to be filed.
+
+    triage/work/ID.json   what triage knows of a finding: its smallest case, and its result
+    triage/ID.py, ID.md   the reproducer and the issue text of each reported bug
+    triage/index.json     all results, as `tzer triage --json` prints them
+
+Whoever sent the campaign may have sent these files as well. So what is read here is checked like a
+store, and no script is taken from it: reproducers are written anew from their cases.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from corpus.errors import StoreError
+from corpus.lock import FolderLock
+from harness import UserError
+from harness.case import Case, CaseError
+from harness.system.data import Form, fits, is_amount, is_count, parse_json
+from harness.system.files import read_bounded, write_atomically
+from harness.verdict import Verdict
+from tzer.triage.minimize import Smaller
+from tzer.triage.result import TriageResult
+
+NAME = "triage"
+FORMAT = 1
+LARGEST = 64 << 20
+SMALLER: Form = {
+    "case": str,
+    "verdict": str,
+    "round": is_count,
+    "step": is_count,
+    "tests": is_count,
+    "seconds": is_amount,
+    "complete": bool,
+}
+KEPT: Form = {"format": is_count, "of": str, "smaller": dict | None, "result": dict | None}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What an earlier run has found out of a finding: its smallest case so far, and its result."""
+
+    smaller: Smaller | None = None
+    result: TriageResult | None = None
+
+
+class TriageFolder:
+    """The folder, locked against another triage of the same campaign."""
+
+    def __init__(self, campaign: Path) -> None:
+        """Open the folder, and make it if there is none.
+
+        Raises:
+            UserError: it can't be written, or another triage is at work in it.
+        """
+        self.path = campaign / NAME
+        try:
+            (self.path / "work").mkdir(parents=True, exist_ok=True)
+            self._lock = FolderLock(self.path)
+        except StoreError:
+            raise UserError(
+                f"another triage is at work in {self.path}; wait for it, or stop it"
+            ) from None
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+
+    def close(self) -> None:
+        self._lock.release()
+
+    def load(self, finding_id: str, of: str) -> Kept:
+        """What is kept of this finding; nothing if it is of another case than `of`, or damaged."""
+        try:
+            data = parse_json(read_bounded(self._work(finding_id), LARGEST).decode())
+            if not fits(data, KEPT) or (data["format"], data["of"]) != (FORMAT, of):
+                return Kept()
+            return Kept(_smaller(data["smaller"]), _result(data["result"]))
+        except (OSError, ValueError, KeyError, TypeError, CaseError):
+            return Kept()
+
+    def save(self, finding_id: str, of: str, kept: Kept) -> None:
+        """Keep what was found out. Raises UserError if it can't be written."""
+        smaller = kept.smaller
+        data = {
+            "format": FORMAT,
+            "of": of,
+            "smaller": smaller
+            and {
+                **{k: v for k, v in vars(smaller).items() if k in SMALLER},  # type: ignore[operator]
+                "case": smaller.case.to_json(),
+                "verdict": smaller.verdict.to_json(),
+            },
+            "result": kept.result and kept.result.to_data(),
+        }
+        self.write(self._work(finding_id), json.dumps(data))
+
+    def publish(self, results: list[dict[str, Any]], texts: dict[str, tuple[str, str]]) -> None:
+        """Write the index, and the script and issue text of each id in `texts`; those of other
+        findings, which an earlier run took for bugs of their own, are removed."""
+        for result in results:
+            finding_id = result["id"]
+            for suffix, text in zip(
+                (".py", ".md"), texts.get(finding_id, (None, None)), strict=True
+            ):
+                path = self.path / f"{finding_id}{suffix}"
+                if text is not None:
+                    self.write(path, text)
+                else:
+                    self._remove(path)
+        self.write(self.path / "index.json", json.dumps(results, indent=2))
+
+    def write(self, path: Path, text: str) -> None:
+        """Write a file whole or not at all. Raises UserError."""
+        try:
+            write_atomically(path, text.encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            raise _unwritable(path, error) from None
+
+    def _remove(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(path, error) from None
+
+    def _work(self, finding_id: str) -> Path:
+        return self.path / "work" / f"{finding_id}.json"
+
+
+def read_index(campaign: Path) -> dict[str, TriageResult]:
+    """The results of the last triage of a campaign, by id; none where there was none."""
+    try:
+        data = parse_json(read_bounded(campaign / NAME / "index.json", LARGEST).decode())
+        known = (_result({k: v for k, v in each.items() if k not in FILES}) for each in data)
+        return {result.id: result for result in known if result is not None}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+FILES = ("reproducer", "issue")
+
+
+def _smaller(data: Any) -> Smaller | None:
+    if data is None or not fits(data, SMALLER):
+        return None
+    case, verdict = Case.from_json(data["case"]), Verdict.from_json(data["verdict"])
+    return Smaller(**{**data, "case": case, "verdict": verdict})
+
+
+def _result(data: Any) -> TriageResult | None:
+    return None if data is None else TriageResult.from_data(data)
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    reason = error.strerror or str(error)
+    return UserError(
+        f"{path} can't be written: {reason}; what was found out so far is kept: fix that, and run "
+        "tzer triage again"
+    )

@@ -1,0 +1,112 @@
+"""Issue texts: Markdown in the form of TVM's template for bug reports. Nothing is sent anywhere.
+
+What a finding says stands in blocks of code, fenced by more backticks than it holds, so that
+hostile text stays text.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Iterator
+
+from harness.verdict import Kind, Verdict
+from tzer.triage.backtrace import frames_of_backtrace
+from tzer.triage.reproducer_checks import EXPECTED
+from tzer.triage.result import TriageResult
+from tzer.triage.source_text import clean
+
+MOST_FRAMES = 8
+LONGEST_TITLE = 100
+WHAT: dict[Kind, str] = {
+    Kind.CRASH: "{place} crashes",
+    Kind.HANG: "{place} does not come to an end",
+    Kind.OUT_OF_MEMORY: "{place} runs out of memory on a small program",
+    Kind.INTERNAL_ERROR: "{place} fails on a valid program",
+    Kind.REJECTED_VALID: "{place} rejects a valid program",
+    Kind.ILL_FORMED_IR: "{place} returns a module that is not well formed",
+    Kind.WRONG_RESULT: "{place} changes what a program computes",
+    Kind.OUT_OF_BOUNDS: "{place} makes a program access memory outside of its buffers",
+    Kind.INVALID_CODEGEN: "code generation for {target} writes code that is rejected",
+    Kind.ROUND_TRIP: "a module does not survive being printed and read again",
+    Kind.NONDETERMINISM: "the same passes on the same module return different modules",
+    Kind.SLOW_CODE: "{place} makes a program many times slower",
+}
+
+
+def issue_text(result: TriageResult, verdict: Verdict, script: str, release: str) -> str:
+    """The Markdown of an issue; `script` is the reproducer, `release` the version of TVM."""
+    return "\n".join(_lines(result, verdict, script, release)) + "\n"
+
+
+def title_of(result: TriageResult, verdict: Verdict) -> str:
+    """One line that says what is wrong, and where."""
+    place = clean(verdict.pass_name) or "the compiler"
+    what = WHAT[verdict.kind].format(place=place, target=clean(result.target))
+    said = clean(verdict.message)
+    title = f"[Bug] {what}"
+    if verdict.kind not in (Kind.WRONG_RESULT, Kind.HANG, Kind.CRASH):
+        title += f": {said}"
+    return title if len(title) <= LONGEST_TITLE else title[: LONGEST_TITLE - 1] + "…"
+
+
+def _lines(result: TriageResult, verdict: Verdict, script: str, release: str) -> Iterator[str]:
+    yield f"# {title_of(result, verdict)}"
+    yield ""
+    yield "### Expected behavior"
+    yield ""
+    yield EXPECTED[verdict.kind]
+    yield ""
+    yield "### Actual behavior"
+    yield ""
+    yield from _fenced(clean(verdict.message).split("\n"), "")
+    if verdict.pass_name:
+        yield ""
+        order = "" if verdict.legal else ", in a pass order that TVM's own pipelines don't use"
+        yield f"In `{clean(verdict.pass_name)}`{order}."
+    frames = list(frames_that_matter(verdict))
+    if frames:
+        yield ""
+        yield from _fenced(frames, "")
+    yield ""
+    yield "### Environment"
+    yield ""
+    yield f"- TVM {release}, the wheel from PyPI"
+    yield f"- {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    yield f"- seen in {result.shown} of {result.runs} fresh processes"
+    yield ""
+    yield "### Steps to reproduce"
+    yield ""
+    yield "The script exits with status 1 where the bug shows, and with 0 where it does not."
+    yield ""
+    yield from _fenced(script.rstrip("\n").split("\n"), "python")
+    yield ""
+    yield "### Triage"
+    yield ""
+    yield "* needs-triage"
+
+
+def frames_that_matter(verdict: Verdict) -> Iterator[str]:
+    """The innermost frames inside the compiler, innermost first, without what lies between."""
+    trace, frames = verdict.detail.get("backtrace"), verdict.detail.get("frames")
+    found: list[str] = []
+    if isinstance(trace, str):
+        for known in frames_of_backtrace(trace):
+            if known.file:
+                found.append(f"{known.file}:{known.line} in {known.function}")
+            elif known.matters:
+                found.append(known.function)
+    elif isinstance(frames, list):
+        for frame in frames:
+            match frame:
+                case [str(library), str(file), int(offset)] if "tvm" in library:
+                    found.append(f"{file or library} (function at +{offset:#x})")
+    yield from (clean(frame) for frame in list(dict.fromkeys(found))[:MOST_FRAMES])
+
+
+def _fenced(lines: list[str], language: str) -> Iterator[str]:
+    longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    yield fence + language
+    yield from lines
+    yield fence
