@@ -66,6 +66,12 @@ SIMPLIFY_WITH_BLOCKS = ("tirx" if TIRX_PASSES_TAKE_BLOCKS else "s_tir") + ".Stmt
 SSA_WITH_BLOCKS = ("tirx" if TIRX_PASSES_TAKE_BLOCKS else "s_tir") + ".ConvertSSA"
 
 
+def context_keys() -> dict[str, str]:
+    """The keys of the PassContext, with TVM's names of their types."""
+    keys = tvm.transform.PassContext.list_configs()
+    return {str(key): str(about["type"]) for key, about in keys.items()}
+
+
 def tvm_version() -> str:
     """The version of the TVM at hand, as TVM spells it."""
     return str(tvm.__version__)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import tvm
 
 from harness import passes
 from harness.case import PassCall
+from harness.passes.make import ContextEntries
 from harness.targets import Runnable, Target
 from harness.targets.executable import raised_by_tvm
 
@@ -36,12 +38,15 @@ def lower(
         harness.targets.executable.RaisedByTVM: a pass raised.
     """
     made = [passes.make_pass(call) for call in calls]
-    with tvm.transform.PassContext(opt_level=opt_level):
+    with ExitStack() as contexts:
+        contexts.enter_context(tvm.transform.PassContext(opt_level=opt_level))
         for index, (call, apply) in enumerate(zip(calls, made, strict=True)):
             if before_pass is not None:
                 before_pass(index, call)
             with raised_by_tvm():
                 module = apply(module)
+                if isinstance(apply, ContextEntries):
+                    contexts.enter_context(apply.context())
             if after_pass is not None:
                 after_pass(index, call, module)
     return module

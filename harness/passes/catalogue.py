@@ -10,6 +10,7 @@ in the order of a lowering.
 from __future__ import annotations
 
 from harness import compat
+from harness.passes import context
 from harness.passes.codegen import CODEGEN, NEVER_LEGAL
 from harness.passes.lowered import LOWERED
 from harness.passes.pass_info import ArgRange, PassInfo
@@ -18,8 +19,9 @@ from harness.passes.schedulable import SCHEDULABLE
 __all__ = ["CATALOGUE", "ArgRange", "PassInfo"]
 
 
-CATALOGUE: dict[str, PassInfo] = {
+_PASSES: dict[str, PassInfo] = {
     info.name: info
     for info in (*SCHEDULABLE, *LOWERED, *CODEGEN, *NEVER_LEGAL)
     if compat.pass_constructor(info.name) is not None
 }
+CATALOGUE: dict[str, PassInfo] = _PASSES | {context.SET: context.row(_PASSES.values())}

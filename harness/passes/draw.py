@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 
 from harness.case import PassCall
+from harness.passes import context
 from harness.passes.catalogue import CATALOGUE
 from harness.passes.graph import OPTIONAL, after, legal_passes, moving_passes
 from harness.passes.legality import repair, states_after
@@ -34,7 +35,8 @@ _FOR_DEVICES = frozenset(
         "tirx.VerifyMemory",
     }
 )
-_FOR_DEVICES_WEIGHT = 0.1
+# One call of it for the many keys of the PassContext.
+_WEIGHTS = {context.SET: 3.0, **dict.fromkeys(_FOR_DEVICES, 0.1)}
 _CONFIG_SHARE = 0.5  # of the passes that take a configuration
 
 
@@ -63,7 +65,7 @@ def draw_legal(states: States, rng: random.Random, length: int) -> tuple[PassCal
 
 
 def _weighted(rng: random.Random, among: Sequence[str]) -> PassInfo:
-    weights = [_FOR_DEVICES_WEIGHT if name in _FOR_DEVICES else 1.0 for name in among]
+    weights = [_WEIGHTS.get(name, 1.0) for name in among]
     return CATALOGUE[rng.choices(among, weights)[0]]
 
 

@@ -8,6 +8,7 @@ import tvm
 
 from harness import compat
 from harness.case import CaseError, JSONScalar, PassCall
+from harness.passes import context
 from harness.passes.catalogue import CATALOGUE, PassInfo
 from harness.system.data import parse_json
 from harness.targets import get_target
@@ -44,6 +45,8 @@ def make_pass(call: PassCall) -> Any:
         CaseError: no such pass, or arguments that it doesn't take.
     """
     info = check_call(call)
+    if info.name == context.SET:
+        return ContextEntries(context.config(parse_json(str(call.args[0]))))
     constructor = compat.pass_constructor(call.name)
     assert constructor is not None  # the catalogue has only passes that this TVM has
     if call.name == "tirx.BindTarget":
@@ -59,6 +62,26 @@ def make_pass(call: PassCall) -> Any:
     return WithConfig(made, config) if any(config.values()) else made
 
 
+class ContextEntries:
+    """Entries of the PassContext for all passes after it; itself it changes nothing."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+
+    def __call__(self, module: Any) -> Any:
+        return module
+
+    def context(self) -> Any:
+        """The current PassContext with these entries, to be entered."""
+        return _extended(self.config)
+
+
+def _extended(config: dict[str, Any]) -> Any:
+    current = tvm.transform.PassContext.current()
+    merged = {**dict(current.config.items()), **config}
+    return tvm.transform.PassContext(opt_level=current.opt_level, config=merged)
+
+
 class WithConfig:
     """A pass that runs with additional entries in the PassContext's configuration."""
 
@@ -67,9 +90,7 @@ class WithConfig:
         self.config = config
 
     def __call__(self, module: Any) -> Any:
-        current = tvm.transform.PassContext.current()
-        config = {**dict(current.config.items()), **self.config}
-        with tvm.transform.PassContext(opt_level=current.opt_level, config=config):
+        with _extended(self.config):
             return self.made(module)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from tvm import te, tirx
 from tvm.ir.instrument import pass_instrument
 
 from harness import compat, passes
-from harness.case import CaseError, PassCall
-from harness.passes import CATALOGUE, State
+from harness.case import Case, CaseError, PassCall, module_text
+from harness.oracles.verify import judge
+from harness.passes import CATALOGUE, State, context
 from harness.passes.build import lower
 from harness.passes.graph import (
     OPTIONAL,
@@ -29,6 +31,7 @@ from harness.passes.graph import (
 from harness.passes.orders import REQUIRED
 from harness.passes.picture import lowering_as_mermaid, lowering_graph
 from harness.targets import TARGETS, get_target
+from harness.verdict import Kind
 from tests.programs import matmul, scaled_sum, store_at
 
 SEEDS = st.integers(0, 1 << 32)
@@ -79,6 +82,10 @@ def test_every_pass_says_where_its_states_come_from(info: passes.PassInfo) -> No
         (PassCall("tirx.UnrollLoop", ('{"max": 1}',)), "keys among auto_max_step"),
         (PassCall("tirx.BindTarget", ("z80",)), "target must be one of 'llvm'"),
         (PassCall("tirx.BindTarget"), "needs its argument target"),
+        (PassCall("context.Set"), "needs its argument entries"),
+        (PassCall("context.Set", ('{"tirx.add_lower_pass": 1}',)), "keys of the PassContext"),
+        (PassCall("context.Set", ('{"tirx.noalias": 1}',)), "tirx.noalias must be one of False"),
+        (PassCall("context.Set", ("[]",)), "must be JSON text of an object"),
     ],
     ids=str,
 )
@@ -99,6 +106,37 @@ def test_a_configuration_reaches_the_pass_and_ends_with_it() -> None:
 
     assert loops(unrolled) == 0
     assert loops(kept) == loops(module) == 2
+
+
+def test_every_key_of_the_pass_context_is_drawn_or_left_out_for_a_reason() -> None:
+    drawn = {name.partition("/")[0] for name, _ in CATALOGUE[context.SET].args[0].fields}
+    for key in compat.context_keys():
+        assert (key in drawn) != (context.left_out(key) is not None), key
+
+
+@pytest.mark.parametrize("entry", CATALOGUE[context.SET].args[0].fields, ids=lambda entry: entry[0])
+def test_no_value_of_the_pass_context_is_a_finding(entry: tuple[str, tuple[Any, ...]]) -> None:
+    name, values = entry
+    for value in values:
+        order = (PassCall(context.SET, (json.dumps({name: value}),)), *passes.default_order("llvm"))
+        for module in (matmul(), scaled_sum()):
+            verdict = judge(Case(module_text(module), order), native=False).verdict
+            assert verdict.kind is Kind.OK, (value, verdict)
+
+
+def test_entries_of_the_pass_context_hold_from_where_they_are_set() -> None:
+    seen: list[tuple[str, Any]] = []
+
+    def look(index: int, call: PassCall) -> None:
+        config = dict(tvm.transform.PassContext.current().config.items())
+        step = config.get("tirx.UnrollLoop")
+        seen.append((call.name, None if step is None else int(step.auto_max_step)))
+
+    entries = PassCall(context.SET, ('{"tirx.UnrollLoop/auto_max_step": 64}',))
+    order = (PassCall("s_tir.CanonicalizeLoop"), entries, PassCall("s_tir.LowerInitBlock"))
+    lower(matmul(), order, before_pass=look)
+    assert [step for _, step in seen] == [None, None, 64]
+    assert not dict(tvm.transform.PassContext.current().config.items())
 
 
 def test_the_graph_shows_needs_and_gives_with_their_source() -> None:

@@ -27,6 +27,10 @@ STATS = {"tests", "tests_per_second", "valid_rate", "tvm_time_share", "native_bl
     "findings",
     "elapsed_s",
 }
+PASSES = (
+    PassCall("context.Set", ('{"tirx.UnrollLoop/auto_max_step": 4, "tirx.noalias": false}',)),
+    PassCall("s_tir.CanonicalizeLoop"),
+)
 FINDING = {"id", "kind", "legal", "signature", "message", "pass", "count", "confirmed", "minimized"}
 
 
@@ -38,7 +42,7 @@ def tzer(*arguments: object) -> subprocess.CompletedProcess[str]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A campaign's folder with two findings, one legal, and statistics."""
     path = tmp_path_factory.mktemp("store") / "campaign"
-    case = Case(module_text(programs.shifted_inner()), (PassCall("s_tir.CanonicalizeLoop"),))
+    case = Case(module_text(programs.shifted_inner()), PASSES)
     with Store.create_or_resume(path) as store:
         store.add_finding(case, Verdict(Kind.CRASH, False, "it died", "crash|a"), 1, True)
         wrong = Verdict(
@@ -47,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "parameter 0[1] is 3, expected 4",
             "wrong-result|b",
             "s_tir.CanonicalizeLoop",
-            Stage("plain"),
+            Stage("legal"),
             {"expected": "4", "actual": "3"},
         )
         store.add_finding(case, wrong, 2, True)
@@ -129,7 +133,7 @@ def test_show_as_json_holds_the_case_itself(folder: Path) -> None:
     assert shown.items() >= summary.items()
     assert shown["detail"] == {"expected": "4", "actual": "3"} and "def main(" in shown["script"]
     case = Case.from_json(json.dumps(shown["case"]))
-    assert case.passes == (PassCall("s_tir.CanonicalizeLoop"),) and case.load() is not None
+    assert case.passes == PASSES and case.load() is not None
 
 
 def test_a_program_that_this_tvm_cannot_load_leaves_the_rest_to_be_shown(tmp_path: Path) -> None:
@@ -163,6 +167,8 @@ def test_a_reproducer_is_written_whole_and_shows_the_bug(folder: Path, tmp_path:
     shown = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=tmp_path)
     assert shown.returncode == 1, shown.stderr
     assert "expected" in shown.stdout and "came" in shown.stdout
+    entries = "Entries({'tirx.UnrollLoop': {'auto_max_step': 4}, 'tirx.noalias': False})"
+    assert entries in script.read_text()
 
 
 def test_a_reproducer_goes_through_links_and_into_pipes_which_stay(

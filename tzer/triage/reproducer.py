@@ -27,7 +27,7 @@ from harness.case import Case, PassCall
 from harness.ir.untrusted import check_program
 from harness.oracles.schedule import scheduled
 from harness.oracles.verify import Sequence, sequences
-from harness.passes import CATALOGUE, check_call
+from harness.passes import CATALOGUE, check_call, context
 from harness.schedules.replay import DoesNotApply, Replay
 from harness.semantics.reference import Invalid, Reference, reference_of
 from harness.targets import get_target
@@ -266,6 +266,8 @@ def _passes(name: str, calls: tuple[PassCall, ...], culprit: str) -> str:
 
 def _call(call: PassCall) -> str:
     info = check_call(call)
+    if info.name == context.SET:
+        return f"({info.name!r}, Entries({context.config(json.loads(str(call.args[0])))!r}))"
     constructor = ".transform.".join(info.name.split("."))
     if info.name == "tirx.BindTarget":
         return f"({info.name!r}, {constructor}(bound))"

@@ -11,6 +11,7 @@ MEMORY_BYTES = 8 << 30
 
 IMPORTS = """
 import base64
+import contextlib
 import os
 import subprocess
 import sys
@@ -48,19 +49,31 @@ def load():
 """
 
 LOWERING = '''
+class Entries(dict):
+    """Entries of the PassContext for all passes that follow."""
+
+    def context(self):
+        now = tvm.transform.PassContext.current().config.items()
+        return tvm.transform.PassContext(opt_level=OPT_LEVEL, config={**dict(now), **self})
+
+
 def configured(apply, config):
     """The pass, with entries of its own in the PassContext."""
 
     def run(module):
-        with tvm.transform.PassContext(opt_level=OPT_LEVEL, config=config):
+        with Entries(config).context():
             return apply(module)
 
     return run
 
 
 def lower(module, sequence, after=lambda name, module: None):
-    with tvm.transform.PassContext(opt_level=OPT_LEVEL):
+    with contextlib.ExitStack() as contexts:
+        contexts.enter_context(tvm.transform.PassContext(opt_level=OPT_LEVEL))
         for name, apply in sequence:
+            if isinstance(apply, Entries):
+                contexts.enter_context(apply.context())
+                continue
             module = apply(module)
             after(name, module)
     return module
