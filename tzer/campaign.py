@@ -223,6 +223,7 @@ class Campaign:
                 self.options.targets,
                 self._count_fault,
                 self.native_runs,
+                self.options.trickle,
             )
             with self.lock:
                 self.tally.examiners.append(examiner)

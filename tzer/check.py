@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from harness import UserError
 from harness.case import Case, CaseError
 from harness.system.data import parse_json
 from harness.system.files import read_bounded
-from harness.verdict import Verdict
+from harness.verdict import Kind, Verdict
 from harness.worker.post_mortem import verdict_of
 from harness.worker.sandbox import Settings, Worker
 from tzer.in_subprocess import FailedInChild
@@ -69,12 +70,26 @@ def _name(path: Path) -> str:
 def judge(case: Case) -> Verdict:
     """The verdict of a worker that has judged nothing before.
 
+    A case that is fine on its own inputs is judged on those of the next seed as well: integers from
+    all of their dtype in place of small ones, or the other way round.
+
     Raises:
         FailedInChild: a bug of ours; the message is its traceback.
         SandboxError: the worker can't be started.
     """
     with Worker(Settings(seconds=SECONDS)) as worker:
-        result = worker.run({"case": case.to_json()})
+        verdict = _judged(worker, case)
+        if verdict.kind is not Kind.OK:
+            return verdict
+        seed = case.input_seed ^ 1
+        other = _judged(worker, replace(case, input_seed=seed))
+    if not other.is_finding:
+        return verdict
+    return replace(other, detail={**other.detail, "input_seed": seed})
+
+
+def _judged(worker: Worker, case: Case) -> Verdict:
+    result = worker.run({"case": case.to_json()})
     if result.fault:
         raise FailedInChild(result.fault)
     if result.status == "done":

@@ -26,6 +26,7 @@ from harness.console.command_line import (
 )
 from harness.console.terminal import print_json, print_line, print_python, print_text
 from harness.system.text import printable
+from harness.targets.table import NAMES, TRICKLE
 from tzer import __version__
 from tzer.corpus_cli import corpus
 from tzer.options import DEFAULT_TOLERANCE, CampaignOptions, Strategy
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TIME = "10m"
 PAYOFFS_SHOWN = 10
+DEFAULT_TARGETS = ("llvm",)
 
 
 folder = click.argument("directory", metavar="DIR", type=NonEmptyPath(path_type=Path))
@@ -67,9 +69,7 @@ cli.add_command(triage)
     "target_lists",
     type=Names(),
     multiple=True,
-    default=["llvm"],
-    show_default="llvm",
-    help="Code generators, e.g. llvm,c.",
+    help=f"Code generators: {', '.join(NAMES)}. [llvm, and now and then {', '.join(TRICKLE)}]",
 )
 @click.option(
     "--scope",
@@ -115,6 +115,9 @@ def fuzz(
     if time_s is None and tests is None:
         time_s = Duration().convert(DEFAULT_TIME, None, None)
     targets, scope = _joined(target_lists), _joined(scope_lists) or DEFAULT_GROUPS
+    trickle: tuple[str, ...] = ()
+    if not target_lists:
+        targets, trickle = DEFAULT_TARGETS, _available(TRICKLE)
     options = CampaignOptions(
         time_s,
         tests,
@@ -125,6 +128,7 @@ def fuzz(
         seed,
         Strategy(strategy),
         tolerance,
+        trickle,
     )
     _check_targets(targets)
     release = tvm_release()
@@ -193,6 +197,13 @@ def _check_targets(targets: tuple[str, ...]) -> None:
         reason = get_target(name).available()
         if reason is not None:
             raise UserError(f"target {name}: {reason}")
+
+
+def _available(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the targets that work here."""
+    from harness.targets import get_target
+
+    return tuple(name for name in names if get_target(name).available() is None)
 
 
 def print_faults(store: Store, stats: dict[str, Any]) -> None:

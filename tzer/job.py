@@ -10,8 +10,8 @@ Requests and replies are JSON objects; "do" names the job:
     about   {}                               {ir_mutators, general, pass_mutators, passes,
                                              ingredients}
     seeds   {targets}                        {seeds: [{name, case}]}
-    mutate  {action, case, partner, mutators, count, legal, seed, targets, avoid, wanted, after,
-             default_order, fatal}           {case, mutator, error, ingredients}; no case: no mutant
+    mutate  {action, case, partner, mutators, count, legal, seed, targets, trickle, avoid, wanted,
+             after, default_order, fatal}    {case, mutator, error, ingredients}; no case: no mutant
     run     {case, forget, native, plain}    {verdict, shape}
     reach   {case}                           {compiled}: only compile it, for its blocks
 
@@ -55,6 +55,8 @@ LARGEST_TEXT = 300_000
 OPT_LEVELS = (0, 1, 2, 2, 2, 3)
 INPUT_SEEDS = 4
 GENERATED_SIZES = (3, 5, 8, 12)
+# The share of tests for a target of the trickle, in a campaign that names none.
+TRICKLE_SHARE = 0.04
 # How often a pass mutation starts from nothing: crossovers and additions stay near the parent.
 FRESH_PASSES = 0.2
 
@@ -135,7 +137,10 @@ def _mutate(request: Json) -> Json:
     had: tuple[str, ...] = ()
     if "avoid" in request and Action(request["action"]) in CHANGING:
         case, had = _avoiding(case, request["avoid"])
-    able = _able(_module(case.module), request["targets"])
+    targets = request["targets"]
+    if request.get("trickle") and rng.random() < TRICKLE_SHARE:
+        targets = request["trickle"]
+    able = _able(_module(case.module), targets)
     if not able:
         return reply
     target, opt_level = rng.choice(able), rng.choice(OPT_LEVELS)

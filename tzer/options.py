@@ -56,6 +56,7 @@ class CampaignOptions:
     """The budget (`time_s` seconds or `tests`, whichever ends first), and how to spend it.
 
     `scope` are path patterns of the compiler's source files (see `harness.coverage.scope`).
+    `trickle` are targets that get a small fixed share of the tests beside `targets`.
     """
 
     time_s: float | None
@@ -67,3 +68,4 @@ class CampaignOptions:
     seed: int | None = None
     strategy: Strategy = Strategy.JOINT
     tolerance: int = DEFAULT_TOLERANCE
+    trickle: tuple[str, ...] = ()

@@ -88,12 +88,14 @@ class Examiner:
         targets: Sequence[str],
         on_fault: Callable[[str], None] = lambda traceback: None,
         native_runs: NativeRuns | None = None,
+        trickle: Sequence[str] = (),
     ) -> None:
         self.worker = worker
         self.coverage_map = coverage_map
         self.stopping = stopping
         self.wants_confirmation = wants_confirmation
         self.targets = list(targets)
+        self.trickle = list(trickle)
         self.on_fault = on_fault
         self.native_runs = native_runs or NativeRuns(random.Random(0))
         self.spent = dict.fromkeys(Spent, 0.0)
@@ -125,6 +127,7 @@ class Examiner:
             "legal": plan.legal,
             "seed": plan.seed,
             "targets": self.targets,
+            "trickle": self.trickle,
             "avoid": list(plan.avoid),
             "wanted": list(plan.wanted),
             "after": [list(pair) for pair in plan.after],

@@ -34,6 +34,7 @@ WORKER_BYTES = 1 << 30
 """Maximum memory of a worker; its address space is at most four times that."""
 DISK_BYTES = 1 << 30
 PROBE_SECONDS = 60.0
+SOURCES_REMEDY = "pip install 'tzer[sources]' (in a clone: pip install '.[sources]')"
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,42 @@ def probe_c_compiler() -> ProbeResult:
     detail = f"CC={wanted} does not run" if wanted else "no C compiler: the c target can't run"
     return ProbeResult(
         False, detail, "apt-get install gcc (macOS: xcode-select --install), or set CC"
+    )
+
+
+_FIND_COMPILER = """
+from harness.targets.source_compilers import COMPILERS
+found = COMPILERS[{name!r}].find()
+print(found)
+raise SystemExit(0 if found else 3)
+"""
+
+
+def probe_source_compiler(name: str, language: str) -> ProbeResult:
+    """Whether there is a compiler to check the source that a target generates."""
+    found = run_python(_FIND_COMPILER.format(name=name))
+    if found.ok:
+        return ProbeResult(True, found.detail)
+    detail = f"no compiler for {language}: its source is checked by rules alone"
+    return ProbeResult(False, detail, SOURCES_REMEDY)
+
+
+_TARGETS = """
+from harness.targets import get_target
+from harness.targets.table import NAMES
+missing = [name for name in NAMES if get_target(name).has_runtime or not get_target(name).runs]
+missing = [f"{name}: {reason}" for name in missing if (reason := get_target(name).available())]
+alone = [name for name in NAMES if not get_target(name).runs]
+print("; ".join(missing) or f"all {len(NAMES)}; only compiled here: " + ", ".join(alone))
+raise SystemExit(3 if missing else 0)
+"""
+
+
+def probe_targets() -> ProbeResult:
+    """Whether this TVM has the code generators of all targets but those of devices."""
+    found = run_python(_TARGETS)
+    return ProbeResult(
+        found.ok, found.detail, "fuzz the other targets, or what the line above says"
     )
 
 

@@ -21,12 +21,17 @@ KNOWN_REFUSALS: dict[str, str] = {
     "but pipeline annotation is": (
         "a software_pipeline annotation is for as many statements as the loop has"
     ),
+    "Cannot insert syncs inside condition": (
+        "ThreadSync supports no barrier in a branch that only some threads may take"
+    ),
     "Failed to vectorize loop with extent": "the number of lanes must be a constant",
     "VectorizeLoop before LiftStorageAlloc": "a vectorized loop inside another one stays a loop",
     "Cannot vectorize ShuffleNode": "VectorizeLoop does not support vectors in vectorized loops",
     "Do not have a default for tirx.": "the code generator does not support this statement",
     "only allows vector with lanes in {2, 3, 4}": "WGSL has no wider vectors",
-    "Cannot convert type": "the C code generator has no type for this dtype",
+    "nly support an even number of lanes for half type": "CUDA has no such vectors",
+    "only support even lane for": "CUDA has no such vectors",
+    "Cannot convert type": "the code generator has no type for this dtype",
     "Cannot find intrinsic declaration, possible type mismatch": (
         "the code generator has no lowering of this intrinsic for this dtype"
     ),

@@ -146,12 +146,12 @@ def sequences(case: Case, reference: Reference) -> tuple[Sequence, Sequence]:
     return plain, Sequence(name, (*case.passes, *rest), case.opt_level)
 
 
-def _plain_build(compilation: Compilation) -> Runnable:
+def _plain_build(compilation: Compilation) -> Runnable | None:
     """The plain build, checked; made once for each module and target."""
     cache, key = compilation.reference.cache, f"plain:{compilation.target.name}"
     if key not in cache:
         cache[key] = _Follower(compilation).follow()
-    plain: Runnable = cache[key]
+    plain: Runnable | None = cache[key]
     return plain
 
 
@@ -168,15 +168,16 @@ class _Follower:
         self.last: LoweredForm | None = None
         self.own: LoweredForm | None = None
 
-    def follow(self, plain: Runnable | None = None) -> Runnable:
-        """Lower, build and run; returns the executable. Raises Found or Invalid."""
+    def follow(self, plain: Runnable | None = None) -> Runnable | None:
+        """Lower, build and run; returns the executable, if it runs. Raises Found or Invalid."""
         with self._failures():
             lowered = self._lower()
             with STAGES.inside_tvm(self.sequence.at("build"), Spent.LLVM):
                 executable = self.compilation.target.build(lowered)
             # The results of an illegal sequence are meaningless, and what the interpreter doesn't
             # support may be a program that leaves its buffers.
-            if self.sequence.legal and self.compilation.reference.expectation is not None:
+            known = self.compilation.reference.expectation is not None
+            if executable is not None and self.sequence.legal and known:
                 self._run(executable, plain)
             return executable
 

@@ -53,7 +53,9 @@ def lower(
 
 
 def plain_build(module: Any, target: Target) -> Runnable:
-    """Build with only the required passes, at optimisation level 0."""
+    """Build with only the required passes, at optimisation level 0, for a target that runs here."""
     module = target.prepare(module)
     calls = passes.complete(passes.initial_states(module), (), target.name)
-    return target.build(lower(module, calls, opt_level=PLAIN_OPT_LEVEL))
+    built = target.build(lower(module, calls, opt_level=PLAIN_OPT_LEVEL))
+    assert built is not None, f"{target.name} runs nowhere"
+    return built

@@ -1,21 +1,20 @@
 """Targets: compile lowered TIR to code that can be run. One small file for each code generator.
 
-`TARGETS` is the registry, by the target's name in a Case. Lowering, which is the same for all of
-them, is in `harness/passes/build.py`.
+`table.py` lists them, by the target's name in a Case; none is made, nor TVM loaded, before it is
+used. Lowering, which is the same for all of them, is in `harness/passes/build.py`.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
-from typing import Any, Protocol
+from functools import cache
+from typing import Any, Protocol, cast
 
 from harness import UserError
-from harness.targets.c import C
-from harness.targets.executable import Executable, NotExpressible
-from harness.targets.llvm import LLVM_TARGETS
-from harness.targets.web import DEVICE_TARGETS
+from harness.targets.table import BY_NAME, NAMES
 
-__all__ = ["TARGETS", "Executable", "NotExpressible", "Runnable", "Target", "get_target"]
+__all__ = ["Runnable", "Target", "get_target"]
 
 
 class Runnable(Protocol):
@@ -40,6 +39,10 @@ class Target(Protocol):
     def is_strict(self) -> bool:
         """Whether its float arithmetic is that of IEEE 754, including NaN and infinities."""
 
+    @property
+    def runs(self) -> bool:
+        """Whether its code runs on this machine, on which it is else only compiled."""
+
     def refusal(self, function: Any) -> str | None:
         """None, or why this target can't express the PrimFunc."""
 
@@ -57,10 +60,13 @@ class Target(Protocol):
 
         Raises:
             NotExpressible, RaisedByTVM: as `build`.
+            CompilerRejected: the source breaks a rule that it can be checked by without a compiler.
         """
 
-    def build(self, lowered: Any) -> Runnable:
+    def build(self, lowered: Any) -> Runnable | None:
         """Compile a module that has been lowered up to code generation, and load it.
+
+        None if the target doesn't run on this machine.
 
         Raises:
             NotExpressible: the target can't express the lowered module.
@@ -71,19 +77,14 @@ class Target(Protocol):
         """
 
 
-TARGETS: dict[str, Target] = {
-    target.name: target for target in (*LLVM_TARGETS, C(), *DEVICE_TARGETS)
-}
-
-
+@cache
 def get_target(name: str) -> Target:
     """The target of this name.
 
     Raises:
         UserError: there is none; the message lists the names.
     """
-    try:
-        return TARGETS[name]
-    except KeyError:
-        known = ", ".join(TARGETS)
-        raise UserError(f"unknown target {name!r}; the targets are {known}") from None
+    if name not in BY_NAME:
+        raise UserError(f"unknown target {name!r}; the targets are {', '.join(NAMES)}")
+    row = BY_NAME[name]
+    return cast(Target, importlib.import_module(f"harness.targets.{row.module}").make(row))

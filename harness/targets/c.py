@@ -15,6 +15,7 @@ from harness import UserError
 from harness.system.processes import run_program
 from harness.targets.executable import CompilerRejected, Executable, raised_by_tvm
 from harness.targets.on_host import OnHost
+from harness.targets.table import TargetRow
 
 COMPILERS = ("gcc", "clang", "cc")
 # -ffp-contract=off for IEEE arithmetic, because results are compared with an interpreter's.
@@ -58,6 +59,11 @@ class C(OnHost):
         library = compile_library(source, Path(directory.name))
         with raised_by_tvm():
             return Executable(tvm.runtime.load_module(str(library)), keep=directory)
+
+
+def make(row: TargetRow) -> C:
+    """The target of the one row."""
+    return C()
 
 
 def compiler() -> str | None:

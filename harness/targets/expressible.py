@@ -29,6 +29,11 @@ def refusal_of(function: Any, scalars: frozenset[str]) -> str | None:
             return f"parameter {parameter.name} has a symbolic shape"
         if parameter.ty.strides or not isinstance(parameter.ty.elem_offset, compat.IntImm):
             return f"parameter {parameter.name} has strides, or an offset"
+    return refusal_of_dtypes(function, scalars)
+
+
+def refusal_of_dtypes(function: Any, scalars: frozenset[str]) -> str | None:
+    """Why a function can't be one kernel of these scalar types, or None if it can."""
     if any(compat.type_key(node) == "GlobalVar" for node in compat.nodes(function.body)):
         return "it calls another function"
     for dtype in _dtypes(function):
@@ -39,7 +44,7 @@ def refusal_of(function: Any, scalars: frozenset[str]) -> str | None:
 
 def _dtypes(function: Any) -> Iterator[str]:
     for parameter in function.params:
-        yield str(parameter.ty.dtype)
+        yield str(parameter.ty.dtype) if compat.is_buffer(parameter) else compat.dtype_of(parameter)
     for node in compat.nodes(function.body):
         if compat.is_buffer(node):
             yield str(node.ty.dtype)
@@ -55,6 +60,11 @@ def refusal_of_gpu(function: Any) -> str | None:
             return f"parameter {parameter.name} is {dtype}"
         if math.prod(compat.static_shape(parameter) or ()) == 0:
             return f"parameter {parameter.name} has no elements"
+    return refusal_of_device_memory(function)
+
+
+def refusal_of_device_memory(function: Any) -> str | None:
+    """Why a GPU invocation can't have the function's memory, or None if it can."""
     for node in compat.nodes(function.body):
         if compat.is_buffer(node) and str(node.ty.storage_scope) not in MEMORY:
             return f"{node.name} lies in {node.ty.storage_scope}"

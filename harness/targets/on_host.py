@@ -10,6 +10,7 @@ class OnHost:
 
     has_runtime = True
     is_strict = True
+    runs = True
 
     def refusal(self, function: Any) -> str | None:
         """None: these targets can express every program."""

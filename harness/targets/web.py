@@ -24,6 +24,7 @@ from harness.targets.expressible import (
 )
 from harness.targets.invocations import as_kernel
 from harness.targets.on_device import OnDevice
+from harness.targets.table import TargetRow
 from harness.wasm.linker import LinkError
 
 ENTRY = "kernel"
@@ -35,6 +36,7 @@ class Wasm:
     name = "wasm"
     device = "node"
     has_runtime = False
+    runs = True
     is_strict = True
 
     def available(self) -> str | None:
@@ -76,6 +78,7 @@ class WebGPU:
     """WGSL as TVM generates it, on a WebGPU device."""
 
     has_runtime = False
+    runs = True
     # WGSL lets implementations assume that there is no NaN and no infinity, and flush subnormals.
     is_strict = False
 
@@ -111,4 +114,9 @@ class WebGPU:
         return OnDevice(self.device, shaders, ENTRY, writes)
 
 
-DEVICE_TARGETS = (Wasm(), WebGPU("webgpu", "wgpu"), WebGPU("webgpu-tint", "browser"))
+DEVICES_OF_WEBGPU = {"webgpu": "wgpu", "webgpu-tint": "browser"}
+
+
+def make(row: TargetRow) -> Wasm | WebGPU:
+    """The target of a row of the table."""
+    return Wasm() if row.name == Wasm.name else WebGPU(row.name, DEVICES_OF_WEBGPU[row.name])

@@ -68,7 +68,7 @@ def shaders_as_generated(lowered: Any) -> tuple[Shader, ...]:
     """
     _check_parameters(lowered)
     target = _target(MAX_WORKGROUP_STORAGE)
-    split = _lowered(lowered, target, _splitting())
+    split = split_kernels(lowered, target)
     return tuple(_shaders(split, target, MAX_WORKGROUP_STORAGE, fixed=False))
 
 
@@ -117,6 +117,15 @@ def _target(max_workgroup_storage: int) -> Any:
 @cache
 def _with_host(target: Any) -> Any:
     return tvm.target.Target(target, "llvm")  # splitting host and device needs both targets
+
+
+def split_kernels(lowered: Any, target: Any) -> Any:
+    """The module of a host function and its kernels, of a function that is lowered up to that.
+
+    Raises:
+        RaisedByTVM: a pass raised.
+    """
+    return _lowered(lowered, target, _splitting())
 
 
 def _lowered(function: Any, target: Any, lowerings: tuple[Any, ...]) -> Any:

@@ -22,7 +22,7 @@ from harness.coverage.elf import Library
 from harness.coverage.python_lines import PythonCoverage
 from harness.coverage.scope import DEFAULT_SCOPE, GROUPS, resolve_scope
 from harness.passes.build import plain_build
-from harness.targets.llvm import LLVM
+from harness.targets import get_target
 from tests import programs
 
 pytestmark = [
@@ -278,9 +278,9 @@ def test_armed_code_computes_the_same(coverage: native.NativeCoverage) -> None:
     module = programs.scaled_sum("float16")
     source, plain, armed = (np.full((3, 5), 3, np.float16) for _ in range(3))
     coverage.disarm_all()
-    plain_build(module, LLVM("llvm")).run([source, plain])
+    plain_build(module, get_target("llvm")).run([source, plain])
     coverage.arm()
-    plain_build(module, LLVM("llvm")).run([source, armed])
+    plain_build(module, get_target("llvm")).run([source, armed])
     assert np.array_equal(plain, armed)
     assert plain[0, 0] == 7
 

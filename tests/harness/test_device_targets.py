@@ -20,12 +20,12 @@ from harness.oracles.verify import verify
 from harness.passes.build import lower
 from harness.semantics.reference import reference_of
 from harness.targets import get_target
-from harness.targets.web import DEVICE_TARGETS
+from harness.targets.web import DEVICES_OF_WEBGPU
 from harness.verdict import Kind, Verdict
 from harness.worker.sandbox import Settings, Worker
 from tests import programs
 
-DEVICES = [target.name for target in DEVICE_TARGETS]
+DEVICES = ["wasm", *DEVICES_OF_WEBGPU]
 GPUS = [name for name in DEVICES if name != "wasm"]
 INT32_MIN = -(1 << 31)
 
@@ -186,6 +186,7 @@ def run_unjudged(module: Any, name: str) -> None:
     target = get_target(name)
     calls = passes.complete(passes.initial_states(module), (), name)
     executable = target.build(lower(target.prepare(module), calls))
+    assert executable is not None
     executable.run([np.zeros(4, np.int32)])
 
 

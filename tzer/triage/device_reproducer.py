@@ -1,6 +1,7 @@
-"""Reproducers of findings on a device, which need tzer itself.
+"""Reproducers of findings on a device, or of code that runs nowhere here, which need tzer itself.
 
-What V8, naga or tint makes of compiled code can't be shown by tvm and numpy alone: the script
+What V8, naga, tint or a compiler for another machine makes of generated code can't be shown by tvm
+and numpy alone: the script
 brings the case along, and has the harness compile, load, run and judge it again, in a process of
 its own. What goes wrong before there is any code is shown by an ordinary script (reproducer.py).
 """
@@ -95,6 +96,7 @@ def _generated(case: Case, sequence: Sequence) -> list[str]:
     try:
         module = target.prepare(case.load())
         lowered = lower(module, sequence.calls, opt_level=sequence.opt_level)
-        return [shader.code for shader in target.generate(lowered)]
+        made = target.generate(lowered)
+        return [made] if isinstance(made, str) else [shader.code for shader in made]
     except Exception:  # then this is what the script shows
         return []

@@ -110,8 +110,9 @@ def write_reproducer(case: Case, verdict: Verdict) -> str:
     plain, mutated = sequences(program.case, reference)
     sequence = plain if verdict.stage.sequence == "plain" else mutated
     subject = Subject(program, verdict, reference, sequence)
-    if not target.has_runtime and not subject.lowers_only:
-        header, expected = _header(subject, "tzer and the device"), _expected(verdict)
+    if not (target.has_runtime and target.runs) and not subject.lowers_only:
+        needs = "tzer and the device" if target.runs else "tzer"
+        header, expected = _header(subject, needs), _expected(verdict)
         text = program.text
         return device_script(original, sequence, header, expected, verdict.kind, text)
     pieces = [

@@ -1,0 +1,81 @@
+"""Targets whose code can't run here: it is compiled, checked, and judged all the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import tvm
+from tvm import tirx
+
+from harness.case import Case, module_text
+from harness.oracles.verify import judge
+from harness.passes import default_order
+from harness.passes.build import lower
+from harness.targets import get_target
+from harness.targets.source_compilers import COMPILERS
+from harness.targets.table import NAMES, TRICKLE
+from harness.verdict import Kind
+from tests import programs
+
+ALONE = [name for name in NAMES if not get_target(name).runs]
+SOURCES = ["cuda", "opencl", "metal"]
+KERNELS = {"cuda": "__global__", "opencl": "__kernel", "metal": "kernel void"}
+
+
+@pytest.fixture(autouse=True)
+def available(request: pytest.FixtureRequest) -> None:
+    """Skip a test whose target this TVM has no code generator for."""
+    name = request.node.callspec.params.get("name") if hasattr(request.node, "callspec") else None
+    missing = get_target(name).available() if name else None
+    if missing:
+        pytest.skip(missing)
+
+
+def mapped(value: Any) -> Any:
+    """target[i] = value(source[i]) for three elements."""
+    i = tirx.Var("i", "int32")
+    source, target = (tirx.decl_buffer((3,), "float32", name) for name in ("source", "target"))
+    store = tirx.BufferStore(target, value(tirx.BufferLoad(source, [i])), [i])
+    loop = tirx.For(i, 0, 3, tirx.ForKind.SERIAL, store)
+    function = tirx.PrimFunc([source, target], loop).with_attr("global_symbol", "main")
+    return tvm.IRModule({"main": function})
+
+
+def test_what_a_campaign_tries_by_itself_is_in_the_table() -> None:
+    assert {"llvm-aarch64", "llvm-riscv64", "cuda", "opencl", "metal", "rocm"} <= set(TRICKLE)
+    assert "llvm" not in TRICKLE
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_plain_programs_are_fine(name: str) -> None:
+    for module in (programs.scaled_sum(), programs.matmul(), mapped(tirx.exp)):
+        case = Case(module_text(module), tuple(default_order(name)), name)
+        for native in (False, True):
+            found = judge(case, native=native).verdict
+            assert found.kind is Kind.OK, found
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_silent_miscompilation_shows_without_a_run(name: str) -> None:
+    found = judge(Case(module_text(programs.shifted_inner()), target=name)).verdict
+    assert (found.kind, found.pass_name) == (Kind.WRONG_RESULT, "s_tir.CanonicalizeLoop")
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_source_is_that_of_a_kernel(name: str) -> None:
+    target = get_target(name)
+    module = target.prepare(programs.scaled_sum())
+    source = target.generate(lower(module, default_order(name)))
+    assert KERNELS[name] in source
+
+
+@pytest.mark.parametrize("name", [name for name, each in COMPILERS.items() if each.find()])
+def test_a_compiler_rejects_what_is_wrong_and_takes_what_is_right(name: str) -> None:
+    head = {"cuda": 'extern "C" __global__ void', "opencl": "__kernel void"}[name]
+    pointer = {"cuda": "float*", "opencl": "__global float*"}[name]
+    right = f"{head} k({pointer} A) {{ A[0] = exp(A[0]); }}"
+    assert COMPILERS[name].check(right) is None
+    assert "no_such_function" in str(
+        COMPILERS[name].check(right.replace("exp", "no_such_function"))
+    )
