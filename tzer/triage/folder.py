@@ -31,6 +31,7 @@ LARGEST = 64 << 20
 SMALLER: Form = {
     "case": str,
     "verdict": str,
+    "readable": bool,
     "round": is_count,
     "step": is_count,
     "tests": is_count,

@@ -51,10 +51,14 @@ class Shown:
 
 @dataclass(frozen=True)
 class Smaller:
-    """A case that shows the finding, with its verdict, and where minimization stands."""
+    """A case that shows the finding, with its verdict, and where minimization stands.
+
+    Once its program is `readable` (its TVMScript parses back to it), it stays so.
+    """
 
     case: Case
     verdict: Verdict
+    readable: bool = False
     round: int = 0
     step: int = 0
     tests: int = 0
@@ -133,7 +137,8 @@ class Minimizer:
         Raises:
             Interrupted: triage ends; what was found was handed to `on_smaller`.
         """
-        began, current = time.monotonic() - start.seconds, start
+        began = time.monotonic() - start.seconds
+        current = replace(start, readable=start.readable or self._is_readable(start.case))
         for number in range(start.round, MOST_ROUNDS):
             before = current.case
             first = start.step if number == start.round else 0
@@ -191,9 +196,16 @@ class Minimizer:
             self._tried.add(case.digest)
             tests += 1
             verdict = self._verdict_if_shown(case)
-            if verdict is not None:
-                return index, replace(current, case=case, verdict=verdict, tests=tests)
+            readable = verdict is not None and self._is_readable(case)
+            if verdict is not None and (readable or not current.readable):
+                found = replace(current, case=case, verdict=verdict, readable=readable)
+                return index, replace(found, tests=tests)
         return None
+
+    def _is_readable(self, case: Case) -> bool:
+        asked = {"do": "readable", "case": case.to_json()}
+        result = self.judge.run(asked, seconds=JUDGE_SECONDS)
+        return result.status == "done" and bool(result.reply["readable"])
 
     def _verdict_if_shown(self, case: Case) -> Verdict | None:
         shown = self.shown

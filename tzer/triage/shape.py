@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from harness import compat
+from harness.ir import rewrite
 from harness.ir.loop_kinds import PARALLEL, THREAD_BINDING, UNROLLED, VECTORIZED
 
-# What any program has, or what says nothing of a cause.
-COMMON = frozenset(
-    "PrimFunc SeqStmt BufferStore BufferLoad IntImm FloatImm StringImm Var For Evaluate Range "
-    "AllocBuffer PrimType BufferType PointerType Array String Map DictAttrs BufferRegion "
-    "SBlockRealize SBlock IterVar".split()
+# The kinds of expressions and statements that say something of a cause.
+TELLING = rewrite.CHILDREN.keys() - frozenset(
+    "Add PrimFunc SeqStmt BufferStore BufferLoad For Evaluate SBlockRealize SBlock".split()
 )
 PLAIN_DTYPES = frozenset(("int32", "float32", "bool", "handle", "void"))
 _LOOPS = {
@@ -32,14 +31,14 @@ def shape_of_program(module: Any) -> list[str]:
     """The kinds of nodes, operators, loops and unusual dtypes that a module is made of, sorted."""
     found: set[str] = set()
     for function in module.functions.values():
-        for node in compat.nodes(function):
+        for node in compat.nodes(function.body):
             found.update(_of_node(node))
     return sorted(found)
 
 
 def _of_node(node: Any) -> list[str]:
     key = compat.type_key(node)
-    found = [] if key in COMMON else [key]
+    found = [key] if key in TELLING else []
     if key == "Call":
         found = [compat.call_name(node) or "call"]
     elif key == "For":

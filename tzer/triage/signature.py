@@ -26,7 +26,8 @@ LONGEST = 200
 # Sources whose functions are called from everywhere: constructors, folding, containers. A check or
 # a crash in one of them has its cause in whoever called.
 GENERIC_SOURCES = re.compile(
-    r"^(include/|3rdparty/|src/(ir|node|runtime|support)/|src/tirx/(ir|op)/|src/\S*const_fold\.h)"
+    r"^(include/|3rdparty/|src/(ir|node|runtime|support)/|src/tirx/op/|src/\S*const_fold\.h"
+    r"|src/(tirx|s_tir)/ir/(expr|stmt|buffer|function)\.cc)"
 )
 
 
@@ -109,7 +110,8 @@ def _compared(rest: str) -> tuple[str, str]:
 
 
 def _of_error(verdict: Verdict, target: str) -> str:
-    condition, said = check_of(verdict.message)
+    # A KeyError quotes its message.
+    condition, said = check_of(verdict.message.strip("'\""))
     return "|".join(("error", _raised_in(verdict), condition, words_of(said)))
 
 

@@ -5,6 +5,7 @@ crash the compiler. Requests and replies are JSON objects; "do" names the job:
 
     judge      {case, native, oracles}     {verdict, interpreted}
     propose    {case, step, start, count}  {candidates, total}: cases, null where an edit fails
+    readable   {case}                      {readable}: whether its TVMScript parses back
     describe   {case}                      {script, shape, lines}
     reproduce  {case, verdict}             {script} or {refused}
 """
@@ -24,6 +25,7 @@ from harness.verdict import Verdict
 from harness.worker.progress_page import STAGES
 from tzer.triage.shape import lines_of, shape_of_program
 from tzer.triage.steps import STEPS
+from tzer.triage.steps.edit import is_readable
 
 Json = dict[str, Any]
 _steps = {step.name: step for step in STEPS}
@@ -59,6 +61,11 @@ def _propose(request: Json) -> Json:
     return {"candidates": found, "total": len(edits)}
 
 
+def _readable(request: Json) -> Json:
+    with STAGES.inside_tvm():
+        return {"readable": is_readable(Case.from_json(request["case"]).load())}
+
+
 def _describe(request: Json) -> Json:
     module = Case.from_json(request["case"]).load()
     with STAGES.inside_tvm():
@@ -82,6 +89,7 @@ def _reproduce(request: Json) -> Json:
 _JOBS: dict[str, Callable[[Json], Json]] = {
     "judge": _judge,
     "propose": _propose,
+    "readable": _readable,
     "describe": _describe,
     "reproduce": _reproduce,
 }

@@ -9,15 +9,17 @@ from __future__ import annotations
 from tzer.triage.steps.buffers import BUFFERS, NAMES
 from tzer.triage.steps.edit import ShrinkStep
 from tzer.triage.steps.expressions import EXPRESSIONS
-from tzer.triage.steps.sequence import FEWER, FOLDED, INPUTS
+from tzer.triage.steps.sequence import FEWER, INPUTS, LOWERED
 from tzer.triage.steps.statements import STATEMENTS
+from tzer.triage.steps.traces import TRACES
 
 STEPS: tuple[ShrinkStep, ...] = (
     *FEWER,
+    *TRACES,
     *STATEMENTS,
     *EXPRESSIONS,
     *BUFFERS,
-    *FOLDED,
+    *LOWERED,
     *INPUTS,
     *NAMES,
 )

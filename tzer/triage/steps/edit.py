@@ -7,18 +7,21 @@ need not be valid, nor show the finding: that is for the oracles to say. Runs in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from harness import compat
 from harness.case import Case, load_module
 from harness.ir import rewrite
+from harness.ir.script import full_script, parsed_back
 from tzer.mutate.base import prim_funcs
 
 Edit = Callable[[], Case | None]
 ModuleEdit = Callable[[], Any]
 CACHED_MODULES = 4
+# A program that passes or primitives have made may be so much longer than before.
+MOST_GROWTH = 2.0
 
 
 @dataclass(frozen=True)
@@ -114,3 +117,28 @@ def replacing(function: Any, path: rewrite.Path, new: Any) -> ModuleEdit:
 def size_of(node: Any) -> int:
     """How many nodes there are below this one, and itself."""
     return sum(1 for _ in compat.nodes(node))
+
+
+def without_calls(case: Case, field: str, start: int, stop: int) -> Edit:
+    """The case without some of its passes, or of the primitives of its trace."""
+    calls = getattr(case, field)
+    changes: dict[str, Any] = {field: (*calls[:start], *calls[stop:])}
+    return lambda: replace(case, **changes)
+
+
+def is_readable(module: Any) -> bool:
+    """Whether the module's TVMScript parses back to it, so that a reproducer can show it."""
+    try:
+        return compat.structural_equal(parsed_back(module), module)
+    except Exception:  # the printer and the parser fail in many ways
+        return False
+
+
+def if_readable(case: Case, module: Any, **changes: Any) -> Case | None:
+    """The case of the module, unless its text is much longer, or not TVMScript."""
+    if not is_readable(module):
+        return None
+    before = module_of(case.module)
+    if len(full_script(module)) > MOST_GROWTH * len(full_script(before)):
+        return None
+    return replace(case.with_module(module), **changes)

@@ -1,43 +1,34 @@
-"""Steps on what is done to the program: passes, their arguments, the target, the trace, the inputs.
+"""Steps on what is done to the program: passes, their arguments, the target, the inputs.
 
 They come first: a shorter sequence makes each later test cheaper, and says most about the cause.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from harness import compat
 from harness.case import Case, PassCall
-from harness.ir.script import full_script, parsed_back
-from harness.oracles.schedule import without_threads
+from harness.ir.script import parsed_back
 from harness.passes import CATALOGUE
 from harness.passes.build import lower
-from harness.schedules import DoesNotApply, Replay
 from harness.targets import get_target
-from tzer.triage.steps.edit import Edit, ShrinkStep, chunks, module_of
+from tzer.triage.steps.edit import (
+    Edit,
+    ShrinkStep,
+    chunks,
+    if_readable,
+    module_of,
+    without_calls,
+)
 
 TVMS_OPT_LEVEL = 2
 PLAINEST_TARGET = "llvm"
 INPUT_SEEDS = 4
-# A program that passes have lowered may be so much longer than before.
-MOST_GROWTH = 2.0
 
 
 def _fewer_passes(case: Case) -> list[Edit]:
-    return [_without(case, "passes", *part) for part in chunks(len(case.passes))]
-
-
-def _fewer_primitives(case: Case) -> list[Edit]:
-    return [_without(case, "trace", *part) for part in chunks(len(case.trace))]
-
-
-def _without(case: Case, field: str, start: int, stop: int) -> Edit:
-    calls = getattr(case, field)
-    changes: dict[str, Any] = {field: (*calls[:start], *calls[stop:])}
-    return lambda: replace(case, **changes)
+    return [without_calls(case, "passes", *part) for part in chunks(len(case.passes))]
 
 
 def _plain_arguments(case: Case) -> list[Edit]:
@@ -78,28 +69,6 @@ def _with_seed(case: Case, seed: int) -> Edit:
     return lambda: replace(case, input_seed=seed)
 
 
-def _scheduled_program(case: Case) -> list[Edit]:
-    """What the first primitives leave as the program itself, as many of them as possible."""
-    return [_scheduled(case, kept) for kept in range(len(case.trace))]
-
-
-def _scheduled(case: Case, kept: int) -> Edit:
-    """The program after all but the last `kept` primitives."""
-    applied = case.trace[: len(case.trace) - kept]
-
-    def made() -> Case | None:
-        replay = Replay(module_of(case.module))
-        for call in applied:
-            try:
-                replay.apply(call)
-            except DoesNotApply:
-                continue
-        module = replay.module if kept else without_threads(replay.module)
-        return _if_readable(case, module, trace=case.trace[len(applied) :])
-
-    return made
-
-
 def _lowered_program(case: Case) -> list[Edit]:
     """What the first passes leave as the program itself, as many of them as possible."""
     if not get_target(case.target).has_runtime or case.trace:
@@ -112,22 +81,9 @@ def _lowered(case: Case, kept: int) -> Edit:
 
     def made() -> Case | None:
         module = lower(module_of(case.module), applied, opt_level=case.opt_level)
-        return _if_readable(case, module, passes=case.passes[len(applied) :])
+        return if_readable(case, module, passes=case.passes[len(applied) :])
 
     return made
-
-
-def _if_readable(case: Case, module: Any, **changes: Any) -> Case | None:
-    """The case of the module, unless its text is much longer, or no longer TVMScript."""
-    before, back = module_of(case.module), None
-    try:
-        back = parsed_back(module)
-        longer = len(full_script(module)) > MOST_GROWTH * len(full_script(before))
-    except Exception:  # the printer and the parser fail in many ways
-        return None
-    if longer or not compat.structural_equal(back, module):
-        return None
-    return replace(case.with_module(module), **changes)
 
 
 def _as_parsed(case: Case) -> list[Edit]:
@@ -144,21 +100,15 @@ def _as_parsed(case: Case) -> list[Edit]:
     return [made]
 
 
-def _step(
-    name: str, why: str, edits: Callable[[Case], list[Edit]], once: bool = False
-) -> ShrinkStep:
-    return ShrinkStep(name, why, edits, once)
-
+_AS_PARSED = "what TVMScript can say, a reproducer can show"
 
 FEWER = (
-    _step("passes", "those that the finding does not need", _fewer_passes),
-    _step("trace", "the schedule primitives that it does not need", _fewer_primitives),
-    _step("arguments", "of passes: what is not said need not be read", _plain_arguments),
-    _step("build", "TVM's usual optimization level and target", _plain_build),
+    ShrinkStep("passes", "those that the finding does not need", _fewer_passes),
+    ShrinkStep("arguments", "of passes: what is not said need not be read", _plain_arguments),
+    ShrinkStep("build", "TVM's usual optimization level and target", _plain_build),
+    ShrinkStep("as-parsed", _AS_PARSED, _as_parsed),
 )
-FOLDED = (
-    _step("scheduled", "a program needs no schedule that has been applied", _scheduled_program),
-    _step("lowered", "a program needs no passes that have been applied", _lowered_program, True),
-    _step("as-parsed", "what TVMScript can say, a reproducer can show", _as_parsed, True),
+LOWERED = (
+    ShrinkStep("lowered", "a program needs no passes that were applied", _lowered_program, True),
 )
-INPUTS = (_step("inputs", "small numbers are easier to follow", _plain_inputs),)
+INPUTS = (ShrinkStep("inputs", "small numbers are easier to follow", _plain_inputs),)

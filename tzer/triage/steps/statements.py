@@ -136,10 +136,64 @@ def _plain_blocks(function: Any) -> Iterator[ModuleEdit]:
             yield replacing(function, path, rewrite.with_fields(node, init=None))
         if len(node.annotations):
             yield replacing(function, path, rewrite.with_fields(node, annotations={}))
+        if node.iter_vars or node.reads or node.writes:  # the root block declares nothing
+            reads, writes = rewrite.access_regions(node)
+            yield replacing(function, path, rewrite.with_fields(node, reads=reads, writes=writes))
         kept = list(node.alloc_buffers)
         for index in range(len(kept)):
             fewer = [*kept[:index], *kept[index + 1 :]]
             yield replacing(function, path, rewrite.with_fields(node, alloc_buffers=fewer))
+
+
+def _fewer_axes(function: Any) -> Iterator[ModuleEdit]:
+    """Blocks without one of their variables, or with a domain of as many as there are instances."""
+    for path, node in paths(function):
+        if compat.type_key(node) != "SBlockRealize":
+            continue
+        for index in range(len(node.iter_values)):
+            yield _without_axis(function, path, node, index)
+            extent = number_of(node.block.iter_vars[index].dom.extent)
+            for few in FEW_ITERATIONS:
+                if extent is None or few < extent:
+                    yield _with_domain(function, path, node, index, few)
+
+
+def _without_axis(function: Any, path: rewrite.Path, realize: Any, index: int) -> ModuleEdit:
+    def made() -> Any:
+        axes, values = list(realize.block.iter_vars), list(realize.iter_values)
+        bound = {axes.pop(index).var: values.pop(index)}
+        block = _with_axes(realize.block, axes, bound)
+        changed = compat.SBlockRealize(values, realize.predicate, block)
+        return replacing(function, path, changed)()
+
+    return made
+
+
+def _with_domain(
+    function: Any, path: rewrite.Path, realize: Any, index: int, extent: int
+) -> ModuleEdit:
+    def made() -> Any:
+        axes = list(realize.block.iter_vars)
+        old = axes[index]
+        domain = compat.Range.from_min_extent(0, tirx.IntImm(compat.dtype_of(old.var), extent))
+        axes[index] = tirx.IterVar(domain, old.var, int(old.iter_type))
+        block = _with_axes(realize.block, axes, {})
+        return replacing(function, path, rewrite.with_fields(realize, block=block))()
+
+    return made
+
+
+def _with_axes(block: Any, axes: list[Any], bound: dict[Any, Any]) -> Any:
+    """The block with other variables, those that are left out bound to values."""
+    reads, writes = (
+        [rewrite.substitute(r, bound) for r in rs] for rs in (block.reads, block.writes)
+    )
+    body = rewrite.substitute(block.body, bound)
+    init = block.init if block.init is None else rewrite.substitute(block.init, bound)
+    return compat.SBlock(
+        axes, reads, writes, block.name_hint, body, init, block.alloc_buffers,
+        block.match_buffers, block.annotations,
+    )  # fmt: skip
 
 
 STATEMENTS = (
@@ -152,7 +206,10 @@ STATEMENTS = (
         "loops", "few iterations, serial, from zero, unannotated", of_function(_plain_loops)
     ),
     ShrinkStep(
-        "blocks", "no init, predicate, annotation or allocation", of_function(_plain_blocks)
+        "blocks",
+        "no init, predicate, annotation, region or allocation too many",
+        of_function(_plain_blocks),
     ),
+    ShrinkStep("axes", "few variables of blocks, and small domains", of_function(_fewer_axes)),
     ShrinkStep("bindings", "a value where it is used", of_function(_bindings)),
 )
