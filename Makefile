@@ -14,6 +14,9 @@ DEMO_OUT ?= demo-campaign
 # One more than the processors: many tests wait for a process to start or to end.
 PYTEST_ARGS ?= -n $(shell expr $$(nproc 2>/dev/null || echo 2) + 1) --dist worksteal
 
+# Test modules are compiled once, not by each of six pytest workers.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test lint test-newest test-oldest install install-oldest bare browser clean

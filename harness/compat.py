@@ -83,10 +83,16 @@ def node_kind(key: str) -> str:
     return _RENAMED.get(kind, kind)
 
 
+@cache
+def class_key(kind: type) -> str:
+    """TVM's registered name of a class without its dialect: "Add", "For", "SBlock"."""
+    info = getattr(kind, "__tvm_ffi_type_info__", None)
+    return node_kind(kind.__name__ if info is None else str(info.type_key))
+
+
 def type_key(node: Any) -> str:
-    """TVM's registered name of a node's class without its dialect: "Add", "For", "SBlock"."""
-    info = getattr(type(node), "__tvm_ffi_type_info__", None)
-    return node_kind(type(node).__name__ if info is None else str(info.type_key))
+    """The name of a node's class, as `class_key` has it; asked millions of times a minute."""
+    return class_key(node.__class__)
 
 
 def fields(node: Any) -> tuple[str, ...]:

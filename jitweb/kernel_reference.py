@@ -110,11 +110,13 @@ def run_by_tvm(function: Any, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     return run_plainly(function, [*inputs, *outputs])[len(inputs) :]
 
 
-def run_plainly(function: Any, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
+def run_plainly(
+    function: Any, arguments: Sequence[np.ndarray], target: str = "llvm"
+) -> list[np.ndarray]:
     """Run TVM's plain build of the function on copies of the arguments; returns the copies."""
     module = tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
     copies = [np.array(argument) for argument in arguments]
-    plain_build(module, get_target("llvm")).run(copies)
+    plain_build(module, get_target(target)).run(copies)
     return copies
 
 

@@ -79,8 +79,9 @@ ONCE = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of `ONCE`; skip what is marked `native` where native coverage can't work."""
+    once = {path: _runs_once(path) for path in {item.path for item in items}}
     for item in items:
-        if any(item.path.is_relative_to(TESTS / place) for place in ONCE):
+        if once[item.path]:
             item.add_marker("once")
     native = [item for item in items if item.get_closest_marker("native")]
     if not native:
@@ -89,6 +90,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if reason:
         for item in native:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _runs_once(path: Path) -> bool:
+    return any(path.is_relative_to(TESTS / place) for place in ONCE)
 
 
 def _native_coverage_is_missing() -> str:

@@ -20,6 +20,7 @@ CONVERTERS: Mapping[tuple[str, str], Callable[[Node], Any]] = {
     ("", "CumSum"): scan.cumsum,
     ("", "TopK"): select.topk,
     ("", "OneHot"): select.onehot,
+    ("", "Gather"): select.gather,
     ("", "GatherElements"): select.gather_elements,
     ("", "ScatterElements"): scatter.scatter_elements,
     ("", "ScatterND"): scatter.scatter_nd,

@@ -1,12 +1,14 @@
-"""TopK, OneHot, GatherElements: what is picked by value or by index."""
+"""TopK, OneHot, Gather, GatherElements: what is picked by value or by index."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tvm import te, tirx
+import numpy as np
+from tvm import relax, te, tirx
 
-from jitweb.onnx.convert.node import Node
+from harness import compat
+from jitweb.onnx.convert.node import Node, as_constant
 
 
 def topk(node: Node) -> Any:
@@ -68,6 +70,25 @@ def onehot(node: Node) -> Any:
         return te.compute((*shape[:axis], depth, *shape[axis:]), element, name="onehot")
 
     return node.emit(compute, node.inputs[0], node.inputs[2])
+
+
+def gather(node: Node) -> Any:
+    """Gather: slices along one axis by an index each, counted from the end if negative.
+
+    TVM's frontend asks for the axis' extent at run time: four kernels, which are compiled by LLVM
+    to be folded again, where the extent is known.
+    """
+    axis = node.axis(0)
+    data, indices = node.inputs
+    extent, known = node.shapes[0][axis], node.values[1]
+    if known is not None:
+        indices = as_constant(np.where(known < 0, known + extent, known).astype(known.dtype))
+    else:
+        dtype = compat.dtype_of(indices)
+        negative = relax.op.less(indices, relax.const(0, dtype))
+        from_end = relax.op.add(indices, relax.const(extent, dtype))
+        indices = node.builder.emit(relax.op.where(negative, from_end, indices))
+    return node.builder.emit(relax.op.take(data, indices, axis))
 
 
 def gather_elements(node: Node) -> Any:

@@ -39,10 +39,13 @@ CASES: list[tuple[str, dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarr
     ("TopK", {"axis": 1}, {"x": X}, {"k": np.array([1])}, 2),
     ("OneHot", {}, {"i": NUMBERS}, {"d": np.array(6), "v": X[0, 0, :2]}, 1),
     ("OneHot", {"axis": 0}, {"i": NUMBERS[0]}, {"d": np.array(3), "v": np.array([0, 1])}, 1),
+    ("Gather", {"axis": -1}, {"x": X, "i": RANDOM.integers(-4, 4, (2, 3))}, {}, 1),
+    ("Gather", {"axis": 1}, {"x": X}, {"i": np.array(-2)}, 1),
+    ("Gather", {}, {"i": NUMBERS[:1] % 3 - 3}, {"x": X}, 1),
     ("GatherElements", {"axis": 1}, {"x": X, "i": RANDOM.integers(-5, 5, (3, 2, 4))}, {}, 1),
     ("GatherElements", {}, {"i": np.array([[0, -1, 1]])}, {"x": X[:, 0, :3]}, 1),
 ]  # fmt: skip
-ORDER = {"OneHot": ("i", "d", "v"), "GatherElements": ("x", "i")}
+ORDER = {"OneHot": ("i", "d", "v"), "Gather": ("x", "i"), "GatherElements": ("x", "i")}
 
 
 @pytest.mark.parametrize(("kind", "attributes", "inputs", "constants", "outputs"), CASES)
