@@ -7,8 +7,7 @@ miscompilation by a pass shows without any code.
 
 from __future__ import annotations
 
-from harness.ir.ingredients import suspects
-from harness.oracles.culprit import CODE_GENERATION, culprit
+from harness.oracles.culprit import CODE_GENERATION, Culprit, culprit
 from harness.oracles.meaning import Unknown, difference
 from harness.oracles.oracle import AfterLowering, Oracle
 from harness.verdict import Verdict
@@ -27,13 +26,14 @@ def _check(view: AfterLowering) -> Verdict | None:
         if found is None:
             return None
         where = culprit(compilation)
-        where = form.pass_name if where == CODE_GENERATION else where
+        if where.name == CODE_GENERATION:
+            where = Culprit(form.pass_name)
         return compilation.found(
             found.kind,
             found.message,
-            place=where,
-            shows="|".join((found.shows, *suspects(compilation.reference.module, where))),
-            pass_name=where,
+            place=where.name,
+            shows="|".join((found.shows, *where.suspects(compilation.reference.module))),
+            pass_name=where.name,
             detail=found.detail,
         )
     return None

@@ -18,7 +18,7 @@ def _check(view: AfterRun) -> Verdict | None:
             continue
         view.compilation.reference.refine_expectation()
         message = f"parameter {index} was written {damage}"
-        where = culprit(view.compilation)
+        where = culprit(view.compilation).name
         return view.compilation.found(
             Kind.OUT_OF_BOUNDS, message, place=where, shows="write", pass_name=where
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from harness.ir.ingredients import suspects
 from harness.oracles.culprit import culprit
 from harness.oracles.oracle import AfterRun, Oracle
 from harness.verdict import Kind, Verdict
@@ -19,9 +18,9 @@ def _check(view: AfterRun) -> Verdict | None:
     return compilation.found(
         Kind.WRONG_RESULT,
         str(mismatch),
-        place=where,
-        shows="|".join((str(buffer.ty.dtype), *suspects(reference.module, where, target))),
-        pass_name=where,
+        place=where.name,
+        shows="|".join((str(buffer.ty.dtype), *where.suspects(reference.module, target))),
+        pass_name=where.name,
         detail={"expected": repr(mismatch.expected), "actual": repr(mismatch.actual)},
     )
 
