@@ -28,7 +28,7 @@ def test_there_are_hundreds_of_distinct_programs() -> None:
 
 def test_every_family_has_seeds_and_few_are_missing() -> None:
     wanted = {"topi", "layers", "relax", "onnx", "transformer", "scheduled", "lowered"}
-    wanted |= {"arithmetic", "blocks", "control", "storage", "vectors"}
+    wanted |= {"arithmetic", "blocks", "control", "reductions", "storage", "vectors"}
     assert set(families()) == wanted
     assert all(len(all_seeds([family])) >= 15 for family in wanted)
     assert len(missing()) < len(all_seeds()) / 20, missing()
