@@ -225,7 +225,8 @@ def _with_mutated_program(request: Json, rng: random.Random) -> Made:
     names = request["mutators"] or [*PROGRAMS, *SCHEDULES]
     if not request["mutators"]:
         rng.shuffle(names)
-    mutant = Mutant(_module(parent.module), parent.trace, Tries(request.get("fatal")))
+    tries = Tries(request.get("fatal"), careful="avoid" in request)
+    mutant = Mutant(_module(parent.module), parent.trace, tries)
     used, error = mutant.mutate(names, request["count"], rng)
     if not used:
         return Made(error=error)

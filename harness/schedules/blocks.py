@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from harness import compat
+
 
 def block_labels(schedule: Any) -> list[str]:
     """The labels of the function's blocks with iterators, in program order."""
@@ -54,6 +56,15 @@ def _all(schedule: Any) -> list[Any]:
         found.append(block)
         pending = list(schedule.get_child_blocks(block)) + pending
     return found
+
+
+def realize_of(schedule: Any, block: Any) -> Any:
+    """The SBlockRealize of the SBlock in the function at work."""
+    body = schedule.mod[schedule.func_working_on.name_hint].body
+    for node in compat.nodes(body):
+        if compat.type_key(node) == "SBlockRealize" and node.block.same_as(block):
+            return node
+    raise LookupError(f"there is no block {block.name_hint}")
 
 
 def find_loop(schedule: Any, label: str, index: int) -> Any:

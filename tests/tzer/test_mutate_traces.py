@@ -100,6 +100,20 @@ def test_a_primitive_that_fails_in_another_way_than_by_refusing_ends_the_trace()
     assert ended.value.calls == ()  # it is in the trace already
 
 
+def test_a_campaign_seldom_draws_what_tvm_is_known_to_fail_on() -> None:
+    """Without the request to avoid anything, the same mutator finds something to do."""
+    parent = Case(module_text(programs.tall()))
+    counts = []
+    ways: tuple[dict[str, Any], ...] = ({}, {"avoid": []})
+    for more in ways:
+        requests = [
+            mutated(parent, "schedule-cache-index", seed=seed, **more) for seed in range(20)
+        ]
+        counts.append(sum("case" in handle(request) for request in requests))
+    assert counts[0] == 20
+    assert counts[1] <= 2
+
+
 def test_what_a_mutator_leaves_is_reported_by_the_oracle() -> None:
     parent = Case(module_text(programs.tall()))
     child = Case.from_json(handle(mutated(parent, "schedule-cache-index"))["case"])

@@ -15,12 +15,15 @@ from harness import compat
 from harness.case import PrimitiveCall
 from harness.schedules import PRIMITIVES, DoesNotApply, Primitive, Replay, is_schedulable
 from harness.schedules.draw import CannotDraw, Drawing
+from harness.schedules.known import known_failure
 from harness.targets.executable import RaisedByTVM
 from harness.verdict import Stage
 from harness.worker.progress_page import STAGES
 from tzer.mutate.base import prim_funcs
 
 ATTEMPTS = 4
+# The share of the primitives that are drawn although TVM is known to fail with them.
+KNOWN = 0.02
 LONGEST = 40
 
 
@@ -37,10 +40,14 @@ class Unapplied(Exception):
 
 
 class Tries:
-    """Counts the applications of primitives in a job; number `fatal` is not to be tried again."""
+    """Counts the applications of primitives in a job; number `fatal` is not to be tried again.
 
-    def __init__(self, fatal: int | None = None) -> None:
+    With `careful`, what TVM is known to fail on is drawn seldom.
+    """
+
+    def __init__(self, fatal: int | None = None, *, careful: bool = False) -> None:
         self._fatal = fatal
+        self.careful = careful
         self._count = 0
 
     def apply(self, replay: Replay, call: PrimitiveCall, drawn: bool) -> None:
@@ -80,7 +87,7 @@ class ScheduleMutator:
             for _ in range(ATTEMPTS):
                 before = replay.module
                 try:
-                    call = self._drawn(replay, function, rng)
+                    call = self._drawn(replay, function, rng, tries.careful)
                     tries.apply(replay, call, drawn=True)
                 except CannotDraw:
                     break
@@ -90,9 +97,19 @@ class ScheduleMutator:
                     return call
         return None
 
-    def _drawn(self, replay: Replay, function: str, rng: random.Random) -> PrimitiveCall:
-        drawing = Drawing(replay.schedule(function), rng)
-        return PrimitiveCall(self.primitive.name, self.primitive.draw(drawing), function)
+    def _drawn(
+        self, replay: Replay, function: str, rng: random.Random, careful: bool
+    ) -> PrimitiveCall:
+        drawing, name = Drawing(replay.schedule(function), rng), self.primitive.name
+        arguments = self.primitive.draw(drawing)
+        if careful and rng.random() >= KNOWN:
+            for _ in range(ATTEMPTS):
+                if not known_failure(drawing, name, arguments):
+                    break
+                arguments = self.primitive.draw(drawing)
+            else:
+                raise CannotDraw
+        return PrimitiveCall(name, arguments, function)
 
 
 def replayed(
