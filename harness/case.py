@@ -35,6 +35,7 @@ MOST_ARGS = 16
 MOST_PRIMITIVES = 200
 MOST_VALUES = 200  # in all arguments of a primitive
 DEEPEST_ARGUMENT = 3
+LARGEST_EXTENT = 64  # that a trace makes of a symbolic one
 LONGEST_TEXT = 1000  # characters of an origin or of an argument
 _PASS_NAME = re.compile(r"[a-z_]{1,32}\.[A-Za-z0-9]{1,64}")
 _PRIMITIVE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}(\.[A-Za-z0-9_]{1,32}){0,3}")
@@ -148,6 +149,15 @@ class Case:
         """16 hex digits that identify what would be compiled and run."""
         return hashlib.sha256(replace(self, origin="").to_json().encode()).hexdigest()[:16]
 
+    @property
+    def extents(self) -> tuple[tuple[str, int], ...]:
+        """The symbolic extents of main that the trace specializes, each with its value."""
+        found: list[tuple[str, int]] = []
+        for call in self.trace:
+            if call.name == "specialize" and call.function == "main":
+                found += filter(_is_extent, call.args)  # type: ignore[arg-type]
+        return tuple(found)
+
     def load(self) -> Any:
         """The IRModule. Executes nothing of it.
 
@@ -193,6 +203,13 @@ def _matches(form: re.Pattern[str], name: object) -> bool:
 
 def _is_in(numbers: range, value: object) -> bool:
     return type(value) is int and value in numbers  # True is 1, but not an integer of ours
+
+
+def _is_extent(pair: object) -> bool:
+    match pair:
+        case (str(), int() as value) if type(value) is int:
+            return 0 < value <= LARGEST_EXTENT
+    return False
 
 
 def _is_scalar(value: object) -> bool:

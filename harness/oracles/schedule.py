@@ -86,7 +86,7 @@ def _scheduled(trace: Sequence[PrimitiveCall], reference: Reference) -> Referenc
                 continue
         _check_meaning(applied, reference)  # what an earlier primitive broke is that one's fault
         raise Found(_of_exception(raised, Applied(index, call, replay.module)))
-    _check_signature(reference.module, replay.module)
+    _check_signature(_specialized(reference.module, trace), replay.module)
     _check_meaning(applied, reference)
     module = without_threads(replay.module)
     if not _scopes(module) <= {"", "global", "local"}:
@@ -225,6 +225,18 @@ def _check_signature(before: Any, after: Any) -> None:
     types = [[param.ty for param in module["main"].params] for module in (before, after)]
     if not tvm_ffi.structural_equal(*types, map_free_vars=True):
         raise Invalid("the schedule changes the parameters of main")
+
+
+def _specialized(module: Any, trace: Sequence[PrimitiveCall]) -> Any:
+    """The module after those primitives which make extents of its parameters constants."""
+    replay = Replay(module)
+    for call in trace:
+        if call.name == "specialize":
+            try:
+                replay.apply(call)
+            except (DoesNotApply, RaisedByTVM):
+                continue
+    return replay.module
 
 
 def without_threads(module: Any) -> Any:

@@ -38,13 +38,6 @@ BLOCK_ANNOTATIONS: tuple[tuple[str, tuple[int | str, ...]], ...] = (
 )
 
 
-DLIGHT_RULES = (
-    "Matmul", "GEMV", "LowBatchGEMV", "Reduction", "GeneralReduction", "Transpose", "RMSNorm",
-    "Fallback",
-)  # fmt: skip
-DLIGHT_TARGETS = ("webgpu", "opencl", "nvidia/geforce-rtx-3090")
-
-
 class CannotDraw(Exception):
     """The program has nothing that the primitive could be applied to."""
 
@@ -326,10 +319,6 @@ def block_layout(draw: Drawing) -> Arguments:
 def paddings(draw: Drawing) -> Arguments:
     block = draw.block()
     return block, tuple(draw.choice((1, 2, 3, 4, 8)) for _ in draw.node(block).iter_vars)
-
-
-def dlight_rule(draw: Drawing) -> Arguments:
-    return draw.choice(DLIGHT_RULES), draw.choice(DLIGHT_TARGETS)
 
 
 def written(draw: Drawing) -> Arguments:

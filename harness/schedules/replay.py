@@ -17,7 +17,10 @@ from harness.case import JSONValue, PrimitiveCall
 from harness.schedules.blocks import find_block, find_loop
 from harness.schedules.dlight import dlight
 from harness.schedules.index_map import index_map
+from harness.schedules.intrinsics import intrinsic
+from harness.schedules.meta_schedule import meta_schedule
 from harness.schedules.refusal import DoesNotApply, is_refusal
+from harness.schedules.specialize import specialize
 from harness.schedules.table import PRIMITIVES, Primitive, Takes
 from harness.targets.executable import RaisedByTVM, raised_by_tvm
 
@@ -156,11 +159,20 @@ _RESOLVERS: dict[Takes, Callable[[Any, Any], Any]] = {
 }
 
 
+# What the rows of the table call, besides methods of the schedule.
+_FUNCTIONS = {
+    "dlight": dlight,
+    "intrinsic": intrinsic,
+    "meta_schedule": meta_schedule,
+    "specialize": specialize,
+}
+
+
 @cache
 def _compiled(name: str) -> Callable[..., Any]:
     """The call that a row of the table spells, as a function of the schedule and arguments."""
     primitive = PRIMITIVES[name]
     names = [f"a{number}" for number in range(len(primitive.kinds))]
     source = f"lambda {', '.join(['s', *names])}: {primitive.python.format(*names)}"
-    function: Callable[..., Any] = eval(source, {"dlight": dlight})  # the table's own text alone
+    function: Callable[..., Any] = eval(source, dict(_FUNCTIONS))  # the table's own text alone
     return function

@@ -2,9 +2,9 @@
 
 Left out on purpose: `unsafe_set_dtype` and `unsafe_hide_buffer_access`, which may change the
 meaning by their own documentation, `split` without predication and `annotate_buffer_access`, which
-the caller answers for, and `enter_postproc`, which changes nothing. Not yet there: `tensorize`, as
-TVM takes 20 seconds to register its intrinsics, and what meta_schedule makes, which registers them
-as well. No supported release has `set_axis_separator`.
+the caller answers for, and `enter_postproc`, which changes nothing. TVM's own intrinsics are left
+out as well, as nothing here can say what they do (`intrinsics.py` has others). No supported release
+has `set_axis_separator`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.schedules import draw
+from harness.schedules import draw, draw_rules
 from harness.schedules.draw import Arguments, Drawing
 
 
@@ -111,6 +111,9 @@ _TABLE = (
     # Blocks.
     Primitive("blockize", draw.blockized, (LOOP, VALUE)),
     Primitive("blockize_blocks", draw.blockized_blocks, (BLOCKS, VALUE), "s.blockize({0}, {1})"),
+    Primitive(
+        "tensorize", draw_rules.tensorized, (TARGET, VALUE), "s.tensorize({0}, intrinsic({1}))",
+    ),
     Primitive("reorder_block_iter_var", draw.order_of_axes, (BLOCK, LIST)),
     Primitive("transform_block_layout", draw.block_layout, (BLOCK, MAP)),
     Primitive("annotate", draw.annotation, (TARGET, VALUE, VALUE)),
@@ -127,8 +130,13 @@ _TABLE = (
     Primitive("storage_align", draw.alignment, (BLOCK, VALUE, VALUE, VALUE, VALUE)),
     Primitive("set_scope", draw.scope, (BLOCK, VALUE, VALUE)),
     Primitive("rolling_buffer", draw.written, (BLOCK, VALUE)),
-    # Rules that schedule whole functions, for a target with threads.
-    Primitive("dlight", draw.dlight_rule, (VALUE, VALUE), "dlight(s, {0}, {1})", whole=True),
+    # Rules that schedule whole functions for a target.
+    Primitive("dlight", draw_rules.dlight_rule, (VALUE, VALUE), "dlight(s, {0}, {1})", whole=True),
+    Primitive("specialize", draw_rules.specialized, (PAIR,), "specialize(s, {0})", whole=True),
+    Primitive(
+        "meta_schedule", draw_rules.tuned, (VALUE, VALUE, VALUE),
+        "meta_schedule(s, {0}, {1}, {2})", whole=True,
+    ),
 )  # fmt: skip
 
 PRIMITIVES: dict[str, Primitive] = {primitive.name: primitive for primitive in _TABLE}

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness.case import CaseError, JSONValue, PrimitiveCall
-from harness.schedules.dlight import TEXT
+from harness.schedules import dlight, intrinsics, meta_schedule, specialize
 from harness.schedules.index_map import as_lambda
+from harness.schedules.refusal import DoesNotApply
 from harness.schedules.table import PRIMITIVES, Takes
 
 # Functions that the lines call, for a schedule `s`.
@@ -33,9 +34,32 @@ def loop(s, name, index, number=1):
 '''
 
 
+_TEXTS = {
+    "dlight": dlight.TEXT,
+    "meta_schedule": meta_schedule.TEXT,
+    "specialize": specialize.TEXT,
+    "tensorize": intrinsics.TEXT,
+}
+
+
 def helpers(trace: Sequence[PrimitiveCall]) -> str:
-    """The functions that the lines of this trace call."""
-    return HELPERS + ("\n" + TEXT if any(call.name == "dlight" for call in trace) else "")
+    """The functions that the lines of this trace call.
+
+    Raises:
+        CaseError: it calls for an intrinsic that there is not.
+    """
+    used = {call.name for call in trace}
+    texts = [HELPERS, *(text for name, text in _TEXTS.items() if name in used)]
+    names = sorted(
+        {str(call.args[1]) for call in trace if call.name == "tensorize" and len(call.args) == 2}
+    )
+    try:
+        found = {name: intrinsics.sources(name) for name in names}
+    except DoesNotApply as error:
+        raise CaseError(str(error)) from None
+    if found:
+        texts.append(f"INTRINSICS = {found!r}\n")
+    return "\n".join(texts)
 
 
 def as_python(trace: Sequence[PrimitiveCall]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Any
 
 import ml_dtypes
@@ -21,6 +22,7 @@ Argument = np.ndarray | np.generic
 MAX_INPUT_ELEMENTS = 1 << 20
 # What a symbolic extent may be at run time.
 EXTENTS = (1, 2, 3, 4, 5, 7, 8, 16, 17)
+NO_EXTENTS: Mapping[str, int] = MappingProxyType({})
 
 
 class Draw(IntEnum):
@@ -59,16 +61,22 @@ def draws_of(function: Any, seed: int) -> Sequence[Draw]:
     return tuple(Draw) if seed % 2 and integers else (Draw.SMALL,)
 
 
-def make_inputs(function: Any, seed: int, draw: Draw = Draw.SMALL) -> list[Argument]:
+def make_inputs(
+    function: Any, seed: int, draw: Draw = Draw.SMALL, extents: Mapping[str, int] = NO_EXTENTS
+) -> list[Argument]:
     """One argument for each parameter of the PrimFunc: an array for a buffer, else a scalar.
 
-    The same function, seed and draw have the same values in every process.
+    The same function, seed and draw have the same values in every process. `extents` are those of
+    symbolic extents, by name, that the seed doesn't draw.
 
     Raises:
         InputError: no argument can be made for a parameter's shape or dtype.
     """
     rng = np.random.default_rng(seed)
-    symbols = _draw_symbols(function, seed)
+    symbols = {
+        symbol: extents.get(str(symbol.name), value)
+        for symbol, value in _draw_symbols(function, seed).items()
+    }
     arguments: list[Argument] = []
     for param in function.params:
         if param in symbols:

@@ -36,6 +36,7 @@ WIDE_STEP_LIMIT = 100_000
 # a report.
 FEW_PERTURBED_RUNS = 1
 PERTURBED_RUNS = 24
+Extents = tuple[tuple[str, int], ...]
 
 
 class Invalid(Exception):
@@ -121,21 +122,21 @@ def reference_of(case: Case) -> Reference:
         Invalid: the module is malformed, has undefined behaviour on these inputs, fails an
             assertion, or runs too long.
     """
-    found = _cached(case.module, case.input_seed)
+    found = _cached(case.module, case.input_seed, case.extents)
     if isinstance(found, Invalid):
         raise found
     return found
 
 
 @lru_cache(CACHE_SIZE)
-def _cached(text: str, input_seed: int) -> Reference | Invalid:
+def _cached(text: str, input_seed: int, extents: Extents) -> Reference | Invalid:
     try:
-        return _make(text, input_seed)
+        return _make(text, input_seed, extents)
     except Invalid as invalid:
         return invalid
 
 
-def _make(text: str, input_seed: int) -> Reference:
+def _make(text: str, input_seed: int, extents: Extents) -> Reference:
     with STAGES.inside_tvm(Stage(step="load")):
         try:
             module = load_module(text)
@@ -149,17 +150,17 @@ def _make(text: str, input_seed: int) -> Reference:
     except CaseError as error:
         raise Invalid(str(error)) from None
     with STAGES.inside_tvm(Stage(step="reference"), Spent.INTERPRETER):
-        return _interpreted(module, input_seed)
+        return _interpreted(module, input_seed, dict(extents))
 
 
-def _interpreted(module: Any, input_seed: int) -> Reference:
+def _interpreted(module: Any, input_seed: int, extents: dict[str, int]) -> Reference:
     try:
         function = module["main"]
     except Exception:  # the FFI's own error for a missing name
         raise Invalid("the module has no function main") from None
     try:
         draws = draws_of(function, input_seed)
-        *wider, inputs = [make_inputs(function, input_seed, draw) for draw in draws]
+        *wider, inputs = [make_inputs(function, input_seed, draw, extents) for draw in draws]
     except InputError as error:
         raise Invalid(str(error)) from None
     try:

@@ -10,6 +10,7 @@ import tvm
 from tvm import te
 from tvm.script import from_source
 
+from harness import compat
 from harness.case import Case, PassCall, PrimitiveCall, module_text
 from harness.ir.loop_kinds import SERIAL
 from harness.oracles.schedule import serial, without_threads
@@ -19,9 +20,12 @@ from harness.schedules.blocks import block_labels
 from harness.schedules.index_map import index_map
 from harness.semantics import compile_program
 from harness.semantics.inputs import make_inputs
+from harness.semantics.reference import reference_of
 from harness.verdict import Kind, Verdict
 from harness.worker.post_mortem import verdict_of
 from harness.worker.sandbox import Settings, Worker
+from seeds import reductions
+from seeds.recipe import from_tensors
 from tests import programs
 
 Call = PrimitiveCall
@@ -190,6 +194,92 @@ def test_a_rule_of_dlight_is_judged_like_a_primitive() -> None:
     for refused in (("Fallback", "hexagon"), ("__class__", "webgpu"), ("Transpose", "webgpu")):
         with pytest.raises(DoesNotApply):
             replay.apply(Call("dlight", refused))
+
+
+def test_a_rule_of_dlight_for_processors_runs_natively() -> None:
+    module = from_tensors(softmax_like())
+    replay = Replay(module)
+    replay.apply(Call("dlight", ("cpu.Reduction", "llvm")))
+    assert not replay.module.same_as(module)
+    assert judged(module, Call("dlight", ("cpu.Reduction", "llvm"))).kind is Kind.OK
+
+
+@pytest.mark.parametrize("target", ["llvm", "cuda"])
+def test_a_space_of_meta_schedule_is_judged_like_a_primitive(target: str) -> None:
+    """It is the same for the same seed, and none of TVM's intrinsics is parsed for it."""
+    module = matmul(16, 16, 16)
+    tuned = Call("meta_schedule", (target, 1, 0))
+    replays = [Replay(module), Replay(module)]
+    for replay in replays:
+        replay.apply(tuned)
+    assert compat.structural_equal(replays[0].module, replays[1].module)
+    assert not compat.structural_equal(replays[0].module, module)
+    assert judged(module, tuned).kind in (Kind.OK, Kind.INVALID)
+    for refused in (("hexagon", 1, 0), ("llvm", -1, 0), ("llvm", 1, "0")):
+        with pytest.raises(DoesNotApply):
+            replays[0].apply(Call("meta_schedule", refused))
+
+
+TILED = (
+    Call("split", (("C", 0), (None, 4), True)),
+    Call("split", (("C", 2), (None, 4), True)),
+    Call("split", (("C", 4), (None, 4), True)),
+    Call("reorder", ((("C", 0), ("C", 2), ("C", 4), ("C", 1), ("C", 3), ("C", 5)),)),
+    Call("decompose_reduction", ("C", ("C", 2))),
+)
+
+
+def test_a_tile_is_replaced_by_an_intrinsic_of_the_same_meaning() -> None:
+    fill = Call("tensorize", (("C_init", 2), "fill2_4x4_float32_float32"))
+    mma = Call("tensorize", (("C_update", 3), "mma_4x4x4_float32_float32"))
+    replay = Replay(matmul(8, 8, 8))
+    for call in (*TILED, fill, mma):
+        replay.apply(call)
+    assert "match_buffer" in replay.module.script()
+    assert judged(matmul(8, 8, 8), *TILED, fill, mma).kind is Kind.OK
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mma_4x4x5_float32_float32",  # of other extents
+        "mma_t_4x4x4_float32_float32",  # of other indices
+        "mma_4x4x4_float16_float32",  # of other dtypes
+        "mma_4x4_float32_float32",
+        "mma_4x4x4_float32_float32\n",
+        "mma_9999x9999x9999_float32_float32",
+        "no_such",
+        7,
+    ],
+)
+def test_an_intrinsic_that_does_not_fit_is_a_refusal(name: Any) -> None:
+    replay = Replay(matmul(8, 8, 8))
+    for call in TILED:
+        replay.apply(call)
+    with pytest.raises(DoesNotApply):
+        replay.apply(Call("tensorize", (("C_update", 3), name)))
+
+
+def test_a_specialized_extent_is_that_of_the_inputs() -> None:
+    """The case is judged on inputs of that extent, whatever its seed would have drawn."""
+    module = reductions.symbolic(reductions.symbolic_matmul)
+    special = Call("specialize", (("n", 7),))
+    case = Case(module_text(module), trace=(special, *IMPERFECT))
+    assert [array.shape for array in reference_of(case).inputs] == [(7, 5), (5, 6), (7, 6)]
+    assert verify(case).kind is Kind.OK
+    found = judged(module, special, *IMPERFECT, Call("rfactor", (("C", 4), 0)))
+    assert (found.kind, found.pass_name) == (Kind.WRONG_RESULT, "rfactor")
+    for refused in (("m", 7), ("n", "7"), ("n",), "n"):
+        with pytest.raises(DoesNotApply):
+            Replay(module).apply(Call("specialize", (refused,)))
+
+
+def softmax_like() -> list[Any]:
+    """Rows divided by their sums: 4 of 16."""
+    a = te.placeholder((4, 16), "float32", "A")
+    k = te.reduce_axis((0, 16), "k")
+    sums = te.compute((4,), lambda i: te.sum(a[i, k], axis=k), "sums")
+    return [a, te.compute((4, 16), lambda i, j: a[i, j] * sums[i], "scaled")]
 
 
 @pytest.mark.parametrize("text", ["i -> 1 // 0", "i -> i // 0", "i -> i % j", "i -> 9 * 9"])
