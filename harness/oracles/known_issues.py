@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from harness.oracles.known_primitives import PRIMITIVES
 from harness.verdict import Kind
 
 DESCRIBED = "docs/findings.md"
@@ -38,7 +39,8 @@ class KnownIssue:
     ingredient: str = ""
 
 
-KNOWN_ISSUES: tuple[KnownIssue, ...] = (
+FAILURES = (Kind.WRONG_RESULT, Kind.OUT_OF_BOUNDS, Kind.ILL_FORMED_IR, Kind.INTERNAL_ERROR)
+_OF_PASSES: tuple[KnownIssue, ...] = (
     KnownIssue(
         "float-division-by-zero",
         "apache/tvm#13348",
@@ -231,6 +233,30 @@ KNOWN_ISSUES: tuple[KnownIssue, ...] = (
         (Kind.ROUND_TRIP,),
         r"its TVMScript does not parse: error: Check failed: value (>=|<=) "
         r"std::numeric_limits<float>",
+    ),
+)
+
+_CRASHES = tuple(
+    KnownIssue(
+        f"{primitive}-of-null",
+        DESCRIBED,
+        f"{primitive} dereferences null: {why}",
+        (Kind.CRASH,),
+        rf"\|SIGSEGV\|{primitive}\|src/s_tir/schedule/primitive/loop_transformation\.cc\+",
+    )
+    for primitive, why in (
+        ("loop_partition", "a loop over several statements"),
+        ("merge", "a loop merged with itself"),
+    )
+)
+KNOWN_ISSUES: tuple[KnownIssue, ...] = (
+    *_OF_PASSES,
+    *_CRASHES,
+    *(
+        KnownIssue(
+            name, number or DESCRIBED, f"{name.partition(':')[0]}: {why}", FAILURES, rf"\|{name}$"
+        )
+        for name, why, number in PRIMITIVES
     ),
 )
 

@@ -22,6 +22,7 @@ from harness.ir.loop_kinds import CONCURRENT, SERIAL, THREAD_BINDING
 from harness.ir.untrusted import check_program
 from harness.oracles.oracle import Found
 from harness.schedules import DoesNotApply, Replay
+from harness.schedules.known import condition_of
 from harness.semantics import AssertFailed, StepLimit, UndefinedBehaviour
 from harness.semantics.reference import Invalid, Reference, outputs_of
 from harness.system.text import first_line
@@ -41,10 +42,11 @@ HARMLESS = {
 
 @dataclass(frozen=True)
 class Applied:
-    """A primitive of the trace that applied, and the module after it."""
+    """A primitive of the trace that applied, and the modules before and after it."""
 
     index: int
     call: PrimitiveCall
+    before: Any
     module: Any
 
 
@@ -81,11 +83,11 @@ def _scheduled(trace: Sequence[PrimitiveCall], reference: Reference) -> Referenc
                 raised = error
             else:
                 if not replay.module.same_as(before):
-                    applied.append(Applied(index, call, replay.module))
+                    applied.append(Applied(index, call, before, replay.module))
                     _check_form(applied[-1])
                 continue
         _check_meaning(applied, reference)  # what an earlier primitive broke is that one's fault
-        raise Found(_of_exception(raised, Applied(index, call, replay.module)))
+        raise Found(_of_exception(raised, Applied(index, call, before, before)))
     _check_signature(_specialized(reference.module, trace), replay.module)
     _check_meaning(applied, reference)
     module = without_threads(replay.module)
@@ -216,6 +218,8 @@ def _finding(
     detail: dict[str, Any] | None = None,
 ) -> Verdict:
     stage = Stage("schedule", "pass", at.index, at.call.name)
+    condition = condition_of(at.before, at.call)
+    signature = f"{signature}|{condition}" if condition else signature
     detail = {**(detail or {}), "primitive": str(at.call)}
     return Verdict(kind, True, message, signature, at.call.name, stage, detail)
 

@@ -1,27 +1,48 @@
 """Known failures of primitives: for which programs and arguments TVM's source says that they fail.
 
-Each is described in docs/findings.md with its place in that source. What meets one of them is drawn
-seldom (`tzer/mutate/schedules.py`), since a trace ends there and says nothing new.
+Each is described in docs/findings.md with its place in that source. A campaign draws what meets one
+of them seldom (`tzer/mutate/schedules.py`), since a trace ends there and says nothing new. Where a
+primitive is at fault, the condition that it met is part of the finding's signature, by which
+`harness/oracles/known_issues.py` knows it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
+from itertools import combinations
 from typing import Any
 
 from harness import compat
+from harness.case import PrimitiveCall
 from harness.ir.ingredients import number_of
 from harness.schedules.blocks import realize_of
-from harness.schedules.draw import REDUCTION, Arguments, Drawing, is_reduction
+from harness.schedules.draw import REDUCTION, Arguments, CannotDraw, Drawing, is_reduction
+from harness.schedules.refusal import DoesNotApply
+from harness.schedules.replay import Replay
+from harness.targets.executable import RaisedByTVM, raised_by_tvm
+
+Conditions = Iterator[str]
 
 
-def known_failure(draw: Drawing, primitive: str, arguments: Arguments) -> bool:
-    """Whether the primitive is known to fail on these arguments, or may be."""
-    condition = _KNOWN.get(primitive)
-    return condition is not None and condition(draw, arguments)
+def known_failure(draw: Drawing, primitive: str, arguments: Arguments) -> str:
+    """The condition under which the primitive is known to fail, if these arguments meet one."""
+    conditions = _KNOWN.get(primitive)
+    return next(conditions(draw, arguments), "") if conditions is not None else ""
 
 
-def _guarded(draw: Drawing, label: str) -> bool:
+def condition_of(module: Any, call: PrimitiveCall) -> str:
+    """The condition that the call meets in this module, as "primitive:condition", or ""."""
+    try:
+        with raised_by_tvm():
+            draw = Drawing(Replay(module).schedule(call.function), random.Random(0))
+            found = known_failure(draw, call.name, call.args)
+    except (CannotDraw, DoesNotApply, LookupError, RaisedByTVM):
+        return ""
+    return f"{call.name}:{found}" if found else ""
+
+
+def _is_guarded(draw: Drawing, label: str) -> bool:
     """Whether the block runs under a predicate."""
     return number_of(realize_of(draw.schedule, draw.node(label)).predicate) != 1
 
@@ -35,98 +56,17 @@ def _realizes(loop: Any) -> list[Any]:
     return [node for node in compat.nodes(loop) if compat.type_key(node) == "SBlockRealize"]
 
 
-def _from_elsewhere(loop: Any) -> bool:
-    return number_of(loop.min) != 0
-
-
-def _inside_is_guarded(loop: Any) -> bool:
-    return any(number_of(realize.predicate) != 1 for realize in _realizes(loop))
+def _starts_elsewhere(loop: Any) -> bool:
+    return any(
+        compat.type_key(node) == "For" and number_of(node.min) != 0 for node in compat.nodes(loop)
+    )
 
 
 def _uses(expr: Any, var: Any) -> bool:
     return any(var.same_as(node) for node in compat.nodes(expr))
 
 
-def _first_guarded(draw: Drawing, arguments: Any) -> bool:
-    return _guarded(draw, arguments[0])
-
-
-def _partitioned(draw: Drawing, arguments: Any) -> bool:
-    """A loop with several statements or nested blocks, of a reduction, or that starts elsewhere."""
-    loop = _loop_of(draw, arguments[0])
-    realizes = _realizes(loop)
-    body = loop.body
-    while compat.type_key(body) == "For":
-        body = body.body
-    return (
-        len(realizes) != 1
-        or compat.type_key(body) != "SBlockRealize"
-        or _from_elsewhere(loop)
-        or realizes[0].block.init is not None
-        or any(
-            int(axis.iter_type) == REDUCTION and _uses(value, loop.loop_var)
-            for axis, value in zip(
-                realizes[0].block.iter_vars, realizes[0].iter_values, strict=True
-            )
-        )
-    )
-
-
-def _blockized(draw: Drawing, arguments: Any) -> bool:
-    """A loop from elsewhere than zero, or a reduction under a predicate."""
-    loop = _loop_of(draw, arguments[0])
-    starts = [node for node in compat.nodes(loop) if compat.type_key(node) == "For"]
-    return any(map(_from_elsewhere, starts)) or any(
-        realize.block.init is not None and number_of(realize.predicate) != 1
-        for realize in _realizes(loop)
-    )
-
-
-def _blockized_together(draw: Drawing, arguments: Any) -> bool:
-    """Blocks of which one is a reduction, whose init gets lost, or of unlike loops."""
-    nodes = [draw.node(label) for label in arguments[0]]
-    return (
-        any(node.init is not None or is_reduction(node) for node in nodes)
-        or any(_guarded(draw, label) for label in arguments[0])
-        or len({len(node.iter_vars) for node in nodes}) > 1
-    )
-
-
-def _merged(draw: Drawing, arguments: Any) -> bool:
-    """One loop twice, or loops of blocks of which one writes what another one accesses."""
-    loops = [_loop_of(draw, place) for place in arguments[0]]
-    accessed: list[set[int]] = []
-    written: list[set[int]] = []
-    for loop in loops:
-        blocks = [realize.block for realize in _realizes(loop)]
-        writes = {hash(compat.region_buffer(each)) for block in blocks for each in block.writes}
-        reads = {hash(compat.region_buffer(each)) for block in blocks for each in block.reads}
-        written.append(writes)
-        accessed.append(reads | writes)
-    pairs = [(one, other) for one in range(len(loops)) for other in range(one)]
-    return any(
-        loops[one].same_as(loops[other])
-        or written[one] & accessed[other]
-        or written[other] & accessed[one]
-        for one, other in pairs
-    )
-
-
-def _copied_at(draw: Drawing, arguments: Any) -> bool:
-    """A loop around a predicate, a reduction, or several accesses of the buffer."""
-    loop = _loop_of(draw, arguments[0])
-    realizes = _realizes(loop)
-    return (
-        len(realizes) != 1
-        or _inside_is_guarded(loop)
-        or is_reduction(realizes[0].block)
-        or _is_conditional(realizes[0].block)
-        or any(map(_from_elsewhere, draw.loops(arguments[1])))
-    )
-
-
-def _is_conditional(block: Any) -> bool:
-    """Whether loads in the block may be guarded."""
+def _has_guarded_loads(block: Any) -> bool:
     return any(
         compat.type_key(node) == "IfThenElse"
         or (compat.type_key(node) == "Call" and compat.call_name(node) == "if_then_else")
@@ -134,98 +74,198 @@ def _is_conditional(block: Any) -> bool:
     )
 
 
-def _reindexed(draw: Drawing, arguments: Any) -> bool:
-    """A guarded read, a block under a predicate, one that reads what it writes, or an argmin."""
-    label, (which, index) = arguments
+def _has_loops(block: Any) -> bool:
+    """Whether loops are part of the block itself."""
+    return any(compat.type_key(node) == "For" for node in compat.nodes(block.body))
+
+
+def _is_nested(draw: Drawing, label: str) -> bool:
+    """Whether the block is inside another one that has variables."""
+    node, body = draw.node(label), draw.schedule.mod[draw.schedule.func_working_on.name_hint].body
+    outer = [each.block for each in _realizes(body) if len(each.block.iter_vars)]
+    return any(inner.block.same_as(node) for block in outer for inner in _realizes(block.body))
+
+
+def _guarded(draw: Drawing, arguments: Any) -> Conditions:
+    if _is_guarded(draw, arguments[0]):
+        yield "guarded"
+
+
+def _partitioned(draw: Drawing, arguments: Any) -> Conditions:
+    loop = _loop_of(draw, arguments[0])
+    body = loop.body
+    while compat.type_key(body) == "For":
+        body = body.body
+    if compat.type_key(body) != "SBlockRealize":
+        yield "several-statements"
+        return
+    if len(_realizes(loop)) > 1:
+        yield "nested-blocks"
+    if len(body.block.alloc_buffers):
+        yield "allocations"
+    if number_of(loop.min) != 0:
+        yield "starts-elsewhere"
+    if not any(value.same_as(loop.loop_var) for value in body.iter_values):
+        yield "computed-variables"
+    for axis, value in zip(body.block.iter_vars, body.iter_values, strict=True):
+        if int(axis.iter_type) == REDUCTION and _uses(value, loop.loop_var):
+            yield "reduction"
+
+
+def _blockized(draw: Drawing, arguments: Any) -> Conditions:
+    loop = _loop_of(draw, arguments[0])
+    if _starts_elsewhere(loop):
+        yield "starts-elsewhere"
+    for realize in _realizes(loop):
+        if number_of(realize.predicate) != 1:
+            yield "guarded" if realize.block.init is None else "guarded-reduction"
+
+
+def _blockized_together(draw: Drawing, arguments: Any) -> Conditions:
+    nodes = [draw.node(label) for label in arguments[0]]
+    if any(node.init is not None for node in nodes):
+        yield "reduction"
+    if any(_is_guarded(draw, label) for label in arguments[0]):
+        yield "guarded"
+    if len({len(node.iter_vars) for node in nodes}) > 1:
+        yield "unlike-blocks"
+
+
+def _merged(draw: Drawing, arguments: Any) -> Conditions:
+    """Loops of which one writes what another one accesses."""
+    loops = [_loop_of(draw, place) for place in arguments[0]]
+    if any(one.same_as(other) for one, other in combinations(loops, 2)):
+        yield "same-loop"
+    for one, other in combinations(map(_accesses, loops), 2):
+        if one[1] & (other[0] | other[1]) or other[1] & one[0]:
+            yield "dependence"
+
+
+def _accesses(loop: Any) -> tuple[set[int], set[int]]:
+    """What the blocks in the loop read, and what they write."""
+    blocks = [realize.block for realize in _realizes(loop)]
+    reads = {hash(compat.region_buffer(each)) for block in blocks for each in block.reads}
+    return reads, {hash(compat.region_buffer(each)) for block in blocks for each in block.writes}
+
+
+def _copied_at(draw: Drawing, arguments: Any) -> Conditions:
+    realizes = _realizes(_loop_of(draw, arguments[0]))
+    if _is_nested(draw, arguments[1]):
+        yield "nested-blocks"
+    if len(realizes) > 1:
+        yield "several-blocks"
+    if any(number_of(realize.predicate) != 1 for realize in realizes):
+        yield "guarded"
+    if any(is_reduction(realize.block) for realize in realizes):
+        yield "reduction"
+    if any(_has_guarded_loads(realize.block) for realize in realizes):
+        yield "guarded-load"
+    if any(number_of(loop.min) != 0 for loop in draw.loops(arguments[1])):
+        yield "starts-elsewhere"
+
+
+def _reindexed(draw: Drawing, arguments: Any) -> Conditions:
+    label, (which, _) = arguments
     node = draw.node(label)
-    buffers = [compat.region_buffer(each) for each in node.reads]
-    return (
-        _guarded(draw, label)
-        or len(node.writes) != 1
-        or (which == "read" and _is_conditional(node))
-        or any(compat.region_buffer(node.writes[0]).same_as(buffer) for buffer in buffers)
-    )
+    if len(node.writes) != 1:
+        yield "several-writes"
+    if _has_loops(node):
+        yield "inner-loops"
+    if which == "read" and _has_guarded_loads(node):
+        yield "guarded-load"
+    if any(draw.reads(label, compat.region_buffer(each)) for each in node.writes):
+        yield "updates"
 
 
-def _cached_index(draw: Drawing, arguments: Any) -> bool:
-    """Indices of other blocks than those whose variables are loops of their own."""
+def _cached_index(draw: Drawing, arguments: Any) -> Conditions:
     node = draw.node(arguments[0])
-    realize = realize_of(draw.schedule, node)
-    names = [compat.type_key(value) for value in realize.iter_values]
-    return (
-        _guarded(draw, arguments[0])
-        or len(node.iter_vars) != 1
-        or set(names) != {"Var"}
-        or any(map(_from_elsewhere, draw.loops(arguments[0])))
-    )
+    values = realize_of(draw.schedule, node).iter_values
+    if _is_guarded(draw, arguments[0]):
+        yield "guarded"
+    if any(number_of(loop.min) != 0 for loop in draw.loops(arguments[0])):
+        yield "starts-elsewhere"
+    if any(compat.type_key(value) != "Var" for value in values):
+        yield "computed-variables"
+    yield "any" if len(node.iter_vars) == 1 else "several-variables"
 
 
-def _fused_epilogue(draw: Drawing, arguments: Any) -> bool:
+def _fused_epilogue(draw: Drawing, arguments: Any) -> Conditions:
     """Any but a sum from zero, to which the epilogue adds a bias in place."""
     reduction, epilogue = map(draw.node, arguments)
-    bodies = [reduction.body, epilogue.body]
-    if any(compat.type_key(body) != "BufferStore" for body in bodies) or reduction.init is None:
-        return False  # it is refused
+    stores = (reduction.body, epilogue.body, reduction.init)
+    if any(each is None or compat.type_key(each) != "BufferStore" for each in stores):
+        return  # it is refused
+    if compat.type_key(reduction.body.value) != "Add" or number_of(reduction.init.value) != 0:
+        yield "not-a-sum"
     value = epilogue.body.value
-    dtypes = {str(body.buffer.ty.dtype) for body in bodies}
-    return (
-        compat.type_key(reduction.body.value) != "Add"
-        or compat.type_key(reduction.init) != "BufferStore"
-        or number_of(reduction.init.value) != 0
-        or compat.type_key(value) != "Add"
-        or "BufferLoad" not in (compat.type_key(value.a), compat.type_key(value.b))
-        or len(dtypes) > 1
-        or any(_guarded(draw, label) for label in arguments)
-        or not _same_places(epilogue.body, reduction.body.buffer)
+    parts = (value.a, value.b) if compat.type_key(value) == "Add" else ()
+    loads = [part for part in parts if _loads(part, reduction.body.buffer)]
+    if not loads or any(compat.type_key(part) != "BufferLoad" for part in loads):
+        yield "not-a-bias"
+        return
+    if str(reduction.body.buffer.ty.dtype) != str(epilogue.body.buffer.ty.dtype):
+        yield "other-dtype"
+    if any(_is_guarded(draw, label) for label in arguments):
+        yield "guarded"
+    (load,) = loads[:1]
+    same = [one.same_as(two) for one, two in zip(load.indices, epilogue.body.indices, strict=False)]
+    if len(load.indices) != len(epilogue.body.indices) or not all(same):
+        yield "other-place"
+
+
+def _loads(expr: Any, buffer: Any) -> bool:
+    return any(
+        compat.type_key(node) == "BufferLoad" and compat.load_buffer(node).same_as(buffer)
+        for node in compat.nodes(expr)
     )
 
 
-def _same_places(store: Any, source: Any) -> bool:
-    """Whether a store writes what it reads of the source to the same indices."""
-    loads = [
-        node
-        for node in compat.nodes(store.value)
-        if compat.type_key(node) == "BufferLoad" and compat.load_buffer(node).same_as(source)
-    ]
-    return all(
-        len(load.indices) == len(store.indices)
-        and all(one.same_as(other) for one, other in zip(load.indices, store.indices, strict=True))
-        for load in loads
-    )
-
-
-def _decomposed(draw: Drawing, arguments: Any) -> bool:
-    return _guarded(draw, arguments[0])
-
-
-def _padded_einsum(draw: Drawing, arguments: Any) -> bool:
-    """What is no sum of products, or lies in another block."""
+def _padded_einsum(draw: Drawing, arguments: Any) -> Conditions:
+    """What is no sum of products."""
     node = draw.node(arguments[0])
     if compat.type_key(node.body) != "BufferStore":
-        return False
+        return
     value = node.body.value
-    if not is_reduction(node) or compat.type_key(value) != "Add":
-        return True
-    operations = {compat.type_key(part) for part in compat.nodes(value)}
-    return not operations <= {"Add", "Mul", "BufferLoad", "Var", "IntImm", "BufferType"}
+    keys = {compat.type_key(part) for part in compat.nodes(value)}
+    if not is_reduction(node) or compat.type_key(value) != "Add" or keys & NOT_IN_PRODUCTS:
+        yield "not-an-einsum"
+    if _is_nested(draw, arguments[0]):
+        yield "nested-blocks"
 
 
-def _inlined_backwards(draw: Drawing, arguments: Any) -> bool:
+NOT_IN_PRODUCTS = {
+    "Call", "Select", "Cast", "Sub", "Div", "Mod", "FloorDiv", "FloorMod", "Max", "Min", "Let",
+    "EQ", "NE", "LT", "LE", "GT", "GE", "And", "Or", "Not",
+}  # fmt: skip
+
+
+def _inlined_backwards(draw: Drawing, arguments: Any) -> Conditions:
     """A consumer of what others read as well."""
     reads = [compat.region_buffer(each) for each in draw.node(arguments[0]).reads]
     others = [label for label in draw.blocks if label != arguments[0]]
-    return any(draw.reads(label, buffer) for label in others for buffer in reads)
+    if any(draw.reads(label, buffer) for label in others for buffer in reads):
+        yield "other-readers"
 
 
-def _moved_backwards(draw: Drawing, arguments: Any) -> bool:
+def _moved_backwards(draw: Drawing, arguments: Any) -> Conditions:
     """A block whose results a block before the loop reads."""
     block, (label, _), *_ = arguments
     written = [compat.region_buffer(each) for each in draw.node(block).writes]
-    before = draw.blocks[: draw.blocks.index(label)]
-    return any(draw.reads(each, buffer) for each in before for buffer in written if each != block)
+    before = [each for each in draw.blocks[: draw.blocks.index(label)] if each != block]
+    if any(draw.reads(each, buffer) for each in before for buffer in written):
+        yield "readers-before"
 
 
-_KNOWN: dict[str, Callable[[Drawing, Any], bool]] = {
+def _cached_inplace(draw: Drawing, arguments: Any) -> Conditions:
+    if _is_nested(draw, arguments[0]):
+        yield "nested-blocks"
+
+
+def _factored(draw: Drawing, arguments: Any) -> Conditions:
+    yield from _guarded(draw, arguments[0])
+
+
+_KNOWN: dict[str, Callable[[Drawing, Any], Conditions]] = {
     "loop_partition": _partitioned,
     "merge": _merged,
     "blockize": _blockized,
@@ -233,14 +273,15 @@ _KNOWN: dict[str, Callable[[Drawing, Any], bool]] = {
     "read_at": _copied_at,
     "write_at": _copied_at,
     "reindex": _reindexed,
-    "reindex_cache_read": _first_guarded,
-    "reindex_cache_write": _first_guarded,
+    "reindex_cache_read": _guarded,
+    "reindex_cache_write": _guarded,
     "cache_index": _cached_index,
+    "cache_inplace": _cached_inplace,
     "fuse_reduction_epilogue": _fused_epilogue,
-    "decompose_reduction": _decomposed,
-    "rfactor": lambda draw, arguments: _guarded(draw, arguments[0][0]),
+    "decompose_reduction": _guarded,
+    "rfactor": _factored,
     "pad_einsum": _padded_einsum,
     "reverse_compute_inline": _inlined_backwards,
     "reverse_compute_at": _moved_backwards,
-    "transform_block_layout": _first_guarded,
+    "transform_block_layout": _guarded,
 }

@@ -10,6 +10,8 @@ REFUSALS = (
     "No reduction iter vars allowed for the outer loops when blockize multiple blocks",
     "Target blocks must not be nested with each other",
     "Target blocks must be consecutive",
+    "Unsupported case",
+    "not supported",
 )
 
 

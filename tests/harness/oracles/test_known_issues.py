@@ -6,6 +6,7 @@ import pytest
 
 from harness.ir import ingredients
 from harness.oracles.known_issues import DESCRIBED, KNOWN_ISSUES, known_issue
+from harness.oracles.known_primitives import PRIMITIVES
 from harness.oracles.verify import verify
 from harness.verdict import Kind
 from tests.harness.oracles.known_programs import PROGRAMS, case_of
@@ -41,6 +42,14 @@ RECORDED: tuple[tuple[str, str], ...] = (
         "shift-amount-not-narrowed",
         "internal-error|InternalError|src/ir/prim/op.cc|"
         "Check failed: (pb->value >= # && pb->value < result_ty.bits()) is false",
+    ),
+    (
+        "loop_partition-of-null",
+        "crash|SIGSEGV|loop_partition|src/s_tir/schedule/primitive/loop_transformation.cc+0xae10f4",
+    ),
+    (
+        "merge-of-null",
+        "crash|SIGSEGV|merge|src/s_tir/schedule/primitive/loop_transformation.cc+0x2a2e9c0",
     ),
     ("vectors-in-c", f"{CODEGEN}unknown type name ‘#’; did you mean ‘#’?"),
     (
@@ -87,6 +96,7 @@ def test_a_recorded_signature_is_known(name: str, signature: str) -> None:
 
 def test_every_known_issue_has_a_real_verdict() -> None:
     shown = {name for name, *_ in PROGRAMS} | {name for name, _ in RECORDED}
+    shown |= {name for name, *_ in PRIMITIVES}  # test_known_primitives.py
     assert shown == {issue.name for issue in KNOWN_ISSUES}
 
 

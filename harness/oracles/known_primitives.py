@@ -1,0 +1,53 @@
+"""Known failures of schedule primitives, by the condition under which each of them fails.
+
+`harness/schedules/known.py` says which programs and arguments meet a condition, and a finding whose
+culprit met one has it at the end of its signature. docs/findings.md has the places in TVM's source.
+"""
+
+from __future__ import annotations
+
+FUSED = "apache/tvm#18636"
+PREDICATE = "it drops the predicate of the block"
+
+# The primitive and the condition, what it does then, and the upstream number where there is one.
+PRIMITIVES: tuple[tuple[str, str, str], ...] = (
+    ("loop_partition:nested-blocks", "inner blocks are copied without new variables", ""),
+    ("loop_partition:allocations", "a block is copied without new buffers", ""),
+    ("loop_partition:computed-variables", "a block is copied without new variables", ""),
+    ("loop_partition:reduction", "each part of a reduction begins again", ""),
+    ("loop_partition:starts-elsewhere", "it takes extents for ends", ""),
+    ("merge:dependence", "a consumer reads what is not yet written", ""),
+    ("blockize:guarded", PREDICATE, ""),
+    ("blockize:guarded-reduction", "the predicate moves out of the loops that it uses", ""),
+    ("blockize:starts-elsewhere", "it drops the loop's start", ""),
+    ("blockize_blocks:reduction", "it drops the init of a reduction", ""),
+    ("blockize_blocks:unlike-blocks", "it takes the first block's variables for all", ""),
+    ("read_at:guarded", "it copies past the end", ""),
+    ("write_at:guarded", "it copies past the end", ""),
+    ("read_at:guarded-load", "it copies what a condition guards", ""),
+    ("read_at:several-blocks", "its conditions are failed checks", ""),
+    ("write_at:several-blocks", "its conditions are failed checks", ""),
+    ("read_at:nested-blocks", "it does not know the variables of blocks around", ""),
+    ("write_at:nested-blocks", "it does not know the variables of blocks around", ""),
+    ("read_at:reduction", "it copies what is not yet written", ""),
+    ("write_at:reduction", "it copies what is not yet written", ""),
+    ("reindex:inner-loops", "it uses the block's own loops outside of it", ""),
+    ("reindex:guarded-load", "it copies what a condition guards", ""),
+    ("reindex:updates", "it copies what is not yet written", ""),
+    ("reindex_cache_read:guarded", PREDICATE, ""),
+    ("reindex_cache_write:guarded", PREDICATE, ""),
+    ("cache_index:guarded", PREDICATE, ""),
+    ("cache_index:starts-elsewhere", "it drops the loop's start", ""),
+    ("cache_index:computed-variables", "it takes each variable for a loop", ""),
+    ("cache_index:several-variables", "it gives a buffer of any rank one stride", ""),
+    ("cache_index:any", "the block does not declare what it reads, or there is one index", ""),
+    ("cache_inplace:nested-blocks", "it uses the variables of blocks around outside of them", ""),
+    ("fuse_reduction_epilogue:not-a-bias", "what is no sum is applied at each step", FUSED),
+    ("fuse_reduction_epilogue:not-a-sum", "it takes the reduction to start at zero", FUSED),
+    ("fuse_reduction_epilogue:other-place", "it takes the indices to be those of the sum", ""),
+    ("decompose_reduction:guarded", "it drops conjuncts that name inner loops", ""),
+    ("rfactor:guarded", PREDICATE, ""),
+    ("pad_einsum:not-an-einsum", "it asks how buffers are indexed, not what is computed", ""),
+    ("reverse_compute_inline:other-readers", "it removes what other blocks read", ""),
+    ("reverse_compute_at:readers-before", "it moves a block behind its consumers", ""),
+)
