@@ -17,7 +17,7 @@ from harness.devices.base import DeviceError, KernelFailed, KernelRefused
 from harness.oracles.known_errors import known_refusal
 from harness.oracles.oracle import Found, Sequence
 from harness.semantics.reference import Invalid
-from harness.system.text import first_line
+from harness.system.text import cut, first_line
 from harness.targets.executable import CompilerRejected, NotExpressible, RaisedByTVM
 from harness.verdict import (
     Kind,
@@ -63,6 +63,8 @@ class Failure:
         name, backtrace = type(raised).__name__, "".join(traceback.format_exception(raised))
         signature = error_signature(kind, self.place, name, self.message, backtrace)
         detail = {"error": name, "backtrace": backtrace[-4000:]}
+        if isinstance(raised, CompilerRejected) and raised.code:
+            detail["code"] = cut(raised.code)
         stage = Stage(self.sequence.name)
         return Found(Verdict(kind, True, self.message, signature, self.place, stage, detail))
 

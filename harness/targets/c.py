@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -84,8 +85,16 @@ def compile_library(source: str, directory: Path) -> Path:
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "error" in line]
         diagnostic = (lines or done.stderr.splitlines() or ["no message"])[0]
-        raise CompilerRejected(diagnostic.replace(f"{text}:", "line "))
+        message = diagnostic.replace(f"{text}:", "line ")
+        raise CompilerRejected(message, _line_of(message, source))
     return library
+
+
+def _line_of(diagnostic: str, source: str) -> str:
+    """The line of the source that a diagnostic names."""
+    found = re.match(r"line (\d{1,9}):", diagnostic)
+    lines, number = source.split("\n"), int(found[1]) if found else 0
+    return lines[number - 1].strip() if 0 < number <= len(lines) else ""
 
 
 def _include_flags() -> list[str]:

@@ -32,7 +32,12 @@ class NotExpressible(TargetError, ValueError):
 
 
 class CompilerRejected(TargetError):
-    """The C compiler rejects the source that TVM generated; the message is its first diagnostic."""
+    """The C compiler rejects the source that TVM generated; the message is its first diagnostic,
+    `code` the line of the source that it is about, "" if that is unknown."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class RaisedByTVM(TargetError):

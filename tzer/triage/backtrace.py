@@ -33,8 +33,8 @@ class SourceFrame:
 
     @property
     def matters(self) -> bool:
-        """Whether it is more than a way from one function to another."""
-        return bool(self.function) and not _BETWEEN.search(self.function)
+        """Whether it is more than a way from one function to another, or a helper such as cast."""
+        return not _BETWEEN.search(self.function) and self.short.lower() != self.short
 
     @property
     def short(self) -> str:

@@ -26,7 +26,7 @@ LONGEST = 200
 # Sources whose functions are called from everywhere: constructors, folding, containers. A check or
 # a crash in one of them has its cause in whoever called.
 GENERIC_SOURCES = re.compile(
-    r"^(include/|3rdparty/|src/(ir|node|runtime|support)/|src/tirx/op/|src/\S*const_fold\.h"
+    r"^(include/|3rdparty/|src/(ir|node|runtime|support)/|src/tirx/op/"
     r"|src/(tirx|s_tir)/ir/(expr|stmt|buffer|function)\.cc)"
 )
 
@@ -109,6 +109,15 @@ def _compared(rest: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
+# Schedule primitives, and functions behind them, that are one implementation for two directions.
+_ONE_CODE = {
+    "write_at": "read_at",
+    "reindex_cache_write": "reindex_cache_read",
+    "WriteAt": "ReadAt",
+    "ReindexCacheWrite": "ReindexCacheRead",
+}
+
+
 def _of_error(verdict: Verdict, target: str) -> str:
     # A KeyError quotes its message.
     condition, said = check_of(verdict.message.strip("'\""))
@@ -129,6 +138,7 @@ def _raised_in(verdict: Verdict) -> str:
         return innermost.file
     callers = (frame for frame in frames[places[0] + 1 :] if frame.matters)
     caller = next((frame.short for frame in callers if frame.file != innermost.file), "")
+    caller = _ONE_CODE.get(caller, caller)
     return f"{innermost.file} < {caller}" if caller else innermost.file
 
 
@@ -199,13 +209,14 @@ def _of_silent(verdict: Verdict, target: str) -> str:
     _, place, *shows = (*verdict.signature.split("|"), "")
     if place == "run":
         place = verdict.stage.place
+    place = _ONE_CODE.get(place, place)
     if place in ("code generation", "run"):
         return "|".join(("silent", place, target, *filter(None, shows)))
     return "|".join(("silent", place, *filter(None, shows[1:])))
 
 
 def _of_form(verdict: Verdict, target: str) -> str:
-    place = verdict.pass_name or verdict.signature.split("|")[1]
+    place = verdict.pass_name or verdict.stage.place
     return "|".join((str(verdict.kind), place, words_of(verdict.message)))
 
 
