@@ -81,14 +81,8 @@ def test_no_process_outlives_a_campaign(second: Stats, others: set[psutil.Proces
     assert not [each for each in fresh if not others & set(each.parents())]
 
 
-@pytest.mark.once
-def test_a_span_of_time_ends_a_campaign(tmp_path: Path) -> None:
-    with Store.create_or_resume(tmp_path / "short") as store:
-        assert run_campaign(options_for(tmp_path / "short", 3), store)["elapsed_s"] >= 3
-
-
 @pytest.mark.once  # test_device_targets.py has the targets themselves, on every release
-def test_a_campaign_may_be_of_the_web_s_targets(tmp_path: Path) -> None:
+def test_two_threads_of_a_campaign_test_the_web_s_targets(tmp_path: Path) -> None:
     missing = [str(get_target(name).available()) for name in WEB if get_target(name).available()]
     if missing:
         assert not os.environ.get("CI"), missing
@@ -96,16 +90,20 @@ def test_a_campaign_may_be_of_the_web_s_targets(tmp_path: Path) -> None:
     options = options_for(tmp_path / "web", None, 2, 40, targets=WEB)
     with Store.create_or_resume(tmp_path / "web") as store:
         stats = run_campaign(options, store)
-        assert stats["tests"] >= 40 and stats["valid_rate"] > 0.5
+        assert 40 <= stats["tests"] <= 41 and stats["valid_rate"] > 0.5
+        assert threading.active_count() < 10
         targets = {store.case(entry.id).target for entry in store.entries()}
         assert targets == set(WEB)
 
 
 @pytest.mark.once
-def test_progress_is_reported_and_never_goes_back(tmp_path: Path) -> None:
+def test_a_campaign_of_a_span_of_time_reports_progress_that_never_goes_back(
+    tmp_path: Path,
+) -> None:
     seen: list[Stats] = []
     with Store.create_or_resume(tmp_path / "seen") as store:
-        run_campaign(options_for(tmp_path / "seen", None, tests=12), store, seen.append)
+        ended = run_campaign(options_for(tmp_path / "seen", 3), store, seen.append)
+    assert ended["elapsed_s"] >= 3
     tests = [stats["tests"] for stats in seen]
     assert len(seen) >= 2 and tests == sorted(tests) and tests[-1] > 0
 
@@ -117,13 +115,6 @@ def test_a_worker_that_cannot_start_ends_the_campaign_with_one_line(
     with pytest.raises(CampaignError, match="could not start.*no_such_module") as caught:
         run(tmp_path / "none", 5)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.once
-def test_two_threads_share_one_store(tmp_path: Path) -> None:
-    stats = run(tmp_path / "two", 12, jobs=2)
-    assert 12 <= stats["tests"] <= 13
-    assert threading.active_count() < 10
 
 
 def test_pay_offs_and_footprint_are_stored(folder: Path, second: Stats) -> None:

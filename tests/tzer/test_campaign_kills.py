@@ -55,7 +55,7 @@ def test_a_signal_ends_a_campaign_with_everything_kept(
 
 
 def test_killed_workers_are_replaced(tmp_path: Path, ended: list[subprocess.Popen[str]]) -> None:
-    process = start(tmp_path / "kills", 8, jobs=2)
+    process = start(tmp_path / "kills", 120, jobs=2)
     ended.append(process)
     assert process.stdout is not None and process.stdout.readline() == "started\n"
     for _ in range(3):
@@ -63,6 +63,9 @@ def test_killed_workers_are_replaced(tmp_path: Path, ended: list[subprocess.Pope
         for worker in psutil.Process(process.pid).children(recursive=True)[-2:]:
             os.kill(worker.pid, signal.SIGKILL)
     before = read(tmp_path / "kills")["tests"]
+    while process.poll() is None and read(tmp_path / "kills")["tests"] == before:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=90)
     assert process.returncode == 0, errors
     assert read(tmp_path / "kills")["tests"] > before
