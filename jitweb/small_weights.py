@@ -44,10 +44,11 @@ class Quantized:
     def floats(self) -> np.ndarray:
         """The weight in float32."""
         values = self.numbers.astype(np.float32)
-        if self.zero is not None:
-            values -= self.whole(self.zero)
-        if self.scale is not None:
-            values *= self.whole(self.scale)
+        with np.errstate(all="ignore"):  # a scale may be infinite, or NaN
+            if self.zero is not None:
+                values -= self.whole(self.zero)
+            if self.scale is not None:
+                values *= self.whole(self.scale)
         return values
 
     def whole(self, part: np.ndarray) -> np.ndarray:
@@ -57,14 +58,28 @@ class Quantized:
             part = repeated.take(np.arange(self.shape[self.axis]), self.axis)
         return np.broadcast_to(part, self.shape)
 
-    def moved(self, places: np.ndarray) -> Quantized:
-        """The weight whose elements come from these places of this one's flat array."""
+    def moved(self, places: np.ndarray, is_kept: np.ndarray | None = None) -> Quantized:
+        """The weight whose elements come from these places of this one's flat array.
+
+        Those that are not kept are zero, by the factors of the element that was there.
+
+        Raises:
+            ValueError: these have no integer for zero.
+        """
 
         def taken(part: np.ndarray | None) -> np.ndarray | None:
-            return None if part is None else self.whole(part).reshape(-1)[places]
+            return None if part is None else _without_repeats(self.whole(part).reshape(-1)[places])
 
         numbers = self.numbers.reshape(-1)[places]
-        return Quantized(numbers, self.bits, taken(self.scale), taken(self.zero))
+        scale, zero = taken(self.scale), taken(self.zero)
+        if is_kept is not None:
+            middle = np.zeros(()) if zero is None else zero
+            padded = np.where(is_kept, numbers, middle)
+            with np.errstate(invalid="ignore"):
+                numbers = padded.astype(np.int8)
+            if not np.array_equal(numbers, padded):
+                raise ValueError("zero points that are no such integers")
+        return Quantized(numbers, self.bits, scale, zero)
 
     def as_matrix(self, order: tuple[int, ...]) -> Quantized:
         """The weight as a matrix: all axes but the first, in this order, are its columns."""
@@ -85,6 +100,15 @@ class Quantized:
             flat(self.scale),
             flat(self.zero),
         )
+
+
+def _without_repeats(part: np.ndarray) -> np.ndarray:
+    """The array, with one element along each axis where all are equal."""
+    for axis in range(part.ndim):
+        first = part.take([0], axis)
+        if np.all(first == part):
+            part = first
+    return part
 
 
 @dataclass(frozen=True)

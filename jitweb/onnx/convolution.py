@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 
 from jitweb.onnx.graph import Graph, attributes, operands
+from jitweb.onnx.weights import moved
 
 
 def conv(graph: Graph, node: onnx.NodeProto) -> list[str]:
@@ -111,16 +112,24 @@ def conv_transpose(graph: Graph, node: onnx.NodeProto) -> list[str]:
     given = attributes(node)
     groups = int(given.get("group", 1))
     dilations = given.get("dilations") or [1] * (len(graph.shape(weight)) - 2)
-    weight = _dilated(graph, weight, dilations)
-    axes = transposed_axes(given, graph.shape(x)[2:], graph.shape(weight)[2:])
+    kernel = tuple(
+        (size - 1) * dilation + 1
+        for size, dilation in zip(graph.shape(weight)[2:], dilations, strict=True)
+    )
+    axes = transposed_axes(given, graph.shape(x)[2:], kernel)
     count, channels, batch = len(axes), graph.shape(weight)[1], graph.shape(x)[0]
     *others, last = axes
     made, chosen = [], [axis.together for axis in others]
     for part in last.apart:
         parts = [*chosen, part]
         phases = [len(each.phases) for each in parts]
+
+        def interleaved(name: str, mode: str, parts: list[_Phases] = parts) -> str:
+            dilated = _dilated(graph, name, dilations, mode)
+            return _interleaved_kernel(graph, dilated, axes, parts, groups, mode)
+
         result = graph.op(
-            "Conv", x, _interleaved_kernel(graph, weight, axes, parts, groups),
+            "Conv", x, moved(graph, weight, interleaved),
             *([_repeated(graph, bias, groups, math.prod(phases))] if bias else []),
             kernel_shape=[axis.taps for axis in axes], group=groups,
             pads=[*(each.before for each in parts), *(each.after for each in parts)],
@@ -173,14 +182,23 @@ def transposed_axes(
 
 
 def _interleaved_kernel(
-    graph: Graph, weight: str, axes: list[TransposedAxis], parts: list[_Phases], groups: int
+    graph: Graph,
+    weight: str,
+    axes: list[TransposedAxis],
+    parts: list[_Phases],
+    groups: int,
+    mode: str,
 ) -> str:
-    """[in, out, kernel…] -> [group × phases… × out, in of a group, taps…], the taps reversed."""
+    """[in, out, kernel…] -> [group × phases… × out, in of a group, taps…], the taps reversed.
+
+    `mode` is that of a Pad, which makes all phases as long.
+    """
     inputs, outputs, *kernel = graph.shape(weight)
     count = len(axes)
     missing = [axis.taps * axis.stride - axis.kernel for axis in axes]
     if any(missing):
-        weight = graph.op("Pad", weight, _ints(graph, [*[0] * (2 + count), 0, 0, *missing]))
+        pads = _ints(graph, [*[0] * (2 + count), 0, 0, *missing])
+        weight = graph.op("Pad", weight, pads, mode=mode)
     shape = [groups, inputs // groups, outputs]
     for axis in axes:
         shape += [axis.taps, axis.stride]
@@ -200,8 +218,11 @@ def _interleaved_kernel(
     return graph.op("Reshape", weight, _ints(graph, shape))
 
 
-def _dilated(graph: Graph, weight: str, dilations: list[int]) -> str:
-    """The kernel with zeros between its elements, so many that its dilation is 1."""
+def _dilated(graph: Graph, weight: str, dilations: list[int], mode: str) -> str:
+    """The kernel with zeros between its elements, so many that its dilation is 1.
+
+    They are zeros if `mode`, that of a Pad, is "constant".
+    """
     for axis, dilation in enumerate(dilations, 2):
         if dilation == 1:
             continue
@@ -210,7 +231,7 @@ def _dilated(graph: Graph, weight: str, dilations: list[int]) -> str:
         weight = graph.op("Unsqueeze", weight, _ints(graph, [axis + 1]))
         pads = [0] * 2 * (rank + 1)
         pads[rank + 1 + axis + 1] = dilation - 1
-        weight = graph.op("Pad", weight, _ints(graph, pads))
+        weight = graph.op("Pad", weight, _ints(graph, pads), mode=mode)
         shape[axis] = length * dilation
         weight = graph.op("Reshape", weight, _ints(graph, shape))
         bounds = ([0], [(length - 1) * dilation + 1], [axis])

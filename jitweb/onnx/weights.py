@@ -6,13 +6,13 @@ inputs; who computes with the simplified graph itself asks for `with_floats`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from jitweb.onnx.graph import OWN, SMALL, Graph, attributes, operands
+from jitweb.onnx.graph import OWN, SMALL, Graph, attributes, is_outline, operands
 from jitweb.small_weights import LEAST, Quantized
 
 FLOAT = onnx.TensorProto.FLOAT
@@ -34,6 +34,28 @@ def weight(graph: Graph, quantized: Quantized) -> str:
     (name,) = graph.ops(DEQUANTIZED, inputs, 1, domain=OWN, **facts)
     graph.types[name] = helper.make_tensor_type_proto(FLOAT, quantized.shape)
     return name
+
+
+def moved(graph: Graph, name: str, move: Callable[[str, str], str]) -> str:
+    """A weight after operators that move its elements and put zeros between them.
+
+    `move` emits them for a value, with the mode of each Pad. A quantised weight stays one: the
+    operators are applied to the places of its elements, and to ones where they are no padding.
+    """
+    made, constant = graph.producers.get(name), graph.constants.get(name)
+    if constant is not None and is_outline(constant) and constant.doc_string:
+        return graph.outlined(graph.shape(move(name, "constant")), float(constant.doc_string))
+    if made is None or made.domain != OWN:
+        return move(name, "constant")
+    quantized = _quantized(made, graph.constants)
+    every = np.arange(quantized.numbers.size).reshape(quantized.shape)
+    places = graph.value(move(graph.constant(every), "edge"))
+    is_kept = graph.value(move(graph.constant(np.ones_like(every)), "constant"))
+    assert places is not None and is_kept is not None
+    try:
+        return weight(graph, quantized.moved(places, is_kept != 0))
+    except ValueError:  # no integer is zero
+        return move(name, "constant")
 
 
 def quantized_weights(model: onnx.ModelProto) -> dict[str, Quantized]:

@@ -21,7 +21,7 @@ from jitweb.onnx.simplify import simplify
 from jitweb.onnx.weights import with_floats
 from jitweb.overview import overview
 from jitweb.workflow import Options, tune_model
-from tests.jitweb.onnx.models import assert_agree, model_of, node, referred
+from tests.jitweb.onnx.models import assert_agree, computed, model_of, node, referred
 
 DEPTH, COLUMNS, ROWS = 70, 45, 50
 RANDOM = np.random.default_rng(3)
@@ -131,6 +131,21 @@ def convolved_channels() -> onnx.ModelProto:
     return model_of(nodes, {"image": IMAGE}, ["y"], weights, opset=21)
 
 
+def turned_channels(kind: Any, per_channel: bool, given: dict[str, Any]) -> onnx.ModelProto:
+    """A ConvTranspose by DequantizeLinear; with one scale it is of 8 bits less a zero point."""
+    nodes = [
+        node("DequantizeLinear", ["w", "scale", "zero"], ["wide"], axis=1),
+        node("ConvTranspose", ["image", "wide"], ["y"], **given),
+    ]
+    size = CHANNELS[1] if per_channel else ()
+    weights = {
+        "w": RANDOM.integers(0, 128, CHANNELS + KERNEL).astype(kind),
+        "scale": RANDOM.random(size).astype(np.float32) + np.float32(0.1),
+        "zero": np.zeros(size, kind) if per_channel else np.array(7, kind),
+    }
+    return model_of(nodes, {"image": IMAGE}, ["y"], weights)
+
+
 def cast(
     dtype: Any, zero: Any, first: int = TensorProto.FLOAT, most: int | None = None
 ) -> onnx.ModelProto:
@@ -227,6 +242,17 @@ MODELS: dict[str, tuple[Callable[[], onnx.ModelProto], float, int]] = {
     "int8-conv": (lambda: convolved_integers(1), KERNELS_SIZE, 0),
     "int8-conv-grouped": (lambda: convolved_integers(2), KERNELS_SIZE / 2, 0),
     "conv-channels": (convolved_channels, KERNELS_SIZE, 4 * CHANNELS[1]),
+    # Kernels of 3 x 5 become 4 x 6, a multiple of the stride: two of the same factors.
+    "turned-channels": (
+        lambda: turned_channels(np.int8, True, {"strides": [2, 2], "pads": [1] * 4}),
+        KERNELS_SIZE * 24 / 15,
+        2 * 4 * CHANNELS[1],
+    ),
+    "turned-uint8": (
+        lambda: turned_channels(np.uint8, False, {"strides": [1, 2], "pads": [1] * 4}),
+        KERNELS_SIZE * 18 / 15,
+        2 * 4 * CHANNELS[1],
+    ),
     "cast-int8": (lambda: cast(np.int8, None), ONE, FACTORS),
     "cast-uint8": (lambda: cast(np.uint8, None), ONE, 2 * FACTORS),
     "cast-less-one": (lambda: cast(np.uint8, 128, TensorProto.INT32), ONE, FACTORS),
@@ -261,6 +287,23 @@ def test_weights_keep_their_size_and_results_agree(name: str, tmp_path: Path) ->
     is_exact = name.startswith(("int8", "uint8"))
     found, wanted = run_plan(imported, inputs), referred(standard, inputs)
     assert_agree(found, wanted, 0.0 if is_exact else 1e-5)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8])
+def test_a_transposed_convolution_of_bytes_is_that_of_their_floats(
+    kind: Any, tmp_path: Path
+) -> None:
+    given: dict[str, Any] = {"strides": [2, 3], "dilations": [1, 2], "pads": [1] * 4}
+    bytes_ = turned_channels(kind, kind is np.int8, given)
+    weights = {each.name: numpy_helper.to_array(each) for each in bytes_.graph.initializer}
+    whole = (weights["w"].astype(np.float32) - np.float32(weights["zero"].max())) * weights[
+        "scale"
+    ].reshape(1, -1, 1, 1)
+    turned = node("ConvTranspose", ["image", "w"], ["y"], **given)
+    floats = model_of([turned], {"image": IMAGE}, ["y"], {"w": whole})
+    onnx.save(bytes_, tmp_path / "m.onnx")
+    found = run_plan(import_model(tmp_path / "m.onnx"), {"image": IMAGE})
+    assert_agree(found, computed(floats, {"image": IMAGE}, tmp_path))
 
 
 def test_the_weights_of_a_bundle_are_packed_where_it_runs(tmp_path: Path) -> None:
