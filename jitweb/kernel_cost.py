@@ -12,9 +12,8 @@ from jitweb.space.equations import (
     Equation,
     EquationSystem,
     NotEquations,
-    inline,
+    inlined,
     loads,
-    read_equations,
 )
 from jitweb.space.matmul_equations import read_matmul
 
@@ -44,7 +43,7 @@ def cost_of(function: Any, sizes: Sequence[int]) -> KernelCost:
             kind = "convolution"
         return KernelCost(kind, work, total)
     try:
-        system = inline(read_equations(function), lambda equation: False)
+        system = inlined(function)
     except NotEquations:
         return KernelCost("other", 0.0, total)
     flops = float(sum(_operations(equation) for equation in system.equations))

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from tvm import te
 
 from harness import compat
 from jitweb.errors import JitwebError
@@ -32,7 +33,7 @@ from jitweb.plan import Call, Operand, Plan, Slot, Task, Tensor, Weight
 from jitweb.relax_graph import GraphValue, KernelCall, KernelGraph, import_graph
 from jitweb.small_weights import Quantized
 from jitweb.space.emit import shape_of
-from jitweb.space.equations import NotEquations, inline, read_equations
+from jitweb.space.equations import NotEquations, inlined
 from jitweb.weight_store import WeightStore
 
 MOST_NAME = 200  # characters of a task's name: TVM's lists all that it fused
@@ -104,7 +105,7 @@ def plan_model(
     takes = graph_inputs(model)[: len(graph.inputs)]  # weights without data come after them
     inputs = _boundary(takes, graph.inputs, integers.ranges)
     outputs = _boundary(model.graph.output, graph.outputs)
-    graph = with_packed_weights(_without_reshapes(_folded(graph)))
+    graph = with_packed_weights(_with_copies(_without_reshapes(_folded(graph))))
     planner = _Planner(name, graph, inputs, outputs, store or WeightStore())
     return replace(planner.imported(), wide=integers.wide)
 
@@ -208,6 +209,20 @@ def _without_reshapes(graph: KernelGraph) -> KernelGraph:
     return replace(graph, calls=tuple(calls), outputs=_replaced(graph.outputs, same))
 
 
+def _with_copies(graph: KernelGraph) -> KernelGraph:
+    """The graph with a kernel for each output that is a constant, which copies it to its place."""
+    constants = {each: None for each in graph.outputs if each.array is not None and each.count}
+    copies = {value: replace(value, array=None) for value in constants}
+    calls = [KernelCall("copy", _copy(value), (value,), (copy,)) for value, copy in copies.items()]
+    return replace(graph, calls=(*graph.calls, *calls), outputs=_replaced(graph.outputs, copies))
+
+
+def _copy(value: GraphValue) -> Any:
+    source = te.placeholder(value.shape, value.dtype, name="source")
+    copied = te.compute(value.shape, lambda *place: source(*place), name="copied")
+    return te.create_prim_func([source, copied]).with_attr("tirx.noalias", True)
+
+
 def _replaced(
     values: tuple[GraphValue, ...], table: Mapping[GraphValue, GraphValue]
 ) -> tuple[GraphValue, ...]:
@@ -233,7 +248,7 @@ def _places(call: KernelCall) -> np.ndarray | None:
     if source.dtype != result.dtype:
         return None
     try:
-        system = inline(read_equations(call.function), lambda equation: False)
+        system = inlined(call.function)
     except NotEquations:
         return None
     if len(system.equations) != 1 or not isinstance(system.equations[0].value, compat.BufferLoad):
@@ -265,8 +280,6 @@ class _Planner:
 
     def imported(self) -> ImportedModel:
         graph = self.graph
-        if any(value.array is not None and value.count for value in graph.outputs):
-            raise JitwebError("an output of the model is a constant; remove it from the model")
         for value in dict.fromkeys((*graph.inputs, *graph.outputs)):
             self.places[value] = self._new_slot(value.bytes)
         keys = [self._key(call) for call in graph.calls]

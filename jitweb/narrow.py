@@ -33,7 +33,11 @@ ENDLESS = 1 << 62  # a number of at least this magnitude means "to the end"
 
 
 class NotNarrowable(JitwebError):
-    """A node that the pass does not support, or a constant that doesn't fit 32 bits."""
+    """A node that the pass does not support, or a constant that doesn't fit 32 bits, `number`."""
+
+    def __init__(self, message: str, number: int | None = None) -> None:
+        super().__init__(message)
+        self.number = number
 
 
 def narrow_function(function: Any, wide: bool = False) -> Any:
@@ -78,7 +82,8 @@ def narrow_integer(number: int) -> int:
     if abs(number) < ENDLESS:
         raise NotNarrowable(
             f"the constant {number} does not fit int32, in which kernels compute; "
-            "export the model with integers of 32 bits"
+            "export the model with integers of 32 bits, or tune it for wasm alone",
+            number,
         )
     return LIMITS.max if number > 0 else LIMITS.min
 
@@ -152,7 +157,7 @@ class _Narrowing:
             return tirx.NE(load, tirx.IntImm(NARROW, 0)) if is_bool else load
         if kind == "Call":
             return self._call(node)
-        raise NotNarrowable(f"a node of the kind {kind}")
+        raise NotNarrowable(f"a kernel has a node of the kind {kind}; please report the model")
 
     def value(self, node: Any) -> Any:
         """What a buffer is given, or a condition tests."""
@@ -196,11 +201,13 @@ class _Narrowing:
                 self.expression(node.predicate),
                 self._block(node.block),
             )
-        raise NotNarrowable(f"a statement of the kind {kind}")
+        raise NotNarrowable(f"a kernel has a statement of the kind {kind}; please report the model")
 
     def _block(self, block: Any) -> Any:
         if block.match_buffers:
-            raise NotNarrowable("a block with matched buffers")
+            raise NotNarrowable(
+                "a kernel has a block with matched buffers; please report the model"
+            )
         iter_vars = [
             tirx.IterVar(self._range(each.dom), self.variable(each.var), int(each.iter_type))
             for each in block.iter_vars
@@ -270,8 +277,8 @@ class _Wide(_Narrowing):
             return tirx.Select(*(self.value(part) for part in parts))
         if kind == "Call":
             arguments = [self.value(each) for each in node.args]
-            if compat.call_name(node) == "if_then_else":
-                return tirx.if_then_else(*arguments)
+            if compat.call_name(node) == "if_then_else":  # 0.26 widens variables in it, not it
+                return tirx.if_then_else(*arguments).astype(compat.dtype_of(node))
             return tirx.call_intrin(compat.dtype_of(node), node.op, *arguments)
         return super().expression(node)  # a load
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from io import StringIO
@@ -17,6 +18,7 @@ import numpy as np
 import onnx
 import tvm
 import tvm_ffi
+from onnx import numpy_helper
 from tvm import ir, relax, tirx
 
 from harness import compat
@@ -26,7 +28,7 @@ from harness.system.text import first_line
 from jitweb.errors import JitwebError
 from jitweb.narrow import NotNarrowable, narrow_array, narrow_function, stored_dtype
 from jitweb.onnx.branches import check_branches
-from jitweb.onnx.graph import OUTLINE, graph_inputs, nothing
+from jitweb.onnx.graph import OUTLINE, STANDARD, graph_inputs, is_static, node_text, nothing
 from jitweb.onnx.operands import fit_together, shapes_of
 from jitweb.onnx.to_relax import to_relax, unsupported
 from jitweb.onnx.weights import quantized_weights
@@ -34,6 +36,9 @@ from jitweb.small_weights import Quantized
 
 MOST_FLOAT = float(np.finfo(np.float32).max)
 # What results of a size that depends on values become.
+NOT_SUPPORTED = "operators that are not supported"
+REPLACE = "replace them, and export the model again"
+REPORT = "please report the model"
 INTERNALS = "ir.Op("  # in a message of TVM that prints its own objects
 FROM = {"relax.call_pure_packed": ("nonzero", "range", "unique", "nonmaxsuppression")}
 
@@ -102,7 +107,7 @@ def import_graph(model: onnx.ModelProto, wide: bool = False) -> KernelGraph:
     check_branches(model)
     missing = unsupported(model)
     if missing:
-        raise JitwebError(f"operators that are not supported: {'; '.join(missing)}")
+        raise JitwebError(f"{NOT_SUPPORTED}: {'; '.join(missing)}; {REPLACE}")
     module = _converted(model, _passes(user_inputs(model)))
     if isinstance(module, str):
         raise JitwebError(_why_not_converted(model, module))
@@ -124,9 +129,9 @@ def _converted(model: onnx.ModelProto, passes: list[Any]) -> Any:
 def _why_not_converted(model: onnx.ModelProto, message: str) -> str:
     """What is wrong with the node that TVM can't import, in a line."""
     node = _culprit(model)
-    if node is None:
-        return f"TVM can't import the model: {message}"
-    where = f"{node.name or node.output[0]} ({node.op_type})"
+    if node is None or _unsized(model) not in (None, node):
+        return _why_not_static(model) or f"TVM can't import the model: {message}; {REPORT}"
+    where = node_text(node)
     shapes = shapes_of(model)
     operands = " and ".join(
         "x".join(map(str, shapes[name])) or "scalar" for name in node.input if name in shapes
@@ -134,8 +139,39 @@ def _why_not_converted(model: onnx.ModelProto, message: str) -> str:
     if not fit_together(node, shapes):
         return f"{where} has operands of {operands}, which don't fit together; check the --shape"
     if INTERNALS in message:
-        return f"TVM can't import {where} with operands of {operands}; please report the model"
-    return f"TVM can't import {where}: {message}"
+        return f"TVM can't import {where} with operands of {operands}; {REPORT}"
+    return f"TVM can't import {where}: {message}; {REPORT}"
+
+
+def _unsized(model: onnx.ModelProto) -> onnx.NodeProto | None:
+    """The first node of whose results the sizes depend on values, as far as ONNX knows."""
+    typed = (*model.graph.value_info, *model.graph.input, *model.graph.output)
+    known = {value.name for value in typed if is_static(value)}
+    for node in model.graph.node:
+        if node.domain in STANDARD and any(name and name not in known for name in node.output):
+            return node
+    return None
+
+
+def _why_not_static(model: onnx.ModelProto) -> str:
+    """Why a part of the model isn't static, in a line; "" if no node is known for it."""
+    node = _unsized(model)
+    if node is None:
+        return ""
+    what = f"how many elements {node_text(node)} returns depends on values"
+    return f"{what}, which is not supported; {REPLACE}"
+
+
+def _readers_of(model: onnx.ModelProto, number: int | None) -> list[str]:
+    """The nodes that read a constant which holds this number."""
+    holding = {
+        tensor.name
+        for tensor in model.graph.initializer
+        if tensor.data_type == onnx.TensorProto.INT64
+        and number is not None
+        and bool(np.any(numpy_helper.to_array(tensor) == number))
+    }
+    return [node_text(each) for each in model.graph.node if not holding.isdisjoint(each.input)]
 
 
 def _culprit(model: onnx.ModelProto) -> onnx.NodeProto | None:
@@ -231,13 +267,14 @@ class _GraphReader:
         """Why an operator of Relax is still there, with the nodes that it may come from."""
         plain = operator.removeprefix("relax.").replace("_", "").lower()
         nodes = [
-            node.name or node.output[0]
+            node_text(node)
             for node in self.model.graph.node
             if node.op_type.lower() in (plain, *(FROM.get(operator, ())))
         ]
         if nodes:
-            return f"operators that are not supported: {', '.join(nodes[:5])} ({operator})"
-        return f"TVM leaves {operator}, for which there is no kernel; please report the model"
+            return f"{NOT_SUPPORTED}: {', '.join(nodes[:5])}; {REPLACE}"
+        what = f"TVM leaves {operator}, for which there is no kernel; {REPORT}"
+        return _why_not_static(self.model) or what
 
     def _read(self, node: Any) -> Any:
         if isinstance(node, compat.Var):
@@ -250,19 +287,27 @@ class _GraphReader:
         constant = compat.constant_array(node)
         if constant is not None:
             if node not in self.values:
-                array = narrow_array(constant, self.wide)
+                array = self._narrow(lambda: narrow_array(constant, self.wide))
                 self.values[node] = GraphValue(str(array.dtype), array.shape, array)
             return self.values[node]
-        raise JitwebError(f"the model has a part that is not static: {kind} remains after import")
+        what = f"TVM leaves a part that is not static ({kind}); {REPORT}"
+        raise JitwebError(_why_not_static(self.model) or what)
 
     def _function(self, name: str) -> Any:
         if name not in self.functions:
             function = self.module[name]
-            try:
-                self.functions[name] = _bare(narrow_function(function, self.wide))
-            except NotNarrowable as error:
-                raise JitwebError(f"the kernel {name} can't be made 32-bit: {error}") from None
+            narrowed = self._narrow(lambda: narrow_function(function, self.wide))
+            self.functions[name] = _bare(narrowed)
         return self.functions[name]
+
+    def _narrow(self, narrow: Callable[[], Any]) -> Any:
+        """Raises: JitwebError, with the nodes that read the constant that can't be narrowed."""
+        try:
+            return narrow()
+        except NotNarrowable as error:
+            nodes = _readers_of(self.model, error.number)
+            where = f"{', '.join(nodes[:5])}: " if nodes else ""
+            raise JitwebError(f"{where}{error}") from None
 
     def _value(self, kind: Any, name: str) -> GraphValue:
         is_static = (
@@ -271,9 +316,8 @@ class _GraphReader:
             and all(isinstance(extent, compat.IntImm) for extent in kind.shape.values)
         )
         if not is_static:
-            raise JitwebError(
-                f"{name} has a shape that is not static; fix every input with --shape"
-            )
+            what = f"the size of {name} depends on values, or is too large; {REPORT}"
+            raise JitwebError(_why_not_static(self.model) or what)
         dtype = stored_dtype(str(kind.dtype.dtype), self.wide)
         return GraphValue(dtype, tuple(int(extent) for extent in kind.shape.values))
 

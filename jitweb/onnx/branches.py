@@ -16,7 +16,7 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from jitweb.errors import JitwebError
-from jitweb.onnx.graph import STANDARD, graph_inputs, is_outline, names_read, shape_text
+from jitweb.onnx.graph import STANDARD, graph_inputs, is_outline, names_read, node_text, shape_text
 
 Values = Mapping[str, Sequence[float]]
 Condition = Mapping[str, bool]  # on inputs, by their names
@@ -92,7 +92,7 @@ def check_branches(model: onnx.ModelProto) -> None:
         names = sorted(found - {ELSEWHERE})
         if names:
             raise JitwebError(
-                f"{node.name or node.output[0]} (If) takes a branch by {', '.join(names)}: make a "
+                f"{node_text(node)} takes a branch by {', '.join(names)}: make a "
                 f"bundle for each value that you need, with {set_options(model, names)}"
             )
 

@@ -180,6 +180,19 @@ def graph_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     return [value for value in model.graph.input if value.name not in weights]
 
 
+def is_static(value: onnx.ValueInfoProto) -> bool:
+    """Whether a value has a shape, of which all dimensions are known."""
+    kind = value.type.tensor_type
+    return kind.HasField("shape") and all(
+        dimension.HasField("dim_value") for dimension in kind.shape.dim
+    )
+
+
+def node_text(node: onnx.NodeProto) -> str:
+    """A node's name, or that of its result, with its operator."""
+    return f"{node.name or next(filter(None, node.output), '')} ({node.op_type})"
+
+
 def shape_text(value: onnx.ValueInfoProto) -> str:
     """A value's name with its shape, open dimensions by name."""
     named = "x".join(

@@ -16,6 +16,7 @@ WHOLE: Interval = (-(2**31), 2**31 - 1)
 WHOLE_WIDE: Interval = (-(2**63), 2**63 - 1)
 SUMS = frozenset("ReduceSum ReduceL1 ReduceMean Mean Sum CumSum".split())  # a mean sums first
 SQUARES = frozenset({"ReduceSumSquare", "ReduceL2"})
+BITS = frozenset({"BitwiseAnd", "BitwiseOr", "BitwiseXor"})
 PRODUCTS = frozenset({"MatMul", "Gemm", "Einsum"})
 SCATTERS = frozenset({"ScatterND", "ScatterElements"})
 # Operators whose result holds elements of the first operand alone.
@@ -79,6 +80,8 @@ def interval_of(
         return (-first[1], -first[0])
     if kind == "Abs":
         return (0, max(map(abs, first)))
+    if kind == "BitwiseNot":
+        return (-1 - first[1], -1 - first[0])
     if len(operands) == 2 and operands[1] is not None:
         return _arithmetic(kind, first, operands[1])
     return None
@@ -186,6 +189,9 @@ def _union(operands: Sequence[Interval | None]) -> Interval | None:
 
 
 def _arithmetic(kind: str, left: Interval, right: Interval) -> Interval | None:
+    if kind in BITS:
+        end = 1 << max(each.bit_length() for each in (*left, *right))
+        return (0 if min(*left, *right) >= 0 else -end, end - 1)
     if kind == "Add":
         return (left[0] + right[0], left[1] + right[1])
     if kind == "Sub":

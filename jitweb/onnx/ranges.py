@@ -20,8 +20,9 @@ import onnx
 from onnx import numpy_helper
 
 from jitweb.errors import JitwebError
-from jitweb.onnx.graph import OUTLINE, attributes, graph_inputs
+from jitweb.onnx.graph import OUTLINE, attributes, graph_inputs, node_text
 from jitweb.onnx.intervals import (
+    BITS,
     PRODUCTS,
     SCATTERS,
     SQUARES,
@@ -44,7 +45,7 @@ COMPUTES = frozenset(
     | SCATTERS
 )
 PICKS = frozenset({"ArgMax", "ArgMin", "TopK", "Sign"})
-COMPARES = PICKS | frozenset("Equal Less LessOrEqual Greater GreaterOrEqual".split())
+COMPARES = PICKS | BITS | {"BitwiseNot", *"Equal Less LessOrEqual Greater GreaterOrEqual".split()}
 INDEXED = frozenset({"Gather", "GatherElements"})
 
 
@@ -156,7 +157,7 @@ class _Ranges:
         elif number in found.wraps:
             node = self.analysis.model.graph.node[number]
             raise JitwebError(
-                f"{node.name or node.output[0]} ({node.op_type}) computes integers that int32 "
+                f"{node_text(node)} computes integers that int32 "
                 "does not hold; export the model with smaller ones, bound them by Clip, or tune it "
                 "for wasm alone"
             )
@@ -251,7 +252,8 @@ class _Analysis:
         names = node.input[: 1 if node.op_type in PICKS else 2]
         known = [found.intervals.get(name) for name in names]
         leaves = any(each is not None and is_past(each, WHOLE) for each in known)
-        return leaves and not any(name in self.constants for name in names)
+        is_masked = node.op_type not in BITS and any(name in self.constants for name in names)
+        return leaves and not is_masked
 
     def _check_index(
         self, number: int, node: onnx.NodeProto, given: Mapping[str, Any], found: _Found

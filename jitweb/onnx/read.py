@@ -29,7 +29,9 @@ from jitweb.onnx.graph import (
     STANDARD,
     graph_inputs,
     is_outline,
+    is_static,
     names_read,
+    node_text,
     outline,
     outline_input,
     shape_text,
@@ -203,7 +205,7 @@ def _check_known(model: onnx.ModelProto, path: Path) -> None:
     """Check that ONNX knows the operators of its own domain."""
     own = {(function.domain, function.name) for function in model.functions}
     unknown = [
-        f"{node.name or node.output[0]} ({node.op_type})"
+        node_text(node)
         for node in model.graph.node
         if node.domain in STANDARD
         and (node.domain, node.op_type) not in own
@@ -292,11 +294,8 @@ def give_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> 
         del model.graph.value_info[:]  # they may still hold the symbols
 
 
-def _is_static(value: onnx.ValueInfoProto) -> bool:
-    kind = value.type.tensor_type
-    return kind.HasField("shape") and all(
-        dimension.HasField("dim_value") and dimension.dim_value > 0 for dimension in kind.shape.dim
-    )
+def _dimensions(value: onnx.ValueInfoProto) -> Sequence[onnx.TensorShapeProto.Dimension]:
+    return value.type.tensor_type.shape.dim
 
 
 def longest_sequence(model: onnx.ModelProto) -> int:
@@ -314,7 +313,7 @@ def example_shapes(
 ) -> dict[str, tuple[int, ...]]:
     """A shape for each input that has none yet, as far as the names of dimensions say."""
     inputs, length = graph_inputs(model), min(longest, USUAL_LENGTH)
-    dimensions = [each for value in inputs for each in value.type.tensor_type.shape.dim]
+    dimensions = [each for value in inputs for each in _dimensions(value)]
     sizes = _sizes([each.dim_param for each in dimensions], length)
     has_past = any("past" in each.dim_param for each in dimensions)
 
@@ -327,11 +326,10 @@ def example_shapes(
 
     return {
         value.name: tuple(
-            size(value.name, axis, each)
-            for axis, each in enumerate(value.type.tensor_type.shape.dim)
+            size(value.name, axis, each) for axis, each in enumerate(_dimensions(value))
         )
         for value in inputs
-        if not _is_static(value)
+        if not is_static(value) or not all(each.dim_value for each in _dimensions(value))
     }
 
 

@@ -15,7 +15,14 @@ from tvm import tirx
 from harness import compat
 from harness.ir.rewrite import substitute
 from jitweb.space import emit
-from jitweb.space.equations import Equation, NotEquations, loads, read_equations, simplify
+from jitweb.space.equations import (
+    Equation,
+    NotEquations,
+    loads,
+    read_equations,
+    read_once,
+    simplify,
+)
 from jitweb.space.matmul_equations import Matmul, read_matmul, uses
 
 
@@ -69,6 +76,7 @@ class Convolution:
         return self.axes[self.vector].terms[self.matmul.column]
 
 
+@read_once
 def read_convolution(function: Any) -> Convolution:
     """The function as a convolution.
 
@@ -76,7 +84,7 @@ def read_convolution(function: Any) -> Convolution:
         NotEquations: it is not one.
     """
     padded = _windowed(function)
-    matmul = read_matmul(function, keep=lambda equation: equation.buffer.same_as(padded))
+    matmul = read_matmul(function, frozenset({padded}))
     right, total = matmul.right, matmul.sum
     if not isinstance(right, compat.BufferLoad):
         raise NotEquations("its right factor is computed")

@@ -9,8 +9,10 @@ reductions of a softmax and its result.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import lru_cache, wraps
+from typing import Any, TypeVar
 
 import tvm_ffi
 from tvm import tirx
@@ -20,6 +22,8 @@ from harness.ir.rewrite import children, refresh, replace_at, substitute
 
 REDUCTION = 2  # tirx.IterVar.CommReduce
 SHORT = (compat.BufferLoad, compat.IntImm, compat.FloatImm, compat.Var)
+Read = TypeVar("Read")
+MOST_READ = 512  # functions whose equations are kept: more than the kernels of a model
 
 
 class NotEquations(ValueError):
@@ -67,6 +71,30 @@ class EquationSystem:
         return any(equation.buffer.same_as(parameter) for parameter in self.parameters)
 
 
+def read_once(read: Callable[..., Read]) -> Callable[..., Read]:
+    """A function that reads a PrimFunc, with what it returned or raised kept for the next time.
+
+    Packing, cost, bounds of indices and each target's candidates all begin with the equations.
+    """
+
+    @lru_cache(MOST_READ)
+    def outcome(*arguments: Any) -> Read | NotEquations:
+        try:
+            return read(*arguments)
+        except NotEquations as error:
+            return error
+
+    @wraps(read)
+    def known(*arguments: Any) -> Read:
+        found = outcome(*arguments)
+        if isinstance(found, NotEquations):
+            raise NotEquations(*found.args)
+        return found
+
+    return known
+
+
+@read_once
 def read_equations(function: Any) -> EquationSystem:
     """The function's blocks as equations, in their order.
 
@@ -122,19 +150,24 @@ def _constant(expression: Any) -> int:
     return int(expression)
 
 
-def inline(system: EquationSystem, keep: Callable[[Equation], bool]) -> EquationSystem:
-    """The equations with every elementwise equation substituted where it is read.
+@read_once
+def inlined(function: Any, kept: AbstractSet[Any] = frozenset()) -> EquationSystem:
+    """The function's equations, with every elementwise one substituted where it is read.
 
-    Outputs, reductions and those for which `keep` is true stay.
+    Outputs, reductions and those of the buffers `kept` stay.
+
+    Raises:
+        NotEquations: see `read_equations`.
     """
-    inlined: dict[Any, Equation] = {}
+    system = read_equations(function)
+    substituted: dict[Any, Equation] = {}
     equations: list[Equation] = []
     for equation in system.equations:
-        if equation.is_reduction or system.is_output(equation) or keep(equation):
-            value = _with_loads(equation.value, inlined)
+        if equation.is_reduction or system.is_output(equation) or equation.buffer in kept:
+            value = _with_loads(equation.value, substituted)
             equations.append(_simplified(replace(equation, value=value)))
         else:
-            inlined[equation.buffer] = equation
+            substituted[equation.buffer] = equation
     return replace(system, equations=tuple(equations))
 
 
@@ -272,7 +305,8 @@ def simplify(value: Any, extents: Mapping[Any, int]) -> Any:
 
 def loads(value: Any) -> list[Any]:
     """Every load in an expression."""
-    return [node for node in compat.nodes(value) if isinstance(node, compat.BufferLoad)]
+    # By its class itself: isinstance takes a hundred times as long to say no.
+    return [node for node in compat.nodes(value) if type(node) is compat.BufferLoad]
 
 
 def reads(value: Any, buffers: Sequence[Any]) -> bool:
@@ -285,7 +319,7 @@ def reads(value: Any, buffers: Sequence[Any]) -> bool:
 def index_bounds(function: Any) -> dict[int, int]:
     """For each parameter whose elements are indices: the smallest extent that they index."""
     try:
-        system = inline(read_equations(function), lambda equation: False)
+        system = inlined(function)
     except NotEquations:
         return {}
     positions = {parameter: position for position, parameter in enumerate(system.parameters)}

@@ -7,8 +7,10 @@ the kernel; the other axes, and the groups of channels, are the batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from tvm import tirx
@@ -21,9 +23,9 @@ from jitweb.space.equations import (
     Equation,
     EquationSystem,
     NotEquations,
-    inline,
+    inlined,
     loads,
-    read_equations,
+    read_once,
     simplify,
 )
 
@@ -150,12 +152,12 @@ class Matmul:
             found[known[0]] = None
         return tuple(found)
 
-    @property
+    @cached_property
     def has_packed_rows(self) -> bool:
         """Whether the left side is made of a packed weight."""
         return any(map(_is_shift, compat.nodes(self.left)))
 
-    @property
+    @cached_property
     def steps(self) -> tuple[int, ...]:
         """How many k share a scale of a packed weight, and how many a word; else none."""
         if len(self.sum.reduced) > 1 or not any(map(_is_shift, compat.nodes(self.right))):
@@ -176,15 +178,18 @@ def longest_last(extents: Sequence[int]) -> list[int]:
     return places
 
 
-def read_matmul(function: Any, keep: Callable[[Equation], bool] = lambda equation: False) -> Matmul:
-    """The function as a matmul; equations to `keep` are not substituted where they are read.
+@read_once
+def read_matmul(function: Any, kept: AbstractSet[Any] = frozenset()) -> Matmul:
+    """The function as a matmul; equations of the buffers `kept` are not substituted.
 
     Raises:
         NotEquations: it is not a matmul, or of another form than above.
     """
-    system = inline(read_equations(function), keep)
+    system = inlined(function, kept)
     sums = [equation for equation in system.equations if equation.is_reduction]
-    others = [each for each in system.equations if not each.is_reduction and not keep(each)]
+    others = [
+        each for each in system.equations if not each.is_reduction and each.buffer not in kept
+    ]
     if len(sums) != 1 or len(others) > 1 or len(system.outputs) != 1:
         raise NotEquations("it is not one sum with an epilogue")
     total = sums[0]

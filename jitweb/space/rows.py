@@ -26,9 +26,10 @@ from jitweb.space.equations import (
     Equation,
     EquationSystem,
     NotEquations,
-    inline,
+    inlined,
     loads,
     read_equations,
+    read_once,
 )
 
 COMBINES: dict[str, Callable[[Any, Any], Any]] = {
@@ -52,15 +53,14 @@ class Rows:
         return any(equation.is_reduction for equation in self.system.equations)
 
 
+@read_once
 def read_rows(function: Any) -> Rows:
     """The function as a row kernel.
 
     Raises:
         NotEquations: it doesn't have this form.
     """
-    read = read_equations(function)
-    kept = _kept(read)
-    system = inline(read, keep=lambda equation: equation.buffer in kept)
+    system = inlined(function, _kept(read_equations(function)))
     reductions = [equation for equation in system.equations if equation.is_reduction]
     if reductions:
         extents = _without_trailing_ones(reductions[0].extents)
@@ -71,7 +71,7 @@ def read_rows(function: Any) -> Rows:
     return rows
 
 
-def _kept(system: EquationSystem) -> set[Any]:
+def _kept(system: EquationSystem) -> frozenset[Any]:
     """The buffers that a reduction reads whose values, or what those use, call functions."""
     heavy: set[Any] = set()
     kept: set[Any] = set()
@@ -79,7 +79,7 @@ def _kept(system: EquationSystem) -> set[Any]:
         if equation.is_reduction or system.is_output(equation) or not _is_heavy(equation, heavy):
             continue
         (kept if _is_reduced(system, equation) else heavy).add(equation.buffer)
-    return kept
+    return frozenset(kept)
 
 
 def _is_heavy(equation: Equation, heavy: set[Any]) -> bool:

@@ -85,10 +85,10 @@ def _plains(function: Any) -> list[Candidate]:
 
 def _matmuls(matmul: Matmul, constants: frozenset[int]) -> Iterator[Candidate]:
     tiles = [(min(rows, matmul.rows), fitting(wide, matmul.columns)) for rows, wide in TILES]
-    is_packed = bool(matmul.row_weights(constants))
+    is_packed, known = bool(matmul.row_weights(constants)), bool(matmul.weights(constants))
     for rows, columns in dict.fromkeys(tiles):
         for order in ORDERS[1:] if is_packed else ORDERS:
-            for pack in _packs(matmul, constants, order, columns):
+            for pack in ("rows",) if is_packed else _packs(matmul, known, order, columns):
                 for level in OPT_LEVELS:
                     tiling = Tiling(rows, columns, order, pack)
                     point: dict[str, Value] = {
@@ -137,12 +137,10 @@ def _convolution(
     return build
 
 
-def _packs(matmul: Matmul, constants: frozenset[int], order: str, columns: int) -> tuple[str, ...]:
+def _packs(matmul: Matmul, is_weight: bool, order: str, columns: int) -> tuple[str, ...]:
     """How B may come in: see Tiling."""
-    if matmul.row_weights(constants):
-        return ("rows",)
     is_packed, size = bool(matmul.steps), matmul.depth * columns
-    if matmul.weights(constants):
+    if is_weight:
         if not is_packed:
             return ("weight",)
         once = ("unpack",) if matmul.rows > 1 and order == "columns" else ()

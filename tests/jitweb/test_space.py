@@ -20,7 +20,7 @@ from jitweb.space import emit
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel
 from jitweb.space.convolution_equations import read_convolution, weight_position
-from jitweb.space.equations import NotEquations, inline, read_equations
+from jitweb.space.equations import NotEquations, inlined
 from jitweb.space.matmul_equations import read_matmul
 from jitweb.space.wasm import REGISTERS, TILES, registers
 from jitweb.targets import WasmTarget, WebTarget
@@ -165,7 +165,7 @@ def test_epilogues_are_fused_into_one_equation() -> None:
     assert (matmul.rows, matmul.columns, matmul.depth) == (13, 21, 7)
     assert matmul.has_heavy_epilogue and matmul.weights(frozenset({1})) == {1: False}
     assert not matmul.weights(frozenset())
-    assert len(inline(read_equations(KERNELS["tanh-add"]()), lambda equation: False).equations) == 1
+    assert len(inlined(KERNELS["tanh-add"]()).equations) == 1
 
 
 @pytest.mark.parametrize("name", ["softmax", "mean", "gather"])
