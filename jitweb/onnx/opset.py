@@ -63,14 +63,44 @@ def axes_as_input(graph: Graph, node: onnx.NodeProto) -> list[str]:
 
 
 def split(graph: Graph, node: onnx.NodeProto) -> list[str]:
-    """Split takes sizes as an input (13), or says into how many parts (18)."""
+    """Split takes sizes as an input (13), or says into how many parts (18).
+
+    Parts without elements, which TVM does not take, are constants.
+    """
     given, inputs, count = attributes(node), operands(node, 2), len(node.output)
     axis = given.get("axis", 0)
     if "split" in given:
         inputs[1] = graph.constant(np.array(given["split"], np.int64))
-    if inputs[1]:
+    sizes = graph.value(inputs[1])
+    if sizes is not None and not sizes.all():
+        return _split_some(graph, inputs[0], axis, sizes)
+    if "split" in given:
         return graph.ops("Split", inputs, count, axis=axis)
+    if inputs[1] or "num_outputs" in given:
+        return keep(graph, node)
     return graph.ops("Split", inputs[:1], count, axis=axis, num_outputs=count)
+
+
+def _split_some(graph: Graph, x: str, axis: int, sizes: np.ndarray) -> list[str]:
+    kept = graph.constant(sizes[sizes > 0])
+    count = int(np.count_nonzero(sizes))
+    found = iter([x] if count == 1 else graph.ops("Split", [x, kept], count, axis=axis))
+    empty = list(graph.shape(x))
+    empty[axis] = 0
+    nothing = graph.constant(np.zeros(empty), graph.dtype(x))
+    return [next(found) if size else nothing for size in sizes]
+
+
+def compress(graph: Graph, node: onnx.NodeProto) -> list[str]:
+    """Compress by a constant: a Gather of the places where it is true."""
+    x, axis = node.input[0], attributes(node).get("axis")
+    condition = graph.value(node.input[1])
+    if condition is None:
+        return keep(graph, node)
+    places = graph.constant(np.flatnonzero(condition))
+    if axis is None:
+        x = graph.op("Reshape", x, graph.constant(np.array([-1])))
+    return [graph.op("Gather", x, places, axis=axis or 0)]
 
 
 def softmax(graph: Graph, node: onnx.NodeProto) -> list[str]:
@@ -115,6 +145,11 @@ def slice_(graph: Graph, node: onnx.NodeProto) -> list[str]:
     return [graph.op("Slice", node.input[0], *(graph.constant(np.array(p)) for p in parts))]
 
 
+def scatter_some(graph: Graph, node: onnx.NodeProto) -> list[str]:
+    """A scatter of no updates is the data."""
+    return [node.input[0]] if 0 in graph.shape(node.input[1]) else keep(graph, node)
+
+
 def scatter(graph: Graph, node: onnx.NodeProto) -> list[str]:
     """Scatter was renamed (11)."""
     return graph.ops("ScatterElements", list(node.input), 1, **attributes(node))
@@ -144,6 +179,60 @@ def swish(graph: Graph, node: onnx.NodeProto) -> list[str]:
     alpha = attributes(node).get("alpha", 1.0)
     inner = x if alpha == 1 else graph.op("Mul", x, graph.constant(alpha, graph.dtype(x)))
     return [graph.op("Mul", x, graph.op("Sigmoid", inner))]
+
+
+def thresholded_relu(graph: Graph, node: onnx.NodeProto) -> list[str]:
+    """ThresholdedRelu: x where it is greater than alpha, else 0, also for NaN."""
+    (x,) = node.input
+    alpha, zero = (
+        graph.constant(each, graph.dtype(x)) for each in (attributes(node).get("alpha", 1.0), 0.0)
+    )
+    return [graph.op("Where", graph.op("Greater", x, alpha), x, zero)]
+
+
+def celu(graph: Graph, node: onnx.NodeProto) -> list[str]:
+    """Celu: max(0, x) + min(0, alpha (exp(x / alpha) - 1))."""
+    (x,) = node.input
+    kind = graph.dtype(x)
+    zero, one = graph.constant(0.0, kind), graph.constant(1.0, kind)
+    alpha = graph.constant(attributes(node).get("alpha", 1.0), kind)
+    grown = graph.op("Sub", graph.op("Exp", graph.op("Div", x, alpha)), one)
+    below = graph.op("Min", zero, graph.op("Mul", alpha, grown))
+    return [graph.op("Add", graph.op("Max", zero, x), below)]
+
+
+def lp_normalization(graph: Graph, node: onnx.NodeProto) -> list[str]:
+    """LpNormalization: x by its norm along an axis; where that is 0, 0 as of onnxruntime."""
+    (x,), given = node.input, attributes(node)
+    axis = graph.constant(np.array([given.get("axis", -1)]))
+    kind = "ReduceL1" if given.get("p", 2) == 1 else "ReduceL2"
+    norm, zero = graph.op(kind, x, axis, keepdims=1), graph.constant(0.0, graph.dtype(x))
+    is_zero = graph.op("Equal", norm, zero)
+    return [graph.op("Where", is_zero, zero, graph.op("Div", x, norm))]
+
+
+def reduce_log_sum_exp(graph: Graph, node: onnx.NodeProto) -> list[str]:
+    """ReduceLogSumExp: of exponentials less the greatest, unless that is infinite."""
+    given, (x, axes) = attributes(node), operands(node, 2)
+    if "axes" in given:
+        axes = graph.constant(np.array(given["axes"], np.int64))
+    if not axes and given.get("noop_with_empty_axes"):
+        return keep(graph, node)
+    inputs = [axes] if axes else []
+    most = graph.op("ReduceMax", x, *inputs, keepdims=1)
+    zero = graph.constant(0.0, graph.dtype(x))
+    most = graph.op("Where", graph.op("IsInf", most), zero, most)
+    grown = graph.op("Exp", graph.op("Sub", x, most))
+    total = graph.op("ReduceSum", grown, *inputs, keepdims=1)
+    whole = graph.op("Add", graph.op("Log", total), most)
+    if given.get("keepdims", 1):
+        return [whole]
+    return [graph.op("Squeeze", whole, *(inputs or [_every(graph, x)]))]
+
+
+def _every(graph: Graph, x: str) -> str:
+    """All axes of a value, as a constant."""
+    return graph.constant(np.arange(len(graph.shape(x))))
 
 
 def integer_power(graph: Graph, node: onnx.NodeProto) -> list[str]:

@@ -37,7 +37,7 @@ class Rule(NamedTuple):
     end: int = ANY
 
 
-_REDUCTIONS = ("Max", "Min", "Mean", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare")
+_REDUCTIONS = ("Max", "Min", "Mean", "Prod", "L1", "L2", "LogSum", "SumSquare")
 _inputs: Any = opset.attributes_as_inputs
 
 RULES: Mapping[tuple[str, str], Rule] = {
@@ -50,7 +50,11 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("", "Unsqueeze"): Rule(opset.axes_as_input, end=13),
     ("", "ReduceSum"): Rule(opset.axes_as_input, end=13),
     **{("", f"Reduce{each}"): Rule(opset.axes_as_input, end=18) for each in _REDUCTIONS},
-    ("", "Split"): Rule(opset.split, end=18),
+    ("", "ReduceLogSumExp"): Rule(opset.reduce_log_sum_exp),
+    ("", "Split"): Rule(opset.split),
+    ("", "Compress"): Rule(opset.compress),
+    ("", "ScatterND"): Rule(opset.scatter_some),
+    ("", "ScatterElements"): Rule(opset.scatter_some),
     ("", "Softmax"): Rule(opset.softmax, end=13),
     ("", "LogSoftmax"): Rule(opset.softmax, end=13),
     ("", "Hardmax"): Rule(opset.softmax, end=13),
@@ -61,6 +65,9 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("", "Scatter"): Rule(opset.scatter),
     ("", "GroupNormalization"): Rule(opset.group_normalization, first=NEWER),
     ("", "Swish"): Rule(opset.swish),
+    ("", "ThresholdedRelu"): Rule(opset.thresholded_relu),
+    ("", "Celu"): Rule(opset.celu),
+    ("", "LpNormalization"): Rule(opset.lp_normalization),
     ("", "Mul"): Rule(cast_weights.scaled),
     ("", "Pow"): Rule(opset.integer_power),
     ("", "Attention"): Rule(attention.attention),

@@ -25,6 +25,7 @@ from tvm.relax.frontend.onnx import from_onnx
 from harness.console.suppress_warnings import without_warnings
 from jitweb.onnx.convert import CONVERTERS
 from jitweb.onnx.convert.node import Node, as_constant
+from jitweb.onnx.convert.steps import with_steps
 from jitweb.onnx.graph import OPSET, OWN, attributes, graph_inputs, names_read
 
 
@@ -83,6 +84,8 @@ class _Joiner:
             (name,) = node.output
             self.values[name] = _variable(f"weight_{len(inputs)}", self.types[name])
             inputs.append(self.values[name])
+        results = frozenset(value.name for value in self.model.graph.output)
+        others = with_steps(others, self.constants, results)
         with self.builder.function("main", inputs):
             for is_ours, nodes in groupby(others, _is_ours):
                 if is_ours:
@@ -90,8 +93,8 @@ class _Joiner:
                         self._convert(node)
                 else:
                     self._import(list(nodes))
-            results = [self._operand(value.name) for value in self.model.graph.output]
-            body = results[0] if len(results) == 1 else relax.Tuple(results)
+            given = [self._operand(value.name) for value in self.model.graph.output]
+            body = given[0] if len(given) == 1 else relax.Tuple(given)
             self.builder.emit_func_output(body)
         module = self.builder.get()
         main = module["main"].inline_functions(self.parts)

@@ -22,7 +22,11 @@ def cast(node: Node) -> Any:
     def compute(x: Any) -> Any:
         def element(*place: Any) -> Any:
             value = x(*place)
-            return value != tirx.const(0, x.dtype) if to == "bool" else value.astype(to)
+            if to != "bool":
+                return value.astype(to)
+            if x.dtype == "float32":  # by all bits but the sign's: NaN is true, too
+                return tirx.reinterpret("int32", value) << 1 != tirx.const(0, "int32")
+            return value != tirx.const(0, x.dtype)
 
         return te.compute(node.shapes[0], element, name="cast")
 

@@ -1,4 +1,4 @@
-"""Max, Min and Clip.
+"""Max, Min and Clip, ArgMax, ArgMin and Hardmax.
 
 Of several operands TVM's frontend makes a stack, which it reduces; and the ends of a Clip are
 buffers of a number each, of which a fused kernel of a quantised model has more than WebGPU allows.
@@ -15,6 +15,8 @@ from tvm import te, tirx
 
 from jitweb.onnx.convert.node import Node
 from jitweb.onnx.graph import NAN_IS_LEAST
+
+MOST = np.finfo(np.float32).max
 
 
 def maximum(node: Node) -> Any:
@@ -44,7 +46,7 @@ def _extreme(node: Node, choose: Callable[[Any, Any], Any]) -> Any:
 
 
 def clip(node: Node) -> Any:
-    """Clip: an end that isn't given, or is NaN, is none."""
+    """Clip: an end that is NaN is none; of floats, one left out is the last finite one."""
     if node.note == NAN_IS_LEAST:
         low, high = (float(node.constant(position)) for position in (1, 2))
         return _limited(node, low, high)
@@ -52,6 +54,8 @@ def clip(node: Node) -> Any:
     steps: list[tuple[Callable[[Any, Any], Any], Any]] = []
     for choose, position in ((tirx.max, 1), (tirx.min, 2)):
         if position >= len(node.inputs) or node.inputs[position] is None:
+            if node.is_float:
+                steps.append((choose, np.float32(MOST if position == 2 else -MOST)))
             continue
         known = node.values[position]
         if known is None:
@@ -86,6 +90,72 @@ def _limited(node: Node, low: float, high: float) -> Any:
         return te.compute(node.shapes[0], element, name="clip")
 
     return node.emit(compute, node.inputs[0])
+
+
+def argmax(node: Node) -> Any:
+    """ArgMax: the first place of the greatest, or the last; of NaN, if there is one."""
+    return _place_of(node, te.max)
+
+
+def argmin(node: Node) -> Any:
+    """ArgMin: as ArgMax, of the least."""
+    return _place_of(node, te.min)
+
+
+def _place_of(node: Node, reduce: Callable[..., Any]) -> Any:
+    axis, shape = node.axis(0), node.shapes[0]
+    middle = (1,) if node.attributes.get("keepdims", 1) else ()
+    result = (*shape[:axis], *middle, *shape[axis + 1 :])
+
+    def compute(x: Any) -> Any:
+        places = _places(node, x, axis, reduce)
+
+        def element(*place: Any) -> Any:
+            others = place[axis + 1 :] if middle else place[axis:]
+            return places(*place[:axis], *others).astype("int64")
+
+        return te.compute(result, element, name="place")
+
+    return node.emit(compute, node.inputs[0])
+
+
+def hardmax(node: Node) -> Any:
+    """Hardmax: 1 at the place of the greatest along an axis, 0 elsewhere."""
+    axis, shape = node.axis(-1), node.shapes[0]
+
+    def compute(x: Any) -> Any:
+        places = _places(node, x, axis, te.max)
+
+        def element(*place: Any) -> Any:
+            is_there = places(*place[:axis], *place[axis + 1 :]) == place[axis].astype("int32")
+            return tirx.Select(is_there, tirx.const(1, x.dtype), tirx.const(0, x.dtype))
+
+        return te.compute(shape, element, name="hardmax")
+
+    return node.emit(compute, node.inputs[0])
+
+
+def _places(node: Node, x: Any, axis: int, reduce: Callable[..., Any]) -> Any:
+    """The first place of the extreme element along an axis, or the last, as int32."""
+    shape, is_last = node.shapes[0], bool(node.attributes.get("select_last_index"))
+    rest = (*shape[:axis], *shape[axis + 1 :])
+    every, other = (te.reduce_axis((0, shape[axis]), name) for name in ("every", "other"))
+
+    def at(place: tuple[Any, ...], index: Any) -> Any:
+        return x(*place[:axis], index, *place[axis:])
+
+    best = te.compute(rest, lambda *place: reduce(at(place, every), axis=every), name="best")
+
+    def element(*place: Any) -> Any:
+        value = at(place, other)
+        is_there = value == best(*place)
+        if node.is_float:
+            is_there = tirx.any(is_there, tirx.isnan(value))
+        none = tirx.const(-1 if is_last else shape[axis], "int32")
+        found = tirx.if_then_else(is_there, other.var.astype("int32"), none)
+        return (te.max if is_last else te.min)(found, axis=other)
+
+    return te.compute(rest, element, name="places")
 
 
 def _own(place: tuple[Any, ...], shape: tuple[int, ...]) -> list[Any]:

@@ -38,6 +38,11 @@ class Node:
             raise ValueError(f"input {position} of {self.name} is computed, and has to be constant")
         return value
 
+    @property
+    def is_float(self) -> bool:
+        """Whether the first input is of floats."""
+        return str(self.inputs[0].ty.dtype.dtype).startswith("float")
+
     def axis(self, default: int, position: int = 0) -> int:
         """The attribute `axis`, counted from the front of an input's axes."""
         return int(self.attributes.get("axis", default)) % len(self.shapes[position])

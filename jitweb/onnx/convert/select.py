@@ -14,6 +14,8 @@ from jitweb.onnx.convert.node import Node, as_constant
 def topk(node: Node) -> Any:
     """TopK by rank: how many elements come before each, those of a lower index first among equals.
 
+    NaN is greater than all numbers.
+
     An element's rank is a sum over its row; the k-th result is the one element of rank k.
     """
     shape, count = node.shapes[0], int(node.constant(1).reshape(-1)[0])
@@ -31,7 +33,13 @@ def topk(node: Node) -> Any:
         def rank(*place: Any) -> Any:
             own, theirs = x(*place), x(*at(place, other))
             comes_before = theirs > own if is_largest else theirs < own
-            is_equal = tirx.all(theirs == own, other < place[axis])
+            is_same = theirs == own
+            if node.is_float:
+                nan, other_nan = tirx.isnan(own), tirx.isnan(theirs)
+                first, then = (other_nan, nan) if is_largest else (nan, other_nan)
+                comes_before = tirx.any(comes_before, tirx.all(first, tirx.Not(then)))
+                is_same = tirx.any(is_same, tirx.all(nan, other_nan))
+            is_equal = tirx.all(is_same, other < place[axis])
             return te.sum(tirx.any(comes_before, is_equal).astype("int32"), axis=other)
 
         ranks = te.compute(shape, rank, name="ranks")

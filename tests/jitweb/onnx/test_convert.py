@@ -8,12 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jitweb.onnx.convert import CONVERTERS
+from jitweb.onnx.convert import CONVERTERS, FUNCTIONS
 from tests.jitweb.onnx.models import check, computed, model_of, node
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((3, 5, 4)).astype(np.float32)
 TIES = RANDOM.integers(-2, 3, (3, 7)).astype(np.float32)
+# Also where exponentials, squares and quotients are infinite, and outside of what is defined.
+ANGLES = np.array(
+    [np.nan, np.inf, -np.inf, 0, -0.0, 1, -1, 0.1, -0.2, 0.3, -0.6, 0.99, 3, -7.5, 88.9, -88.9,
+     1e12, -1e-12],
+    np.float32,
+)  # fmt: skip
 EDGES = np.array([np.nan, np.inf, -np.inf, 1], np.float32)
 NUMBERS = RANDOM.integers(-9, 9, (3, 5)).astype(np.int64)
 
@@ -27,7 +33,20 @@ CASES: list[tuple[str, dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarr
     ("Min", {}, {"x": EDGES[:, None]}, {"y": EDGES, "z": np.array(3, np.float32)}, 1),
     ("Min", {}, {"x": EDGES}, {}, 1),
     ("Clip", {}, {"x": X}, {"low": np.array(-0.5, np.float32), "y": np.array(1, np.float32)}, 1),
-    ("Clip", {}, {"x": EDGES}, {"low": np.array(2, np.float32)}, 1),
+    ("Clip", {}, {"x": EDGES[[0, 2, 3]]}, {"low": np.array(2, np.float32)}, 1),
+    *((kind, {}, {"x": ANGLES}, {}, 1) for kind in sorted(FUNCTIONS)),
+    ("Sign", {}, {"x": NUMBERS}, {}, 1),
+    ("IsInf", {}, {"x": EDGES}, {}, 1),
+    ("IsInf", {"detect_negative": 0}, {"x": EDGES}, {}, 1),
+    ("IsInf", {"detect_positive": 0}, {"x": EDGES}, {}, 1),
+    ("ArgMax", {"axis": 1}, {"x": TIES}, {}, 1),
+    ("ArgMax", {"axis": 0, "select_last_index": 1, "keepdims": 0}, {"x": TIES}, {}, 1),
+    ("ArgMin", {"axis": 2, "keepdims": 0}, {"x": X}, {}, 1),
+    ("ArgMin", {}, {"x": NUMBERS}, {}, 1),
+    ("ArgMax", {}, {"x": EDGES[[3, 0, 1]]}, {}, 1),  # NaN is the greatest
+    ("ArgMax", {}, {"x": EDGES[[2, 2]]}, {}, 1),  # and -inf alone has a place, too
+    ("Hardmax", {"axis": 1}, {"x": TIES}, {}, 1),
+    ("Hardmax", {"axis": 0}, {"x": X}, {}, 1),
     ("Clip", {}, {"x": X, "low": np.array(0.5, np.float32)}, {}, 1),
     ("Clip", {}, {"x": NUMBERS}, {"low": np.array(-3), "high": np.array(5)}, 1),
     ("CumSum", {}, {"x": X}, {"axis": np.array(1)}, 1),
@@ -100,7 +119,29 @@ def test_updates_of_one_place_are_added_up(is_constant: bool, tmp_path: Path) ->
 
 def test_every_converter_is_tested() -> None:
     tested = {kind for kind, *_ in CASES} | {"ScatterElements", "ScatterND"}
-    assert {kind for _, kind in CONVERTERS} == tested
+    # Steps is what a pair of QuantizeLinear and DequantizeLinear becomes: see the last test.
+    assert {kind for _, kind in CONVERTERS} == tested | {"Steps"}
+
+
+def test_nan_is_picked_before_all_numbers_and_true(tmp_path: Path) -> None:
+    """As onnxruntime has it; onnx.reference sorts NaN to the end, and ONNX says nothing."""
+    x = np.array([[np.nan, 1, np.inf, 2], [3, np.nan, -np.inf, np.nan]], np.float32)
+    nodes = [
+        node("TopK", ["x", "k"], ["greatest", "i"]),
+        node("TopK", ["x", "k"], ["least", "j"], largest=0),
+        node("Cast", ["x"], ["b"], to=9),
+        node("Clip", ["x", "one"], ["c"]),
+    ]
+    outputs = ["greatest", "i", "least", "j", "b", "c"]
+    weights = {"k": np.array([3]), "one": np.float32(1)}
+    found = computed(model_of(nodes, {"x": x}, outputs, weights), {"x": x}, tmp_path)
+    nan, inf, most = np.nan, np.inf, np.finfo(np.float32).max
+    np.testing.assert_array_equal(found["greatest"], [[nan, inf, 2], [nan, nan, 3]])
+    np.testing.assert_array_equal(found["least"], [[1, 2, inf], [-inf, 3, nan]])
+    assert found["i"].tolist() == [[0, 2, 3], [1, 3, 0]]
+    assert found["j"].tolist() == [[1, 3, 2], [2, 0, 1]]
+    assert found["b"].all()
+    np.testing.assert_array_equal(found["c"], [[nan, 1, most, 2], [3, nan, 1, nan]])
 
 
 def test_kernels_that_the_frontend_makes_are_kept(tmp_path: Path) -> None:
