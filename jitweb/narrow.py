@@ -277,7 +277,7 @@ class _Wide(_Narrowing):
             return tirx.Select(*(self.value(part) for part in parts))
         if kind == "Call":
             arguments = [self.value(each) for each in node.args]
-            if compat.call_name(node) == "if_then_else":  # 0.26 widens variables in it, not it
+            if compat.call_name(node) == "if_then_else":  # whose operands may be wider
                 return tirx.if_then_else(*arguments).astype(compat.dtype_of(node))
             return tirx.call_intrin(compat.dtype_of(node), node.op, *arguments)
         return super().expression(node)  # a load
