@@ -223,9 +223,10 @@ def tune(
     note_replaced(options)
     with Records(records_path or default_path()) as records, _devices(targets, device) as devices:
 
-        def keep(task: TaskInput, candidate: Candidate, reason: str) -> None:
+        def keep(target: str, task: TaskInput, candidate: Candidate, reason: str) -> None:
             try:
-                place = f"kept in {keep_rejected(records.path.parent, task, candidate)}"
+                kept = keep_rejected(records.path.parent, target, task, candidate)
+                place = f"kept in {kept}; tzer triage {kept.parent} examines it"
             except JitwebError as error:  # a full disk: the search itself needs none
                 place = str(error)
             print_line(f"rejected: {task.name}, {candidate.text}: {reason}; {place}", err=True)

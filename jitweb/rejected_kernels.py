@@ -16,8 +16,8 @@ from jitweb.task_input import TaskInput
 FOLDER = "wrong"
 
 
-def keep_rejected(beside: Path, task: TaskInput, candidate: Candidate) -> Path:
-    """Write the candidate's kernel as a case; returns the file.
+def keep_rejected(beside: Path, target: str, task: TaskInput, candidate: Candidate) -> Path:
+    """Write the candidate's kernel as a case of the target, "wasm" or "webgpu"; returns the file.
 
     The kernel is a PrimFunc without blocks, before any lowering. A candidate that can't even be
     built leaves the task's own function.
@@ -30,7 +30,7 @@ def keep_rejected(beside: Path, task: TaskInput, candidate: Candidate) -> Path:
     except Exception:  # the very thing that it was rejected for
         function = task.function
     module = IRModule({"main": function.with_attr("global_symbol", "main")})
-    case = Case(module_text(module), origin=f"jitweb {task.name}, {candidate.text}")
+    case = Case(module_text(module), target=target, origin=f"jitweb {task.name}, {candidate.text}")
     name = re.sub(r"[^a-z0-9]+", "-", f"{task.key}-{candidate.text}".lower())
     path = beside / FOLDER / f"{name[:200]}.json"
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ def task_inputs(models: Sequence[ImportedModel]) -> list[TaskInput]:
 
 OnImport = Callable[[Sequence[ImportedModel]], None]
 OnProgress = Callable[[str, Progress], None]
-OnWrong = Callable[[TaskInput, Candidate, str], None]
+OnWrong = Callable[[str, TaskInput, Candidate, str], None]
 
 
 def tune_model(
@@ -143,7 +144,7 @@ def tune_model(
     *,
     on_import: OnImport = lambda models: None,
     on_progress: OnProgress = lambda target, progress: None,
-    on_wrong: OnWrong = lambda task, candidate, message: None,
+    on_wrong: OnWrong = lambda target, task, candidate, message: None,
 ) -> Report:
     """Import the model, tune it for each target, and write the bundle.
 
@@ -175,7 +176,7 @@ def tune_model(
             goes_on=options.goes_on,
             budget_s=_share(options, number, time.monotonic() - imported),
             on_progress=lambda progress, name=name: on_progress(name, progress),  # type: ignore[misc]
-            on_wrong=on_wrong,
+            on_wrong=partial(on_wrong, name),
         )
         outcome = outcomes[name] = tuner.run(task_inputs(models))
         if len(models) > 1:

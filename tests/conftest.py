@@ -74,6 +74,7 @@ ONCE = (
     "tzer/test_native_runs.py",
     "tzer/test_reproducer_hostile.py",
     "tzer/test_show.py",
+    "tzer/test_triage.py",
     "tzer/test_triage_signature.py",
 )
 

@@ -30,7 +30,7 @@ from harness.targets.table import NAMES, TRICKLE
 from tzer import __version__
 from tzer.corpus_cli import corpus
 from tzer.options import DEFAULT_TOLERANCE, CampaignOptions, Strategy
-from tzer.triage.commands import triage
+from tzer.triage.commands import minimize, triage
 
 if TYPE_CHECKING:
     from corpus.store import Finding, ListedFinding, Store
@@ -51,6 +51,7 @@ def cli() -> None:
 
 cli.add_command(corpus)
 cli.add_command(triage)
+cli.add_command(minimize)
 
 
 @cli.command()
@@ -288,11 +289,13 @@ def cov(directory: Path | None, by: str, graph: bool, json_output: bool) -> None
 def findings(directory: Path, unconfirmed: bool, json_output: bool) -> None:
     """What a campaign found: known issues last, legal pass orders first."""
     from corpus.store import Store
+    from tzer.triage.folder import minimized
 
     with Store.open(directory) as store:
         found = store.findings(unconfirmed=unconfirmed)
     if json_output:
-        print_json([finding.summary() for finding in found])
+        sizes = minimized(directory)
+        print_json([{**each.summary(), "minimized": sizes.get(each.id)} for each in found])
     elif not found:
         print_line("nothing found yet")
     else:

@@ -238,6 +238,6 @@ class Node(NodeDevice):
 def test_a_rejected_kernel_is_stored_as_a_case(tmp_path: Path) -> None:
     kernel = task("dense-wide")
     zeros = OneWrong().candidates(kernel.function, kernel.constants)[0]
-    case = Case.from_json(keep_rejected(tmp_path, kernel, zeros).read_text())
-    assert "zeros" in case.origin
+    case = Case.from_json(keep_rejected(tmp_path, "wasm", kernel, zeros).read_text())
+    assert "zeros" in case.origin and case.target == "wasm"
     assert compat.why_ill_formed(case.load()) is None

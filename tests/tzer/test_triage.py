@@ -142,9 +142,33 @@ def test_an_interrupted_minimization_goes_on(tmp_path: Path, findings: list[Find
     folder = TriageFolder(tmp_path)
     folder.save(finding.id, finding.case.digest, Kept(part))
     folder.close()
-    (each,) = triage(tmp_path, [finding], seconds=0).examined
+    folder = TriageFolder(tmp_path)
+    examiner = FindingExaminer(folder, 0.0, lambda: False)  # whose time is over
+    try:
+        each = examiner.examine(finding)
+    finally:
+        examiner.close()
+        folder.close()
     assert each.smaller is not None and each.result.tests == 1000
     assert each.smaller.case.module == part.case.module and not each.result.complete
+
+
+def test_minimize_prints_what_is_left(campaign: Path, report: TriageReport) -> None:
+    (reported,) = (r for r in results(report).values() if r.status is Status.REPORTED)
+    done = run_command(main, "minimize", campaign, reported.id, "--json")
+    shown = json.loads(done.stdout)
+    assert shown["after"] == {"lines": 1, "passes": 1} and 'T.Cast("bool", ' in shown["script"]
+    assert Case.from_json(json.dumps(shown["case"])).passes == (PassCall("tirx.StmtSimplify"),)
+    listed = json.loads(run_command(main, "findings", campaign, "--json").stdout)
+    sizes = {each["id"]: each["minimized"] for each in listed}
+    assert sizes[reported.id] == {"lines": 1, "passes": 1} and None in sizes.values()
+
+
+def test_what_can_not_be_minimized_is_one_line(campaign: Path, report: TriageReport) -> None:
+    (other,) = (r for r in results(report).values() if r.status is Status.INVALID)
+    done = run_command(main, "minimize", campaign, other.id)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].endswith("invalid: does not show any more")
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"format": 1}', "\0" * 100, '{"format": 1, "of": 2}'])
@@ -204,7 +228,8 @@ def test_a_broken_file_of_known_issues_is_one_line(tmp_path: Path, text: str, sa
     assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-def test_help_does_not_load_tvm() -> None:
-    code = "import sys; from tzer.cli import cli; print('tvm' in sys.modules)"
+def test_only_the_sandbox_loads_tvm() -> None:
+    code = "import sys, tzer.cli, tzer.triage.run, tzer.triage.issue_text, tzer.triage.collect; "
+    code += "print('tvm' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.console.command_line import Duration, NonEmptyPath, as_json
-from harness.console.terminal import print_json, print_line
+from harness import UserError
+from harness.console.command_line import Duration, NonEmptyPath, as_json, write_output
+from harness.console.terminal import print_json, print_line, print_text
 from harness.system.text import printable
 
 if TYPE_CHECKING:
@@ -78,6 +80,54 @@ def triage(
     if report.interrupted:
         print_line("interrupted; run it again to go on", err=True)
         raise SystemExit(130)
+
+
+@click.command()
+@click.argument("directory", metavar="DIR", type=NonEmptyPath(path_type=Path))
+@click.argument("finding_id", metavar="ID")
+@click.option("--time", "time_s", type=Duration(), help="How long at most. [1m]")
+@click.option(
+    "-o",
+    "--output",
+    type=NonEmptyPath(path_type=Path),
+    help="A file for the case, as of tzer show.",
+)
+@as_json
+def minimize(
+    directory: Path, finding_id: str, time_s: float | None, output: Path | None, json_output: bool
+) -> None:
+    """Print the smallest program and the fewest passes that still show a finding."""
+    from tzer.triage.collect import findings_of
+    from tzer.triage.examine import MINIMIZE_SECONDS, FindingExaminer
+    from tzer.triage.folder import TriageFolder
+
+    ((finding,), notes) = findings_of(directory, (finding_id,))
+    for note in notes:
+        print_line(note, err=True)
+    folder, progress = TriageFolder(directory), ProgressLines(1)
+    examiner = FindingExaminer(
+        folder, float("inf"), lambda: False, progress.step, time_s or MINIMIZE_SECONDS
+    )
+    try:
+        examined = examiner.examine(finding)
+        result, smaller = examined.result, examined.smaller
+        if smaller is None:
+            raise UserError(f"{finding.id} can't be minimized: {result.status}: {result.reason}")
+        progress.done(result)
+        script = examiner.script_of(smaller.case)
+    finally:
+        examiner.close()
+        folder.close()
+    if output is not None:
+        write_output(output, smaller.case.to_json().encode())
+    if json_output:
+        case = json.loads(smaller.case.to_json())
+        print_json({**result.to_data(), "script": script, "case": case})
+        return
+    print_line(f"target {smaller.case.target}, opt level {smaller.case.opt_level}")
+    for call in (*smaller.case.trace, *smaller.case.passes):
+        print_line(str(call))
+    print_text(script or "TVM can't print the program")
 
 
 def _triaged(

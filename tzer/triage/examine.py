@@ -53,13 +53,27 @@ class FindingExaminer:
         deadline: float,
         stopped: Callable[[], bool],
         on_step: Callable[[str, str], None] = lambda finding_id, text: None,
+        seconds: float = MINIMIZE_SECONDS,
     ) -> None:
         self.folder, self.deadline, self.on_step = folder, deadline, on_step
-        self.worker = Worker(Settings(handler=HANDLER, seconds=JUDGE_SECONDS))
-        self.judge = Judge(self.worker, stopped)
+        self.seconds, self.stopped = seconds, stopped
+        self._worker: Worker | None = None
+
+    @property
+    def judge(self) -> Judge:
+        """The judge of cases, whose worker is started when it is first needed."""
+        if self._worker is None:
+            self._worker = Worker(Settings(handler=HANDLER, seconds=JUDGE_SECONDS))
+        return Judge(self._worker, self.stopped)
+
+    def interrupt(self) -> None:
+        """End what the worker is at, from another thread."""
+        if self._worker is not None:
+            self._worker.interrupt()
 
     def close(self) -> None:
-        self.worker.close()
+        if self._worker is not None:
+            self._worker.close()
 
     def examine(self, finding: Finding) -> Examined:
         """Confirm and minimize a finding, or go on where an earlier triage was interrupted.
@@ -126,7 +140,7 @@ class FindingExaminer:
 
         if start.complete:
             return start
-        limit = min(self.deadline, time.monotonic() + MINIMIZE_SECONDS)
+        limit = min(self.deadline, time.monotonic() + self.seconds)
         smaller = Minimizer(self.judge, shown, limit, keep).run(start)
         # Its own time is over: it is as small as it gets, unless it was the time of all.
         return smaller if limit == self.deadline else replace(smaller, complete=True)
@@ -159,6 +173,11 @@ class FindingExaminer:
         reply = done.reply if done.status == "done" else {"lines": None, "shape": []}
         passes = len(case.passes) + len(case.trace)
         return Size(reply["lines"], passes), tuple(reply["shape"])
+
+    def script_of(self, case: Case) -> str | None:
+        """The program's TVMScript, None if TVM can't print it."""
+        done = self.judge.run({"do": "describe", "case": case.to_json()}, seconds=JUDGE_SECONDS)
+        return done.reply.get("script") if done.status == "done" else None
 
     def reproducer(self, smaller: Smaller) -> tuple[str | None, str]:
         """The script that shows a case, or None and why there is none."""

@@ -140,6 +140,16 @@ def read_index(campaign: Path) -> dict[str, TriageResult]:
         return {}
 
 
+def minimized(campaign: Path) -> dict[str, dict[str, Any]]:
+    """How many lines and passes are left of each finding that the last triage has minimized."""
+    results = read_index(campaign).values()
+    return {
+        result.id: {"lines": result.after.lines, "passes": result.after.passes}
+        for result in results
+        if result.after is not None
+    }
+
+
 FILES = ("reproducer", "issue")
 
 

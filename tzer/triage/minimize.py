@@ -20,7 +20,6 @@ from harness.verdict import Kind, Verdict
 from harness.worker.post_mortem import verdict_of
 from harness.worker.sandbox import JobResult, Worker
 from tzer.triage.signature import oracles_of, signature_of
-from tzer.triage.steps import STEPS, ShrinkStep
 
 HANDLER = "tzer.triage.worker_job:handle"
 BATCH = 12
@@ -103,6 +102,11 @@ class Judge:
             raise Interrupted
         return result
 
+    def steps(self) -> list[tuple[str, bool]]:
+        """The names of all steps in their order, and whether each is tried in two rounds alone."""
+        done = self.run({"do": "steps"}, seconds=JUDGE_SECONDS)
+        return [(name, once) for name, once in done.reply["steps"]]
+
     def first_sight(self, case: Case, wanted: str) -> tuple[Shown | None, Verdict]:
         """How the case shows a finding of this signature, by the cheapest means that does; if it
         shows another one, that one. None, and the last verdict, if it shows nothing."""
@@ -139,28 +143,29 @@ class Minimizer:
         """
         began = time.monotonic() - start.seconds
         current = replace(start, readable=start.readable or self._is_readable(start.case))
+        steps = self.judge.steps()
         for number in range(start.round, MOST_ROUNDS):
             before = current.case
             first = start.step if number == start.round else 0
-            for index in range(first, len(STEPS)):
-                if STEPS[index].once and number > start.round and number > 1:
+            for index, (name, once) in enumerate(steps[first:], first):
+                if once and number > 1:
                     continue
                 at = replace(current, round=number, step=index)
-                current = self._exhausted(STEPS[index], at, began)
+                current = self._exhausted(name, once, at, began)
                 if time.monotonic() > self.deadline:
                     return current
             if current.case == before:
                 break
         return replace(current, complete=True, seconds=time.monotonic() - began)
 
-    def _exhausted(self, step: ShrinkStep, current: Smaller, began: float) -> Smaller:
+    def _exhausted(self, step: str, once: bool, current: Smaller, began: float) -> Smaller:
         """The case after a step has nothing more to propose."""
         position, total = 0, 1
         while position < total and time.monotonic() < self.deadline:
             request = {
                 "do": "propose",
                 "case": current.case.to_json(),
-                "step": step.name,
+                "step": step,
                 "start": position,
                 "count": BATCH,
             }
@@ -177,7 +182,7 @@ class Minimizer:
             current = replace(current, seconds=time.monotonic() - began)
             self.on_smaller(current)
             position += index
-            if step.once:
+            if once:
                 break
         return current
 

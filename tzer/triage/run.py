@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -60,12 +59,13 @@ class Triage:
     on_step: Callable[[str, str], None] = lambda finding_id, text: None
     _stopping: threading.Event = field(default_factory=threading.Event)
     _examiners: list[FindingExaminer] = field(default_factory=list)
+    _of_thread: threading.local = field(default_factory=threading.local)
 
     def stop(self) -> None:
         """End the run, from a signal handler or another thread; what was found is kept."""
         self._stopping.set()
         for examiner in list(self._examiners):
-            examiner.worker.interrupt()
+            examiner.interrupt()
 
     def run(self, findings: Sequence[Finding]) -> TriageReport:
         """Examine the findings, those of `jobs` groups at a time.
@@ -77,11 +77,17 @@ class Triage:
         known = [(finding, self._known(finding)) for finding in findings]
         done = [self._as_known(finding, issue) for finding, issue in known if issue is not None]
         groups = list(grouped(finding for finding, issue in known if issue is None))
-        for group in self._in_threads(self._examined_group, groups):
-            done.extend(group)
         order = {finding.id: number for number, finding in enumerate(findings)}
-        examined = without_duplicates(sorted(done, key=lambda each: order[each.result.id]))
-        scripts = dict(self._in_threads(self._script, _reported(examined)))
+        with ThreadPoolExecutor(self.jobs) as pool:
+            try:
+                for group in self._in_threads(pool, self._examined_group, groups):
+                    done.extend(group)
+                done.sort(key=lambda each: order[each.result.id])
+                examined = without_duplicates(done)
+                scripts = dict(self._in_threads(pool, self._script, _reported(examined)))
+            finally:
+                for examiner in self._examiners:
+                    examiner.close()
         examined = [self._with_script(each, scripts.get(each.result.id)) for each in examined]
         texts = {finding_id: text for finding_id, (text, _) in scripts.items() if text is not None}
         return TriageReport(examined, texts, self._stopping.is_set())
@@ -148,43 +154,35 @@ class Triage:
     # Threads.
 
     def _in_threads(
-        self, work: Callable[[Task, FindingExaminer], Done], tasks: Sequence[Task]
+        self,
+        pool: ThreadPoolExecutor,
+        work: Callable[[Task, FindingExaminer], Done],
+        tasks: Sequence[Task],
     ) -> list[Done]:
         """The results of the work on each task, in order; without those that were interrupted."""
-        waiting, done = iter(list(enumerate(tasks))), dict[int, Done]()
-        lock = threading.Lock()
 
-        def one_thread() -> None:
-            with self._examiner() as examiner:
-                while not self._stopping.is_set():
-                    with lock:
-                        number, task = next(waiting, (-1, None))
-                    if number < 0:
-                        return
-                    try:
-                        done[number] = work(tasks[number], examiner)
-                    except Interrupted:
-                        return
-                    except BaseException:
-                        self.stop()
-                        raise
+        def one(task: Task) -> list[Done]:
+            if self._stopping.is_set():
+                return []
+            try:
+                return [work(task, self._examiner())]
+            except Interrupted:
+                return []
+            except BaseException:
+                self.stop()
+                raise
 
-        threads = min(self.jobs, len(tasks))
-        with ThreadPoolExecutor(max(threads, 1)) as pool:
-            ended = [pool.submit(one_thread) for _ in range(threads)]
-        for future in ended:
-            future.result()
-        return [done[number] for number in sorted(done)]
+        return [done for found in pool.map(one, tasks) for done in found]
 
-    @contextmanager
-    def _examiner(self) -> Iterator[FindingExaminer]:
-        examiner = FindingExaminer(self.folder, self.deadline, self._stopping.is_set, self.on_step)
-        self._examiners.append(examiner)
-        try:
-            yield examiner
-        finally:
-            self._examiners.remove(examiner)
-            examiner.close()
+    def _examiner(self) -> FindingExaminer:
+        """That of this thread; a worker ends with the thread that has started it."""
+        if not hasattr(self._of_thread, "examiner"):
+            stopped = self._stopping.is_set
+            examiner = FindingExaminer(self.folder, self.deadline, stopped, self.on_step)
+            self._of_thread.examiner = examiner
+            self._examiners.append(examiner)
+        found: FindingExaminer = self._of_thread.examiner
+        return found
 
 
 def grouped(findings: Iterable[Finding]) -> Iterator[list[Finding]]:

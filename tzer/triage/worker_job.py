@@ -3,6 +3,7 @@
 Runs inside the sandbox, the only part of triage with TVM: a case may come from anybody, and may
 crash the compiler. Requests and replies are JSON objects; "do" names the job:
 
+    steps      {}                          {steps}: [name, once] of each, in order
     judge      {case, native, oracles}     {verdict, interpreted}
     propose    {case, step, start, count}  {candidates, total}: cases, null where an edit fails
     readable   {case}                      {readable}: whether its TVMScript parses back
@@ -34,6 +35,10 @@ _steps = {step.name: step for step in STEPS}
 def handle(request: Json) -> Json:
     """Do the job that the request names."""
     return _JOBS[request["do"]](request)
+
+
+def _list_steps(request: Json) -> Json:
+    return {"steps": [[step.name, step.once] for step in STEPS]}
 
 
 def _judge(request: Json) -> Json:
@@ -87,6 +92,7 @@ def _reproduce(request: Json) -> Json:
 
 
 _JOBS: dict[str, Callable[[Json], Json]] = {
+    "steps": _list_steps,
     "judge": _judge,
     "propose": _propose,
     "readable": _readable,

@@ -28,7 +28,8 @@ MOST_GROWTH = 2.0
 class ShrinkStep:
     """One kind of shrinking. `edits` lists what it proposes for a case.
 
-    With `once` it is tried a single time, since what it leaves is not smaller in each respect.
+    With `once` it is tried in two rounds at most, and leaves off at the first candidate that shows
+    the finding, since that is not smaller in each respect.
     """
 
     name: str
