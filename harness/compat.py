@@ -64,6 +64,22 @@ def pass_constructor(name: str) -> Any | None:
 TIRX_PASSES_TAKE_BLOCKS = pass_constructor("s_tir.StmtSimplify") is None
 SIMPLIFY_WITH_BLOCKS = ("tirx" if TIRX_PASSES_TAKE_BLOCKS else "s_tir") + ".StmtSimplify"
 SSA_WITH_BLOCKS = ("tirx" if TIRX_PASSES_TAKE_BLOCKS else "s_tir") + ".ConvertSSA"
+# Names of TVMScript that the parsers of only some of the supported releases know.
+SCRIPT_NAMES_OF_ONE_RELEASE = frozenset(
+    "BitwiseAnd BitwiseNot BitwiseOr BitwiseXor LShift RShift ProducerLoad StringImm Tuple "
+    "call_ffi_kernel compose_op masked_load masked_store tensormap_encode_tiled".split()
+)
+
+
+def takes_blocks(pass_name: str, *, has_blocks: bool) -> bool:
+    """Whether this is a pass of which other releases have one for blocks and one without.
+
+    `has_blocks` says whether the module that it is applied to may have blocks.
+    """
+    dialect, _, function = pass_name.partition(".")
+    if function not in ("StmtSimplify", "ConvertSSA"):
+        return False
+    return dialect == "s_tir" or (TIRX_PASSES_TAKE_BLOCKS and has_blocks)
 
 
 def context_keys() -> dict[str, str]:

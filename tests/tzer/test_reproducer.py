@@ -134,13 +134,31 @@ def test_nothing_but_tvm_and_numpy_is_needed(tmp_path: Path) -> None:
         assert others <= {"tvm", "tvm_ffi", "numpy", "ml_dtypes"}
 
 
-def test_a_module_that_cannot_be_printed_travels_as_json(tmp_path: Path) -> None:
+def test_a_module_that_cannot_be_printed_is_made_by_constructors(tmp_path: Path) -> None:
     text = write_reproducer(
         Case(module_text(programs.dividing_by_zero())),
         Verdict(Kind.INTERNAL_ERROR, True, "x", "x", "tirx.StmtSimplify", Stage("legal")),
     )
-    assert "MODULE_JSON" in text
+    assert "tirx.PrimFunc(" in text and "MODULE_JSON" not in text
     assert run(text, tmp_path).returncode in (0, 1)
+
+
+def test_json_of_another_release_is_not_loaded(tmp_path: Path) -> None:
+    """Which may kill the process: its release is compared first, and that is one line."""
+    text = write_reproducer(Case(module_text(at_an_address())), Verdict(Kind.CRASH))
+    assert "MODULE_JSON" in text and run(text, tmp_path).returncode == 0
+    release = compat.tvm_version().split(".")[:2]
+    done = run(text.replace(f"RELEASE = {release!r}", "RELEASE = ['0', '25']"), tmp_path)
+    assert done.returncode == 2 and done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1 and "can't express this case" in done.stdout
+
+
+def at_an_address() -> Any:
+    """A program with what neither TVMScript nor a constructor makes again."""
+    parameter = tirx.decl_buffer((1,), "float32", "a").with_allocated_addr([tirx.const(8, "int32")])
+    body = tirx.BufferStore(parameter, tirx.const(float("inf"), "float32"), [0])
+    function = tirx.PrimFunc([parameter], body).with_attr("global_symbol", "main")
+    return tvm.IRModule({"main": function})
 
 
 def test_a_message_cannot_break_out_of_the_script(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_a_name_in_the_program_is_code_neither_here_nor_in_the_script(tmp_path: 
     case = Case(module_text(module).replace('"helper"', f'"{name}"'.replace("\n", "\\n")))
     assert load_module(case.module) is not None
     verdict = Verdict(Kind.CRASH, False, "it died", "crash|a", "", Stage("illegal", "lower"))
-    assert program_of(case, verdict).text is None
+    assert program_of(case, verdict).script is None
     with pytest.raises(Invalid, match="is not a function's name"):
         write_reproducer(case, verdict)
     with Store.create_or_resume(tmp_path / "store") as store:

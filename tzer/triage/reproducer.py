@@ -27,7 +27,14 @@ from harness.case import Case, PassCall
 from harness.ir.untrusted import check_program
 from harness.oracles.schedule import scheduled
 from harness.oracles.verify import Sequence, sequences
-from harness.passes import CATALOGUE, check_call, context
+from harness.passes import (
+    CATALOGUE,
+    State,
+    check_call,
+    context,
+    initial_states,
+    states_after,
+)
 from harness.schedules.replay import DoesNotApply, Replay
 from harness.semantics.reference import Invalid, Reference, reference_of
 from harness.targets import get_target
@@ -36,8 +43,9 @@ from harness.verdict import Kind, Verdict
 from tzer.triage import reproducer_checks as checks
 from tzer.triage import reproducer_parts as parts
 from tzer.triage import schedule_reproducer as schedules
+from tzer.triage.constructors import PREAMBLE
 from tzer.triage.device_reproducer import device_script
-from tzer.triage.program import PrintedProgram, program_of
+from tzer.triage.program import PrintedProgram, constructor_function, program_of
 from tzer.triage.source_text import clean, comment, lines_literal, text_literal
 
 LONGEST_LIST = 64
@@ -113,7 +121,7 @@ def write_reproducer(case: Case, verdict: Verdict) -> str:
     if not (target.has_runtime and target.runs) and not subject.lowers_only:
         needs = "tzer and the device" if target.runs else "tzer"
         header, expected = _header(subject, needs), _expected(verdict)
-        text = program.text
+        text = program.script
         return device_script(original, sequence, header, expected, verdict.kind, text)
     pieces = [
         _header(subject, "tvm, numpy and gcc" if case.target == "c" else "tvm and numpy"),
@@ -121,16 +129,16 @@ def write_reproducer(case: Case, verdict: Verdict) -> str:
         _constants(subject),
         _program(program),
         *_schedule(program.case, None),
-        _passes("passes", sequence.calls, verdict.pass_name),
+        _passes("passes", sequence.calls, reference, verdict.pass_name),
         parts.LOWERING if target.has_runtime else parts.LOWERING_ALONE,
         *_inputs(subject),
         checks.JSON_CHECK if subject.writes_json else checks.CHECKS[subject.kind_shown],
         *_child(subject),
-        parts.expressible(reads_json=program.text is None, writes_json=subject.writes_json),
+        parts.expressible(reads_json=program.is_json, writes_json=subject.writes_json),
         parts.MAIN_IN_CHILD if subject.in_child else parts.MAIN,
     ]
     if verdict.kind is Kind.SLOW_CODE:
-        pieces.insert(5, _passes("plain_passes", plain.calls, ""))
+        pieces.insert(5, _passes("plain_passes", plain.calls, reference))
     return _joined(pieces)
 
 
@@ -171,7 +179,7 @@ def _schedule_pieces(program: PrintedProgram, verdict: Verdict) -> list[str]:
     if in_child:
         pieces.append(_limits(kind))
     pieces += [
-        parts.expressible(reads_json=program.text is None, writes_json=False),
+        parts.expressible(reads_json=program.is_json, writes_json=False),
         parts.MAIN_IN_CHILD if in_child else parts.MAIN,
     ]
     return pieces
@@ -246,18 +254,25 @@ def _constants(subject: Subject) -> str:
 
 
 def _program(program: PrintedProgram) -> str:
-    if program.text is not None:
-        return f'MODULE = "\\n".join({lines_literal(program.text)})\n\n{parts.LOAD_SCRIPT}'
+    if program.calls is not None:
+        return PREAMBLE.strip() + "\n" + constructor_function(program.calls)
+    if program.script is not None:
+        return f'MODULE = "\\n".join({lines_literal(program.script)})\n\n{parts.LOAD_SCRIPT}'
     return f"MODULE_JSON = {text_literal(program.case.module)}\n\n{parts.LOAD_JSON}"
 
 
-def _passes(name: str, calls: tuple[PassCall, ...], culprit: str) -> str:
-    lines = []
+def _passes(
+    name: str, calls: tuple[PassCall, ...], reference: Reference, culprit: str | None = None
+) -> str:
+    states = initial_states(reference.module)
+    lines, with_blocks = [], False
     for call in calls:
         mark = "  # <- here" if call.name == culprit else ""
-        lines.append(f"        {_call(call)},{mark}")
+        shared = compat.takes_blocks(call.name, has_blocks=State.NO_BLOCKS not in states)
+        lines.append(f"        {_call(call, shared)},{mark}")
+        states, with_blocks = states_after(states, [call]), with_blocks or shared
     return (
-        f"def {name}():\n"
+        (parts.WITH_BLOCKS if with_blocks else "") + f"def {name}():\n"
         '    """Every pass in its order, as (name, pass)."""\n'
         "    target = tvm.target.Target(TARGET)\n"
         "    bound = target.with_host(target)\n"
@@ -265,11 +280,14 @@ def _passes(name: str, calls: tuple[PassCall, ...], culprit: str) -> str:
     )
 
 
-def _call(call: PassCall) -> str:
+def _call(call: PassCall, with_blocks: bool) -> str:
     info = check_call(call)
     if info.name == context.SET:
         return f"({info.name!r}, Entries({context.config(json.loads(str(call.args[0])))!r}))"
-    constructor = ".transform.".join(info.name.split("."))
+    dialect, _, function = info.name.partition(".")
+    constructor = f"{dialect}.transform.{function}"
+    if with_blocks:
+        constructor = f"with_blocks({function!r})"
     if info.name == "tirx.BindTarget":
         return f"({info.name!r}, {constructor}(bound))"
     arguments, config = [], {}

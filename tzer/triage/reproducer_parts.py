@@ -48,6 +48,13 @@ def load():
     return tvm.ir.load_json(MODULE_JSON)
 """
 
+WITH_BLOCKS = '''def with_blocks(name):
+    """The pass of this name that takes blocks: TVM 0.26 has one for all, later releases two."""
+    return getattr(s_tir.transform, name, None) or getattr(tirx.transform, name)
+
+
+'''
+
 LOWERING = '''
 class Entries(dict):
     """Entries of the PassContext for all passes that follow."""
@@ -180,9 +187,13 @@ def expressible():
     return True
 '''
 
+# TVM's JSON of another release may kill the process that loads it.
 _READS_JSON = '''
 def expressible():
     """Whether this TVM knows every node and pass of the case, and survives reading it."""
+    if tvm.__version__.split(".")[:2] != RELEASE:
+        print(f"TVM {tvm.__version__} can't express this case, which needs {NEEDED}")
+        return False
     if sys.argv[1:] == ["--read"]:
         load()
         passes()
@@ -214,7 +225,10 @@ def expressible(*, reads_json: bool, writes_json: bool) -> str:
     if writes_json:
         needed += f"FFI_BELOW = {TVM_FFI_BELOW!r}\n"
         return needed + _WRITES_JSON + "\n" + _EXPRESSIBLE.replace("expressible()", "readable()")
-    return f"{needed}\n{_READS_JSON}" if reads_json else _EXPRESSIBLE
+    if reads_json:
+        release = tvm_version().split(".")[:2]
+        return f"{needed}RELEASE = {release!r}\n\n{_READS_JSON}"
+    return _EXPRESSIBLE
 
 
 MAIN = """
