@@ -25,7 +25,7 @@ from jitweb.kernel_cost import cost_of
 from jitweb.kernel_reference import run_function
 from jitweb.onnx.branches import Values
 from jitweb.onnx.graph import graph_inputs, nothing
-from jitweb.onnx.ranges import NARROW, Integers, integers_of
+from jitweb.onnx.ranges import NARROW, Integers, integers_of, within_tables
 from jitweb.onnx.read import read_onnx
 from jitweb.onnx.simplify import simplify
 from jitweb.packed_kernels import with_packed_weights
@@ -87,7 +87,9 @@ def plan_simplified(
     Raises:
         JitwebError: the model can't be used.
     """
-    return plan_model(name, model, integers_of(model, set(targets) <= WIDE_TARGETS), store)
+    integers = integers_of(model, set(targets) <= WIDE_TARGETS)
+    within_tables(model, integers.loose)
+    return plan_model(name, model, integers, store)
 
 
 def plan_model(

@@ -46,7 +46,8 @@ COMPUTES = frozenset(
 )
 PICKS = frozenset({"ArgMax", "ArgMin", "TopK", "Sign"})
 COMPARES = PICKS | BITS | {"BitwiseNot", *"Equal Less LessOrEqual Greater GreaterOrEqual".split()}
-INDEXED = frozenset({"Gather", "GatherElements"})
+READS = frozenset({"Gather", "GatherElements", "GatherND"})  # at indices
+INDEXED = READS | SCATTERS
 
 
 @dataclass
@@ -57,6 +58,8 @@ class _Found:
     sources: dict[str, frozenset[str]] = field(default_factory=dict)  # the inputs it depends on
     wraps: dict[int, frozenset[str]] = field(default_factory=dict)  # by the node's number
     leaves: dict[int, frozenset[str]] = field(default_factory=dict)
+    loose: set[int] = field(default_factory=set)  # nodes whose indices may leave their tables
+    assumed: set[str] = field(default_factory=set)  # whose intervals may be wider in truth
     shows: bool = False  # what int32 doesn't hold is returned or compared
 
 
@@ -64,11 +67,13 @@ class _Found:
 class Integers:
     """The least and the greatest that each integer input may hold, where it may not hold all.
 
-    `wide`: int64 are computed in 64 bits.
+    `wide`: int64 are computed in 64 bits. `loose`: the numbers of nodes whose indices may leave
+    their tables all the same, as they are computed.
     """
 
     ranges: Mapping[str, Interval] = field(default_factory=dict)
     wide: bool = False
+    loose: frozenset[int] = frozenset()
 
 
 NARROW = Integers()
@@ -81,9 +86,12 @@ def integers_of(model: onnx.ModelProto, may_be_wide: bool) -> Integers:
         JitwebError: an int64 value leaves int32 whatever the inputs are, and may not.
     """
     if may_be_wide and _is_wide(model):
-        ranges = _Ranges(model, WHOLE_WIDE).narrowed(_leaves)
-        return Integers({name: within(each, WHOLE) for name, each in ranges.items()}, wide=True)
-    return Integers(_Ranges(model, WHOLE).narrowed(_wraps, _leaves))
+        found = _Ranges(model, WHOLE_WIDE)
+        ranges = found.narrowed(_leaves)
+        kept = {name: within(each, WHOLE) for name, each in ranges.items()}
+        return Integers(kept, True, found.loose())
+    found = _Ranges(model, WHOLE)
+    return Integers(found.narrowed(_wraps, _leaves), False, found.loose())
 
 
 def _is_wide(model: onnx.ModelProto) -> bool:
@@ -141,6 +149,10 @@ class _Ranges:
             for number in list(problems(self.analysis.run(self.ranges))):
                 self._clear(number, problems)
         return {name: each for name, each in self.ranges.items() if each != self.whole[name]}
+
+    def loose(self) -> frozenset[int]:
+        """The nodes whose indices may leave their tables, whatever the inputs are narrowed to."""
+        return frozenset(self.analysis.run(self.ranges).loose)
 
     def _clear(self, number: int, problems: Problems) -> None:
         found = self.analysis.run(self.ranges)
@@ -202,6 +214,7 @@ class _Analysis:
             for value in typed
         }
         self.results = {value.name for value in graph.output}
+        self.makers = {name: node for node in graph.node for name in node.output}
         self.constants: dict[str, Interval] = {}
         self.has_wide_constants = False
         for tensor in graph.initializer:
@@ -240,6 +253,8 @@ class _Analysis:
                 if is_wide and is_past(interval, whole) and node.op_type in COMPUTES:
                     found.wraps[number] = sources
                 found.intervals[name] = within(interval, whole)
+                if not found.assumed.isdisjoint(node.input):
+                    found.assumed.add(name)
                 found.sources[name] = sources
                 found.shows |= name in self.results and is_past(found.intervals[name], WHOLE)
         return found
@@ -258,13 +273,26 @@ class _Analysis:
     def _check_index(
         self, number: int, node: onnx.NodeProto, given: Mapping[str, Any], found: _Found
     ) -> None:
-        interval, shape = found.intervals.get(node.input[1]), self.shapes.get(node.input[0])
-        if interval is None or not shape:
+        interval, extents = found.intervals.get(node.input[1]), self.extents(node, given)
+        if not extents or not min(extents):
             return
-        extent = shape[int(given.get("axis", 0))]
+        if node.op_type in READS and not _is_within(interval, min(extents)):
+            found.loose.add(number)
+        if node.op_type in READS and node.input[1] in found.assumed:
+            found.loose.add(number)
         sources = found.sources.get(node.input[1], frozenset())
-        if sources and extent and not -extent <= interval[0] <= interval[1] < extent:
+        if sources and interval is not None and not _is_within(interval, max(extents)):
             found.leaves[number] = sources
+
+    def extents(self, node: onnx.NodeProto, given: Mapping[str, Any]) -> list[int]:
+        """The extents that a node's indices are for: several by their last axis, or one."""
+        shape, indices = (self.shapes.get(name) for name in node.input[:2])
+        if not shape:
+            return []
+        if node.op_type not in ("GatherND", "ScatterND"):
+            return [shape[int(given.get("axis", 0))]]
+        first = int(given.get("batch_dims", 0))
+        return shape[first : first + indices[-1]] if indices else []
 
     def _interval(
         self, node: onnx.NodeProto, given: Mapping[str, Any], name: str, found: _Found
@@ -277,8 +305,93 @@ class _Analysis:
         if node.op_type == "Cast" and self.kinds.get(node.input[0]) in FLOATS:
             return self.whole if kind == INT64 else WHOLE  # to which what is larger saturates
         operands = [found.intervals.get(each) for each in node.input if each]
+        if node.op_type == "Where":
+            operands = [self._guarded(node, place, name, found) for place in (1, 2)]
         if node.op_type == "TopK" and name == node.output[0]:
             return operands[0]
         shapes = [self.shapes.get(each) for each in node.input]
         terms = terms_of(node.op_type, given, shapes, self.shapes.get(name))
         return interval_of(node.op_type, operands, given, shapes, terms)
+
+    def _guarded(
+        self, node: onnx.NodeProto, place: int, result: str, found: _Found
+    ) -> Interval | None:
+        """The interval of an operand of a Where, which may be taken under a condition on itself.
+
+        Of what isn't equal to a negative number, as padding is, it is assumed that it isn't below
+        zero.
+        """
+        name, condition = node.input[place], self.makers.get(node.input[0])
+        interval, is_true = found.intervals.get(name), place == 1
+        while condition is not None and condition.op_type == "Not":
+            condition, is_true = self.makers.get(condition.input[0]), not is_true
+        if interval is None or condition is None or name not in condition.input:
+            return interval
+        kind = condition.op_type
+        other = next((each for each in condition.input if each != name), "")
+        number = self.constants.get(other)
+        if number is None or number[0] != number[1]:
+            return interval
+        if kind == "Equal" and not is_true and number[0] < 0:
+            found.assumed.add(result)
+            return (max(interval[0], 0), max(interval[1], 0))
+        kind = kind if is_true else NEGATED.get(kind, "")
+        kind = kind if condition.input[0] == name else TURNED.get(kind, kind)
+        return _limited(interval, kind, number[0])
+
+
+NEGATED = {
+    "Less": "GreaterOrEqual", "LessOrEqual": "Greater", "Greater": "LessOrEqual",
+    "GreaterOrEqual": "Less",
+}  # fmt: skip
+TURNED = {
+    "Less": "Greater", "LessOrEqual": "GreaterOrEqual", "Greater": "Less",
+    "GreaterOrEqual": "LessOrEqual",
+}  # fmt: skip
+
+
+def _limited(interval: Interval, kind: str, number: int) -> Interval:
+    """The part of an interval for which a comparison with a number is true; at least one number."""
+    low, high = interval
+    if kind == "Equal":
+        return (number, number)
+    if kind in ("Less", "LessOrEqual"):
+        high = min(high, number - (kind == "Less"))
+    if kind in ("Greater", "GreaterOrEqual"):
+        low = max(low, number + (kind == "Greater"))
+    return (min(low, high), high) if kind.startswith("Less") else (low, max(low, high))
+
+
+def _is_within(interval: Interval | None, extent: int) -> bool:
+    return interval is not None and -extent <= interval[0] <= interval[1] < extent
+
+
+def within_tables(model: onnx.ModelProto, loose: frozenset[int]) -> None:
+    """Cut the indices of these nodes to what their tables have.
+
+    They are computed, so that no check of an input finds them; no kernel reads beyond a table.
+    """
+    analysis = _Analysis(model, WHOLE)
+    nodes = list(model.graph.node)
+    made: list[onnx.NodeProto] = []
+    for number, node in enumerate(nodes):
+        if number in loose:
+            extents = np.array(analysis.extents(node, attributes(node)), np.int64)
+            name = node.input[1]
+            kind = analysis.kinds.get(name, INT64)
+            for operator, ends in (("Max", -extents), ("Min", extents - 1)):
+                ends = ends.astype(onnx.helper.tensor_dtype_to_np_dtype(kind))
+                cut = f"{node.output[0]}/{operator}"
+                end = numpy_helper.from_array(
+                    ends.reshape(-1 if len(ends) > 1 else ()), f"{cut}/end"
+                )
+                model.graph.initializer.append(end)
+                made.append(onnx.helper.make_node(operator, [name, end.name], [cut], node.name))
+                shape = analysis.shapes.get(node.input[1])
+                model.graph.value_info.append(onnx.helper.make_tensor_value_info(cut, kind, shape))
+                name = cut
+            node.input[1] = name
+        made.append(node)
+    if loose:
+        del model.graph.node[:]
+        model.graph.node.extend(made)

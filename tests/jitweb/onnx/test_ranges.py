@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from jitweb.errors import JitwebError
 from jitweb.onnx.ranges import Interval, integers_of
 from jitweb.onnx.simplify import simplify
-from tests.jitweb.onnx.models import model_of, node
+from tests.jitweb.onnx.models import computed, model_of, node
 
 IDS = {"i": np.zeros((1, 4), np.int64)}
 TABLE = {"table": np.ones((10, 3), np.float32)}
@@ -18,6 +20,9 @@ IS_ONE = node("Equal", ["i", "one"], ["b"])
 ONE, AXIS = {"one": np.array(1)}, {"axis": np.array(1)}
 FOUR = {"four": np.full((4, 4), 4)}
 LOOK_UP = node("Gather", ["table", "n"], ["y"])
+ONE_BY_ONE, LAST = node("Unsqueeze", ["i", "last"], ["u"]), {"last": np.array([-1])}
+PADDED, ZERO = node("Where", ["b", "zero", "i"], ["n"]), {"zero": np.array(0)}
+UP_TO_9 = {"i": (-(2**31), 9)}  # what is less is not looked up
 COUNTED = node("CumSum", ["i", "axis"], ["sum"])
 
 
@@ -30,6 +35,28 @@ COUNTED = node("CumSum", ["i", "axis"], ["sum"])
             [COUNTED, node("Sub", ["sum", "one"], ["n"]), LOOK_UP],
             {**TABLE, **ONE, **AXIS},
             {"i": (-2, 2)},
+        ),
+        ([ONE_BY_ONE, node("GatherND", ["table", "u"], ["y"])], {**TABLE, **LAST}, {"i": (-10, 9)}),
+        (
+            [node("ScatterElements", ["table", "i", "f"], ["y"])],
+            {**TABLE, "f": np.ones((1, 4), np.float32)},
+            {"i": (-10, 9)},
+        ),
+        ([node("Less", ["i", "zero"], ["b"]), PADDED, LOOK_UP], {**TABLE, **ZERO}, UP_TO_9),
+        (
+            [
+                node("GreaterOrEqual", ["i", "zero"], ["c"]),
+                node("Not", ["c"], ["b"]),
+                PADDED,
+                LOOK_UP,
+            ],
+            {**TABLE, **ZERO},
+            UP_TO_9,
+        ),
+        (
+            [node("Equal", ["pad", "i"], ["b"]), PADDED, LOOK_UP],
+            {**TABLE, **ZERO, "pad": np.array(-100)},
+            UP_TO_9,
         ),
         ([node("Mul", ["i", "i"], ["y"])], {}, {"i": (-46340, 46340)}),
         ([node("Add", ["i", "i"], ["y"])], {}, {"i": (-(2**30), 2**30 - 1)}),
@@ -64,6 +91,23 @@ def test_ranges_follow_from_what_is_computed(
 ) -> None:
     model = simplify(model_of(nodes, IDS, [nodes[-1].output[0]], weights))
     assert integers_of(model, may_be_wide=False).ranges == ranges
+
+
+def test_computed_indices_are_cut_to_their_tables(tmp_path: Path) -> None:
+    """Where no input can be checked for them, no kernel reads other memory."""
+    places = np.array([[-20.0, 0.0, 1e9, 12.0]], np.float32)
+    nodes = [
+        node("Cast", ["x"], ["i"], to=7),
+        node("Gather", ["table", "i"], ["y"]),
+        node("Unsqueeze", ["i", "last"], ["u"]),
+        node("Concat", ["u", "u"], ["two"], axis=-1),
+        node("GatherND", ["table", "two"], ["z"]),
+    ]
+    rows = np.arange(30, dtype=np.float32).reshape(10, 3)
+    model = model_of(nodes, {"x": places}, ["y", "z"], {"table": rows, **LAST})
+    found = computed(model, {"x": places}, tmp_path)
+    assert found["y"][0, :, 0].tolist() == [0, 0, 27, 27]
+    assert found["z"].tolist() == [[0, 0, 29, 29]]
 
 
 def test_a_value_that_never_fits_is_refused() -> None:
