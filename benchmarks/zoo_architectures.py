@@ -46,6 +46,7 @@ class Architecture:
     inputs: Mapping[str, Input]
     outputs: tuple[str, ...]
     cache: tuple[int, int] | None = None  # heads and head size of keys and values, in a decoder
+    cross: bool = False  # the cache has keys and values of the source, too
     kind: str = "bert"  # as onnxruntime's optimizer names it
 
 
@@ -155,19 +156,21 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     ),
     "whisper-decoder": Architecture(
         _make("WhisperModel", "WhisperConfig", "decoder", **WHISPER),
-        {**PLAIN, "encoder_hidden_states": SOURCE_STATES}, STATES, kind="bart",
+        {**PLAIN, "encoder_hidden_states": SOURCE_STATES}, STATES, (4, 16), True, kind="bart",
     ),
     "t5-encoder": Architecture(
         _make("T5EncoderModel", "T5Config", **T5), PLAIN, STATES, kind="t5",
     ),
     "t5-decoder": Architecture(
-        _make("T5Model", "T5Config", "decoder", **T5), DECODER_INPUTS, STATES, kind="t5",
+        _make("T5Model", "T5Config", "decoder", **T5), DECODER_INPUTS, STATES, (4, 16), True,
+        kind="t5",
     ),
     "bart-encoder": Architecture(
         _make("BartModel", "BartConfig", "encoder", **BART), PLAIN, STATES, kind="bart",
     ),
     "bart-decoder": Architecture(
-        _make("BartModel", "BartConfig", "decoder", **BART), DECODER_INPUTS, STATES, kind="bart",
+        _make("BartModel", "BartConfig", "decoder", **BART), DECODER_INPUTS, STATES, (4, 16), True,
+        kind="bart",
     ),
     "gpt2": Architecture(
         _make("GPT2LMHeadModel", "GPT2Config", **GPT2), PLAIN, LOGITS, (4, 16), kind="gpt2",

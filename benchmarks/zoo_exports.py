@@ -30,7 +30,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from zoo_architectures import ARCHITECTURES, PAST, SEQUENCE, Architecture, Input
+from zoo_architectures import ARCHITECTURES, PAST, SEQUENCE, SOURCE, Architecture, Input
 from zoo_list import FORMS, QUANTISED, Form
 
 SETS = 3
@@ -46,27 +46,40 @@ class Flat(torch.nn.Module):
         outputs: Sequence[str],
         layers: int,
         past: bool = True,
+        cross: bool = False,
     ):
         super().__init__()
         self.model, self.names, self.outputs, self.layers = model, names, outputs, layers
-        self.has_past = past
+        self.has_past, self.cross = past, cross
 
     def forward(self, *tensors: Any) -> Any:
         arguments = dict(zip(self.names, tensors, strict=True))
         if self.layers:
-            from transformers import DynamicCache
+            from transformers import DynamicCache, EncoderDecoderCache
 
-            past = DynamicCache()
+            sides = [DynamicCache() for _ in _sides(self.cross)]
+            past = EncoderDecoderCache(*sides) if self.cross else sides[0]
             for layer in range(self.layers if self.has_past else 0):
-                parts = (arguments.pop(f"past.{layer}.{part}") for part in ("key", "value"))
-                past.update(*parts, layer)
-            arguments["past_key_values"] = past
+                for side, text in zip(sides, _sides(self.cross), strict=True):
+                    parts = (arguments.pop(f"past.{layer}{text}.{part}") for part in PARTS)
+                    side.update(*parts, layer)
+                if self.cross:
+                    past.is_updated[layer] = True
+            arguments |= {"past_key_values": past, "use_cache": True}
         result = self.model(**arguments, return_dict=True)
         found = [result[name] for name in self.outputs]
-        if self.layers:
-            layers = result.past_key_values.layers
-            found += [part for layer in layers for part in (layer.keys, layer.values)]
+        for layer in range(self.layers):
+            for side in sides[: None if not self.has_past else 1]:
+                found += [side.layers[layer].keys, side.layers[layer].values]
         return tuple(found) if len(found) > 1 else found[0]
+
+
+PARTS = ("key", "value")
+
+
+def _sides(cross: bool) -> tuple[str, ...]:
+    """What is cached, in the names of a layer's inputs: by the decoder, and of the source."""
+    return (".decoder", ".encoder") if cross else ("",)
 
 
 def with_cache(architecture: Architecture) -> tuple[dict[str, Input], list[str]]:
@@ -75,13 +88,18 @@ def with_cache(architecture: Architecture) -> tuple[dict[str, Input], list[str]]
     heads, size = architecture.cache
     inputs = dict(architecture.inputs)
     open_axes = {0: "batch", 1: "total"}
-    inputs["attention_mask"] = Input("mask", (1, PAST + SEQUENCE), open_axes)
+    if "attention_mask" in inputs:
+        inputs["attention_mask"] = Input("mask", (1, PAST + SEQUENCE), open_axes)
     outputs = list(architecture.outputs)
     for layer in range(2):
-        for part in ("key", "value"):
-            axes = {0: "batch", 2: "past"}
-            inputs[f"past.{layer}.{part}"] = Input("floats", (1, heads, PAST, size), axes)
-            outputs.append(f"present.{layer}.{part}")
+        for side in _sides(architecture.cross):
+            length, axis = (SOURCE, "source") if side == ".encoder" else (PAST, "past")
+            for part in PARTS:
+                axes = {0: "batch", 2: axis}
+                inputs[f"past.{layer}{side}.{part}"] = Input(
+                    "floats", (1, heads, length, size), axes
+                )
+                outputs.append(f"present.{layer}{side}.{part}")
     return inputs, outputs
 
 
@@ -166,19 +184,20 @@ def export_merged(name: str, path: Path) -> tuple[list[dict[str, np.ndarray]], d
     model = architecture.make(form.attention)
     whole, outputs = with_cache(architecture)
     first = dict(architecture.inputs)
+    lengths = {"input_ids": 1, "attention_mask": PAST + 1}
     step = {
-        key: Input(each.kind, (1, 1 if key == "input_ids" else PAST + 1), each.open)
-        if len(each.shape) == 2
-        else each
+        key: Input(each.kind, (1, lengths[key]), each.open) if key in lengths else each
         for key, each in whole.items()
     }
     random, paths = np.random.default_rng(0), []
     for part, inputs in (("first", first), ("step", step)):
-        flat = Flat(model, list(inputs), architecture.outputs, 2, past=part == "step").eval()
+        has_past = part == "step"
+        flat = Flat(model, list(inputs), architecture.outputs, 2, has_past, architecture.cross)
         tensors = tuple(torch.from_numpy(each.draw(random)) for each in inputs.values())
         paths.append(path.with_suffix(f".{part}.onnx"))
-        _torch_export(flat, tensors, inputs, outputs, form, paths[-1])
-    merge_decoders(*paths, save_path=path)
+        made = [name for name in outputs if not (has_past and ".encoder." in name)]
+        _torch_export(flat.eval(), tensors, inputs, made, form, paths[-1])
+    merge_decoders(*paths, save_path=path, strict=False)
     for each in paths:
         each.unlink()
     sets = []

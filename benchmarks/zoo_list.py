@@ -54,6 +54,7 @@ ENCODERS = (
     "bart-encoder", "bart-decoder",
 )  # fmt: skip
 DECODERS = ("gpt2", "llama", "qwen3", "gemma3")  # which have a cache
+CROSS = ("whisper-decoder", "t5-decoder", "bart-decoder")  # merged, with one of the source as well
 
 
 def combinations() -> list[str]:
@@ -62,5 +63,5 @@ def combinations() -> list[str]:
         f"{architecture}.{name}"
         for architecture in (*ENCODERS, *DECODERS)
         for name, form in FORMS.items()
-        if not form.cache or architecture in DECODERS
+        if not form.cache or architecture in DECODERS or (form.merged and architecture in CROSS)
     ]

@@ -16,7 +16,7 @@ import onnx
 
 from jitweb.errors import JitwebError
 from jitweb.model import ImportedModel, aligned, plan_simplified
-from jitweb.onnx.branches import MOST_KNOWN, Values, conditions, fix_values
+from jitweb.onnx.branches import MOST_KNOWN, Values, conditions, drop_unread, fix_values
 from jitweb.onnx.graph import graph_inputs, is_outline, shape_text
 from jitweb.onnx.read import (
     example_shapes,
@@ -73,6 +73,8 @@ def import_variants(
         model, first = first or load_onnx(path), None
         fix_inputs(model, setting.shapes, setting.values)
         simplified = simplify(model)
+        if len(settings) > 1:
+            drop_unread(simplified)
         del model  # of which the rest needs nothing
         found = plan_simplified(path.stem, simplified, targets, store)
         imported.append(ImportedVariant(setting, conditional(found, setting)))

@@ -152,6 +152,11 @@ def fix_values(model: onnx.ModelProto, values: Values) -> None:
     opsets = {each.domain: each.version for each in model.opset_import}
     opset = max(opsets.get(each, 0) for each in STANDARD)
     _take_branches(model.graph, known, frozenset(values), opset)
+    drop_unread(model)
+
+
+def drop_unread(model: onnx.ModelProto) -> None:
+    """Remove the inputs that nothing reads, such as one of which only the shape was asked."""
     read = {name for node in model.graph.node for name in names_read(node)}
     read |= {value.name for value in model.graph.output}
     for value in [each for each in model.graph.input if each.name not in read]:

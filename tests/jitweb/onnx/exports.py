@@ -23,6 +23,7 @@ NAMES = (
     "gemma3.dynamo-sdpa-23", "llama.legacy-eager-14-cache", "gpt2.int8-dynamic",
 )  # fmt: skip
 MERGED = "gpt2.legacy-eager-14-merged"  # with two sets of inputs: without and with a cache
+CROSS = "t5-decoder.legacy-eager-14-merged"  # the same with a cache of the source, too
 LARGE = 64  # elements
 
 
@@ -101,11 +102,11 @@ def write(name: str, cache: Path) -> None:
     found = np.load(cache / f"{name}.npz")
     shapes = json.loads((cache / f"{name}.json").read_text())["shapes"]
     arrays = {"shapes": np.array(json.dumps(shapes))}
-    for number in (0, 1) if name == MERGED else (0,):
+    for number in (0, 1) if name in (MERGED, CROSS) else (0,):
         inputs = {e.name: found[f"{number}.input.{e.name}"] for e in session.get_inputs()}
         results = session.run(None, inputs)
         outputs = zip([each.name for each in session.get_outputs()], results, strict=True)
-        prefix = f"{number}." if name == MERGED else ""
+        prefix = f"{number}." if name in (MERGED, CROSS) else ""
         arrays |= {f"{prefix}input.{key}": array for key, array in inputs.items()}
         arrays |= {f"{prefix}output.{key}": array for key, array in outputs}
     np.savez_compressed(path.with_suffix(".npz"), **arrays)  # type: ignore[arg-type]
@@ -113,5 +114,5 @@ def write(name: str, cache: Path) -> None:
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
-    for each in sys.argv[2:] or (*NAMES, MERGED):
+    for each in sys.argv[2:] or (*NAMES, MERGED, CROSS):
         write(each, Path(sys.argv[1]))

@@ -22,7 +22,7 @@ from jitweb.plan import variants_of
 from jitweb.variants import import_variants
 from jitweb.verify import verify_bundle
 from jitweb.workflow import Options, tune_model
-from tests.jitweb.onnx.exports import FOLDER, MERGED, filled, kept, kept_set
+from tests.jitweb.onnx.exports import CROSS, FOLDER, MERGED, filled, kept, kept_set
 from tests.jitweb.onnx.models import Arrays, assert_agree, model_of, node, referred
 from tests.jitweb.onnx.test_cache import merged
 
@@ -79,6 +79,31 @@ def test_the_weights_of_a_merged_decoder_are_in_its_bundle_once(
     kept_bytes = (bundle / "weights.safetensors").stat().st_size
     held = onnx.load(decoder).graph.initializer
     assert kept_bytes < 1.1 * sum(len(tensor.raw_data) for tensor in held)
+
+
+@pytest.mark.once
+def test_a_merged_decoder_of_a_source_keeps_two_caches(tmp_path: Path) -> None:
+    """T5's as Optimum merges it: with a cache it reads what the first run made of the source."""
+    onnx.save(filled(FOLDER / f"{CROSS}.onnx"), tmp_path / "m.onnx")
+    tune_model(
+        Options(tmp_path / "m.onnx", tmp_path / "out", ("wasm",), kept(CROSS)[1]),
+        lambda name: None,
+        None,
+    )
+    plan = read_plan(tmp_path / "out")
+    held = onnx.load(tmp_path / "m.onnx").graph.initializer
+    kept_bytes = (tmp_path / "out" / "weights.safetensors").stat().st_size
+    assert kept_bytes < 1.1 * sum(len(tensor.raw_data) for tensor in held)
+    with open_host(tmp_path / "out", plan, "wasm", 1) as host:
+        for number in (0, 1, 0):
+            inputs, outputs = kept_set(CROSS, number)
+            assert_right(host.run(inputs), outputs)
+            unread = "past" if number == 0 else "encoder_hidden_states"
+            rest = {name: array for name, array in inputs.items() if not name.startswith(unread)}
+            assert_right(host.run(rest), outputs)
+    step = variants_of(plan)[1]
+    empty = {each.name for each in step.outputs if 0 in each.shape}
+    assert empty == {name for name in outputs if ".encoder." in name} != set()
 
 
 def test_a_merged_decoder_runs_on_a_gpu(decoder: Path, tmp_path: Path, browser: None) -> None:
