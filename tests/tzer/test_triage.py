@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from corpus.store import Finding, Store
+from harness import UserError
 from harness.case import Case, PassCall, module_text
 from harness.oracles.known_issues import KNOWN_ISSUES, KnownIssue
 from harness.oracles.verify import judge
@@ -21,8 +23,10 @@ from seeds.recipe import from_script
 from tests import programs
 from tests.command import run_command
 from tzer.cli import main
+from tzer.triage.collect import findings_of
 from tzer.triage.examine import FindingExaminer
 from tzer.triage.folder import Kept, TriageFolder, read_index
+from tzer.triage.issue_text import frames_that_matter, issue_text
 from tzer.triage.minimize import Smaller
 from tzer.triage.result import Status, TriageResult
 from tzer.triage.run import Triage, TriageReport
@@ -233,3 +237,56 @@ def test_only_the_sandbox_loads_tvm() -> None:
     code += "print('tvm' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr
+
+
+def test_a_folder_of_cases_is_triaged_while_nothing_says_what_they_show(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(case_with(5).to_json())
+    (tmp_path / "b.json").write_text("{}")
+    (finding,), (note,) = findings_of(tmp_path, ())
+    assert finding.case == case_with(5) and "b.json is left out" in note
+    assert findings_of(tmp_path, (finding.id,))[0] == [finding]
+    with pytest.raises(UserError, match="0 cases have an id"):
+        findings_of(tmp_path, ("nothing",))
+
+
+def test_findings_are_read_while_a_campaign_writes(tmp_path: Path) -> None:
+    with Store.create_or_resume(tmp_path, {"tvm": "0.1"}) as store:
+        store.add_finding(case_with(5), Verdict(Kind.CRASH, True, "x", "crash|x"), 1, False)
+        (finding,), (note,) = findings_of(tmp_path, ())
+    assert not finding.confirmed and "the campaign is of TVM 0.1" in note
+
+
+def test_what_a_finding_says_stays_text_in_an_issue() -> None:
+    hostile = "```\n# <script>alert(1)</script> [link](http://x) `code`"
+    result = TriageResult("0123abcd", "crash", Status.REPORTED, "", "s", hostile, target=hostile)
+    for kind in (Kind.ROUND_TRIP, Kind.CRASH, Kind.INVALID_CODEGEN):
+        verdict = Verdict(kind, False, hostile, hostile, hostile, detail={"backtrace": hostile})
+        text = issue_text(result, verdict, f"x = 1\n{hostile}\n", "0.27")
+        outside, fence = [], ""
+        for line in text.splitlines():
+            if line.startswith("```") and (not fence or line == fence):
+                fence = "" if fence else line.removesuffix("python")
+            elif not fence:
+                outside.append(line)
+        # Without what is escaped, and without code within a line, nothing of it is markup.
+        shown = re.sub(r"\\.|`[^`\n]*`", "", "\n".join(outside))
+        assert not fence and not re.search(r"[<`\[]", shown), text
+
+
+def test_an_issue_has_the_sections_of_tvms_template(report: TriageReport) -> None:
+    (each,) = (each for each in report.examined if each.result.status is Status.REPORTED)
+    assert each.smaller is not None
+    script = report.scripts[each.result.id]
+    text = issue_text(each.result, each.smaller.verdict, script, "0.27.0")
+    titles = [line for line in text.splitlines() if line.startswith("### ")]
+    assert [title.removeprefix("### ") for title in titles] == [
+        "Expected behavior",
+        "Actual behavior",
+        "Environment",
+        "Steps to reproduce",
+        "Triage",
+    ]
+    assert script in text and "seen in 6 of 6 fresh processes" in text
+    frames = list(frames_that_matter(each.smaller.verdict))
+    assert frames[0].startswith("src/ir/expr.cc:") and 2 <= len(frames) <= 8
+    assert not any("Mutator" in frame or "python" in frame for frame in frames)

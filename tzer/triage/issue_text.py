@@ -51,7 +51,7 @@ def title_of(result: TriageResult, verdict: Verdict) -> str:
 
 
 def _lines(result: TriageResult, verdict: Verdict, script: str, release: str) -> Iterator[str]:
-    yield f"# {title_of(result, verdict)}"
+    yield f"# {_MARKUP.sub(_escaped, title_of(result, verdict))}"
     yield ""
     yield "### Expected behavior"
     yield ""
@@ -63,7 +63,7 @@ def _lines(result: TriageResult, verdict: Verdict, script: str, release: str) ->
     if verdict.pass_name:
         yield ""
         order = "" if verdict.legal else ", in a pass order that TVM's own pipelines don't use"
-        yield f"In `{clean(verdict.pass_name)}`{order}."
+        yield f"In {_code(verdict.pass_name)}{order}."
     frames = list(frames_that_matter(verdict))
     if frames:
         yield ""
@@ -84,6 +84,17 @@ def _lines(result: TriageResult, verdict: Verdict, script: str, release: str) ->
     yield "### Triage"
     yield ""
     yield "* needs-triage"
+
+
+_MARKUP = re.compile(r"[\\`*_<>\[\]|]")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\{found[0]}"
+
+
+def _code(text: str) -> str:
+    return f"`{clean(text).replace('`', chr(39))}`"
 
 
 def frames_that_matter(verdict: Verdict) -> Iterator[str]:

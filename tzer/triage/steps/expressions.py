@@ -16,21 +16,32 @@ from tzer.triage.steps.edit import ModuleEdit, ShrinkStep, of_function, paths, r
 
 MOST_OPERANDS = 8
 SMALL = (0, 1, 2)
-PREDICATE = ("predicate", None)
 
 
 def _simpler(function: Any) -> Iterator[ModuleEdit]:
     """An expression replaced by a constant, or by one of its own parts; the largest ones first."""
     found = [(p, n) for p, n in paths(function) if _is_computed(n)]
     for path, node in sorted(found, key=lambda each: -size_of(each[1])):
-        in_predicate = PREDICATE in path
-        # A block that never runs would have any meaning: its predicate loses conjuncts alone.
-        if in_predicate and compat.type_key(node) != "And":
+        if _guards(function, path) and compat.type_key(node) not in ("And", "Or", "Not"):
             continue
-        for number in () if in_predicate else (0, 1):
+        for number in () if _guards(function, path) else (0, 1):
             yield replacing(function, path, constant_like(node, number))
         for part in _parts(node):
             yield replacing(function, path, part)
+
+
+def _guards(function: Any, path: rewrite.Path) -> bool:
+    """Whether this decides how often statements run.
+
+    A constant there leaves a program that never does, of which any meaning is true: loops get fewer
+    iterations, and branches are left out, by steps of their own.
+    """
+    for length, (field, _) in enumerate(path):
+        if field in ("extent", "predicate"):
+            return True
+        if field == "condition":
+            return compat.type_key(rewrite.at(function, path[:length])) in ("IfThenElse", "While")
+    return False
 
 
 def _is_computed(node: Any) -> bool:
@@ -66,7 +77,7 @@ def _plain_operators(function: Any) -> Iterator[ModuleEdit]:
 
 def _small_numbers(function: Any) -> Iterator[ModuleEdit]:
     for path, node in paths(function):
-        if not isinstance(node, compat.IntImm | compat.FloatImm):
+        if not isinstance(node, compat.IntImm | compat.FloatImm) or _guards(function, path):
             continue
         value = node.value
         if lanes_of(compat.dtype_of(node)) != 1 or base_dtype(compat.dtype_of(node)) == "bool":
