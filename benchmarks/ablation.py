@@ -1,7 +1,7 @@
 """Ablation: what guidance, specific mutators and mutated passes are worth, by new blocks.
 
     python benchmarks/ablation.py [--time 20m] [--repeat 2] [--jobs 2] [--strategies joint,...]
-                                  [--results ablation.json] [--json]
+                                  [--tests N] [--results ablation.json] [--json]
 
 Campaigns of the strategies, one after another, `--repeat` times over. They differ by the switches
 of `tzer.options` alone. Each run is written to `--results` when it ends, and what is there already
@@ -9,7 +9,8 @@ is not run again: the same command goes on after a break. `new` are native block
 the seeds, and `legal` the signatures of findings in legal orders that are no known issues; `ratio`
 is joint's new blocks divided by those of the strategy, at the end (goal: >= 1.3 for no-coverage),
 and `ratio_at` the same at each eighth of the time, from means over the repetitions. Seeds are
-tested in the first third of a run.
+tested in the first third of a run. On a busy machine `--tests` is the fairer budget, as long as the
+strategies' tests cost the same.
 """
 
 from __future__ import annotations
@@ -36,11 +37,13 @@ POINTS = 8
 Run = dict[str, Any]
 
 
-def run(strategy: Strategy, seconds: float, jobs: int, repetition: int) -> Run:
+def run(
+    strategy: Strategy, seconds: float | None, tests: int | None, jobs: int, repetition: int
+) -> Run:
     """One campaign, in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "campaign"
-        options = CampaignOptions(seconds, None, jobs, out, seed=repetition, strategy=strategy)
+        options = CampaignOptions(seconds, tests, jobs, out, seed=repetition, strategy=strategy)
         before = os.getloadavg()[0]
         with Store.create_or_resume(out) as store:
             stats = run_campaign(options, store)
@@ -52,7 +55,7 @@ def run(strategy: Strategy, seconds: float, jobs: int, repetition: int) -> Run:
     seeds = stats["native_blocks_seeds"]
     return {
         "strategy": str(strategy),
-        "seconds": seconds,
+        "budget": seconds or tests,
         "jobs": jobs,
         "repetition": repetition,
         "load_before": round(before, 2),
@@ -66,15 +69,16 @@ def run(strategy: Strategy, seconds: float, jobs: int, repetition: int) -> Run:
     }
 
 
-def at(run: Run, seconds: float) -> int:
-    """The new blocks of a run after so long."""
-    reached = [blocks for time, _, blocks in run["curve"] if time <= seconds]
+def at(run: Run, spent: float) -> int:
+    """The new blocks of a run after so many seconds, or tests if these are its budget."""
+    which = 1 if isinstance(run["budget"], int) else 0
+    reached = [point[2] for point in run["curve"] if point[which] <= spent]
     return max(0, reached[-1] if reached else 0)
 
 
-def summary(runs: list[Run], seconds: float) -> dict[str, Any]:
+def summary(runs: list[Run], budget: float) -> dict[str, Any]:
     """Means, and joint's ratios to them, of each strategy."""
-    moments = [seconds * (number + 1) / POINTS for number in range(POINTS)]
+    moments = [budget * (number + 1) / POINTS for number in range(POINTS)]
     by_strategy: dict[str, list[Run]] = {}
     for each in runs:
         by_strategy.setdefault(each["strategy"], []).append(each)
@@ -104,13 +108,14 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--time", default="20m", help="of a run, e.g. 90s or 20m")
+    parser.add_argument("--tests", type=int, help="of a run, in place of a time")
     parser.add_argument("--repeat", type=int, default=2)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--strategies", default=",".join(map(str, Strategy)))
     parser.add_argument("--results", type=Path, default=Path("ablation.json"))
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    seconds = Duration().convert(arguments.time, None, None)
+    seconds = None if arguments.tests else Duration().convert(arguments.time, None, None)
     strategies = [Strategy(name) for name in arguments.strategies.split(",")]
     known: list[Run] = []
     if arguments.results.exists():
@@ -118,11 +123,11 @@ def main() -> int:
     runs: list[Run] = []
     for repetition in range(arguments.repeat):
         for strategy in strategies:
-            key = (str(strategy), seconds, arguments.jobs, repetition)
-            names = ("strategy", "seconds", "jobs", "repetition")
+            key = (str(strategy), seconds or arguments.tests, arguments.jobs, repetition)
+            names = ("strategy", "budget", "jobs", "repetition")
             same = [each for each in known if tuple(each[name] for name in names) == key]
             if not same:
-                same = [run(strategy, seconds, arguments.jobs, repetition)]
+                same = [run(strategy, seconds, arguments.tests, arguments.jobs, repetition)]
                 known += same
                 write_atomically(arguments.results, json.dumps(known, indent=1).encode())
             runs += same
@@ -132,7 +137,7 @@ def main() -> int:
                 f"{last['legal']} legal signatures, load {last['load_before']} before",
                 file=sys.stderr,
             )
-    result = summary(runs, seconds)
+    result = summary(runs, seconds or arguments.tests)
     if arguments.json:
         print(json.dumps(result, indent=1))
         return 0

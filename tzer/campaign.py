@@ -31,7 +31,7 @@ from tzer.joint import MutationPlan, ScheduledEntry, Scheduler
 from tzer.native_runs import NativeRuns
 from tzer.options import CampaignOptions
 from tzer.tally import Tally, names
-from tzer.trial import Examiner, Stopped, Trial, persistently
+from tzer.trial import AnyWorker, Examiner, Stopped, Trial, persistently
 
 HANDLER = "tzer.job:handle"
 JOB_SECONDS = 10.0
@@ -67,14 +67,21 @@ class NextTest:
 class Campaign:
     """One run of a campaign on a store. `run` may be called once."""
 
-    def __init__(self, options: CampaignOptions, store: Store, on_progress: Progress) -> None:
+    def __init__(
+        self,
+        options: CampaignOptions,
+        store: Store,
+        on_progress: Progress,
+        start_worker: Callable[[Settings], AnyWorker] = Worker,
+    ) -> None:
         self.options = options
         self.store = store
         self.on_progress = on_progress
         self.lock = threading.RLock()
         self.stopping = threading.Event()
         self.coverage_map = CoverageMap()
-        self.workers: list[Worker] = []
+        self.start_worker = start_worker
+        self.workers: list[AnyWorker] = []
         self.failure: Exception | None = None
         self.before = store.progress()
         self.tally = Tally(store)
@@ -165,7 +172,7 @@ class Campaign:
         self.tally.started = time.monotonic()
         self.prepared = True
 
-    def _request(self, worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
+    def _request(self, worker: AnyWorker, request: dict[str, Any]) -> dict[str, Any]:
         outcome = worker.run(request)
         if outcome.status == "done":
             return outcome.reply
@@ -174,9 +181,9 @@ class Campaign:
         reason = last_line(outcome.stderr) or outcome.status
         raise SandboxError(f"a worker could not start: {reason}")
 
-    def _new_worker(self, seconds: float = JOB_SECONDS) -> Worker:
+    def _new_worker(self, seconds: float = JOB_SECONDS) -> AnyWorker:
         settings = Settings(handler=HANDLER, scope=tuple(self.options.scope), seconds=seconds)
-        worker = Worker(settings)
+        worker = self.start_worker(settings)
         self.workers.append(worker)
         if self.stopping.is_set():  # `stop` may have been called before the worker was in the list
             raise Stopped
@@ -239,7 +246,7 @@ class Campaign:
             self.failure = self.failure or error
             self.stop()
 
-    def _count_start(self, worker: Worker) -> None:
+    def _count_start(self, worker: AnyWorker) -> None:
         """Record the blocks that the worker reached at its start: no child reports them again."""
         with self.lock, self.store.transaction():
             new = self.coverage_map.settle(worker.start_blocks)
@@ -411,14 +418,18 @@ class Campaign:
 
 
 def run_campaign(
-    options: CampaignOptions, store: Store, on_progress: Progress = lambda stats: None
+    options: CampaignOptions,
+    store: Store,
+    on_progress: Progress = lambda stats: None,
+    start_worker: Callable[[Settings], AnyWorker] = Worker,
 ) -> dict[str, Any]:
     """Fuzz into the store until the budget is spent; returns the final statistics.
 
-    `on_progress` is called with the statistics about twice a second, on the calling thread. SIGINT
-    and SIGTERM end the campaign early and cleanly.
+    `on_progress` is called with the statistics about twice a second, on the calling thread.
+    `start_worker` starts each worker, here or elsewhere. SIGINT and SIGTERM end the campaign early
+    and cleanly.
 
     Raises:
         CampaignError: a worker can't be started; one line that says why.
     """
-    return Campaign(options, store, on_progress).run()
+    return Campaign(options, store, on_progress, start_worker).run()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ from tzer.triage.commands import minimize, triage
 
 if TYPE_CHECKING:
     from corpus.store import Finding, ListedFinding, Store
+    from tzer.ray_cluster import RayCluster
 
 DEFAULT_TIME = "10m"
 PAYOFFS_SHOWN = 10
@@ -58,6 +60,7 @@ cli.add_command(minimize)
 @click.option("--time", "time_s", type=Duration(), help=f"How long, e.g. 8h. [{DEFAULT_TIME}]")
 @click.option("--tests", type=click.IntRange(min=1), help="How many tests instead.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Workers. [one a processor]")
+@click.option("--ray", "ray_address", metavar="ADDRESS", help="Workers on this Ray cluster.")
 @click.option(
     "--out",
     type=NonEmptyPath(path_type=Path),
@@ -95,6 +98,7 @@ def fuzz(
     time_s: float | None,
     tests: int | None,
     jobs: int | None,
+    ray_address: str | None,
     out: Path,
     target_lists: tuple[tuple[str, ...], ...],
     scope_lists: tuple[tuple[str, ...], ...],
@@ -119,10 +123,12 @@ def fuzz(
     trickle: tuple[str, ...] = ()
     if not target_lists:
         targets, trickle = DEFAULT_TARGETS, _available(TRICKLE)
+    _check_targets(targets)
+    cluster = None if ray_address is None else _cluster(ray_address)
     options = CampaignOptions(
         time_s,
         tests,
-        jobs or os.cpu_count() or 1,
+        jobs or (os.cpu_count() if cluster is None else cluster.processors()) or 1,
         out,
         targets,
         resolve_scope(scope),
@@ -131,7 +137,6 @@ def fuzz(
         tolerance,
         trickle,
     )
-    _check_targets(targets)
     release = tvm_release()
     settings = {
         "tvm": release,
@@ -155,7 +160,7 @@ def fuzz(
                 store.check_place()
                 show_progress(stats)
 
-            stats = _campaign(options, store, on_progress)
+            stats = _campaign(options, store, on_progress, cluster)
         print_faults(store, stats)
         if json_output:
             print_json(stats)
@@ -176,11 +181,23 @@ def print_changes(out: Path, before: dict[str, Any], now: dict[str, Any]) -> Non
 
 
 def _campaign(
-    options: CampaignOptions, store: Store, on_progress: Callable[[dict[str, Any]], None]
+    options: CampaignOptions,
+    store: Store,
+    on_progress: Callable[[dict[str, Any]], None],
+    cluster: RayCluster | None,
 ) -> dict[str, Any]:
     from tzer.campaign import run_campaign
 
+    if cluster is not None:
+        return run_campaign(options, store, on_progress, cluster.worker)
     return run_campaign(options, store, on_progress)
+
+
+def _cluster(address: str) -> RayCluster:
+    """A connection to the Ray cluster, which is closed when the command ends."""
+    from tzer.ray_cluster import RayCluster
+
+    return click.get_current_context().with_resource(closing(RayCluster(address)))
 
 
 def _joined(lists: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from harness.case import Case, PassCall
 from harness.verdict import Kind, Verdict
 from harness.worker.post_mortem import verdict_of
 from harness.worker.progress_page import Spent
-from harness.worker.sandbox import JobResult, SandboxError, Worker
+from harness.worker.sandbox import JobResult, SandboxError, Settings
 from tzer.coverage_map import NO_BLOCKS, CoverageMap, Line
 from tzer.joint import MutationPlan, passes_that_matter
 from tzer.native_runs import NativeRuns, Reason
@@ -38,6 +38,22 @@ START_ATTEMPTS = 8
 START_PAUSE = 0.5
 
 Result = TypeVar("Result")
+
+
+class AnyWorker(Protocol):
+    """What runs jobs: a `harness.worker.sandbox.Worker`, or something like it elsewhere."""
+
+    settings: Settings
+    native: bool
+    start_blocks: np.ndarray
+
+    def run(self, request: dict[str, Any], *, fresh: bool = False) -> JobResult: ...
+
+    def forget_known(self, blocks: np.ndarray) -> None: ...
+
+    def interrupt(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Stopped(Exception):
@@ -81,7 +97,7 @@ class Examiner:
 
     def __init__(
         self,
-        worker: Worker,
+        worker: AnyWorker,
         coverage_map: CoverageMap,
         stopping: threading.Event,
         wants_confirmation: Callable[[str], bool],

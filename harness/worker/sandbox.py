@@ -90,6 +90,11 @@ class JobResult:
         return self.stderr or "no traceback" if failed else ""
 
 
+def killed(*, interrupted: bool = False) -> JobResult:
+    """How a job ended whose whole worker is gone."""
+    return JobResult("interrupted" if interrupted else "died", signal=signal.SIGKILL)
+
+
 class _Child:
     """One forked child: its channel, and the files of its output and crash report."""
 

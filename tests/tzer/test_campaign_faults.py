@@ -63,9 +63,11 @@ def test_a_case_that_eats_memory_ends_at_the_limit_and_the_next_runs(examiner: E
     assert after.verdict is not None and after.verdict.kind is Kind.OK
 
 
-def test_a_case_whose_worker_was_killed_from_outside_is_run_again(examiner: Examiner) -> None:
+def test_a_case_whose_worker_was_killed_from_outside_is_run_again(
+    examiner: Examiner, worker: Worker
+) -> None:
     examiner.test(case_that("nothing"))
-    killer = threading.Timer(0.5, os.kill, (examiner.worker.zygote_pid, signal.SIGKILL))
+    killer = threading.Timer(0.5, os.kill, (worker.zygote_pid, signal.SIGKILL))
     killer.start()
     trial = examiner.test(case_that("loop"))
     assert trial.verdict is not None and trial.verdict.kind is Kind.HANG

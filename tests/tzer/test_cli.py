@@ -258,6 +258,7 @@ def test_reading_a_campaign_does_not_import_tvm(folder: Path) -> None:
         (["fuzz", "--out", "/proc/nothing"], "/proc/nothing"),
         (["fuzz", "--out", "{tests}"], "holds other files"),
         (["fuzz", "--out", ""], "the path is empty"),
+        (["fuzz", "--ray", "auto", "--out", "{tmp}"], "ray"),
         (["fuzz", "--out", "{folder}/campaign.sqlite3/deeper"], "inside of a file"),
         (["repro", "{folder}", "", "-o", "{tmp}"], "no finding has the id"),
         (["check", "/nowhere"], "/nowhere can't be read"),
