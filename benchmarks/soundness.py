@@ -216,8 +216,9 @@ def main() -> int:
     targets = arguments.target.split(",")
     about = workers[0].run({"do": "seeds", "targets": targets}).reply
     names = workers[0].run({"do": "about"}).reply["ir_mutators"]
+    seeds = [seed["case"] for seed in about["seeds"]]
     source = Source(
-        seeds=[seed["case"] for seed in about["seeds"]],
+        seeds=[seed for seed in seeds if not traces or "SBlockRealize" in seed],  # can be scheduled
         targets=targets,
         mutators=[name for name in names if not name.startswith("schedule-")],
         primitives=[name for name in names if name.startswith("schedule-")],

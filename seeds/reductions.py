@@ -24,8 +24,12 @@ def recipes() -> list[Recipe]:
     return [Recipe(f"{FAMILY}/{name}", FAMILY, build) for name, build in PROGRAMS]
 
 
-def by_index(better: Callable[[Any, Any, Any, Any], Any], worst: float) -> IRModule:
-    """The index and the value that are better than all others, of each row of 4×9 float32.
+def by_index(
+    better: Callable[[Any, Any, Any, Any], Any],
+    worst: Callable[[str], Any],
+    spec: str = "4x9-f32",
+) -> IRModule:
+    """The index and the value that are better than all others, of each row of 4×9 elements.
 
     `better(v, w, i, j)` is whether the value v at index i goes before w at j.
     """
@@ -36,10 +40,10 @@ def by_index(better: Callable[[Any, Any, Any, Any], Any], worst: float) -> IRMod
 
     reduce = te.comm_reducer(
         combine,
-        lambda left, right: (tirx.const(-1, left), tirx.const(worst, right)),
+        lambda left, right: (tirx.const(-1, left), worst(right)),
         name="by_index",
     )
-    a = placeholder("4x9-f32", "A")
+    a = placeholder(spec, "A")
     k = te.reduce_axis((0, 9), "k")
     found = te.compute((4,), lambda i: reduce((k, a[i, k]), axis=k), name="found")
     return from_tensors([a, *found])
@@ -141,15 +145,16 @@ def symbolic_chain(n: Any) -> list[te.Tensor]:
     return [a, te.compute((n, 7), lambda i, j: b[i, j] + 1, name="C")]
 
 
-TIES: dict[str, tuple[Callable[[Any, Any, Any, Any], Any], float]] = {
+# The first three are reducers that rfactor knows; the others are right in one order alone.
+TIES: dict[str, tuple[Callable[[Any, Any, Any, Any], Any], Callable[[str], Any]]] = {
+    "argmax-ge": (lambda v, w, i, j: v >= w, te.min_value),
+    "argmin-le": (lambda v, w, i, j: v <= w, te.max_value),
     "argmax-first": (
         lambda v, w, i, j: tirx.any(v > w, tirx.all(tirx.EQ(v, w), i < j)),
-        -1e9,
+        te.min_value,
     ),
-    "argmax-ge": (lambda v, w, i, j: v >= w, -1e9),
-    "argmax-gt": (lambda v, w, i, j: v > w, -1e9),
-    "argmin-le": (lambda v, w, i, j: v <= w, 1e9),
-    "argmin-lt": (lambda v, w, i, j: v < w, 1e9),
+    "argmax-gt": (lambda v, w, i, j: v > w, te.min_value),
+    "argmin-lt": (lambda v, w, i, j: v < w, te.max_value),
 }
 PAIRS: dict[str, tuple[Callable[[Pair, Pair], Pair], float, float]] = {
     "sum-and-squares": (lambda x, y: (x[0] + y[0], x[1] + y[1]), 0.0, 0.0),
@@ -157,6 +162,7 @@ PAIRS: dict[str, tuple[Callable[[Pair, Pair], Pair], float, float]] = {
 }
 PROGRAMS: list[tuple[str, Callable[[], IRModule]]] = [
     *((name, partial(by_index, *arguments)) for name, arguments in TIES.items()),
+    ("argmax-ge-ties", partial(by_index, *TIES["argmax-ge"], "4x9-i8")),
     *((name, partial(pair, *arguments)) for name, arguments in PAIRS.items()),
     ("triangle", triangle),
     ("nested-triangle", nested_triangle),

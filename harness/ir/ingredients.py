@@ -255,6 +255,20 @@ def _repeated_store(node: Any) -> Any | None:
     return None if len(kept) == len(node.seq) else rewrite.sequence(kept)
 
 
+def _idle_loop(node: Any) -> Any | None:
+    """A loop that stores the same in each iteration, which may be unrolled."""
+    if number_of(node.extent) in (None, 0, 1):
+        return None
+    stores = [each for each in compat.nodes(node.body) if compat.type_key(each) == "BufferStore"]
+    loads = [each for each in compat.nodes(node.body) if compat.type_key(each) == "BufferLoad"]
+    written = {hash(store.buffer) for store in stores}
+    if not stores or any(hash(compat.load_buffer(load)) in written for load in loads):
+        return None
+    if any(node.loop_var.same_as(each) for each in compat.nodes(node.body)):
+        return None
+    return rewrite.with_fields(node, extent=tirx.IntImm(compat.dtype_of(node.extent), 1))
+
+
 def _stores_the_same(part: Any, other: Any) -> bool:
     if not tvm_ffi.structural_equal(part, other):
         return False
@@ -337,6 +351,7 @@ INGREDIENTS: tuple[Ingredient, ...] = (
     Ingredient("definition-in-vector-loop", ("For",), _definition_in_vector_loop),
     Ingredient("nested-bounds", ("For",), _nested_bounds),
     Ingredient("repeated-store", ("SeqStmt",), _repeated_store),
+    Ingredient("repeated-store", ("For",), _idle_loop),
     Ingredient("bfloat16-let", ("Let", "Bind"), _bfloat16_let),
     Ingredient("shifted-modulus", ("FloorDiv",), _shifted_modulus),
     Ingredient("reversed-modulus", ("FloorMod",), _reversed_modulus),

@@ -242,19 +242,39 @@ _CRASHES = tuple(
         DESCRIBED,
         f"{primitive} dereferences null: {why}",
         (Kind.CRASH,),
-        rf"\|SIGSEGV\|{primitive}\|src/s_tir/schedule/primitive/loop_transformation\.cc\+",
+        rf"\|SIGSEGV\|{primitive}\|src/s_tir/schedule/primitive/{file}\.cc\+",
     )
-    for primitive, why in (
-        ("loop_partition", "a loop over several statements"),
-        ("merge", "a loop merged with itself"),
+    for primitive, file, why in (
+        ("loop_partition", "loop_transformation", "a loop over several statements"),
+        ("merge", "loop_transformation", "a loop merged with itself"),
+        ("reindex", "cache_read_write", "a block without loops"),
+        ("reindex_cache_write", "cache_read_write", "a block without loops"),
+        (
+            "reverse_compute_inline",
+            "compute_inline",
+            "a producer marked as a copy that has no loop",
+        ),
     )
+)
+_DLIGHT = KnownIssue(
+    "dlight-program",
+    DESCRIBED,
+    "dlight's rules fail on programs that they don't expect, instead of leaving them alone",
+    (Kind.INTERNAL_ERROR,),
+    r"^internal-error\|(IndexError|InternalError)\|dlight\|(list index|Index) out of (range|bounds)"
+    r"|^internal-error\|InternalError\|dlight\|ValueError: Invalid use of undefined variable",
 )
 KNOWN_ISSUES: tuple[KnownIssue, ...] = (
     *_OF_PASSES,
     *_CRASHES,
+    _DLIGHT,
     *(
         KnownIssue(
-            name, number or DESCRIBED, f"{name.partition(':')[0]}: {why}", FAILURES, rf"\|{name}$"
+            name.removeprefix(":"),
+            number or DESCRIBED,
+            f"{name.partition(':')[0] or 'a primitive'}: {why}",
+            FAILURES,
+            rf"(?<![a-z_]){name}$" if name[0] != ":" else rf"{name}$",
         )
         for name, why, number in PRIMITIVES
     ),

@@ -17,6 +17,8 @@ from harness.verdict import Kind
 # behaviour, overflow may come of another order of sums, which no target minds, and a bad shift,
 # cast or argument of a value that is computed and not used.
 RACE = "data-race"
+# What may stand in elements that were never written, for all that a few runs can tell.
+UNWRITTEN = (0, 1, 113, -113)
 FAULTS = ("out-of-range", "unwritten-read", "division-by-zero", RACE)
 
 
@@ -83,11 +85,21 @@ def _of_fault(fault: UndefinedBehaviour, module: Any, reference: Reference) -> D
     if fault.kind not in FAULTS:
         raise Unknown(fault.kind)
     reference.refine_expectation()  # the program itself must be valid however it is rounded
-    if fault.kind == "unwritten-read":  # perhaps without effect, whatever is there
-        try:
-            if not any(_mismatch(module, reference, value) for value in (0, 1)):
-                return None
-        except (UndefinedBehaviour, AssertFailed, StepLimit):
-            pass
+    if fault.kind == "unwritten-read" and not _shows(module, reference):
+        return None
     kind = Kind.OUT_OF_BOUNDS if fault.kind == "out-of-range" else Kind.WRONG_RESULT
     return Difference(kind, f"{fault.kind}: {fault}", fault.kind)
+
+
+def _shows(module: Any, reference: Reference) -> bool:
+    """Whether results depend on what stands in elements that were never written."""
+    for value in UNWRITTEN:
+        try:
+            if _mismatch(module, reference, value) is not None:
+                return True
+        except UndefinedBehaviour as fault:
+            if fault.kind in FAULTS:
+                return True
+        except (AssertFailed, StepLimit):
+            return True
+    return False

@@ -28,7 +28,12 @@ Conditions = Iterator[str]
 def known_failure(draw: Drawing, primitive: str, arguments: Arguments) -> str:
     """The condition under which the primitive is known to fail, if these arguments meet one."""
     conditions = _KNOWN.get(primitive)
-    return next(conditions(draw, arguments), "") if conditions is not None else ""
+    found = next(conditions(draw, arguments), "") if conditions is not None else ""
+    if not found and any(isinstance(each, str) and " - " in each for each in arguments):
+        return "reversed-axis"
+    if not found and primitive in DEPENDENT and _has_undeclared_regions(draw):
+        return "undeclared-regions"
+    return found
 
 
 def condition_of(module: Any, call: PrimitiveCall) -> str:
@@ -40,6 +45,24 @@ def condition_of(module: Any, call: PrimitiveCall) -> str:
     except (CannotDraw, DoesNotApply, LookupError, RaisedByTVM):
         return ""
     return f"{call.name}:{found}" if found else ""
+
+
+# Those that ask what blocks read and write.
+DEPENDENT = frozenset({
+    "merge", "compute_at", "compute_at_sampled", "reverse_compute_at", "compute_inline",
+    "reverse_compute_inline", "fuse_reduction_epilogue", "cache_read", "cache_write",
+    "cache_inplace", "cache_index", "reindex", "reindex_cache_read", "reindex_cache_write",
+    "read_at", "write_at", "decompose_reduction", "rfactor", "decompose_padding", "pad_einsum",
+    "blockize", "blockize_blocks", "tensorize", "transform_layout", "transform_block_layout",
+    "rolling_buffer", "dlight", "meta_schedule",
+})  # fmt: skip
+
+
+def _has_undeclared_regions(draw: Drawing) -> bool:
+    """Whether a block that is not the root declares nothing, as those of loop_partition do."""
+    body = draw.schedule.mod[draw.schedule.func_working_on.name_hint].body
+    blocks = [realize.block for realize in _realizes(body.block.body)]
+    return any(not (len(each.reads) or len(each.writes)) for each in blocks)
 
 
 def _is_guarded(draw: Drawing, label: str) -> bool:
@@ -74,6 +97,24 @@ def _has_guarded_loads(block: Any) -> bool:
     )
 
 
+def _has_guarded_stores(block: Any) -> bool:
+    """Whether the block may leave part of what it declares as it was."""
+    return any(
+        compat.type_key(node) == "IfThenElse"
+        and any(compat.type_key(part) == "BufferStore" for part in compat.nodes(node))
+        for node in compat.nodes(block.body)
+    )
+
+
+def _has_loaded_indices(block: Any) -> bool:
+    return any(
+        compat.type_key(part) == "BufferLoad"
+        for region in (*block.reads, *block.writes)
+        for each in region.region
+        for part in compat.nodes(each.min)
+    )
+
+
 def _has_loops(block: Any) -> bool:
     """Whether loops are part of the block itself."""
     return any(compat.type_key(node) == "For" for node in compat.nodes(block.body))
@@ -103,10 +144,15 @@ def _partitioned(draw: Drawing, arguments: Any) -> Conditions:
         yield "nested-blocks"
     if len(body.block.alloc_buffers):
         yield "allocations"
+    buffers = [compat.region_buffer(each) for each in (*body.block.reads, *body.block.writes)]
+    if len({str(each.name) for each in buffers}) < len({hash(each) for each in buffers}):
+        yield "same-names"
     if number_of(loop.min) != 0:
         yield "starts-elsewhere"
     if not any(value.same_as(loop.loop_var) for value in body.iter_values):
         yield "computed-variables"
+    if _is_nested(draw, arguments[0][0]):
+        yield "nested-blocks"
     for axis, value in zip(body.block.iter_vars, body.iter_values, strict=True):
         if int(axis.iter_type) == REDUCTION and _uses(value, loop.loop_var):
             yield "reduction"
@@ -129,6 +175,12 @@ def _blockized_together(draw: Drawing, arguments: Any) -> Conditions:
         yield "guarded"
     if len({len(node.iter_vars) for node in nodes}) > 1:
         yield "unlike-blocks"
+    chains = [draw.loops(label) for label in arguments[0]]
+    depth = 0
+    while all(depth < len(chain) and chain[depth].same_as(chains[0][depth]) for chain in chains):
+        depth += 1
+    if any(len(_realizes(chain[depth])) > 1 for chain in chains if depth < len(chain)):
+        yield "other-blocks"
 
 
 def _merged(draw: Drawing, arguments: Any) -> Conditions:
@@ -138,6 +190,13 @@ def _merged(draw: Drawing, arguments: Any) -> Conditions:
         yield "same-loop"
     for one, other in combinations(map(_accesses, loops), 2):
         if one[1] & (other[0] | other[1]) or other[1] & one[0]:
+            yield "dependence"
+    body = draw.schedule.mod[draw.schedule.func_working_on.name_hint].body.block.body
+    inside = [realize for loop in loops for realize in _realizes(loop)]
+    written = set().union(*(_accesses(loop)[1] for loop in loops))
+    for realize in _realizes(body):
+        others = not any(realize.same_as(each) for each in inside)
+        if others and written & {hash(compat.region_buffer(each)) for each in realize.block.reads}:
             yield "dependence"
 
 
@@ -160,21 +219,35 @@ def _copied_at(draw: Drawing, arguments: Any) -> Conditions:
         yield "reduction"
     if any(_has_guarded_loads(realize.block) for realize in realizes):
         yield "guarded-load"
+    if any(len(realize.block.match_buffers) for realize in realizes):
+        yield "match-buffers"
     if any(number_of(loop.min) != 0 for loop in draw.loops(arguments[1])):
         yield "starts-elsewhere"
+    if not all(isinstance(loop.extent, compat.IntImm) for loop in draw.loops(arguments[1])):
+        yield "symbolic"
 
 
 def _reindexed(draw: Drawing, arguments: Any) -> Conditions:
     label, (which, _) = arguments
     node = draw.node(label)
+    if not draw.loops(label):
+        yield "no-loops"
     if len(node.writes) != 1:
         yield "several-writes"
-    if _has_loops(node):
-        yield "inner-loops"
-    if which == "read" and _has_guarded_loads(node):
-        yield "guarded-load"
+    elif which == "write" and _is_written_elsewhere(draw, label):
+        yield "several-writers"
     if any(draw.reads(label, compat.region_buffer(each)) for each in node.writes):
         yield "updates"
+    if _has_loops(node):
+        yield "inner-loops"
+    if _has_company(draw, label):
+        yield "several-blocks"
+    if which == "read" and _has_guarded_loads(node):
+        yield "guarded-load"
+    if which == "read" and _has_loaded_indices(node):
+        yield "loaded-indices"
+    if which == "write" and _has_guarded_stores(node):
+        yield "guarded-store"
 
 
 def _cached_index(draw: Drawing, arguments: Any) -> Conditions:
@@ -223,14 +296,15 @@ def _loads(expr: Any, buffer: Any) -> bool:
 def _padded_einsum(draw: Drawing, arguments: Any) -> Conditions:
     """What is no sum of products."""
     node = draw.node(arguments[0])
-    if compat.type_key(node.body) != "BufferStore":
-        return
-    value = node.body.value
-    keys = {compat.type_key(part) for part in compat.nodes(value)}
-    if not is_reduction(node) or compat.type_key(value) != "Add" or keys & NOT_IN_PRODUCTS:
-        yield "not-an-einsum"
+    if compat.type_key(node.body) == "BufferStore":
+        value = node.body.value
+        keys = {compat.type_key(part) for part in compat.nodes(value)}
+        if not is_reduction(node) or compat.type_key(value) != "Add" or keys & NOT_IN_PRODUCTS:
+            yield "not-an-einsum"
     if _is_nested(draw, arguments[0]):
         yield "nested-blocks"
+    if _has_loops(node):
+        yield "inner-loops"
 
 
 NOT_IN_PRODUCTS = {
@@ -261,8 +335,58 @@ def _cached_inplace(draw: Drawing, arguments: Any) -> Conditions:
         yield "nested-blocks"
 
 
+def _reindexed_cache(draw: Drawing, arguments: Any) -> Conditions:
+    yield from _guarded(draw, arguments)
+    node = draw.node(arguments[0])
+    if not draw.loops(arguments[0]):
+        yield "no-loops"
+    if _has_loops(node):
+        yield "inner-loops"
+    if _has_guarded_stores(node):
+        yield "guarded-store"
+    if _has_guarded_loads(node):
+        yield "guarded-load"
+    if _has_loaded_indices(node):
+        yield "loaded-indices"
+
+
+def _cached(draw: Drawing, arguments: Any) -> Conditions:
+    inside = [realize.block for realize in _realizes(draw.node(arguments[0]).body)]
+    if any(len(block.match_buffers) for block in (draw.node(arguments[0]), *inside)):
+        yield "match-buffers"
+
+
+def _cached_write(draw: Drawing, arguments: Any) -> Conditions:
+    yield from _cached(draw, arguments)
+    if _has_guarded_stores(draw.node(arguments[0])):
+        yield "guarded-store"
+
+
+def _is_written_elsewhere(draw: Drawing, label: str) -> bool:
+    written = {hash(compat.region_buffer(each)) for each in draw.node(label).writes}
+    others = [draw.node(other) for other in draw.blocks if other != label]
+    return any(hash(compat.region_buffer(each)) in written for one in others for each in one.writes)
+
+
+def _has_company(draw: Drawing, label: str) -> bool:
+    """Whether other blocks share a loop with the block."""
+    return any(len(_realizes(loop)) > 1 for loop in draw.loops(label))
+
+
+def _padding_decomposed(draw: Drawing, arguments: Any) -> Conditions:
+    if len(_realizes(_loop_of(draw, arguments[1]))) > 1:
+        yield "several-blocks"
+
+
 def _factored(draw: Drawing, arguments: Any) -> Conditions:
     yield from _guarded(draw, arguments[0])
+    if number_of(_loop_of(draw, arguments[0]).min) != 0:
+        yield "starts-elsewhere"
+    if len(draw.node(arguments[0][0]).writes) > 1:
+        yield "several-writes"
+    body = draw.schedule.mod[draw.schedule.func_working_on.name_hint].body.block.body
+    if any(len(_realizes(realize.block.body)) for realize in _realizes(body)):
+        yield "nested-blocks"
 
 
 _KNOWN: dict[str, Callable[[Drawing, Any], Conditions]] = {
@@ -273,12 +397,15 @@ _KNOWN: dict[str, Callable[[Drawing, Any], Conditions]] = {
     "read_at": _copied_at,
     "write_at": _copied_at,
     "reindex": _reindexed,
-    "reindex_cache_read": _guarded,
-    "reindex_cache_write": _guarded,
+    "reindex_cache_read": _reindexed_cache,
+    "reindex_cache_write": _reindexed_cache,
+    "cache_read": _cached,
+    "cache_write": _cached_write,
     "cache_index": _cached_index,
     "cache_inplace": _cached_inplace,
     "fuse_reduction_epilogue": _fused_epilogue,
     "decompose_reduction": _guarded,
+    "decompose_padding": _padding_decomposed,
     "rfactor": _factored,
     "pad_einsum": _padded_einsum,
     "reverse_compute_inline": _inlined_backwards,

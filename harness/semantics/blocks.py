@@ -65,11 +65,18 @@ class BlockCompiler(MemoryCompiler):
         for match in block.match_buffers:
             self._match(match)
         if block.init is not None:
+            self._check_init(block, name)
             with self.indented(f"if {' and '.join(at_start) or 'True'}:"):
                 self.statement(block.init)
         self.statement(block.body)
         if frame is not None and not self.perturbed:
             self.frames.pop()
+
+    def _check_init(self, block: Any, name: str) -> None:
+        """Emit a failure if the init uses a reduction axis: it is to run before all of them."""
+        axes = [axis.var for axis in block.iter_vars if int(axis.iter_type) == REDUCTION]
+        if any(axis.same_as(node) for node in compat.nodes(block.init) for axis in axes):
+            self.emit(f"undefined('reduction-in-init', 'the init of block {name}')")
 
     def _bind_axis(self, iter_var: Any, value: Operand, block: str) -> tuple[Operand, Operand]:
         """Bind a block's axis, after a check that the value lies in the axis' domain."""

@@ -19,6 +19,7 @@ KINDS = frozenset({
     "bad-argument",  # an intrinsic outside its domain, such as clz(0)
     "false-assume",  # T.assume of something false
     "block-domain",  # a block's iteration variable is bound outside its declared domain
+    "reduction-in-init",  # a block's init uses an axis that it is to run before
     "undeclared-access",  # a block accesses what its read and write regions don't cover
 })  # fmt: skip
 

@@ -21,6 +21,8 @@ from harness.semantics.errors import Unsupported
 from harness.semantics.ranges import Operand, constant
 
 MAX_ALLOCATED_ELEMENTS = 1 << 22
+# The value of elements that were never written, by the kind of dtype.
+UNWRITTEN_NAMES = {"uint": "UNWRITTEN_UNSIGNED", "bool": "UNWRITTEN_BIT"}
 CODED = ("float16", "bfloat16")  # dtypes that a memoryview reads as their bit pattern
 
 
@@ -155,10 +157,11 @@ class MemoryCompiler(CallCompiler):
         if is_bytes:
             # A multiple of eight bytes, so that views of every dtype fit it.
             bytes_needed = f"({size.code} * {dtype.bytes} + 7) // 8 * 8"
-            self.emit(f"{storage.name} = bytearray([UNWRITTEN or 0]) * ({bytes_needed})")
+            self.emit(f"{storage.name} = bytearray([(UNWRITTEN or 0) & 127]) * ({bytes_needed})")
             self.emit(f"w{storage.name} = bytearray([UNWRITTEN is not None]) * len({storage.name})")
         else:
-            self.emit(f"{storage.name} = [UNWRITTEN] * {size.code}")
+            value = UNWRITTEN_NAMES.get(dtype.kind, "UNWRITTEN")
+            self.emit(f"{storage.name} = [{value}] * {size.code}")
         self.start_history(storage)
         self.declare(buffer, storage)
         return storage

@@ -97,15 +97,15 @@ class Program:
             perturbation_seed: perturb the run (see perturbation.py) with this seed.
             wgsl_accuracy: perturbations as large as WGSL allows.
             step_limit: the number of loop iterations allowed.
-            unwritten: 0 or 1, in elements (or bytes) that were never written; None: the read of
-                such an element is undefined.
+            unwritten: from -127 to 127, in elements (or bytes) that were never written, without
+                its sign in unsigned ones; None: the read of such an element is undefined.
         Raises:
             UndefinedBehaviour, AssertFailed, StepLimit: see errors.py.
         """
         if len(args) != len(self._is_buffer):
             raise ValueError(f"{len(self._is_buffer)} arguments are expected, not {len(args)}")
         compiler, code = (self._plain, self._code) if perturbation_seed is None else self._perturbed
-        scope = {**_scope(step_limit), "UNWRITTEN": unwritten}
+        scope = {**_scope(step_limit), **_unwritten_scope(unwritten)}
         if perturbation_seed is not None:
             scope |= _perturbation_scope(perturbation_seed, wgsl_accuracy, compiler.source)
         exec(code, scope)
@@ -224,6 +224,13 @@ _CONSTANT_SCOPE = _constant_scope()
 
 def _scope(step_limit: int) -> dict[str, Any]:
     return {**_CONSTANT_SCOPE, "S": [step_limit], "K": Concurrency()}
+
+
+def _unwritten_scope(value: int | None) -> dict[str, Any]:
+    """What stands in elements that were never written, for each kind of dtype."""
+    unsigned = None if value is None else abs(value)
+    bit = None if unsigned is None else min(unsigned, 1)
+    return {"UNWRITTEN": value, "UNWRITTEN_UNSIGNED": unsigned, "UNWRITTEN_BIT": bit}
 
 
 def _perturbation_scope(seed: int, wgsl_accuracy: bool, source: str) -> dict[str, Any]:

@@ -30,6 +30,7 @@ def triangles(cube: Any) -> Any:
 MEANINGS: dict[str, Callable[..., list[Any]]] = {
     "argmax-first": lambda a: best(a, np.argmax),
     "argmax-ge": lambda a: best(a, np.argmax),
+    "argmax-ge-ties": lambda a: best(a, np.argmax),
     "argmax-gt": lambda a: best(a, lambda rows, axis: 8 - np.argmax(rows[:, ::-1], axis=axis)),
     "argmin-le": lambda a: best(a, np.argmin),
     "argmin-lt": lambda a: best(a, lambda rows, axis: 8 - np.argmin(rows[:, ::-1], axis=axis)),
