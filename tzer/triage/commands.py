@@ -77,6 +77,9 @@ def triage(
     else:
         for line in table([each.result for each in report.examined]):
             print_line(line)
+    for fault in report.faults:
+        print_text(fault.rstrip(), err=True)
+        print_line("tzer: this is a bug in tzer; please report it in its issue tracker", err=True)
     if report.interrupted:
         print_line("interrupted; run it again to go on", err=True)
         raise SystemExit(130)
@@ -106,7 +109,12 @@ def minimize(
         print_line(note, err=True)
     folder, progress = TriageFolder(directory), ProgressLines(1)
     examiner = FindingExaminer(
-        folder, float("inf"), lambda: False, progress.step, time_s or MINIMIZE_SECONDS
+        folder,
+        float("inf"),
+        lambda: False,
+        progress.step,
+        time_s or MINIMIZE_SECONDS,
+        insists=True,
     )
     try:
         examined = examiner.examine(finding)

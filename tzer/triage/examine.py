@@ -45,7 +45,10 @@ class Examined:
 
 
 class FindingExaminer:
-    """Examines one finding after another with a worker of its own. Used by one thread."""
+    """Examines one finding after another with a worker of its own. Used by one thread.
+
+    Each is minimized for so many `seconds`; one whose time was over before goes on if it `insists`.
+    """
 
     def __init__(
         self,
@@ -54,9 +57,12 @@ class FindingExaminer:
         stopped: Callable[[], bool],
         on_step: Callable[[str, str], None] = lambda finding_id, text: None,
         seconds: float = MINIMIZE_SECONDS,
+        *,
+        insists: bool = False,
     ) -> None:
         self.folder, self.deadline, self.on_step = folder, deadline, on_step
-        self.seconds, self.stopped = seconds, stopped
+        self.seconds, self.stopped, self.insists = seconds, stopped, insists
+        self.faults: set[str] = set()  # tracebacks of our own exceptions
         self._worker: Worker | None = None
 
     @property
@@ -64,7 +70,7 @@ class FindingExaminer:
         """The judge of cases, whose worker is started when it is first needed."""
         if self._worker is None:
             self._worker = Worker(Settings(handler=HANDLER, seconds=JUDGE_SECONDS))
-        return Judge(self._worker, self.stopped)
+        return Judge(self._worker, self.stopped, self.faults.add)
 
     def interrupt(self) -> None:
         """End what the worker is at, from another thread."""
@@ -83,7 +89,10 @@ class FindingExaminer:
             UserError: the folder can't be written.
         """
         kept = self.folder.load(finding.id, finding.case.digest)
-        if kept.result is not None and (kept.result.complete or time.monotonic() > self.deadline):
+        done = kept.result is not None and kept.result.complete
+        if self.insists and kept.smaller is not None:
+            done = kept.smaller.complete
+        if kept.result is not None and (done or time.monotonic() > self.deadline):
             return Examined(replace(kept.result, count=finding.count), kept.smaller)
         examined = self._examine(finding, kept)
         self.folder.save(finding.id, finding.case.digest, Kept(examined.smaller, examined.result))
@@ -141,9 +150,7 @@ class FindingExaminer:
         if start.complete:
             return start
         limit = min(self.deadline, time.monotonic() + self.seconds)
-        smaller = Minimizer(self.judge, shown, limit, keep).run(start)
-        # Its own time is over: it is as small as it gets, unless it was the time of all.
-        return smaller if limit == self.deadline else replace(smaller, complete=True)
+        return Minimizer(self.judge, shown, limit, keep).run(start)
 
     def _measured(self, finding: Finding, smaller: Smaller, result: TriageResult) -> TriageResult:
         before, after = self._describe(finding.case), self._describe(smaller.case)
@@ -165,7 +172,8 @@ class FindingExaminer:
             shape=after[1],
             tests=smaller.tests,
             seconds=round(smaller.seconds, 1),
-            complete=smaller.complete,
+            # Its own time may be over before: it stays as small as it got, unless asked again.
+            complete=smaller.complete or time.monotonic() < self.deadline,
         )
 
     def _describe(self, case: Case) -> tuple[Size, tuple[str, ...]]:

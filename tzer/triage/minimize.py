@@ -67,10 +67,14 @@ class Smaller:
 
 @dataclass
 class Judge:
-    """Has a worker judge cases; what it dies of is a verdict as well."""
+    """Has a worker judge cases; what it dies of is a verdict as well.
+
+    `on_fault` gets the traceback of each job that an exception of our own has ended.
+    """
 
     worker: Worker
     stopped: Callable[[], bool] = lambda: False
+    on_fault: Callable[[str], None] = lambda traceback: None
 
     def verdict(
         self,
@@ -100,6 +104,8 @@ class Judge:
         result = self.worker.run(request, fresh=fresh, seconds=seconds)
         if result.status == "interrupted" or self.stopped():
             raise Interrupted
+        if result.fault:
+            self.on_fault(result.fault)
         return result
 
     def steps(self) -> list[tuple[str, bool]]:

@@ -39,11 +39,15 @@ SHOWS, CANNOT_SHOW = 1, 2
 
 @dataclass(frozen=True)
 class TriageReport:
-    """All results in the order of the findings, and the script of each that is reported."""
+    """All results in the order of the findings, and the script of each that is reported.
+
+    `faults` are tracebacks of our own exceptions in the sandbox.
+    """
 
     examined: list[Examined]
     scripts: dict[str, str]
     interrupted: bool = False
+    faults: tuple[str, ...] = ()
 
 
 @dataclass
@@ -90,7 +94,8 @@ class Triage:
                     examiner.close()
         examined = [self._with_script(each, scripts.get(each.result.id)) for each in examined]
         texts = {finding_id: text for finding_id, (text, _) in scripts.items() if text is not None}
-        return TriageReport(examined, texts, self._stopping.is_set())
+        faults = sorted({fault for examiner in self._examiners for fault in examiner.faults})
+        return TriageReport(examined, texts, self._stopping.is_set(), tuple(faults))
 
     # Groups of findings.
 

@@ -139,7 +139,9 @@ def if_readable(case: Case, module: Any, **changes: Any) -> Case | None:
     """The case of the module, unless its text is much longer, or no longer TVMScript."""
     before = module_of(case.module)
     if is_readable(before) and not is_readable(module):
-        return None
+        module = parsed_back(module)  # perhaps what it parses to shows the finding as well
+        if not is_readable(module):
+            return None
     if len(full_script(module)) > MOST_GROWTH * len(full_script(before)):
         return None
     return replace(case.with_module(module), **changes)

@@ -40,7 +40,10 @@ def _guards(function: Any, path: rewrite.Path) -> bool:
         if field in ("extent", "predicate"):
             return True
         if field == "condition":
-            return compat.type_key(rewrite.at(function, path[:length])) in ("IfThenElse", "While")
+            around = compat.type_key(rewrite.at(function, path[:length]))
+            # What is below the condition of a branch is free: a branch that is not needed for what
+            # it asks has been left out before.
+            return around == "While" or (around == "IfThenElse" and length == len(path) - 1)
     return False
 
 

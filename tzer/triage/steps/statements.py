@@ -10,6 +10,7 @@ from tvm import tirx
 from harness import compat
 from harness.ir import rewrite
 from harness.ir.ingredients import number_of
+from harness.ir.intervals import base_dtype, lanes_of
 from harness.ir.loop_kinds import SERIAL
 from tzer.triage.steps.edit import (
     ModuleEdit,
@@ -66,6 +67,20 @@ def _inner(node: Any) -> Iterator[Any]:
                 yield rewrite.with_fields(node, else_case=None)
         case "SBlockRealize":
             yield from _opened(node)
+        case "BufferStore":
+            yield from _scalar(node)
+
+
+def _scalar(store: Any) -> Iterator[Any]:
+    """The first lane of a store of vectors."""
+    value, indices = store.value, list(store.indices)
+    if lanes_of(compat.dtype_of(value)) == 1 or compat.type_key(indices[-1]) != "Ramp":
+        return
+    first = [*indices[:-1], indices[-1].base]
+    if compat.type_key(value) == "Broadcast":
+        yield tirx.BufferStore(store.buffer, value.value, first)
+    zero = tirx.Cast(base_dtype(compat.dtype_of(value)), tirx.IntImm("int32", 0))
+    yield tirx.BufferStore(store.buffer, zero, first)
 
 
 def _opened(realize: Any) -> Iterator[Any]:
