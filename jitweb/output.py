@@ -6,7 +6,7 @@ import re
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -132,12 +132,13 @@ WHY_GROWN = (
     "what is computed from weights and shapes alone is stored"
 )
 MOST_NAMED, MOST_TENSORS, MOST_NAME = 5, 8, 24
+MOST_WORK = 26  # characters of what a kernel computes
 
 
 def print_overview(found: Overview) -> None:
     """What `inspect` shows, in lines of at most 80 columns but for names."""
     _print_fact("model", found.model)
-    _print_fact("kind", found.architecture or "not known")
+    _print_fact("type", found.architecture or "not known")
     _print_fact("precision", found.precision)
     shipped = found.shipped_bytes
     ships = "" if shipped is None else f", {shipped / 1e6:.1f} MB as shipped"
@@ -177,14 +178,34 @@ def print_overview(found: Overview) -> None:
     for name, family in sorted(found.families.items(), key=lambda each: -each[1]["share"]):
         _print_fact("", f"{name:11} {counted(family['calls'], 'call'):>10}  {family['share']:6.1%}")
     print_line("")
-    print_line(f"{'share':>6} {'calls':>5} {'work a call':>15} {'bytes':>11}  {'kind':14} shapes")
+    title = f"{'share':>6} {'calls':>5} {'work a call':>15} {'bytes':>11}"
+    print_line(f"{title}  {'what':{MOST_WORK}} result")
     for row in found.kernels:
-        shapes = " ".join(shape_text(shape) for shape in row["shapes"])
         line = (
             f"{row['share']:6.1%} {row['sites']:4}x {row['flops'] / 1e6:9.2f} MFLOP "
-            f"{row['bytes'] / 1e6:8.2f} MB  {row['kind']:14} {shapes}"
+            f"{row['bytes'] / 1e6:8.2f} MB  {_work_text(row):{MOST_WORK}} "
+            f"{shape_text(row['shapes'][-1])}"
         )
-        print_line(line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…")
+        print_line(_cut(line, WIDTH))
+
+
+NAMED = {"take": "gather", "fakequantize": "quantize", "concatenate": "concat"}
+PLAIN = ("reshape", "tir")  # words that say little beside others
+SUMS = ("matmul", "batched-matmul", "convolution")
+
+
+def _work_text(row: Mapping[str, Any]) -> str:
+    """What a kernel computes: its sum of products, and the operators that are fused with it."""
+    words = re.findall(r"([a-z_]*?[a-z])[0-9]*(?:_|$)", row["name"].removeprefix("fused_"))
+    operators = list(dict.fromkeys(NAMED.get(word, word) for word in words))
+    operators = [word for word in operators if word not in PLAIN] or operators
+    if row["kind"] in SUMS:
+        operators = [row["kind"], *operators[1:]]
+    return _cut(" ".join(operators) or row["kind"], MOST_WORK)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _sides_text(shape: Sequence[int | str]) -> str:

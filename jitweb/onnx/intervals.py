@@ -211,3 +211,30 @@ def _arithmetic(kind: str, left: Interval, right: Interval) -> Interval | None:
         most = max(map(abs, right))
         return (0 if min(*left, *right) >= 0 else -most, most)
     return None
+
+
+NEGATED = {
+    "Less": "GreaterOrEqual", "LessOrEqual": "Greater", "Greater": "LessOrEqual",
+    "GreaterOrEqual": "Less",
+}  # fmt: skip
+TURNED = {
+    "Less": "Greater", "LessOrEqual": "GreaterOrEqual", "Greater": "Less",
+    "GreaterOrEqual": "LessOrEqual",
+}  # fmt: skip
+
+
+def limited(interval: Interval, kind: str, number: int) -> Interval:
+    """The part of an interval for which a comparison with a number is true; at least one number."""
+    low, high = interval
+    if kind == "Equal":
+        return (number, number)
+    if kind in ("Less", "LessOrEqual"):
+        high = min(high, number - (kind == "Less"))
+    if kind in ("Greater", "GreaterOrEqual"):
+        low = max(low, number + (kind == "Greater"))
+    return (min(low, high), high) if kind.startswith("Less") else (low, max(low, high))
+
+
+def is_within(interval: Interval | None, extent: int) -> bool:
+    """Whether indices, which count from the end if negative, are those of so many elements."""
+    return interval is not None and -extent <= interval[0] <= interval[1] < extent

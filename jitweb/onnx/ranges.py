@@ -23,15 +23,19 @@ from jitweb.errors import JitwebError
 from jitweb.onnx.graph import OUTLINE, attributes, graph_inputs, node_text
 from jitweb.onnx.intervals import (
     BITS,
+    NEGATED,
     PRODUCTS,
     SCATTERS,
     SQUARES,
     SUMS,
+    TURNED,
     WHOLE,
     WHOLE_WIDE,
     Interval,
     interval_of,
     is_past,
+    is_within,
+    limited,
     terms_of,
     within,
 )
@@ -85,6 +89,7 @@ def integers_of(model: onnx.ModelProto, may_be_wide: bool) -> Integers:
     Raises:
         JitwebError: an int64 value leaves int32 whatever the inputs are, and may not.
     """
+    _check_constants(model)
     if may_be_wide and _is_wide(model):
         found = _Ranges(model, WHOLE_WIDE)
         ranges = found.narrowed(_leaves)
@@ -92,6 +97,20 @@ def integers_of(model: onnx.ModelProto, may_be_wide: bool) -> Integers:
         return Integers(kept, True, found.loose())
     found = _Ranges(model, WHOLE)
     return Integers(found.narrowed(_wraps, _leaves), False, found.loose())
+
+
+def _check_constants(model: onnx.ModelProto) -> None:
+    """Raises: JitwebError, if constant indices leave their table, as positions of a shape may."""
+    analysis = _Analysis(model, WHOLE_WIDE)
+    for _, node, given in analysis.nodes:
+        if node.op_type not in INDEXED or node.input[1] not in analysis.constants:
+            continue
+        extents, (low, high) = analysis.extents(node, given), analysis.constants[node.input[1]]
+        if extents and not is_within((low, high), max(extents)):
+            raise JitwebError(
+                f"{node_text(node)} looks up {high if high >= max(extents) else low} in a table of "
+                f"{max(extents)}; use a smaller --shape"
+            )
 
 
 def _is_wide(model: onnx.ModelProto) -> bool:
@@ -276,12 +295,12 @@ class _Analysis:
         interval, extents = found.intervals.get(node.input[1]), self.extents(node, given)
         if not extents or not min(extents):
             return
-        if node.op_type in READS and not _is_within(interval, min(extents)):
+        if node.op_type in READS and not is_within(interval, min(extents)):
             found.loose.add(number)
         if node.op_type in READS and node.input[1] in found.assumed:
             found.loose.add(number)
         sources = found.sources.get(node.input[1], frozenset())
-        if sources and interval is not None and not _is_within(interval, max(extents)):
+        if sources and interval is not None and not is_within(interval, max(extents)):
             found.leaves[number] = sources
 
     def extents(self, node: onnx.NodeProto, given: Mapping[str, Any]) -> list[int]:
@@ -337,33 +356,7 @@ class _Analysis:
             return (max(interval[0], 0), max(interval[1], 0))
         kind = kind if is_true else NEGATED.get(kind, "")
         kind = kind if condition.input[0] == name else TURNED.get(kind, kind)
-        return _limited(interval, kind, number[0])
-
-
-NEGATED = {
-    "Less": "GreaterOrEqual", "LessOrEqual": "Greater", "Greater": "LessOrEqual",
-    "GreaterOrEqual": "Less",
-}  # fmt: skip
-TURNED = {
-    "Less": "Greater", "LessOrEqual": "GreaterOrEqual", "Greater": "Less",
-    "GreaterOrEqual": "LessOrEqual",
-}  # fmt: skip
-
-
-def _limited(interval: Interval, kind: str, number: int) -> Interval:
-    """The part of an interval for which a comparison with a number is true; at least one number."""
-    low, high = interval
-    if kind == "Equal":
-        return (number, number)
-    if kind in ("Less", "LessOrEqual"):
-        high = min(high, number - (kind == "Less"))
-    if kind in ("Greater", "GreaterOrEqual"):
-        low = max(low, number + (kind == "Greater"))
-    return (min(low, high), high) if kind.startswith("Less") else (low, max(low, high))
-
-
-def _is_within(interval: Interval | None, extent: int) -> bool:
-    return interval is not None and -extent <= interval[0] <= interval[1] < extent
+        return limited(interval, kind, number[0])
 
 
 def within_tables(model: onnx.ModelProto, loose: frozenset[int]) -> None:

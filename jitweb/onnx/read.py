@@ -299,9 +299,12 @@ def _dimensions(value: onnx.ValueInfoProto) -> Sequence[onnx.TensorShapeProto.Di
 
 
 def longest_sequence(model: onnx.ModelProto) -> int:
-    """The length to suggest for a sequence: no longer than a table of positions."""
+    """The length to suggest for a sequence: no longer than a table of positions.
+
+    Of BART and RoBERTa the first two rows are for no position: 2 more than a multiple of 8.
+    """
     tables = (
-        tensor.dims[0]
+        tensor.dims[0] - (2 if tensor.dims[0] % 8 == 2 else 0)
         for tensor in model.graph.initializer
         if len(tensor.dims) == 2 and any(word in tensor.name.lower() for word in POSITIONS)
     )

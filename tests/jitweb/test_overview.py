@@ -73,6 +73,44 @@ def test_weights_in_constants_are_weights_and_are_counted_once(tmp_path: Path) -
     assert found.shipped_bytes == 2 * BIG.nbytes  # as it is, and transposed
 
 
+def test_a_table_of_positions_bounds_the_shape_that_is_suggested(tmp_path: Path) -> None:
+    """And a longer one is refused where the positions are looked up."""
+    table = np.ones((34, 8), np.float32)  # the first two rows are for no position, as BART's
+    nodes = [
+        node("Shape", ["ids"], ["sizes"]),
+        node("Gather", ["sizes", "one"], ["length"]),
+        node("Range", ["zero", "length", "one"], ["places"]),
+        node("Add", ["places", "two"], ["rows"]),
+        node("Gather", ["embed_positions", "rows"], ["y"], "look_up"),
+        node("Gather", ["y", "ids"], ["z"]),
+    ]
+    numbers = {"zero": np.array(0), "one": np.array(1), "two": np.array(2)}
+    model = model_of(
+        nodes, {"ids": np.zeros((1, 4), np.int64)}, ["z"], {"embed_positions": table, **numbers}
+    )
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "sequence"
+    del model.graph.value_info[:]
+    onnx.save(model, tmp_path / "m.onnx")
+    assert overview(tmp_path / "m.onnx", {}).needed == "--shape ids=1x32"
+    with pytest.raises(
+        JitwebError, match=r"look_up \(Gather\) looks up 34 in a table of 34; use a"
+    ):
+        import_model(tmp_path / "m.onnx", {"ids": (1, 33)})
+
+
+def test_each_kernel_is_shown_with_what_it_computes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nodes = [
+        node("MatMul", ["x", "w"], ["a"]),
+        node("Tanh", ["a"], ["b"]),
+        node("Softmax", ["b"], ["y"]),
+    ]
+    print_overview(overview(saved(tmp_path, *nodes), {}))
+    table = capsys.readouterr().out.split("what")[1]
+    assert "matmul tanh" in table and "softmax" in table and "2x300" in table
+
+
 def test_what_inspect_prints_is_at_most_80_columns_wide(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,7 +18,7 @@ from tvm import te, tirx
 from jitweb.onnx.convert.node import Node
 from jitweb.onnx.graph import NAN_IS_LEAST, names_read
 
-STEPS = "Steps"
+STEPS = "FakeQuantize"
 INNER = "jitweb.inner"  # its domain, between here and the table of converters
 CHAIN = ("Div", "Round", "Clip", "Mul")
 
@@ -45,7 +45,7 @@ def with_steps(
     constants: Mapping[str, onnx.TensorProto],
     results: frozenset[str],
 ) -> list[onnx.NodeProto]:
-    """The nodes with a Steps in the place of each such chain; `results` are the model's."""
+    """The nodes with a FakeQuantize in the place of each such chain; `results` are the model's."""
     readers = Counter(name for node in nodes for name in set(names_read(node)))
     made = {name: node for node in nodes for name in node.output}
     last: dict[str, onnx.NodeProto] = {}  # by the result of a chain's end

@@ -119,8 +119,8 @@ def test_updates_of_one_place_are_added_up(is_constant: bool, tmp_path: Path) ->
 
 def test_every_converter_is_tested() -> None:
     tested = {kind for kind, *_ in CASES} | {"ScatterElements", "ScatterND"}
-    # Steps is what a pair of QuantizeLinear and DequantizeLinear becomes: see the last test.
-    assert {kind for _, kind in CONVERTERS} == tested | {"Steps"}
+    # What a pair of QuantizeLinear and DequantizeLinear becomes: see the last test.
+    assert {kind for _, kind in CONVERTERS} == tested | {"FakeQuantize"}
 
 
 def test_nan_is_picked_before_all_numbers_and_true(tmp_path: Path) -> None:
