@@ -241,6 +241,17 @@ class Store:
         blocks = np.unique(np.concatenate([blocks, *parts]))
         return blocks, set(self._database.rows("select file, line from lines", (str, int)))
 
+    def blocks_in_order(self) -> np.ndarray:
+        """All native blocks (uint32 ids) reached so far, each once, the first reached first."""
+        import numpy as np
+
+        rows = self._database.rows("select blocks from coverage order by id", (bytes,))
+        parts = (cases.unpacked(self._database, packed) for (packed,) in rows)
+        blocks = np.concatenate([np.empty(0, np.uint32), *parts])
+        _, first = np.unique(blocks, return_index=True)
+        ordered: np.ndarray = blocks[np.sort(first)]
+        return ordered
+
     # Where the campaign stands.
 
     def settings(self) -> dict[str, Any]:

@@ -60,6 +60,7 @@ ONCE = (
     "test_names.py",
     "test_packaging.py",
     "tzer/test_avoidance.py",
+    "tzer/test_bisect.py",
     "tzer/test_campaign_coverage_map.py",
     "tzer/test_campaign_faults.py",
     "tzer/test_campaign_kills.py",
@@ -72,11 +73,33 @@ ONCE = (
     "tzer/test_joint.py",
     "tzer/test_learning.py",
     "tzer/test_native_runs.py",
+    "tzer/test_report.py",
     "tzer/test_reproducer_hostile.py",
     "tzer/test_show.py",
     "tzer/test_triage.py",
     "tzer/test_triage_signature.py",
 )
+
+
+@pytest.fixture(scope="session")
+def has_browser() -> bool:
+    """Whether there is a browser; where everything must be tested, there has to be."""
+    from harness.devices.base import DeviceError
+    from harness.devices.browser import find_browser
+
+    try:
+        find_browser()
+    except DeviceError:
+        assert not os.environ.get("CI"), "scripts/install_browser.sh installs what is missing here"
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def browser(has_browser: bool) -> None:
+    """Skip a test where there is no browser."""
+    if not has_browser:
+        pytest.skip("there is no browser: bash scripts/install_browser.sh says what to install")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

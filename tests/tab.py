@@ -34,6 +34,7 @@ class Tab:
             stderr=subprocess.DEVNULL,
         )
         self._number = 0
+        self.errors: list[str] = []  # what the page threw, and what the browser's console has of it
         self._closing = ExitStack()
         self._socket = self._closing.enter_context(connect(self._debugger(), max_size=None))
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -42,6 +43,8 @@ class Tab:
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=1, mobile=False,
         )  # fmt: skip
+        self.send("Runtime.enable")
+        self.send("Log.enable")
         self.send("Page.navigate", url=address)
 
     def _debugger(self) -> str:
@@ -63,10 +66,21 @@ class Tab:
         self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:
             answer = json.loads(self._socket.recv(START_SECONDS))
+            self._note(answer)
             if answer.get("id") == self._number:
                 assert "error" not in answer, answer["error"]
                 result: dict[str, Any] = answer["result"]
                 return result
+
+    def _note(self, event: dict[str, Any]) -> None:
+        about = event.get("params", {})
+        match event.get("method"):
+            case "Runtime.exceptionThrown":
+                self.errors.append(json.dumps(about["exceptionDetails"]))
+            case "Runtime.consoleAPICalled" if about["type"] in ("error", "assert"):
+                self.errors.append(json.dumps(about["args"]))
+            case "Log.entryAdded" if about["entry"]["level"] == "error":
+                self.errors.append(about["entry"]["text"])
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression, awaited."""

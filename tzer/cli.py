@@ -29,8 +29,10 @@ from harness.console.terminal import print_json, print_line, print_python, print
 from harness.system.text import printable
 from harness.targets.table import NAMES, TRICKLE
 from tzer import __version__
+from tzer.bisect_cli import bisect
 from tzer.corpus_cli import corpus
 from tzer.options import DEFAULT_TOLERANCE, CampaignOptions, Strategy
+from tzer.report_cli import report
 from tzer.triage.commands import minimize, triage
 
 if TYPE_CHECKING:
@@ -434,6 +436,10 @@ def doctor(json_output: bool) -> None:
     from harness.console.doctor import doctor as examine
 
     raise SystemExit(examine(TZER_CHECKS, json_output=json_output))
+
+
+cli.add_command(bisect)
+cli.add_command(report)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -13,17 +13,21 @@ if TYPE_CHECKING:
     from corpus.store import Store
 
 
+HOUR = 3600.0
+
+
 @dataclass(frozen=True)
 class FileCoverage:
-    """How many of a source file's basic blocks the campaign has reached."""
+    """How many of a source file's basic blocks were reached, and how many in the last hour."""
 
     file: str
     reached: int
     blocks: int
+    last_hour: int
 
     def summary(self) -> dict[str, str | int]:
         """The documented keys of `tzer cov --json`."""
-        return {"file": self.file, "reached": self.reached, "blocks": self.blocks}
+        return asdict(self)
 
     def __str__(self) -> str:
         return f"{self.reached:6} of {self.blocks:6} blocks  {self.file}"
@@ -73,18 +77,29 @@ def by_file(store: Store) -> list[FileCoverage]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError("the campaign's scope can't be read; its folder is damaged")
     block_map = load_block_map()
-    reached, _ = store.coverage()
-    if len(reached) and int(reached[-1]) >= len(block_map.blocks):
+    reached = store.blocks_in_order()
+    if len(reached) and int(reached.max()) >= len(block_map.blocks):
         raise UserError("the campaign has blocks that this TVM lacks; its folder is damaged")
     scope = block_map.in_scope(resolve_scope(names))
-    count = len(block_map.files)
-    blocks = np.bincount(block_map.block_file[scope], minlength=count)
-    hit = np.bincount(block_map.block_file[np.intersect1d(scope, reached)], minlength=count)
+    recent = reached[_blocks_an_hour_ago(store) :]
+    blocks, hit, new = (
+        np.bincount(block_map.block_file[each], minlength=len(block_map.files))
+        for each in (scope, np.intersect1d(scope, reached), np.intersect1d(scope, recent))
+    )
     rows = [
-        FileCoverage(block_map.files[place], int(hit[place]), int(blocks[place]))
+        FileCoverage(block_map.files[place], int(hit[place]), int(blocks[place]), int(new[place]))
         for place in np.flatnonzero(blocks)
     ]
     return sorted(rows, key=lambda row: (-row.reached, row.file))
+
+
+def _blocks_an_hour_ago(store: Store) -> int:
+    """How many blocks the campaign had reached an hour before the end of its timeline."""
+    points = store.timeline()
+    if not points:
+        return 0
+    before = points[-1]["elapsed_s"] - HOUR
+    return int(max((p["native_blocks"] for p in points if p["elapsed_s"] <= before), default=0))
 
 
 def by_pass(store: Store) -> list[PassUse]:

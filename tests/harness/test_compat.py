@@ -17,6 +17,8 @@ ALLOWED = {
     "tzer/triage/reproducer_parts.py": "source of scripts that run without tzer",
     "tzer/triage/device_reproducer.py": "source of scripts that may meet an older tzer",
     "harness/console/probes.py": "names the versions to install",
+    "tzer/triage/wheels.py": "makes environments of other releases",
+    "tzer/bisect_cli.py": "names releases as examples",
     "harness/oracles/known_issues.py": "says in which releases an issue shows",
 }
 FILES = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,27 +76,6 @@ def bundle(small_models: dict[str, Path], tmp_path_factory: pytest.TempPathFacto
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle whose kernels are written by hand."""
     return Tiny().write(tmp_path_factory.mktemp("tiny") / "bundle")
-
-
-@pytest.fixture(scope="session")
-def has_browser() -> bool:
-    """Whether there is a browser; where everything must be tested, there has to be."""
-    from harness.devices.base import DeviceError
-    from harness.devices.browser import find_browser
-
-    try:
-        find_browser()
-    except DeviceError:
-        assert not os.environ.get("CI"), "scripts/install_browser.sh installs what is missing here"
-        return False
-    return True
-
-
-@pytest.fixture
-def browser(has_browser: bool) -> None:
-    """Skip a test where there is no browser."""
-    if not has_browser:
-        pytest.skip("there is no browser: bash scripts/install_browser.sh says what to install")
 
 
 @pytest.fixture(scope="module", params=["wasm", "webgpu"])
