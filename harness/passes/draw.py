@@ -36,7 +36,12 @@ _FOR_DEVICES = frozenset(
     }
 )
 # One call of it for the many keys of the PassContext.
+# In a random sequence, of what is never legal or only at the end of a lowering.
+_REQUIRED_WEIGHT = 0.15
 _WEIGHTS = {context.SET: 3.0, **dict.fromkeys(_FOR_DEVICES, 0.1)}
+_RANDOM_WEIGHTS = [
+    _WEIGHTS.get(info.name, 1.0 if info.optional else _REQUIRED_WEIGHT) for info in _DRAWABLE
+]
 _CONFIG_SHARE = 0.5  # of the passes that take a configuration
 
 
@@ -49,8 +54,13 @@ def draw_call(rng: random.Random, info: PassInfo) -> PassCall:
 
 
 def draw_random(rng: random.Random, length: int) -> tuple[PassCall, ...]:
-    """A sequence of `length` random passes of the catalogue, mostly illegal."""
-    return tuple(draw_call(rng, rng.choice(_DRAWABLE)) for _ in range(length))
+    """A sequence of `length` random passes of the catalogue, mostly illegal.
+
+    Passes that nearly always refuse what they were not meant for are drawn rarely: all that would
+    follow stays untested.
+    """
+    drawn = rng.choices(_DRAWABLE, _RANDOM_WEIGHTS, k=length)
+    return tuple(draw_call(rng, info) for info in drawn)
 
 
 def draw_legal(states: States, rng: random.Random, length: int) -> tuple[PassCall, ...]:

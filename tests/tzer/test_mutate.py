@@ -23,7 +23,7 @@ from harness.semantics import (
 from harness.semantics.inputs import make_inputs
 from seeds.generator import generate
 from tzer.mutate import IR_MUTATORS, SCHEDULE_MUTATORS
-from tzer.mutate.base import Mutator
+from tzer.mutate.base import Mutator, is_needed, sites_of
 
 RNG_SEEDS = 8
 GENERATED = 10
@@ -45,6 +45,22 @@ class Module:
             with T.sblock("relu"):
                 vi, vj = T.axis.remap("SS", [i, j])
                 C[vi, vj] = T.max(D[vi, vj], T.float32(0))
+"""
+GUARDED = """
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(n: T.int32, source: T.Buffer((8,), "int32"), target: T.Buffer((8,), "int32")):
+        local = T.alloc_buffer((8,), "int32")
+        for i in range(8):
+            target[i] = T.if_then_else(i >= 1, source[i - 1], 0)
+        for j in range(8):
+            target[j] = T.if_then_else(j < 5, source[j], source[7 - j])
+        for k in range(8):
+            local[7 - k] = source[k]
+        for k in range(8):
+            target[k] = local[k]
+        assert n < 9, "n"
 """
 STAGES = """
 @I.ir_module
@@ -189,3 +205,10 @@ def test_what_claims_to_preserve_the_meaning_does(mutator: Mutator) -> None:
         assert found is not None
         for one, other in zip(expected, found, strict=True):
             np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+
+
+def test_what_guards_an_access_or_writes_local_memory_is_known_as_needed() -> None:
+    function = from_source(GUARDED)["main"]
+    needed = {str(site.node) for site in sites_of(function) if is_needed(function, site)}
+    assert {"i >= 1", "7 - k", "n < 9"} <= needed
+    assert not {"j < 5", "i - 1", "7 - j", "local[k]"} & needed

@@ -16,11 +16,13 @@ from tvm import tirx
 from harness import compat
 from harness.ir import rewrite
 from harness.ir.intervals import base_dtype, interval, is_float, is_integer, lanes_of, limits
-from harness.ir.sites import Site, sites
+from harness.ir.sites import Scope, Site, sites
 from seeds.values import RangedExpr, clamped, constant
 
 FREE_ROLES = frozenset({"value", "condition"})
 ATTEMPTS = 6
+# How often what the program seems to need is changed all the same.
+NEEDED_SHARE = 0.05
 CACHE_SIZE = 8
 
 
@@ -92,8 +94,11 @@ class SiteMutator(FunctionMutator):
             new = self.change(site, function, rng)
             if new is None or tvm_ffi.structural_equal(new, site.node):
                 continue
-            if not may_divide_by_zero(function, site, new):
-                return put(function, site, new)
+            if may_divide_by_zero(function, site, new):
+                continue
+            if rng.random() > NEEDED_SHARE and is_needed(function, site):
+                continue
+            return put(function, site, new)
         return None
 
 
@@ -192,6 +197,45 @@ def may_divide_by_zero(function: Any, site: Site, new: Any) -> bool:
                 return True
         node = below
     return False
+
+
+def is_needed(function: Any, site: Site) -> bool:
+    """Whether the program may have no meaning if the value at the site is another.
+
+    It is part of an assertion, of a condition without which an access could be out of bounds or
+    local memory stay unwritten, or of the index by which local memory is written.
+    """
+    node, params = function, set(function.params)
+    for depth, step in enumerate(site.path):
+        key = compat.type_key(node)
+        if key == "AssertStmt" and step[0] == "condition":
+            return True
+        if key == "BufferStore" and step[0] == "indices" and node.buffer not in params:
+            return True
+        branches = key in ("IfThenElse", "Select") and step[0] == "condition"
+        lazily = key == "Call" and step == ("args", 0) and compat.call_name(node) == "if_then_else"
+        if (branches or lazily) and not _needs_no_guard(node, site.scope, params):
+            return True
+        if depth + 1 < len(site.path):
+            node = rewrite.child(node, step)
+    return False
+
+
+def _needs_no_guard(node: Any, scope: Scope, params: set[Any]) -> bool:
+    """Whether the accesses below are within their buffers and write no local memory."""
+    for access in compat.nodes(node):
+        key = compat.type_key(access)
+        if key not in ("BufferLoad", "BufferStore"):
+            continue
+        buffer = access.buffer if key == "BufferStore" else compat.load_buffer(access)
+        shape = compat.static_shape(buffer)
+        if shape is None or (key == "BufferStore" and buffer not in params):
+            return False
+        for index, extent in zip(access.indices, shape, strict=False):
+            found = interval(index, scope)
+            if found is None or found[0] < 0 or found[1] >= extent:
+                return False
+    return True
 
 
 def feeds_others(site: Site, function: Any) -> bool:

@@ -32,7 +32,7 @@ def leaves_unwritten(site: Site, function: Any, rng: random.Random) -> bool:
 
     Sometimes it is let pass, as nothing may read it.
     """
-    return rng.random() > 0.1 and feeds_others(site, function)
+    return rng.random() > 0.03 and feeds_others(site, function)
 
 
 class InsertStatement(SiteMutator):
