@@ -25,6 +25,7 @@ from harness.system.text import first_line
 
 Var = ir.Var
 Call = ir.Call
+GlobalVar = ir.GlobalVar
 Range = ir.Range
 IntImm = tirx.IntImm
 FloatImm = tirx.FloatImm
@@ -172,6 +173,11 @@ def operator(name: str) -> Any:
     """The operator of this name without its dialect, which depends on the version."""
     known = {str(each) for each in ir.Op.list_op_names()}
     return ir.Op.get(f"prim.{name}" if f"prim.{name}" in known else f"tirx.{name}")
+
+
+def call_of(function: Any, arguments: list[Any]) -> Any:
+    """A call, for its effects alone, of the function of the module that a GlobalVar names."""
+    return Call(function, arguments, ret_ty=ir.TupleType([]))
 
 
 def operands(node: Any) -> tuple[Any, ...]:

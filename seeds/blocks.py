@@ -18,8 +18,9 @@ from harness.ir import rewrite
 from harness.ir.intervals import is_float
 from harness.ir.loop_kinds import PARALLEL, SERIAL
 from harness.ir.sites import Memory, Scope, Variable
+from seeds.pipelines import PipelineGenerator
 from seeds.statements import StatementGenerator
-from seeds.values import constant
+from seeds.values import NARROW_FLOATS, constant
 
 SPATIAL, REDUCTION = tirx.IterVar.DataPar, tirx.IterVar.CommReduce
 
@@ -37,6 +38,12 @@ class BlockGenerator:
         stages: list[Any] = []
         for index in range(count):
             outputs = [m for m in scope.memories if m.writable]
+            if self.rng.random() < 0.15:
+                target = self.rng.choice(outputs)
+                pipeline = PipelineGenerator(self.rng, self.statements).loop(scope, target)
+                if pipeline is not None:
+                    stages.append(pipeline)
+                    continue
             if index < count - 1 and self.rng.random() < 0.5:
                 like = self.rng.choice(outputs)
                 storage = self.rng.choice(["global", "global", "local"])
@@ -53,7 +60,7 @@ class BlockGenerator:
     def stage(self, scope: Scope, target: Memory) -> Any:
         """A loop nest that writes every element of a buffer, elementwise or by a reduction."""
         rng, dtype = self.rng, self.statements.index_dtype
-        reduces = rng.random() < 0.4 and (is_float(target.dtype) or target.dtype != "bool")
+        reduces = rng.random() < 0.4 and target.dtype not in ("bool", *NARROW_FLOATS)
         extents = [*target.shape, *([rng.choice([1, 3, 4, 8])] if reduces else [])]
         loop_vars = [compat.Var(self.statements.name("ax"), dtype) for _ in extents]
         iters, bindings, padded = [], [], list(extents)

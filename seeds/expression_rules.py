@@ -20,6 +20,7 @@ from seeds.index_rules import draw_iteration, scaled
 from seeds.values import (
     FLOATS,
     INTEGERS,
+    NARROW_FLOATS,
     RangedExpr,
     cast,
     clamped,
@@ -43,6 +44,11 @@ LIBRARY: tuple[tuple[str, float | None], ...] = (
     ("log1p", None), ("cosh", None), ("sinh", None), ("acos", None), ("asin", None),
     ("acosh", None), ("asinh", None), ("erf", 1.0), ("atan", 1.6),
 )  # fmt: skip
+# Functions with the largest argument to give them, and a bound of their results there.
+THROUGH_FLOATS = (
+    ("sqrt", 100, 11), ("exp", 4, 56), ("exp2", 6, 65), ("fabs", 100, 101), ("tanh", 100, 2),
+    ("cosh", 4, 29), ("atan", 100, 2), ("ceil", 100, 101),
+)  # fmt: skip
 ROUNDING = ("floor", "ceil", "trunc", "round", "nearbyint", "fabs")
 BINARY_CALLS = ("atan2", "hypot", "copysign", "nextafter", "pow")
 SAFE_MAGNITUDE = {"float16": 6e4, "bfloat16": 1e38, "float32": 1e38, "float64": 1e300}
@@ -60,6 +66,8 @@ class OperandSource(Protocol):
     wild: float
 
     def draw(self, dtype: str, depth: int = 3) -> RangedExpr: ...
+
+    def load(self, dtype: str) -> RangedExpr | None: ...
 
     def condition(self, depth: int = 2) -> Any: ...
 
@@ -108,6 +116,10 @@ def make_cast(source: OperandSource, dtype: str, depth: int) -> RangedExpr | Non
     others = [other for other in (*INTEGERS, *FLOATS, "bool") if other != base]
     weights = [1 if other in ("float16", "bfloat16") else 4 for other in others]
     origin = vector(source.rng.choices(others, weights)[0], lanes)
+    if is_float(base) and lanes == 1 and source.rng.random() < 0.2:
+        loaded = source.load(source.rng.choice(NARROW_FLOATS))
+        if loaded is not None:
+            return cast(loaded, dtype)
     value = source.draw(origin, depth)
     if is_integer(base) and not _representable(value, base):
         if value.interval is None:
@@ -245,6 +257,16 @@ def make_iteration(source: OperandSource, dtype: str, depth: int) -> RangedExpr 
     return value
 
 
+def make_through_float(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
+    """An integer through a function of floats and back."""
+    name, most, bound = source.rng.choice(THROUGH_FLOATS)
+    value = narrowed(source.rng, source.draw(dtype, depth), most)
+    value = clamped(value, (0, min(most, limits(dtype)[1])))
+    wide = vector(source.rng.choice(("float32", "float32", "float64")), lanes_of(dtype))
+    made = intrinsic(wide, name, tirx.Cast(wide, value.expr))
+    return RangedExpr(tirx.Cast(dtype, made), dtype, (0, bound))
+
+
 def make_popcount(source: OperandSource, dtype: str, depth: int) -> RangedExpr | None:
     """popcount, which each code generator expands differently."""
     if base_dtype(dtype) not in ("int32", "int64", "uint32", "uint64") or lanes_of(dtype) != 1:
@@ -301,6 +323,16 @@ def make_comparison(source: OperandSource, dtype: str, depth: int) -> RangedExpr
     return RangedExpr(compat.binary(key, a.expr, b.expr), dtype, (0, 1))
 
 
+def make_bool_arithmetic(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
+    """Bitwise operators, the extremes and the product of bools."""
+    keys = ("BitwiseAnd", "BitwiseOr", "BitwiseXor")
+    if source.rng.random() < KNOWN_FAILING_PROBABILITY:
+        keys = ("Min", "Max", "Mul")
+    key = source.rng.choice(keys)
+    a, b = source.draw(dtype, depth), source.draw(dtype, depth)
+    return RangedExpr(compat.binary(key, a.expr, b.expr), dtype, (0, 1))
+
+
 def make_logic(source: OperandSource, dtype: str, depth: int) -> RangedExpr:
     """And, Or, Not."""
     key = source.rng.choice(["And", "Or", "Not"])
@@ -338,6 +370,7 @@ _INTEGER: tuple[Rule, ...] = (
     *(make_shift,) * 2,
     *(make_iteration,) * 2,
     make_popcount,
+    make_through_float,
 )
 _FLOAT: tuple[Rule, ...] = (
     *_EVERY,
@@ -349,6 +382,7 @@ _BOOL: tuple[Rule, ...] = (
     *_EVERY[:2],
     *(make_comparison,) * 4,
     *(make_logic,) * 2,
+    make_bool_arithmetic,
     make_test,
 )
 

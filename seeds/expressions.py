@@ -19,6 +19,7 @@ from harness.ir.sites import Memory, Scope, Variable
 from seeds.expression_rules import KNOWN_FAILING_PROBABILITY, rules_of
 from seeds.index_rules import draw_index
 from seeds.values import (
+    NARROW_FLOATS,
     RangedExpr,
     clamped,
     constant,
@@ -58,6 +59,8 @@ class ExpressionGenerator:
 
     def draw(self, dtype: str, depth: int = 3) -> RangedExpr:
         """An expression of this dtype, with a depth of about `depth` at most."""
+        if base_dtype(dtype) in NARROW_FLOATS:
+            return self.narrow(dtype, depth)
         if depth <= 0 or self.rng.random() < 0.12:
             return self.leaf(dtype)
         rules = rules_of(dtype)
@@ -67,6 +70,16 @@ class ExpressionGenerator:
             if value is not None:
                 return value
         return self.leaf(dtype)
+
+    def narrow(self, dtype: str, depth: int) -> RangedExpr:
+        """A float of 8 bits, which is loaded or converted: all arithmetic is that of others."""
+        loaded = self.load(dtype) if lanes_of(dtype) == 1 and self.rng.random() < 0.4 else None
+        if loaded is not None:
+            return loaded
+        wide = vector("float32", lanes_of(dtype))
+        low, high = constant(wide, -200.0).expr, constant(wide, 200.0).expr
+        value = tirx.Max(tirx.Min(self.draw(wide, depth - 1).expr, high), low)
+        return RangedExpr(tirx.Cast(dtype, value), dtype)
 
     def within(self, dtype: str, target: Interval, depth: int = 3) -> RangedExpr:
         """An integer expression whose value lies in an interval."""

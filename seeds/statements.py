@@ -7,6 +7,7 @@ only if one of its dimensions is always indexed by the loop's variable.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +22,7 @@ from harness.ir.rewrite import refresh, sequence
 from harness.ir.sites import Memory, Scope, Variable
 from seeds.expression_rules import KNOWN_FAILING_PROBABILITY
 from seeds.expressions import ExpressionGenerator
-from seeds.values import RangedExpr, clamped, constant, intrinsic, vector, whole
+from seeds.values import NARROW_FLOATS, RangedExpr, clamped, constant, intrinsic, vector, whole
 
 CONTENT_INTERVALS = ((-100, 100), (-8, 8), (0, 50), (0, 1))
 PRAGMAS = ("pragma_unroll_explicit", "pragma_auto_unroll_max_step")
@@ -37,6 +38,10 @@ class StatementGenerator:
         self.rng = rng
         self.budget = budget
         self.index_dtype = index_dtype
+        # The functions that statements may call: see functions.py.
+        self.helpers: list[Any] = []
+        # Whether the statements are those of such a function, which TVM lets allocate nothing.
+        self.in_helper = False
         self._names: dict[str, int] = {}
 
     def name(self, stem: str) -> str:
@@ -89,13 +94,39 @@ class StatementGenerator:
 
     def allocate(self, scope: Scope) -> tuple[list[Any], Scope] | None:
         """A local buffer that is written completely before it is read."""
-        if VECTORIZED in scope.loops:
+        if VECTORIZED in scope.loops or self.in_helper:
             return None
         shape = self.rng.choice([(1,), (4,), (8,), (2, 3), (4, 4), (16,)])
         dtype = self.rng.choice(["float32", "int32", "int8", "int64", "float64", "uint8", "bool"])
         memory = self.declare("buf", dtype, shape, self.rng.choice(["global", "global", "local"]))
+        if len(shape) > 1 and self.rng.random() < 0.3:
+            memory = self.padded(memory)
         fill = self.fill(scope, memory)
         return [tirx.AllocBuffer(memory.buffer), *fill], scope.with_memory(memory)
+
+    def padded(self, memory: Memory) -> Memory:
+        """The same buffer with strides that leave gaps between its rows."""
+        strides = [1]
+        for extent in reversed(memory.shape[1:]):
+            strides.insert(0, strides[0] * extent + self.rng.choice([0, 1, 3]))
+        buffer = tirx.decl_buffer(
+            list(memory.buffer.ty.shape), memory.dtype, memory.buffer.name,
+            strides=[tirx.IntImm(self.index_dtype, stride) for stride in strides],
+            scope=str(memory.buffer.ty.storage_scope),
+        )  # fmt: skip
+        return replace(memory, buffer=buffer)
+
+    def backwards(self, base: Memory) -> tuple[list[Any], Memory]:
+        """A read-only alias of a buffer from its last element to its first."""
+        size = math.prod(base.shape)
+        one, last = (tirx.IntImm(self.index_dtype, number) for number in (-1, size - 1))
+        buffer = tirx.decl_buffer(
+            [tirx.IntImm(self.index_dtype, size)], base.dtype, self.name("reversed"),
+            strides=[one], elem_offset=last,
+            scope=str(base.buffer.ty.storage_scope) or "global",
+        )  # fmt: skip
+        declared = tirx.DeclBuffer(buffer, data=pointer_to(base.buffer))
+        return [declared], replace(base, buffer=buffer, shape=(size,))
 
     def alias(self, scope: Scope) -> tuple[list[Any], Scope] | None:
         """A read-only alias of a buffer with another shape."""
@@ -103,9 +134,10 @@ class StatementGenerator:
         if not candidates:
             return None
         base = self.rng.choice(candidates)
-        size = 1
-        for extent in base.shape:
-            size *= extent
+        size = math.prod(base.shape)
+        if self.rng.random() < 0.1 and not base.buffer.ty.strides:
+            declared, reverse = self.backwards(base)
+            return declared, scope.with_memory(reverse)
         shape = self.rng.choice(
             [(size,), (1, size), *((size // k, k) for k in (2, 4) if size % k == 0)]
         )
@@ -184,7 +216,7 @@ class StatementGenerator:
         if (
             self.rng.random() < 0.12 and memory.shape and memory.shape[-1] % lanes == 0
             and along not in dict(memory.fixed) and VECTORIZED not in scope.loops
-            and memory.dtype != "bool"
+            and memory.dtype not in ("bool", *NARROW_FLOATS)
         ):  # fmt: skip
             first = generator.index(memory.shape[-1] - lanes + 1, self.index_dtype)
             indices[-1] = tirx.Ramp(first, constant(self.index_dtype, 1).expr, lanes)
@@ -195,7 +227,7 @@ class StatementGenerator:
 
     def make_update(self, scope: Scope, depth: int) -> list[Any] | None:
         """A read-modify-write of an element, as in reductions."""
-        memories = [m for m in self.writable(scope) if m.readable]
+        memories = [m for m in self.writable(scope) if m.readable and m.dtype not in NARROW_FLOATS]
         if not memories:
             return None
         memory = self.rng.choice(memories)
@@ -213,10 +245,30 @@ class StatementGenerator:
         joined = self.rng.choice([tirx.Max, tirx.Min])(old.expr, clamped(fresh, target).expr)
         return [tirx.BufferStore(memory.buffer, joined, indices)]
 
+    def make_call(self, scope: Scope, depth: int) -> list[Any] | None:
+        """A call of a function of the module."""
+        if not self.helpers or scope.in_block or scope.loops and self.rng.random() < 0.5:
+            return None
+        called = self.rng.choice(self.helpers).call(self.rng, scope)
+        return None if called is None else [called]
+
+    def make_prefetch(self, scope: Scope, depth: int) -> list[Any] | None:
+        """A prefetch of an element, which has no effect."""
+        usable = [m for m in scope.memories if m.readable and not m.fixed and m.shape]
+        if not usable or self.rng.random() < 0.7:
+            return None
+        memory = self.rng.choice(usable)
+        load = tirx.BufferLoad(memory.buffer, self.expressions(scope).indices(memory))
+        address = intrinsic("handle", "address_of", load)
+        hints = [constant("int32", self.rng.choice(among)).expr for among in ((0, 1), (0, 3), (1,))]
+        return [tirx.Evaluate(intrinsic("void", "prefetch", address, *hints))]
+
     def make_assert(self, scope: Scope, depth: int) -> list[Any] | None:
         """An assertion that holds."""
         known = [v for v in scope.variables if v.interval and v.dtype in ("int32", "int64")]
         if not known or self.rng.random() < 0.7 or scope.concurrent:
+            return None
+        if self.in_helper and self.rng.random() > KNOWN_FAILING_PROBABILITY:
             return None
         chosen = self.rng.choice(known)
         assert chosen.interval is not None
@@ -303,6 +355,8 @@ class StatementGenerator:
 
     def make_concurrent(self, scope: Scope, depth: int) -> list[Any] | None:
         """A parallel or vectorized loop whose iterations write different elements."""
+        if self.helpers:  # the interpreter follows no calls beside them
+            return None
         if VECTORIZED in scope.loops or len(scope.loops) >= MAX_NEST:
             return None
         kind = self.rng.choice([PARALLEL, VECTORIZED, VECTORIZED])
@@ -333,6 +387,8 @@ class StatementGenerator:
     def make_while(self, scope: Scope, depth: int) -> list[Any] | None:
         """A while loop with a counter of its own."""
         if any(kind in CONCURRENT for kind in scope.loops) or len(scope.loops) >= MAX_NEST:
+            return None
+        if self.in_helper:
             return None
         counter = tirx.decl_buffer((1,), "int32", self.name("count"), scope="local")
         zero = constant("int32", 0).expr
@@ -374,6 +430,8 @@ SIMPLE: tuple[Rule, ...] = (
     *(StatementGenerator.make_store,) * 4,
     StatementGenerator.make_update,
     StatementGenerator.make_assert,
+    StatementGenerator.make_call,
+    StatementGenerator.make_prefetch,
 )
 COMPOUND: tuple[Rule, ...] = (
     *(StatementGenerator.make_loop,) * 4,

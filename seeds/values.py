@@ -18,6 +18,7 @@ from harness.ir.intervals import Interval, base_dtype, fits, is_float, is_intege
 
 INTEGERS = ("int32", "int64", "int8", "int16", "uint8", "uint16", "uint32", "uint64")
 FLOATS = ("float32", "float64", "float16", "bfloat16")
+NARROW_FLOATS = ("float8_e4m3fn", "float8_e5m2")
 
 
 @dataclass(frozen=True)

@@ -163,6 +163,13 @@ def _comparison_of_bools(node: Any) -> Any | None:
     return type(node)(tirx.Cast(dtype, node.a), tirx.Cast(dtype, node.b))
 
 
+def _arithmetic_of_bools(node: Any) -> Any | None:
+    """A product or an extreme of bools, which LLVM's code generator lacks."""
+    if base_dtype(compat.dtype_of(node)) != "bool":
+        return None
+    return (tirx.Or if compat.type_key(node) == "Max" else tirx.And)(node.a, node.b)
+
+
 def _comparison_of_unsigned_constants(node: Any) -> Any | None:
     """A comparison of unsigned constants, whose difference is folded."""
     if not compat.dtype_of(node.a).startswith("uint"):
@@ -341,6 +348,7 @@ INGREDIENTS: tuple[Ingredient, ...] = (
     Ingredient("cast-to-bool", ("Cast",), _cast_to_bool),
     Ingredient("bfloat16-constant", ("Cast",), _bfloat16_constant),
     Ingredient("comparison-of-bools", COMPARISONS, _comparison_of_bools),
+    Ingredient("arithmetic-of-bools", ("Mul", "Min", "Max"), _arithmetic_of_bools),
     Ingredient("comparison-of-unsigned-constants", COMPARISONS, _comparison_of_unsigned_constants),
     Ingredient("extreme-constant", ("IntImm",), _extreme_constant),
     Ingredient("extreme-constant", ("Mul",), _extreme_factor),

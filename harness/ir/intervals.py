@@ -67,7 +67,8 @@ def input_interval(dtype: str) -> Interval:
     """The range of generated inputs (harness.semantics.inputs)."""
     if dtype == "bool":
         return 0, 1
-    return (0, 8) if dtype.startswith("u") else (-8, 8)
+    low, high = limits(dtype)
+    return max(low, -8), min(high, 8)
 
 
 # Calls whose result depends only on the values of their arguments.

@@ -278,8 +278,9 @@ def _inside(walk: _Walk, node: Any, key: str, scope: Scope) -> Scope:
         found = interval(node.value, scope)
         return scope.with_variable(Variable(node.var, compat.dtype_of(node.var), found))
     if key == "SBlock":
-        params = tuple(v for v in scope.variables if not v.is_loop)
         own = tuple(_block_variable(iter_var, scope) for iter_var in node.iter_vars)
+        # A block without variables of its own uses those of the loops around it.
+        params = tuple(v for v in scope.variables if not (own and v.is_loop))
         memories = scope.memories
         for buffer in node.alloc_buffers:
             memory = _memory(buffer, walk.written, readable=False)
@@ -329,6 +330,8 @@ def loop_scope(scope: Scope, loop: Any) -> Scope:
 
 
 def _role(node: Any, key: str, step: Any, role: str) -> str:
+    if key == "Call" and compat.type_key(node.op) == "GlobalVar":
+        return "value"  # what it passes to a function of the module
     if role not in ("statement", "value", "condition"):
         return role
     name = step[0]

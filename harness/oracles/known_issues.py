@@ -91,6 +91,44 @@ _OF_PASSES: tuple[KnownIssue, ...] = (
         ingredient="comparison-of-bools",
     ),
     KnownIssue(
+        "arithmetic-of-bools",
+        "apache/tvm#20399",
+        "LLVM's code generator has no product and no extremes of bools (there: no quotient)",
+        (Kind.INTERNAL_ERROR,),
+        r"\|src/target/llvm/codegen_llvm\.cc\|Check failed: \(\w+\."
+        r"(MatchesCode\(DLDataTypeCode::kDLFloat\)|is_float\(\))\) is false",
+        ingredient="arithmetic-of-bools",
+    ),
+    KnownIssue(
+        "assertion-in-function",
+        DESCRIBED,
+        "an assertion in a called function returns -1, where there is no result",
+        (Kind.INTERNAL_ERROR,),
+        r"\|src/target/llvm/codegen_llvm\.cc\|.*Found return instr that returns non-void in "
+        r"Function of void return type",
+    ),
+    KnownIssue(
+        "vectors-to-float8",
+        DESCRIBED,
+        "the conversion of vectors to 8-bit floats tests their lanes by if_then_else",
+        (Kind.INTERNAL_ERROR,),
+        r"\|src/target/llvm/codegen_llvm\.cc\|Check failed: .*if_then_else can only take scalar",
+    ),
+    KnownIssue(
+        "float8-binding",
+        DESCRIBED,
+        "FP8ComputeLegalize converts what a variable of 8 bits is bound to, and not the variable",
+        (Kind.INTERNAL_ERROR,),
+        r"\|src/tirx/ir/stmt\.cc\|Check failed: \(ffi::StructuralEqual\(\)\(value->ty, var->ty\)\)",
+    ),
+    KnownIssue(
+        "int4-round-trip",
+        DESCRIBED,
+        "literals of 4 bits are printed as T.int4, which the parser doesn't have",
+        (Kind.ROUND_TRIP,),
+        r"its TVMScript does not parse: error: module _ has no attribute _$",
+    ),
+    KnownIssue(
         "comparison-of-bool-constants",
         DESCRIBED,
         "as comparison-of-bools, of constants: LLVM's folder crashes",

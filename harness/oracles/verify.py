@@ -176,7 +176,8 @@ class _Follower:
                 executable = self.compilation.target.build(lowered)
             # The results of an illegal sequence are meaningless, and what the interpreter doesn't
             # support may be a program that leaves its buffers.
-            known = self.compilation.reference.expectation is not None
+            reference = self.compilation.reference
+            known = reference.expectation is not None and not reference.sub_byte
             if executable is not None and self.sequence.legal and known:
                 self._run(executable, plain)
             return executable

@@ -11,7 +11,10 @@ import math
 import struct
 from collections.abc import Callable
 
-from harness.semantics.dtypes import DType, parse
+import ml_dtypes
+import numpy as np
+
+from harness.semantics.dtypes import NARROW_FLOATS, DType, parse
 from harness.semantics.errors import undefined
 
 _F32 = memoryview(bytearray(4)).cast("f")
@@ -124,6 +127,8 @@ _CODES = {("int", 8): "b", ("uint", 8): "B", ("int", 16): "h", ("uint", 16): "H"
 
 def to_bits(value: float | int, dtype: DType) -> int:
     """The bit pattern of a value as an unsigned integer."""
+    if dtype.scalar in NARROW_FLOATS:
+        return int(np.array(value, getattr(ml_dtypes, dtype.scalar)).view(np.uint8))
     if dtype.scalar == "bfloat16":
         return int(struct.unpack("<I", struct.pack("<f", value))[0]) >> 16
     if not dtype.is_float:
@@ -136,6 +141,8 @@ def to_bits(value: float | int, dtype: DType) -> int:
 
 def from_bits(bits: int, dtype: DType) -> float | int | bool:
     """The value with this bit pattern."""
+    if dtype.scalar in NARROW_FLOATS:
+        return float(np.array(bits, np.uint8).view(getattr(ml_dtypes, dtype.scalar)))
     if dtype.scalar == "bfloat16":
         return float(struct.unpack("<f", struct.pack("<I", bits << 16))[0])
     if dtype.kind == "bool":

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness import compat
 from harness.semantics import ranges
-from harness.semantics.dtypes import DType
+from harness.semantics.dtypes import NARROW_FLOATS, DType
 from harness.semantics.emitter import STEP
 from harness.semantics.errors import Unsupported
 from harness.semantics.expressions import ExpressionCompiler
@@ -45,7 +45,7 @@ class CallCompiler(ExpressionCompiler):
         raise Unsupported("call of a function in an expression")
 
     def _intrinsic(self, name: str, node: Any) -> Operand:
-        dtype, intrinsic = self.dtype(node), INTRINSICS[name]
+        dtype, intrinsic = self._computing(node), INTRINSICS[name]
         if not dtype.is_float:
             raise Unsupported(f"call of tirx.{name} on {dtype.scalar}")
         arguments = [self.atom(self.value(argument)).code for argument in node.args]
@@ -89,9 +89,20 @@ class CallCompiler(ExpressionCompiler):
             return value
         if target.scalar == source.scalar:
             return value
+        if target.scalar in NARROW_FLOATS:
+            return self._cast_narrow(value, target)
         return self.inexact(value.code, target, "True")
 
+    def _cast_narrow(self, value: Operand, target: DType) -> Operand:
+        """To a float of 8 bits: what becomes of a value that is too large depends on the target."""
+        name = self.atom(value).code
+        message = f"f'{{{name}}} cast to {target.scalar}'"
+        self.emit(f"if not abs({name}) <= {target.largest}: undefined('bad-cast', {message})")
+        return self.inexact(name, target, "True")
+
     def _cast_to_float(self, value: Operand, target: DType) -> Operand:
+        if target.scalar in NARROW_FLOATS:
+            return self._cast_narrow(Operand(f"float({value.code})"), target)
         limit = 1 << target.precision
         if value.within(-limit, limit) and target.scalar != "float16":
             return Operand(f"float({value.code})")

@@ -20,13 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from harness.semantics.dtypes import parse
+from harness.semantics.dtypes import NARROW_FLOATS, parse
 from harness.semantics.inputs import Argument, copy_arguments
 from harness.semantics.program import STEP_LIMIT, Program
 
 SAFETY = 8.0
 ULPS = 4.0
-FLOATS = ("float16", "bfloat16", "float32", "float64")
+FLOATS = ("float16", "bfloat16", *NARROW_FLOATS, "float32", "float64")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import Any
 from harness import compat
 from harness.semantics import ranges
 from harness.semantics.arithmetic import rounder
-from harness.semantics.dtypes import DType, parse
+from harness.semantics.dtypes import NARROW_FLOATS, DType, parse
 from harness.semantics.emitter import Emitter
 from harness.semantics.errors import Unsupported
 from harness.semantics.ranges import Operand, constant, unknown
@@ -28,7 +28,10 @@ COMPARISONS = {"EQ": "eq", "NE": "ne", "LT": "lt", "LE": "le", "GT": "gt", "GE":
 SYMBOLS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 MAX_LANES = 1024
 MAX_CODE_LENGTH = 200  # in characters; longer code is assigned to a temporary
-ROUNDERS = {name: rounder(parse(name)) for name in ("float16", "bfloat16", "float32", "float64")}
+ROUNDERS = {
+    name: rounder(parse(name))
+    for name in ("float16", "bfloat16", *NARROW_FLOATS, "float32", "float64")
+}
 
 
 def float_code(value: float) -> str:
@@ -187,14 +190,21 @@ class ExpressionCompiler(Emitter):
 
     # Arithmetic
 
+    def _computing(self, node: Any) -> DType:
+        """The dtype of an operation; floats of 8 bits are only stored and converted."""
+        dtype = self.dtype(node)
+        if dtype.scalar in NARROW_FLOATS:
+            raise Unsupported(f"arithmetic of {dtype.scalar}")
+        return dtype
+
     def _Add(self, node: Any) -> Operand:
-        dtype, a, b = self.dtype(node), self.value(node.a), self.value(node.b)
+        dtype, a, b = self._computing(node), self.value(node.a), self.value(node.b)
         if not dtype.is_float:
             return self.integer(ranges.add(a, b), dtype)
         return self._sum("+", a, b, dtype)
 
     def _Sub(self, node: Any) -> Operand:
-        dtype, a, b = self.dtype(node), self.value(node.a), self.value(node.b)
+        dtype, a, b = self._computing(node), self.value(node.a), self.value(node.b)
         if not dtype.is_float:
             return self.integer(ranges.subtract(a, b), dtype)
         return self._sum("-", a, b, dtype)
@@ -216,7 +226,7 @@ class ExpressionCompiler(Emitter):
         return self._times_zero(code, alike)
 
     def _Mul(self, node: Any) -> Operand:
-        dtype, a, b = self.dtype(node), self.value(node.a), self.value(node.b)
+        dtype, a, b = self._computing(node), self.value(node.a), self.value(node.b)
         if not dtype.is_float:
             return self.integer(ranges.multiply(a, b), dtype)
         constants = (constant_of(node.a), constant_of(node.b))
@@ -240,7 +250,7 @@ class ExpressionCompiler(Emitter):
         return name
 
     def _Div(self, node: Any) -> Operand:
-        dtype, a, b = self.dtype(node), self.value(node.a), self.value(node.b)
+        dtype, a, b = self._computing(node), self.value(node.a), self.value(node.b)
         if not dtype.is_float:
             return self._integer_division(a, b, dtype, "tdiv")
         divisor = constant_of(node.b)
@@ -258,19 +268,19 @@ class ExpressionCompiler(Emitter):
         return self.inexact(code, dtype)
 
     def _Mod(self, node: Any) -> Operand:
-        dtype, a, b = self.dtype(node), self.value(node.a), self.value(node.b)
+        dtype, a, b = self._computing(node), self.value(node.a), self.value(node.b)
         if dtype.is_float:
             return Operand(self.temporary(f"fmod({a.code}, {b.code})"))
         return self._integer_division(a, b, dtype, "tmod")
 
     def _FloorDiv(self, node: Any) -> Operand:
-        dtype, a, b = self.dtype(node), self.value(node.a), self.value(node.b)
+        dtype, a, b = self._computing(node), self.value(node.a), self.value(node.b)
         if dtype.is_float:
             return Operand(self.temporary(f"floor_of_quotient({a.code}, {b.code})"))
         return self._integer_division(a, b, dtype, "//")
 
     def _FloorMod(self, node: Any) -> Operand:
-        dtype, a, b = self.dtype(node), self.value(node.a), self.value(node.b)
+        dtype, a, b = self._computing(node), self.value(node.a), self.value(node.b)
         if not dtype.is_float:
             return self._integer_division(a, b, dtype, "%")
         a, b = self.atom(a), self.atom(b)

@@ -17,6 +17,7 @@ import ml_dtypes
 import numpy as np
 
 from harness import compat
+from harness.semantics.dtypes import SUB_BYTE
 
 Argument = np.ndarray | np.generic
 MAX_INPUT_ELEMENTS = 1 << 20
@@ -143,6 +144,9 @@ def _values(rng: np.random.Generator, name: str, shape: tuple[int, ...], draw: D
         return rng.integers(0, 2, shape).astype(np.bool_)
     if dtype.kind in "iu":
         return _integers(rng, dtype, shape, draw)
+    if name in SUB_BYTE:
+        low, high = (0, 16) if name.startswith("u") else (-8, 8)
+        return rng.integers(low, high, shape).astype(dtype)
     if dtype.kind == "f" or name in dir(ml_dtypes):
         values = np.asarray(rng.uniform(-4.0, 4.0, shape))
         special = rng.choice([0.0, 1.0, -1.0, 2.0], shape)

@@ -15,7 +15,7 @@ from typing import Any
 from harness import compat
 from harness.semantics import ranges
 from harness.semantics.calls import CallCompiler
-from harness.semantics.dtypes import DType, parse
+from harness.semantics.dtypes import NARROW_FLOATS, DType, parse
 from harness.semantics.emitter import label
 from harness.semantics.errors import Unsupported
 from harness.semantics.ranges import Operand, constant
@@ -23,7 +23,8 @@ from harness.semantics.ranges import Operand, constant
 MAX_ALLOCATED_ELEMENTS = 1 << 22
 # The value of elements that were never written, by the kind of dtype.
 UNWRITTEN_NAMES = {"uint": "UNWRITTEN_UNSIGNED", "bool": "UNWRITTEN_BIT"}
-CODED = ("float16", "bfloat16")  # dtypes that a memoryview reads as their bit pattern
+# Dtypes that a memoryview reads as their bit pattern.
+CODED = ("float16", "bfloat16", *NARROW_FLOATS)
 
 
 @dataclass

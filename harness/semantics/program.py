@@ -18,7 +18,7 @@ from tvm import tirx
 from harness import compat
 from harness.semantics import arithmetic, intrinsics
 from harness.semantics.concurrency import AccessHistory, Concurrency, distinct
-from harness.semantics.dtypes import parse
+from harness.semantics.dtypes import NARROW_FLOATS, SUB_BYTE, parse
 from harness.semantics.errors import (
     AssertFailed,
     StepLimit,
@@ -32,7 +32,7 @@ from harness.semantics.perturbation import Perturbation
 from harness.semantics.statements import StatementCompiler
 
 STEP_LIMIT = 2_000_000
-FLOATS = ("float16", "bfloat16", "float32", "float64")
+FLOATS = ("float16", "bfloat16", *NARROW_FLOATS, "float32", "float64")
 # Functions with two allowed results although nothing is rounded.
 UNSPECIFIED = ("m_round", "m_copysign", "m_atan2", "fdiv", "fmod", "floor_of_quotient")
 
@@ -149,8 +149,10 @@ def _load(array: Any, storage: Storage) -> Any:
     if storage.is_bytes:
         data = array.tobytes()
         return bytearray(data + bytes(-len(data) % 8))
-    if storage.dtype.scalar in ("float16", "bfloat16"):
+    if storage.dtype.scalar in ("float16", "bfloat16", *NARROW_FLOATS):
         return array.astype(np.float64).ravel().tolist()
+    if storage.dtype.scalar in SUB_BYTE:
+        return array.astype(np.int8).ravel().tolist()
     return array.ravel().tolist()
 
 
@@ -158,7 +160,7 @@ def _save(array: Any, memory: Any, storage: Storage) -> None:
     dtype = array.dtype
     if storage.is_bytes:
         values = np.frombuffer(memory, dtype=dtype, count=array.size)
-    elif storage.dtype.scalar == "bfloat16":
+    elif storage.dtype.scalar in ("bfloat16", *NARROW_FLOATS, *SUB_BYTE):
         values = np.array(memory, np.float64).astype(dtype)
     else:
         values = np.array(memory, dtype=dtype)
@@ -203,8 +205,8 @@ def _constant_scope() -> dict[str, Any]:
         scope[f"m_{name}"] = predicate
     for name in FLOATS:
         scope[f"round_{name}"] = arithmetic.rounder(parse(name))
-    for name in ("float16", "bfloat16"):
-        unsigned = "uint16"
+    for name in ("float16", "bfloat16", *NARROW_FLOATS):
+        unsigned = f"uint{parse(name).bits}"
         scope[f"decode_{name}"] = arithmetic.reinterpreter(unsigned, name)
         scope[f"encode_{name}"] = arithmetic.reinterpreter(name, unsigned)
     for bits in (8, 16, 32, 64):

@@ -21,6 +21,7 @@ from harness.semantics import (
     Unsupported,
     compile_program,
 )
+from harness.semantics.dtypes import SUB_BYTE
 from harness.semantics.expectation import Expectation, Mismatch, expect
 from harness.semantics.inputs import Argument, InputError, copy_arguments, draws_of, make_inputs
 from harness.semantics.program import STEP_LIMIT
@@ -55,6 +56,11 @@ class Reference:
     program: Program | None
     expectation: Expectation | None
     cache: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sub_byte(self) -> bool:
+        """Whether a parameter has elements of less than a byte: targets pack them differently."""
+        return any(value.dtype.name in SUB_BYTE for value in self.inputs)
 
     def mismatch(self, actual: list[Argument], *, strict: bool = True) -> Mismatch | None:
         """The first element of the outputs that no correct compilation could compute, or None.

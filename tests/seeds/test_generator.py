@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 from typing import Any
 
 import pytest
@@ -64,6 +65,67 @@ def test_every_kind_of_statement_and_loop_occurs() -> None:
     loops = {("For", kind) for kind in range(4)}
     expressions = {"Let", "Select", "Ramp", "Broadcast", "Shuffle", "Cast", "FloorDiv", "Mod"}
     assert statements | loops | expressions <= seen
+
+
+RARE = (
+    "float8_e4m3fn", "float8_e5m2", "int4", "software_pipeline_stage", "software_pipeline_order",
+    "software_pipeline_async_stages", "tirx.prefetch",
+)  # fmt: skip
+STAGES = "software_pipeline_stage"
+
+
+@cache
+def _programs() -> list[Any]:
+    return [generate(random.Random(seed), 5) for seed in range(400)]
+
+
+def test_layouts_dtypes_and_annotations_that_operators_never_use_occur() -> None:
+    seen: set[str] = set()
+    for module in _programs():
+        text = module_text(module)
+        seen.update(each for each in RARE if f'"{each}"' in text)
+        seen.update(_rare_layouts(module))
+    assert seen == {*RARE, "helper", "strides", "offset", "gaps", "backwards"}
+
+
+def _rare_layouts(module: Any) -> set[str]:
+    found = {"helper"} if len(module.functions) > 1 else set()
+    for param in module["main"].params:
+        if compat.is_buffer(param):
+            found |= {"strides"} if param.ty.strides else set()
+            found |= {"offset"} if isinstance(param.ty.elem_offset, compat.Var) else set()
+    for node in compat.nodes(module["main"].body):
+        if compat.type_key(node) == "AllocBuffer" and node.buffer.ty.strides:
+            found.add("gaps")
+        if compat.type_key(node) == "DeclBuffer" and node.buffer.ty.strides:
+            found.add("backwards")
+    return found
+
+
+def test_functions_are_called_with_what_they_were_made_for() -> None:
+    """So that the interpreter follows the calls, and finds them valid."""
+    called = [module for module in _programs() if _calls(module)]
+    valid = sum(_is_valid(module, seed) for seed, module in enumerate(called))
+    assert len(called) > 20 and valid >= 0.9 * len(called)
+
+
+def _calls(module: Any) -> bool:
+    nodes = compat.nodes(module["main"].body) if len(module.functions) > 1 else ()
+    return any(compat.type_key(node) == "GlobalVar" for node in nodes)
+
+
+def test_marks_of_pipelines_fit_their_loops() -> None:
+    seen = 0
+    for module in _programs():
+        for node in compat.nodes(module["main"].body):
+            if compat.type_key(node) != "For" or STAGES not in node.annotations:
+                continue
+            seen += 1
+            stages = [int(stage) for stage in node.annotations[STAGES]]
+            order = [int(place) for place in node.annotations["software_pipeline_order"]]
+            assert len(stages) == len(node.body.block.body.seq)
+            assert sorted(order) == list(range(len(stages))) and sorted(stages) == stages
+    assert seen > 3
 
 
 def test_nearly_all_programs_are_valid() -> None:

@@ -11,8 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from tvm import tirx
 
-from harness.semantics import UndefinedBehaviour, arithmetic
-from harness.semantics.dtypes import parse
+from harness.semantics import UndefinedBehaviour, Unsupported, arithmetic
+from harness.semantics.dtypes import NARROW_FLOATS, parse
 from tests.semantics.helpers import evaluate, ml_dtypes
 
 SIGNED = ("int8", "int16", "int32", "int64")
@@ -31,6 +31,26 @@ def test_floor_division_and_modulo_restore_the_dividend(data: Any, dtype: str) -
     remainder = int(evaluate(tirx.FloorMod, (dtype, a), (dtype, b)))
     assert quotient * b + remainder == a
     assert 0 <= remainder < b or b < remainder <= 0
+
+
+@pytest.mark.parametrize("name", NARROW_FLOATS)
+@given(st.floats(-400, 400))
+def test_conversion_to_floats_of_8_bits_is_that_of_ml_dtypes(name: str, value: float) -> None:
+    expected = np.float64(value).astype(getattr(ml_dtypes, name))
+    found = evaluate(lambda x: tirx.Cast(name, x), ("float64", value))
+    assert np.float64(found) == np.float64(expected)
+
+
+@pytest.mark.parametrize(("name", "value"), [("float8_e4m3fn", 449.0), ("float8_e5m2", math.inf)])
+def test_what_a_float_of_8_bits_can_t_hold_is_left_to_targets(name: str, value: float) -> None:
+    with pytest.raises(UndefinedBehaviour) as caught:
+        evaluate(lambda x: tirx.Cast(name, x), ("float64", value))
+    assert caught.value.kind == "bad-cast"
+
+
+def test_arithmetic_of_floats_of_8_bits_is_not_judged() -> None:
+    with pytest.raises(Unsupported, match="arithmetic of float8_e5m2"):
+        evaluate(lambda x: x + x, ("float8_e5m2", 1.0))
 
 
 @given(st.data(), st.sampled_from(SIGNED))

@@ -12,6 +12,7 @@ import pytest
 from corpus.store import Store
 from harness.case import Case, module_text
 from harness.verdict import Kind, Verdict
+from seeds.recipe import from_script
 from tests import programs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,6 +41,21 @@ def test_a_case_without_a_bug_ends_with_nothing(tmp_path: Path) -> None:
     path.write_text(Case(module_text(programs.matmul())).to_json())
     done = tzer("check", path, "--json")
     assert (done.returncode, json.loads(done.stdout)["kind"]) == (0, "ok"), done.stderr
+
+
+def test_a_case_is_judged_on_large_integers_even_if_small_ones_are_fine(tmp_path: Path) -> None:
+    case = Case(module_text(from_script(SHIFTED_BYTES)), target="c")
+    done = tzer("check", "-", "--json", given=case.to_json())
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["kind"], found["pass"]) == (1, "wrong-result", "code generation")
+    assert found["detail"]["input_seed"] % 2
+
+
+SHIFTED_BYTES = """
+def main(A: T.Buffer((8,), "uint8"), B: T.Buffer((8,), "uint8")):
+    for i in range(8):
+        B[i] = T.shift_right(T.shift_left(A[i], T.uint8(4)), T.uint8(4))
+"""
 
 
 @pytest.mark.parametrize("option", [(), ("--json",)])

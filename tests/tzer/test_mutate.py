@@ -22,8 +22,10 @@ from harness.semantics import (
 )
 from harness.semantics.inputs import make_inputs
 from seeds.generator import generate
+from seeds.recipe import from_script
 from tzer.mutate import IR_MUTATORS, SCHEDULE_MUTATORS
 from tzer.mutate.base import Mutator, is_needed, sites_of
+from tzer.mutate.expressions import ReplaceExpression
 
 RNG_SEEDS = 8
 GENERATED = 10
@@ -212,3 +214,29 @@ def test_what_guards_an_access_or_writes_local_memory_is_known_as_needed() -> No
     needed = {str(site.node) for site in sites_of(function) if is_needed(function, site)}
     assert {"i >= 1", "7 - k", "n < 9"} <= needed
     assert not {"j < 5", "i - 1", "7 - j", "local[k]"} & needed
+
+
+def test_what_is_passed_to_a_function_of_the_module_is_mutated() -> None:
+    module = from_script(CALLING)
+    passed = {str(call_arguments(module)[1])}
+    for seed in range(200):
+        mutant = ReplaceExpression().mutate(module, random.Random(seed))
+        if mutant is not None:
+            passed.add(str(call_arguments(mutant)[1]))
+    assert len(passed) > 3
+
+
+def call_arguments(module: Any) -> Any:
+    """The arguments of the one call of a function of the module in main."""
+    calls = (node for node in compat.nodes(module["main"].body) if compat.type_key(node) == "Call")
+    return next(call for call in calls if compat.type_key(call.op) == "GlobalVar").args
+
+
+CALLING = """
+def main(A: T.Buffer((8,), "int32"), n: T.int32):
+    Module.add(A.data, n)
+def add(a: T.handle("int32"), n: T.int32):
+    A = T.decl_buffer((8,), "int32", data=a)
+    for i in range(8):
+        A[i] = A[i] % 8 + n
+"""

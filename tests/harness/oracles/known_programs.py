@@ -106,6 +106,26 @@ def main(A: T.Buffer((4,), "int32")):
 """
 
 # (the known issue, the program, the target, the input seed)
+BOOL_EXTREME = """
+def main(A: T.Buffer((8,), "bool"), B: T.Buffer((8,), "bool")):
+    for i in range(8):
+        B[i] = T.max(A[i], B[i])
+"""
+ASSERTION_IN_FUNCTION = """
+def main(A: T.Buffer((8,), "int32")):
+    Module.add(A.data, 3)
+def add(a: T.handle("int32"), n: T.int32):
+    A = T.decl_buffer((8,), "int32", data=a)
+    assert n < 5, "too many"
+    A[n] = n
+"""
+FLOAT8_BINDING = """
+def main(A: T.Buffer((4,), "float8_e4m3fn"), B: T.Buffer((4,), "float8_e4m3fn")):
+    for i in range(4):
+        v: T.let[T.float8_e4m3fn] = A[i]
+        B[i] = v
+"""
+
 PROGRAMS: tuple[tuple[str, str, str, int], ...] = (
     ("nested-bounds", NESTED_BOUNDS, "llvm", 0),
     ("repeated-store", REPEATED_STORE, "llvm", 0),  # apache/tvm#759
@@ -120,6 +140,9 @@ PROGRAMS: tuple[tuple[str, str, str, int], ...] = (
     ("float-division-by-zero", FLOAT_DIVISION, "llvm", 0),  # apache/tvm#13348
     ("cast-to-bool", CAST_TO_BOOL, "llvm", 0),
     ("comparison-of-bools", COMPARED_BOOLS, "llvm", 0),
+    ("arithmetic-of-bools", BOOL_EXTREME, "llvm", 0),  # apache/tvm#20399 is of quotients
+    ("assertion-in-function", ASSERTION_IN_FUNCTION, "llvm", 0),
+    ("float8-binding", FLOAT8_BINDING, "llvm", 0),
     ("negative-unsigned-difference", UNSIGNED_CONSTANTS, "llvm", 0),  # apache/tvm#10484
 )
 

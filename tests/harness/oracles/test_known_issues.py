@@ -85,6 +85,13 @@ RECORDED: tuple[tuple[str, str], ...] = (
         "one-element-round-trip",
         f"{UNPARSED}Expected a primitive-valued expression, but result type is metadata[_][#]",
     ),
+    ("int4-round-trip", f"{UNPARSED}module _ has no attribute _"),
+    (
+        "vectors-to-float8",
+        "internal-error|InternalError|src/target/llvm/codegen_llvm.cc|"
+        "Check failed: args[#].as_or_throw<PrimExpr>().ty().lanes() == # (# vs. #) : "
+        "if_then_else can only take scalar condition",
+    ),
     (
         "wide-float-round-trip",
         f"{UNPARSED}Check failed: value >= std::numeric_limits<float>::lowest() (#+# vs. #.#+#) "

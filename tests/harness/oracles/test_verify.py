@@ -15,6 +15,7 @@ from harness.oracles import verify
 from harness.verdict import Kind, Verdict
 from harness.worker.post_mortem import verdict_of
 from harness.worker.sandbox import Settings, Worker
+from seeds.recipe import from_script
 from tests import programs
 
 
@@ -28,6 +29,21 @@ def test_a_plain_program_is_fine(dtype: str, target: str) -> None:
     if target == "c" and dtype in ("float16", "bfloat16"):
         target = "llvm-O0"  # TVM's C sources leave float16's arithmetic to the C compiler
     assert verdict(programs.scaled_sum(dtype), target=target).kind is Kind.OK
+
+
+@pytest.mark.parametrize("dtype", ["int4", "uint4"])
+def test_elements_of_less_than_a_byte_are_interpreted_and_not_run(dtype: str) -> None:
+    found = verdict(from_script(NIBBLES.format(dtype)))
+    assert found.kind is Kind.OK, found
+    wrong = verdict(from_script(NIBBLES.format(dtype).replace("range(8)", "range(9)")))
+    assert (wrong.kind, wrong.message.partition(":")[0]) == (Kind.INVALID, "out-of-range")
+
+
+NIBBLES = """
+def main(A: T.Buffer((8,), "{0}"), B: T.Buffer((8,), "{0}")):
+    for i in range(8):
+        B[i] = T.max(A[i], B[i])
+"""
 
 
 def test_legal_sequences_change_nothing() -> None:
