@@ -8,6 +8,7 @@ from __future__ import annotations
 
 FUSED = "apache/tvm#18636"
 PARTIAL = "it copies all that the block declares, where the block writes a part"
+COVER = "it takes the loops to cover the domains of the block's axes"
 PREDICATE = "it drops the predicate of the block"
 
 # The primitive and the condition, what it does then, and the upstream number where there is one.
@@ -46,6 +47,7 @@ PRIMITIVES: tuple[tuple[str, str, str], ...] = (
     ("reindex_cache_write:guarded", PREDICATE, ""),
     ("reindex:several-blocks", "that other blocks are in the loops is a failed check", ""),
     ("reindex:several-writers", "it overwrites what another block has written", ""),
+    ("reindex:partial-domain", COVER, ""),
     ("reindex:loaded-indices", "it does not declare what the indices read", ""),
     ("reindex:guarded-store", PARTIAL, ""),
     ("reindex_cache_write:guarded-store", PARTIAL, ""),
@@ -62,6 +64,7 @@ PRIMITIVES: tuple[tuple[str, str, str], ...] = (
     ("cache_inplace:nested-blocks", "it uses the variables of blocks around outside of them", ""),
     ("fuse_reduction_epilogue:not-a-bias", "what is no sum is applied at each step", FUSED),
     ("fuse_reduction_epilogue:not-a-sum", "it takes the reduction to start at zero", FUSED),
+    ("fuse_reduction_epilogue:later-inputs", "it reads what is not yet written", ""),
     ("fuse_reduction_epilogue:other-place", "it takes the indices to be those of the sum", ""),
     ("decompose_reduction:guarded", "it drops conjuncts that name inner loops", ""),
     ("rfactor:guarded", PREDICATE, ""),
@@ -70,4 +73,5 @@ PRIMITIVES: tuple[tuple[str, str, str], ...] = (
     ("pad_einsum:inner-loops", "it leaves loops inside of the block", ""),
     ("reverse_compute_inline:other-readers", "it removes what other blocks read", ""),
     ("reverse_compute_at:readers-before", "it moves a block behind its consumers", ""),
+    ("transform_block_layout:partial-domain", COVER, ""),
 )

@@ -18,6 +18,24 @@ from harness.case import PrimitiveCall
 from harness.ir.ingredients import number_of
 from harness.schedules.blocks import realize_of
 from harness.schedules.draw import REDUCTION, Arguments, CannotDraw, Drawing, is_reduction
+from harness.schedules.properties import (
+    accesses,
+    blocks_in,
+    has_company,
+    has_guarded_loads,
+    has_guarded_stores,
+    has_loaded_indices,
+    has_loops,
+    has_undeclared_regions,
+    is_guarded,
+    is_nested,
+    is_partial,
+    is_written_elsewhere,
+    loads_from,
+    loop_of,
+    starts_elsewhere,
+    uses,
+)
 from harness.schedules.refusal import DoesNotApply
 from harness.schedules.replay import Replay
 from harness.targets.executable import RaisedByTVM, raised_by_tvm
@@ -31,7 +49,7 @@ def known_failure(draw: Drawing, primitive: str, arguments: Arguments) -> str:
     found = next(conditions(draw, arguments), "") if conditions is not None else ""
     if not found and any(isinstance(each, str) and " - " in each for each in arguments):
         return "reversed-axis"
-    if not found and primitive in DEPENDENT and _has_undeclared_regions(draw):
+    if not found and primitive in DEPENDENT and has_undeclared_regions(draw):
         return "undeclared-regions"
     return found
 
@@ -58,89 +76,20 @@ DEPENDENT = frozenset({
 })  # fmt: skip
 
 
-def _has_undeclared_regions(draw: Drawing) -> bool:
-    """Whether a block that is not the root declares nothing, as those of loop_partition do."""
-    body = draw.schedule.mod[draw.schedule.func_working_on.name_hint].body
-    blocks = [realize.block for realize in _realizes(body.block.body)]
-    return any(not (len(each.reads) or len(each.writes)) for each in blocks)
-
-
-def _is_guarded(draw: Drawing, label: str) -> bool:
-    """Whether the block runs under a predicate."""
-    return number_of(realize_of(draw.schedule, draw.node(label)).predicate) != 1
-
-
-def _loop_of(draw: Drawing, place: Any) -> Any:
-    label, index = place
-    return draw.loops(label)[index]
-
-
-def _realizes(loop: Any) -> list[Any]:
-    return [node for node in compat.nodes(loop) if compat.type_key(node) == "SBlockRealize"]
-
-
-def _starts_elsewhere(loop: Any) -> bool:
-    return any(
-        compat.type_key(node) == "For" and number_of(node.min) != 0 for node in compat.nodes(loop)
-    )
-
-
-def _uses(expr: Any, var: Any) -> bool:
-    return any(var.same_as(node) for node in compat.nodes(expr))
-
-
-def _has_guarded_loads(block: Any) -> bool:
-    return any(
-        compat.type_key(node) == "IfThenElse"
-        or (compat.type_key(node) == "Call" and compat.call_name(node) == "if_then_else")
-        for node in compat.nodes(block.body)
-    )
-
-
-def _has_guarded_stores(block: Any) -> bool:
-    """Whether the block may leave part of what it declares as it was."""
-    return any(
-        compat.type_key(node) == "IfThenElse"
-        and any(compat.type_key(part) == "BufferStore" for part in compat.nodes(node))
-        for node in compat.nodes(block.body)
-    )
-
-
-def _has_loaded_indices(block: Any) -> bool:
-    return any(
-        compat.type_key(part) == "BufferLoad"
-        for region in (*block.reads, *block.writes)
-        for each in region.region
-        for part in compat.nodes(each.min)
-    )
-
-
-def _has_loops(block: Any) -> bool:
-    """Whether loops are part of the block itself."""
-    return any(compat.type_key(node) == "For" for node in compat.nodes(block.body))
-
-
-def _is_nested(draw: Drawing, label: str) -> bool:
-    """Whether the block is inside another one that has variables."""
-    node, body = draw.node(label), draw.schedule.mod[draw.schedule.func_working_on.name_hint].body
-    outer = [each.block for each in _realizes(body) if len(each.block.iter_vars)]
-    return any(inner.block.same_as(node) for block in outer for inner in _realizes(block.body))
-
-
 def _guarded(draw: Drawing, arguments: Any) -> Conditions:
-    if _is_guarded(draw, arguments[0]):
+    if is_guarded(draw, arguments[0]):
         yield "guarded"
 
 
 def _partitioned(draw: Drawing, arguments: Any) -> Conditions:
-    loop = _loop_of(draw, arguments[0])
+    loop = loop_of(draw, arguments[0])
     body = loop.body
     while compat.type_key(body) == "For":
         body = body.body
     if compat.type_key(body) != "SBlockRealize":
         yield "several-statements"
         return
-    if len(_realizes(loop)) > 1:
+    if len(blocks_in(loop)) > 1:
         yield "nested-blocks"
     if len(body.block.alloc_buffers):
         yield "allocations"
@@ -151,18 +100,18 @@ def _partitioned(draw: Drawing, arguments: Any) -> Conditions:
         yield "starts-elsewhere"
     if not any(value.same_as(loop.loop_var) for value in body.iter_values):
         yield "computed-variables"
-    if _is_nested(draw, arguments[0][0]):
+    if is_nested(draw, arguments[0][0]):
         yield "nested-blocks"
     for axis, value in zip(body.block.iter_vars, body.iter_values, strict=True):
-        if int(axis.iter_type) == REDUCTION and _uses(value, loop.loop_var):
+        if int(axis.iter_type) == REDUCTION and uses(value, loop.loop_var):
             yield "reduction"
 
 
 def _blockized(draw: Drawing, arguments: Any) -> Conditions:
-    loop = _loop_of(draw, arguments[0])
-    if _starts_elsewhere(loop):
+    loop = loop_of(draw, arguments[0])
+    if starts_elsewhere(loop):
         yield "starts-elsewhere"
-    for realize in _realizes(loop):
+    for realize in blocks_in(loop):
         if number_of(realize.predicate) != 1:
             yield "guarded" if realize.block.init is None else "guarded-reduction"
 
@@ -171,7 +120,7 @@ def _blockized_together(draw: Drawing, arguments: Any) -> Conditions:
     nodes = [draw.node(label) for label in arguments[0]]
     if any(node.init is not None for node in nodes):
         yield "reduction"
-    if any(_is_guarded(draw, label) for label in arguments[0]):
+    if any(is_guarded(draw, label) for label in arguments[0]):
         yield "guarded"
     if len({len(node.iter_vars) for node in nodes}) > 1:
         yield "unlike-blocks"
@@ -179,37 +128,30 @@ def _blockized_together(draw: Drawing, arguments: Any) -> Conditions:
     depth = 0
     while all(depth < len(chain) and chain[depth].same_as(chains[0][depth]) for chain in chains):
         depth += 1
-    if any(len(_realizes(chain[depth])) > 1 for chain in chains if depth < len(chain)):
+    if any(len(blocks_in(chain[depth])) > 1 for chain in chains if depth < len(chain)):
         yield "other-blocks"
 
 
 def _merged(draw: Drawing, arguments: Any) -> Conditions:
     """Loops of which one writes what another one accesses."""
-    loops = [_loop_of(draw, place) for place in arguments[0]]
+    loops = [loop_of(draw, place) for place in arguments[0]]
     if any(one.same_as(other) for one, other in combinations(loops, 2)):
         yield "same-loop"
-    for one, other in combinations(map(_accesses, loops), 2):
+    for one, other in combinations(map(accesses, loops), 2):
         if one[1] & (other[0] | other[1]) or other[1] & one[0]:
             yield "dependence"
     body = draw.schedule.mod[draw.schedule.func_working_on.name_hint].body.block.body
-    inside = [realize for loop in loops for realize in _realizes(loop)]
-    written = set().union(*(_accesses(loop)[1] for loop in loops))
-    for realize in _realizes(body):
+    inside = [realize for loop in loops for realize in blocks_in(loop)]
+    written = set().union(*(accesses(loop)[1] for loop in loops))
+    for realize in blocks_in(body):
         others = not any(realize.same_as(each) for each in inside)
         if others and written & {hash(compat.region_buffer(each)) for each in realize.block.reads}:
             yield "dependence"
 
 
-def _accesses(loop: Any) -> tuple[set[int], set[int]]:
-    """What the blocks in the loop read, and what they write."""
-    blocks = [realize.block for realize in _realizes(loop)]
-    reads = {hash(compat.region_buffer(each)) for block in blocks for each in block.reads}
-    return reads, {hash(compat.region_buffer(each)) for block in blocks for each in block.writes}
-
-
 def _copied_at(draw: Drawing, arguments: Any) -> Conditions:
-    realizes = _realizes(_loop_of(draw, arguments[0]))
-    if _is_nested(draw, arguments[1]):
+    realizes = blocks_in(loop_of(draw, arguments[0]))
+    if is_nested(draw, arguments[1]):
         yield "nested-blocks"
     if len(realizes) > 1:
         yield "several-blocks"
@@ -217,7 +159,7 @@ def _copied_at(draw: Drawing, arguments: Any) -> Conditions:
         yield "guarded"
     if any(is_reduction(realize.block) for realize in realizes):
         yield "reduction"
-    if any(_has_guarded_loads(realize.block) for realize in realizes):
+    if any(has_guarded_loads(realize.block) for realize in realizes):
         yield "guarded-load"
     if any(len(realize.block.match_buffers) for realize in realizes):
         yield "match-buffers"
@@ -234,26 +176,28 @@ def _reindexed(draw: Drawing, arguments: Any) -> Conditions:
         yield "no-loops"
     if len(node.writes) != 1:
         yield "several-writes"
-    elif which == "write" and _is_written_elsewhere(draw, label):
+    elif which == "write" and is_written_elsewhere(draw, label):
         yield "several-writers"
     if any(draw.reads(label, compat.region_buffer(each)) for each in node.writes):
         yield "updates"
-    if _has_loops(node):
+    if has_loops(node):
         yield "inner-loops"
-    if _has_company(draw, label):
+    if has_company(draw, label):
         yield "several-blocks"
-    if which == "read" and _has_guarded_loads(node):
+    if is_partial(draw, label):
+        yield "partial-domain"
+    if which == "read" and has_guarded_loads(node):
         yield "guarded-load"
-    if which == "read" and _has_loaded_indices(node):
+    if which == "read" and has_loaded_indices(node):
         yield "loaded-indices"
-    if which == "write" and _has_guarded_stores(node):
+    if which == "write" and has_guarded_stores(node):
         yield "guarded-store"
 
 
 def _cached_index(draw: Drawing, arguments: Any) -> Conditions:
     node = draw.node(arguments[0])
     values = realize_of(draw.schedule, node).iter_values
-    if _is_guarded(draw, arguments[0]):
+    if is_guarded(draw, arguments[0]):
         yield "guarded"
     if any(number_of(loop.min) != 0 for loop in draw.loops(arguments[0])):
         yield "starts-elsewhere"
@@ -272,25 +216,22 @@ def _fused_epilogue(draw: Drawing, arguments: Any) -> Conditions:
         yield "not-a-sum"
     value = epilogue.body.value
     parts = (value.a, value.b) if compat.type_key(value) == "Add" else ()
-    loads = [part for part in parts if _loads(part, reduction.body.buffer)]
+    loads = [part for part in parts if loads_from(part, reduction.body.buffer)]
     if not loads or any(compat.type_key(part) != "BufferLoad" for part in loads):
         yield "not-a-bias"
         return
     if str(reduction.body.buffer.ty.dtype) != str(epilogue.body.buffer.ty.dtype):
         yield "other-dtype"
-    if any(_is_guarded(draw, label) for label in arguments):
+    if any(is_guarded(draw, label) for label in arguments):
         yield "guarded"
+    later = draw.blocks[draw.blocks.index(arguments[0]) + 1 :]
+    written = [compat.region_buffer(each) for label in later for each in draw.node(label).writes]
+    if any(draw.reads(arguments[1], buffer) for buffer in written):
+        yield "later-inputs"
     (load,) = loads[:1]
     same = [one.same_as(two) for one, two in zip(load.indices, epilogue.body.indices, strict=False)]
     if len(load.indices) != len(epilogue.body.indices) or not all(same):
         yield "other-place"
-
-
-def _loads(expr: Any, buffer: Any) -> bool:
-    return any(
-        compat.type_key(node) == "BufferLoad" and compat.load_buffer(node).same_as(buffer)
-        for node in compat.nodes(expr)
-    )
 
 
 def _padded_einsum(draw: Drawing, arguments: Any) -> Conditions:
@@ -301,10 +242,12 @@ def _padded_einsum(draw: Drawing, arguments: Any) -> Conditions:
         keys = {compat.type_key(part) for part in compat.nodes(value)}
         if not is_reduction(node) or compat.type_key(value) != "Add" or keys & NOT_IN_PRODUCTS:
             yield "not-an-einsum"
-    if _is_nested(draw, arguments[0]):
+    if is_nested(draw, arguments[0]):
         yield "nested-blocks"
-    if _has_loops(node):
+    if has_loops(node):
         yield "inner-loops"
+    if is_guarded(draw, arguments[0]) or is_partial(draw, arguments[0]):
+        yield "partial-domain"
 
 
 NOT_IN_PRODUCTS = {
@@ -331,7 +274,7 @@ def _moved_backwards(draw: Drawing, arguments: Any) -> Conditions:
 
 
 def _cached_inplace(draw: Drawing, arguments: Any) -> Conditions:
-    if _is_nested(draw, arguments[0]):
+    if is_nested(draw, arguments[0]):
         yield "nested-blocks"
 
 
@@ -340,52 +283,47 @@ def _reindexed_cache(draw: Drawing, arguments: Any) -> Conditions:
     node = draw.node(arguments[0])
     if not draw.loops(arguments[0]):
         yield "no-loops"
-    if _has_loops(node):
+    if has_loops(node):
         yield "inner-loops"
-    if _has_guarded_stores(node):
+    if has_guarded_stores(node):
         yield "guarded-store"
-    if _has_guarded_loads(node):
+    if has_guarded_loads(node):
         yield "guarded-load"
-    if _has_loaded_indices(node):
+    if has_loaded_indices(node):
         yield "loaded-indices"
 
 
 def _cached(draw: Drawing, arguments: Any) -> Conditions:
-    inside = [realize.block for realize in _realizes(draw.node(arguments[0]).body)]
+    inside = [realize.block for realize in blocks_in(draw.node(arguments[0]).body)]
     if any(len(block.match_buffers) for block in (draw.node(arguments[0]), *inside)):
         yield "match-buffers"
 
 
 def _cached_write(draw: Drawing, arguments: Any) -> Conditions:
     yield from _cached(draw, arguments)
-    if _has_guarded_stores(draw.node(arguments[0])):
+    if has_guarded_stores(draw.node(arguments[0])):
         yield "guarded-store"
 
 
-def _is_written_elsewhere(draw: Drawing, label: str) -> bool:
-    written = {hash(compat.region_buffer(each)) for each in draw.node(label).writes}
-    others = [draw.node(other) for other in draw.blocks if other != label]
-    return any(hash(compat.region_buffer(each)) in written for one in others for each in one.writes)
-
-
-def _has_company(draw: Drawing, label: str) -> bool:
-    """Whether other blocks share a loop with the block."""
-    return any(len(_realizes(loop)) > 1 for loop in draw.loops(label))
+def _laid_out(draw: Drawing, arguments: Any) -> Conditions:
+    yield from _guarded(draw, arguments)
+    if is_partial(draw, arguments[0]):
+        yield "partial-domain"
 
 
 def _padding_decomposed(draw: Drawing, arguments: Any) -> Conditions:
-    if len(_realizes(_loop_of(draw, arguments[1]))) > 1:
+    if len(blocks_in(loop_of(draw, arguments[1]))) > 1:
         yield "several-blocks"
 
 
 def _factored(draw: Drawing, arguments: Any) -> Conditions:
     yield from _guarded(draw, arguments[0])
-    if number_of(_loop_of(draw, arguments[0]).min) != 0:
+    if number_of(loop_of(draw, arguments[0]).min) != 0:
         yield "starts-elsewhere"
     if len(draw.node(arguments[0][0]).writes) > 1:
         yield "several-writes"
     body = draw.schedule.mod[draw.schedule.func_working_on.name_hint].body.block.body
-    if any(len(_realizes(realize.block.body)) for realize in _realizes(body)):
+    if any(len(blocks_in(realize.block.body)) for realize in blocks_in(body)):
         yield "nested-blocks"
 
 
@@ -410,5 +348,5 @@ _KNOWN: dict[str, Callable[[Drawing, Any], Conditions]] = {
     "pad_einsum": _padded_einsum,
     "reverse_compute_inline": _inlined_backwards,
     "reverse_compute_at": _moved_backwards,
-    "transform_block_layout": _guarded,
+    "transform_block_layout": _laid_out,
 }

@@ -145,6 +145,29 @@ class Module:
 """)
 
 
+def first_three() -> Any:
+    """Twice the first three elements of 13, by a block for all of them."""
+    return from_source("""
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((13,), "float32"), B: T.Buffer((13,), "float32")):
+        for i in range(3):
+            with T.sblock("B"):
+                v = T.axis.spatial(13, i)
+                B[v] = A[v] * T.float32(2)
+""")
+
+
+def late_bias() -> Any:
+    """The sums of 4 rows of 6, and a bias that is computed after them."""
+    a, x = te.placeholder((4, 6), "float32", "A"), te.placeholder((4,), "float32", "X")
+    k = te.reduce_axis((0, 6), "k")
+    b = te.compute((4,), lambda i: te.sum(a[i, k], axis=k), "B")
+    c = te.compute((4,), lambda i: x[i] * 2.0, "C")
+    return function(a, x, te.compute((4,), lambda i: b[i] + c[i], "D"))
+
+
 def renamed() -> Any:
     """Two tensors of one name."""
     a = te.placeholder((4, 6), "float32", "A")
@@ -311,6 +334,10 @@ CASES: dict[str, tuple[Any, tuple[PrimitiveCall, ...]]] = {
             Call("reindex", ("B_init", ("write", 0))),
         ),
     ),
+    "reindex:partial-domain": (first_three(), (Call("reindex", ("B", ("write", 0))),)),
+    "transform_block_layout:partial-domain": (
+        first_three(), (Call("transform_block_layout", ("B", "i -> i")),),
+    ),
     "reindex:loaded-indices": (taken(), (Call("reindex", ("D", ("read", 0))),)),
     "reindex:guarded-store": (diagonal(), (Call("reindex", ("A", ("write", 0))),)),
     "reindex_cache_write:guarded-store": (
@@ -362,6 +389,9 @@ CASES: dict[str, tuple[Any, tuple[PrimitiveCall, ...]]] = {
     ),
     "fuse_reduction_epilogue:not-a-sum": (
         largest(), (Call("fuse_reduction_epilogue", ("B", "D")),),
+    ),
+    "fuse_reduction_epilogue:later-inputs": (
+        late_bias(), (Call("fuse_reduction_epilogue", ("B", "D")),),
     ),
     "fuse_reduction_epilogue:other-place": (
         transposed(), (Call("fuse_reduction_epilogue", ("B", "D")),),
