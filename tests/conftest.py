@@ -56,6 +56,7 @@ ONCE = (
     "jitweb/test_variants.py",
     "jitweb/test_verify.py",
     "test_docs.py",
+    "test_example_findings.py",
     "test_doctor.py",
     "test_names.py",
     "test_packaging.py",

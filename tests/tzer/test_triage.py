@@ -24,7 +24,7 @@ from tests import programs
 from tests.command import run_command
 from tzer.cli import main
 from tzer.triage.collect import findings_of
-from tzer.triage.examine import FindingExaminer
+from tzer.triage.examine import FindingExaminer, Reproducer
 from tzer.triage.folder import Kept, TriageFolder, read_index
 from tzer.triage.issue_text import frames_that_matter, issue_text
 from tzer.triage.minimize import Smaller
@@ -64,7 +64,7 @@ def triage(
     try:
         deadline = time.monotonic() + seconds
         report = Triage(folder, issues, "0.27", 1, deadline).run(findings)
-        folder.publish([each.result.to_data() for each in report.examined], {})
+        folder.publish([each.result for each in report.examined], {})
         return report
     finally:
         folder.close()
@@ -120,7 +120,7 @@ def test_what_is_reported_is_small_confirmed_and_shown_by_its_script(report: Tri
     assert (result.after.lines, result.after.passes) == (1, 1)
     assert each.smaller is not None and each.smaller.case.input_seed == 0
     # That a script shows it was checked: without, it is not reported.
-    assert 'T.Cast("bool", ' in report.scripts[result.id]
+    assert 'T.Cast("bool", ' in report.reproducers[result.id].script
 
 
 def test_a_second_run_takes_what_is_there(
@@ -173,6 +173,17 @@ def test_what_can_not_be_minimized_is_one_line(campaign: Path, report: TriageRep
     done = run_command(main, "minimize", campaign, other.id)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[-1].endswith("invalid: does not show any more")
+
+
+def test_what_is_no_longer_reported_loses_its_files_and_other_results_stay(tmp_path: Path) -> None:
+    one, other = (TriageResult(i, "crash", Status.REPORTED, "", "s") for i in ("01", "02"))
+    folder = TriageFolder(tmp_path)
+    folder.publish([one, other], {"01": ("script", "issue"), "02": ("script", "issue")})
+    folder.publish([replace(other, status=Status.DUPLICATE)], {})
+    folder.close()
+    assert {path.name for path in folder.path.glob("0*")} == {"01.py", "01.md"}
+    statuses = {result.id: result.status for result in read_index(tmp_path).values()}
+    assert statuses == {"01": Status.REPORTED, "02": Status.DUPLICATE}
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"format": 1}', "\0" * 100, '{"format": 1, "of": 2}'])
@@ -261,7 +272,10 @@ def test_what_a_finding_says_stays_text_in_an_issue() -> None:
     result = TriageResult("0123abcd", "crash", Status.REPORTED, "", "s", hostile, target=hostile)
     for kind in (Kind.ROUND_TRIP, Kind.CRASH, Kind.INVALID_CODEGEN):
         verdict = Verdict(kind, False, hostile, hostile, hostile, detail={"backtrace": hostile})
-        text = issue_text(result, verdict, f"x = 1\n{hostile}\n", "0.27")
+        case = replace(case_with(5), passes=(PassCall("tirx.X", (hostile,)),))
+        script = f"x = 1\n{hostile}\n"
+        reproducer = Reproducer(script, "it compiles.", hostile)
+        text = issue_text(result, Smaller(case, verdict), reproducer, "0.27")
         outside, fence = [], ""
         for line in text.splitlines():
             if line.startswith("```") and (not fence or line == fence):
@@ -269,15 +283,15 @@ def test_what_a_finding_says_stays_text_in_an_issue() -> None:
             elif not fence:
                 outside.append(line)
         # Without what is escaped, and without code within a line, nothing of it is markup.
-        shown = re.sub(r"\\.|`[^`\n]*`", "", "\n".join(outside))
+        shown = re.sub(r"\\.|`[^`\n]*`", "", "\n".join(outside)).removeprefix("# [Bug]")
         assert not fence and not re.search(r"[<`\[]", shown), text
 
 
 def test_an_issue_has_the_sections_of_tvms_template(report: TriageReport) -> None:
     (each,) = (each for each in report.examined if each.result.status is Status.REPORTED)
     assert each.smaller is not None
-    script = report.scripts[each.result.id]
-    text = issue_text(each.result, each.smaller.verdict, script, "0.27.0")
+    reproducer = report.reproducers[each.result.id]
+    text = issue_text(each.result, each.smaller, reproducer, "0.27.0")
     titles = [line for line in text.splitlines() if line.startswith("### ")]
     assert [title.removeprefix("### ") for title in titles] == [
         "Expected behavior",
@@ -286,7 +300,9 @@ def test_an_issue_has_the_sections_of_tvms_template(report: TriageReport) -> Non
         "Steps to reproduce",
         "Triage",
     ]
-    assert script in text and "seen in 6 of 6 fresh processes" in text
+    assert reproducer.script in text and "Passes: `tirx.StmtSimplify()`" in text
+    assert reproducer.program is not None and reproducer.program.strip() in text
+    assert "seen in 6 of 6 fresh processes" in text
     frames = list(frames_that_matter(each.smaller.verdict))
     assert frames[0].startswith("src/ir/expr.cc:") and 2 <= len(frames) <= 8
     assert not any("Mutator" in frame or "python" in frame for frame in frames)

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -73,7 +73,9 @@ def triage(
         print_line(note, err=True)
     report = _triaged(directory, findings, issues, jobs or os.cpu_count() or 1, time_s)
     if json_output:
-        print_json([_with_files(directory, each.result) for each in report.examined])
+        from tzer.triage.folder import with_files
+
+        print_json([with_files(each.result) for each in report.examined])
     else:
         for line in table([each.result for each in report.examined]):
             print_line(line)
@@ -160,12 +162,12 @@ def _triaged(
             report = run.run(findings)
         texts = {}
         for each in report.examined:
-            result, script = each.result, report.scripts.get(each.result.id)
-            if result.status == "reported" and script is not None and each.smaller is not None:
-                text = issue_text(result, each.smaller.verdict, script, release.split()[0])
-                texts[result.id] = (script, text)
+            result, reproducer = each.result, report.reproducers.get(each.result.id)
+            if result.status == "reported" and reproducer is not None and each.smaller is not None:
+                text = issue_text(result, each.smaller, reproducer, release.split()[0])
+                texts[result.id] = (reproducer.script, text)
         if not report.interrupted:
-            folder.publish([_with_files(directory, each.result) for each in report.examined], texts)
+            folder.publish([each.result for each in report.examined], texts)
         return report
     finally:
         folder.close()
@@ -214,12 +216,3 @@ def known_lines(issues: Sequence[KnownIssue]) -> Iterator[str]:
     for issue in issues:
         releases = ",".join(issue.releases)
         yield printable(f"{issue.name:34} {issue.reference:26} {releases:10} {issue.why}")
-
-
-def _with_files(directory: Path, result: TriageResult) -> dict[str, Any]:
-    from tzer.triage.folder import NAME
-
-    data, reported = result.to_data(), result.status == "reported"
-    for name, suffix in (("reproducer", ".py"), ("issue", ".md")):
-        data[name] = str(Path(NAME) / f"{result.id}{suffix}") if reported else None
-    return data

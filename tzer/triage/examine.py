@@ -30,6 +30,7 @@ RATED_RUNS = 10  # of a flaky finding
 MINIMIZE_SECONDS = 60.0
 REPRODUCE_SECONDS = 200.0
 SCRIPT_SECONDS = 330.0
+SHOWS = 1  # the exit status of a reproducer
 SCRIPT_MEMORY = 16 << 30  # of address space
 SAVE_SECONDS = 2.0
 # Kinds whose verdicts say too little of a cause: the shape of the minimized program says the rest.
@@ -42,6 +43,19 @@ class Examined:
 
     result: TriageResult
     smaller: Smaller | None = None
+
+
+@dataclass(frozen=True)
+class Reproducer:
+    """A script that shows a finding, what it expects, and the program in it, None if unprintable.
+
+    `wrong` says why it does not serve, or why there is none; else it is "".
+    """
+
+    script: str = ""
+    expected: str = ""
+    program: str | None = None
+    wrong: str = ""
 
 
 class FindingExaminer:
@@ -187,8 +201,8 @@ class FindingExaminer:
         done = self.judge.run({"do": "describe", "case": case.to_json()}, seconds=JUDGE_SECONDS)
         return done.reply.get("script") if done.status == "done" else None
 
-    def reproducer(self, smaller: Smaller) -> tuple[str | None, str]:
-        """The script that shows a case, or None and why there is none."""
+    def reproducer(self, smaller: Smaller) -> Reproducer:
+        """The script that shows a case; it was run in a process of its own."""
         request = {
             "do": "reproduce",
             "case": smaller.case.to_json(),
@@ -196,8 +210,13 @@ class FindingExaminer:
         }
         done = self.judge.run(request, fresh=True, seconds=REPRODUCE_SECONDS)
         if done.status != "done":
-            return None, f"writing its script {done.status}: {last_line(done.stderr)}"
-        return done.reply.get("script"), str(done.reply.get("refused", ""))
+            said = last_line(done.stderr)
+            return Reproducer(wrong=f"no reproducer: writing it {done.status}: {said}")
+        if "script" not in done.reply:
+            return Reproducer(wrong=f"no reproducer: {done.reply['refused']}")
+        status, output = exit_status(done.reply["script"])
+        said = f"its reproducer ends with status {status}: {last_line(output)}"
+        return Reproducer(**done.reply, wrong="" if status == SHOWS else said)
 
 
 def _unshown(finding: Finding, verdict: Verdict) -> TriageResult:

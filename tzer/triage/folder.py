@@ -23,7 +23,7 @@ from harness.system.data import Form, fits, is_amount, is_count, parse_json
 from harness.system.files import read_bounded, write_atomically
 from harness.verdict import Verdict
 from tzer.triage.minimize import Smaller
-from tzer.triage.result import TriageResult
+from tzer.triage.result import Status, TriageResult
 
 NAME = "triage"
 FORMAT = 1
@@ -98,20 +98,24 @@ class TriageFolder:
         }
         self.write(self._work(finding_id), json.dumps(data))
 
-    def publish(self, results: list[dict[str, Any]], texts: dict[str, tuple[str, str]]) -> None:
-        """Write the index, and the script and issue text of each id in `texts`; those of other
-        findings, which an earlier run took for bugs of their own, are removed."""
+    def publish(self, results: list[TriageResult], texts: dict[str, tuple[str, str]]) -> None:
+        """Write the index, and the script and issue text of each id in `texts`; those of the other
+        results, which an earlier run took for bugs of their own, are removed.
+
+        What an earlier run has found of other findings stays in the index.
+        """
         for result in results:
-            finding_id = result["id"]
-            for suffix, text in zip(
-                (".py", ".md"), texts.get(finding_id, (None, None)), strict=True
-            ):
-                path = self.path / f"{finding_id}{suffix}"
+            script, issue = texts.get(result.id, (None, None))
+            for suffix, text in ((".py", script), (".md", issue)):
+                path = self.path / f"{result.id}{suffix}"
                 if text is not None:
                     self.write(path, text)
                 else:
                     self._remove(path)
-        self.write(self.path / "index.json", json.dumps(results, indent=2))
+        index = read_index(self.path.parent) | {result.id: result for result in results}
+        self.write(
+            self.path / "index.json", json.dumps(list(map(with_files, index.values())), indent=2)
+        )
 
     def write(self, path: Path, text: str) -> None:
         """Write a file whole or not at all. Raises UserError."""
@@ -150,7 +154,14 @@ def minimized(campaign: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-FILES = ("reproducer", "issue")
+FILES = {"reproducer": ".py", "issue": ".md"}
+
+
+def with_files(result: TriageResult) -> dict[str, Any]:
+    """The keys of `tzer triage --json`: the result, and its files in the campaign's folder."""
+    reported = result.status is Status.REPORTED
+    names = {name: f"{NAME}/{result.id}{suffix}" for name, suffix in FILES.items()}
+    return result.to_data() | {name: file if reported else None for name, file in names.items()}
 
 
 def _smaller(data: Any) -> Smaller | None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Iterator
+from importlib.metadata import version
 
 from harness.verdict import Kind, Verdict
 from tzer.triage.backtrace import frames_of_backtrace
-from tzer.triage.reproducer_checks import EXPECTED
+from tzer.triage.examine import Reproducer
+from tzer.triage.minimize import Smaller
 from tzer.triage.result import TriageResult
 from tzer.triage.source_text import clean
 
@@ -34,9 +36,9 @@ WHAT: dict[Kind, str] = {
 }
 
 
-def issue_text(result: TriageResult, verdict: Verdict, script: str, release: str) -> str:
-    """The Markdown of an issue; `script` is the reproducer, `release` the version of TVM."""
-    return "\n".join(_lines(result, verdict, script, release)) + "\n"
+def issue_text(result: TriageResult, smaller: Smaller, reproducer: Reproducer, release: str) -> str:
+    """The Markdown of an issue; `release` is the version of TVM."""
+    return "\n".join(_lines(result, smaller, reproducer, release)) + "\n"
 
 
 def title_of(result: TriageResult, verdict: Verdict) -> str:
@@ -50,43 +52,39 @@ def title_of(result: TriageResult, verdict: Verdict) -> str:
     return title if len(title) <= LONGEST_TITLE else title[: LONGEST_TITLE - 1] + "…"
 
 
-def _lines(result: TriageResult, verdict: Verdict, script: str, release: str) -> Iterator[str]:
+def _lines(
+    result: TriageResult, smaller: Smaller, reproducer: Reproducer, release: str
+) -> Iterator[str]:
+    verdict = smaller.verdict
     yield f"# {_MARKUP.sub(_escaped, title_of(result, verdict))}"
-    yield ""
-    yield "### Expected behavior"
-    yield ""
-    yield EXPECTED[verdict.kind]
-    yield ""
-    yield "### Actual behavior"
-    yield ""
-    yield from _fenced(clean(verdict.message).split("\n"), "")
+    yield from ("", "### Expected behavior", "", reproducer.expected)
+    yield from ("", "### Actual behavior", "")
+    yield from _fenced([clean(verdict.message)], "")
     if verdict.pass_name:
-        yield ""
         order = "" if verdict.legal else ", in a pass order that TVM's own pipelines don't use"
-        yield f"In {_code(verdict.pass_name)}{order}."
+        yield from ("", f"In {_code(verdict.pass_name)}{order}.")
     frames = list(frames_that_matter(verdict))
     if frames:
         yield ""
         yield from _fenced(frames, "")
-    yield ""
-    yield "### Environment"
-    yield ""
-    yield f"- TVM {release}, the wheel from PyPI"
+    yield from ("", "### Environment", "")
+    yield f"- TVM {release}, the wheel from PyPI, with apache-tvm-ffi {version('apache-tvm-ffi')}"
     yield f"- {platform.system()} {platform.machine()}, Python {platform.python_version()}"
     yield f"- seen in {result.shown} of {result.runs} fresh processes"
+    yield from ("", "### Steps to reproduce", "")
+    if reproducer.program is not None:
+        yield from _fenced(reproducer.program.strip().split("\n"), "python")
+        yield ""
+    for what, calls in (("Schedule", smaller.case.trace), ("Passes", smaller.case.passes)):
+        if calls:
+            yield from (f"{what}: " + ", ".join(_code(str(call)) for call in calls), "")
+    yield "This script exits with status 1 where the bug shows, and with 0 where it does not."
     yield ""
-    yield "### Steps to reproduce"
-    yield ""
-    yield "The script exits with status 1 where the bug shows, and with 0 where it does not."
-    yield ""
-    yield from _fenced(script.rstrip("\n").split("\n"), "python")
-    yield ""
-    yield "### Triage"
-    yield ""
-    yield "* needs-triage"
+    yield from _fenced(reproducer.script.rstrip("\n").split("\n"), "python")
+    yield from ("", "### Triage", "", "* needs-triage")
 
 
-_MARKUP = re.compile(r"[\\`*_<>\[\]|]")
+_MARKUP = re.compile(r"[\\`*<>|]|\[(?!Bug\])")
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -16,14 +16,13 @@ from typing import TypeVar
 
 from corpus.store import Finding
 from harness.oracles.known_issues import KnownIssue
-from harness.system.text import last_line
 from harness.verdict import Kind
 from tzer.triage.examine import (
     BY_SHAPE,
     Examined,
     FindingExaminer,
+    Reproducer,
     blank_result,
-    exit_status,
 )
 from tzer.triage.folder import TriageFolder
 from tzer.triage.known import which
@@ -34,18 +33,17 @@ from tzer.triage.signature import signature_of
 Task = TypeVar("Task")
 Done = TypeVar("Done")
 FEWEST_SHARED = 2  # parts of a shape that say that a larger program has the smaller one's cause
-SHOWS, CANNOT_SHOW = 1, 2
 
 
 @dataclass(frozen=True)
 class TriageReport:
-    """All results in the order of the findings, and the script of each that is reported.
+    """All results in the order of the findings, and the reproducer of each that is reported.
 
     `faults` are tracebacks of our own exceptions in the sandbox.
     """
 
     examined: list[Examined]
-    scripts: dict[str, str]
+    reproducers: dict[str, Reproducer]
     interrupted: bool = False
     faults: tuple[str, ...] = ()
 
@@ -88,14 +86,14 @@ class Triage:
                     done.extend(group)
                 done.sort(key=lambda each: order[each.result.id])
                 examined = without_duplicates(done)
-                scripts = dict(self._in_threads(pool, self._script, _reported(examined)))
+                found = self._in_threads(pool, self._reproducer, _reported(examined))
             finally:
                 for examiner in self._examiners:
                     examiner.close()
-        examined = [self._with_script(each, scripts.get(each.result.id)) for each in examined]
-        texts = {finding_id: text for finding_id, (text, _) in scripts.items() if text is not None}
+        reproducers = dict(found)
+        examined = [_checked(each, reproducers.get(each.result.id)) for each in examined]
         faults = sorted({fault for examiner in self._examiners for fault in examiner.faults})
-        return TriageReport(examined, texts, self._stopping.is_set(), tuple(faults))
+        return TriageReport(examined, reproducers, self._stopping.is_set(), tuple(faults))
 
     # Groups of findings.
 
@@ -131,30 +129,13 @@ class Triage:
     def _as_known(self, finding: Finding, issue: KnownIssue) -> Examined:
         return Examined(_with_issue(blank_result(finding, Status.KNOWN, ""), issue))
 
-    # Scripts.
+    # Reproducers.
 
-    def _script(
-        self, examined: Examined, examiner: FindingExaminer
-    ) -> tuple[str, tuple[str | None, str]]:
-        """(id, (script, what is wrong with it)) of a reported finding."""
-        result, smaller = examined.result, examined.smaller
-        assert smaller is not None
-        self.on_step(result.id, "writing its reproducer, and running it")
-        script, refused = examiner.reproducer(smaller)
-        if script is None:
-            return result.id, (None, f"no reproducer: {refused}")
-        status, output = exit_status(script)
-        if status == SHOWS:
-            return result.id, (script, "")
-        said = last_line(output)
-        return result.id, (script, f"its reproducer ends with status {status}: {said}")
-
-    def _with_script(self, examined: Examined, script: tuple[str | None, str] | None) -> Examined:
-        """The finding without its report, if no script shows it."""
-        if script is None or not script[1]:
-            return examined
-        result = replace(examined.result, status=Status.INVALID, reason=script[1])
-        return replace(examined, result=result)
+    def _reproducer(self, examined: Examined, examiner: FindingExaminer) -> tuple[str, Reproducer]:
+        """(id, reproducer) of a reported finding."""
+        assert examined.smaller is not None
+        self.on_step(examined.result.id, "writing its reproducer, and running it")
+        return examined.result.id, examiner.reproducer(examined.smaller)
 
     # Threads.
 
@@ -249,6 +230,14 @@ def _duplicate(finding: Finding, first: TriageResult) -> TriageResult:
 def _with_issue(result: TriageResult, issue: KnownIssue) -> TriageResult:
     reason = f"{issue.name}: {issue.why}"
     return replace(result, status=Status.KNOWN, reason=reason, known=issue.reference)
+
+
+def _checked(examined: Examined, reproducer: Reproducer | None) -> Examined:
+    """The finding without its report, if no script shows it."""
+    if reproducer is None or not reproducer.wrong:
+        return examined
+    result = replace(examined.result, status=Status.INVALID, reason=reproducer.wrong)
+    return replace(examined, result=result)
 
 
 def _reported(examined: Iterable[Examined]) -> list[Examined]:

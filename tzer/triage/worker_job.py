@@ -8,7 +8,7 @@ crash the compiler. Requests and replies are JSON objects; "do" names the job:
     propose    {case, step, start, count}  {candidates, total}: cases, null where an edit fails
     readable   {case}                      {readable}: whether its TVMScript parses back
     describe   {case}                      {script, shape, lines}
-    reproduce  {case, verdict}             {script} or {refused}
+    reproduce  {case, verdict}             {script, expected, program} or {refused}
 """
 
 from __future__ import annotations
@@ -86,9 +86,20 @@ def _reproduce(request: Json) -> Json:
 
     case, verdict = Case.from_json(request["case"]), Verdict.from_json(request["verdict"])
     try:
-        return {"script": write_reproducer(case, verdict)}
+        script = write_reproducer(case, verdict)
     except (UserError, Invalid) as error:
         return {"refused": first_line(error)}
+    program = _describe(request)["script"]
+    return {"script": script, "expected": _expected(verdict), "program": program}
+
+
+def _expected(verdict: Verdict) -> str:
+    from tzer.triage import schedule_reproducer as schedules
+    from tzer.triage.reproducer_checks import EXPECTED
+
+    if verdict.stage.sequence == "schedule":
+        return schedules.EXPECTED.get(verdict.kind, schedules.EXPECTED_MEANING)
+    return EXPECTED[verdict.kind]
 
 
 _JOBS: dict[str, Callable[[Json], Json]] = {
