@@ -36,6 +36,7 @@ ONCE = (
     "harness/test_processes.py",
     "harness/test_sandbox.py",
     "harness/test_signature.py",
+    "harness/test_source_rules.py",
     "harness/test_suppress_warnings.py",
     "harness/test_terminal.py",
     "harness/test_verdict.py",
