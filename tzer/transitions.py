@@ -12,47 +12,13 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
+from tzer.rates import Rates
+
 START = ""
 # Evidence halves in so many tests.
 HALF_LIFE = 3000
 FLOOR = 0.2
-# Seconds of evidence that the more general rate counts for.
-PRIOR_SECONDS = 3.0
 REWEIGH_EVERY = 50
-
-
-class Rates:
-    """Discounted new blocks and seconds by name."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, tuple[float, float]] = {}
-        self._scale = 1.0  # what one unit of evidence counts for now; grows instead of decay
-
-    def add(self, name: str, blocks: float, seconds: float) -> None:
-        before = self.sums.get(name, (0.0, 0.0))
-        self.sums[name] = before[0] + self._scale * blocks, before[1] + self._scale * seconds
-
-    def age(self) -> None:
-        """Let one test pass."""
-        self._scale *= 2 ** (1 / HALF_LIFE)
-        if self._scale > 1e6:
-            self.sums = {name: (b / 1e6, s / 1e6) for name, (b, s) in self.sums.items()}
-            self._scale /= 1e6
-
-    def rate(self, name: str, prior: float) -> float:
-        """Blocks a second, where `prior` is expected."""
-        blocks, seconds = self.sums.get(name, (0.0, 0.0))
-        blocks, seconds = blocks / self._scale, seconds / self._scale
-        return (blocks + prior * PRIOR_SECONDS) / (seconds + PRIOR_SECONDS)
-
-    def state(self) -> dict[str, tuple[float, float]]:
-        """The sums as JSON; `restore` is the inverse."""
-        return {name: (b / self._scale, s / self._scale) for name, (b, s) in self.sums.items()}
-
-    def restore(self, state: Mapping[str, Sequence[float]], known: Iterable[str]) -> None:
-        """Load the sums of an earlier run, for the names that still exist."""
-        names = set(known)
-        self.sums = {name: (float(b), float(s)) for name, (b, s) in state.items() if name in names}
 
 
 class Transitions:
@@ -60,9 +26,9 @@ class Transitions:
 
     def __init__(self, names: Iterable[str]) -> None:
         self.names = tuple(names)
-        self._single = Rates()
-        self._pairs = Rates()
-        self._all = Rates()
+        self._single = Rates(HALF_LIFE)
+        self._pairs = Rates(HALF_LIFE)
+        self._all = Rates(HALF_LIFE)
         self._weights: dict[str, list[float]] = {}
         self._stale = 0
 

@@ -48,7 +48,7 @@ def mutations(made: Scheduler, number: int, found: bool = False) -> list[Mutatio
     while len(plans) < number:
         plan = made.next()
         made.learn(plan, plan.mutators[0] if plan.mutators else "", found, 0.1)
-        if plan.entry is not None:
+        if plan.action in (Action.IR, Action.PASSES):
             plans.append(plan)
     return plans
 
@@ -95,11 +95,11 @@ def test_new_coverage_starts_the_tolerance_again() -> None:
 @pytest.mark.parametrize(
     ("strategy", "actions"),
     [
-        (Strategy.JOINT, {Action.IR, Action.PASSES, Action.GENERATE}),
+        (Strategy.JOINT, {Action.IR, Action.PASSES, Action.GENERATE, Action.DRAW_PASSES}),
         (Strategy.RANDOM_PASS, {Action.DRAW_PASSES}),
         (Strategy.IR_ONLY, {Action.IR, Action.GENERATE}),
-        (Strategy.GENERAL_ONLY, {Action.IR, Action.PASSES, Action.GENERATE}),
-        (Strategy.NO_COVERAGE, {Action.IR, Action.PASSES, Action.GENERATE}),
+        (Strategy.GENERAL_ONLY, {Action.IR, Action.PASSES, Action.GENERATE, Action.DRAW_PASSES}),
+        (Strategy.NO_COVERAGE, {Action.IR, Action.PASSES, Action.GENERATE, Action.DRAW_PASSES}),
     ],
 )
 def test_a_strategy_does_what_its_name_says(strategy: Strategy, actions: set[Action]) -> None:

@@ -18,6 +18,7 @@ from tzer.footprint import MOST_POINTS, Footprint, describe, growth
 from tzer.joint import LONGEST_DRAWN, Action, ScheduledEntry, Scheduler
 from tzer.options import SWITCHES, Strategy, Switches
 from tzer.payoff import Payoffs
+from tzer.rates import Shares
 from tzer.transitions import FLOOR, START, Transitions
 
 NAMES = tuple("abcdefghij")
@@ -57,6 +58,48 @@ def test_what_stops_paying_is_forgotten() -> None:
         made.learn(("a",), (), 0, 1.0)
         made.learn(("b",), ("b",), 1, 1.0)
     assert drawn(made, START)["b"] > 2 * drawn(made, START)["a"]
+
+
+START_SHARES = {"fresh": 0.25, "mutate": 0.6, "redraw": 0.15}
+
+
+def test_shares_begin_as_stated_and_stay_so_where_nothing_is_learned() -> None:
+    made, rng = Shares(START_SHARES), random.Random(2)
+    assert made.shares(START_SHARES) == pytest.approx(START_SHARES)
+    for _ in range(500):
+        made.learn("fresh", 100, 0.1)
+    drawn = Counter(made.draw(rng, START_SHARES, fixed=True) for _ in range(2000))
+    assert all(abs(drawn[name] / 2000 - share) < 0.04 for name, share in START_SHARES.items())
+
+
+def test_what_pays_is_done_more_and_gives_way_when_it_pays_less() -> None:
+    made = Shares(START_SHARES)
+    for _ in range(200):
+        made.learn("fresh", 70, 1.0)
+        made.learn("mutate", 10, 1.0)
+        made.learn("redraw", 10, 1.0)
+    shares = made.shares(START_SHARES)
+    assert shares["fresh"] > 0.8 and min(shares.values()) == Shares.FLOOR
+    for _ in range(3 * Shares.HALF_LIFE):
+        made.learn("fresh", 1, 1.0)
+        made.learn("mutate", 10, 1.0)
+    assert made.shares(START_SHARES)["mutate"] > 0.5
+    again = Shares(START_SHARES)
+    again.restore(json.loads(json.dumps(made.state())))
+    assert again.shares(START_SHARES) == pytest.approx(made.shares(START_SHARES))
+
+
+def test_a_scheduler_draws_fresh_programs_while_they_pay() -> None:
+    made = scheduler(Strategy.JOINT)
+    fixed = scheduler(Strategy.NO_COVERAGE)
+    for each in (made, fixed):
+        for _ in range(300):
+            plan = each.next()
+            each.learn(plan, "", 70 if plan.action is Action.GENERATE else 1, 1.0)
+    drawn = [
+        sum(each.next().action is Action.GENERATE for _ in range(300)) for each in (made, fixed)
+    ]
+    assert drawn[0] > 220 and drawn[1] < 110
 
 
 @given(st.lists(st.tuples(st.lists(st.sampled_from(NAMES), max_size=4), st.integers(0, 99))))
