@@ -31,6 +31,7 @@ KNOWN_REFUSALS: dict[str, str] = {
     # Such as synchronisation on a processor, which asynchronous stages of a pipeline ask for.
     "not implemented": "the code generator does not support this statement",
     "Failed to vectorize loop with extent": "the number of lanes must be a constant",
+    "Cannot unroll non-constant loop": "the extent of an unrolled loop must be a constant",
     "VectorizeLoop before LiftStorageAlloc": "a vectorized loop inside another one stays a loop",
     "Cannot vectorize ShuffleNode": "VectorizeLoop does not support vectors in vectorized loops",
     "Do not have a default for tirx.": "the code generator does not support this statement",

@@ -51,6 +51,7 @@ PRIMITIVES: tuple[tuple[str, str, str], ...] = (
     ("reindex:loaded-indices", "it does not declare what the indices read", ""),
     ("reindex:guarded-store", PARTIAL, ""),
     ("reindex_cache_write:guarded-store", PARTIAL, ""),
+    ("cache_write:guarded-fusion", "it copies past the end", ""),
     ("cache_write:guarded-store", PARTIAL, ""),
     ("cache_read:match-buffers", "it leaves the buffers that are matched", ""),
     ("cache_write:match-buffers", "its condition is a failed check", ""),
@@ -72,6 +73,8 @@ PRIMITIVES: tuple[tuple[str, str, str], ...] = (
     ("pad_einsum:not-an-einsum", "it asks how buffers are indexed, not what is computed", ""),
     ("pad_einsum:inner-loops", "it leaves loops inside of the block", ""),
     ("reverse_compute_inline:other-readers", "it removes what other blocks read", ""),
+    ("compute_at:tensorized", "tensorize has left the dependences as they were", ""),
+    ("reverse_compute_at:guarded-load", "what reads nothing, such as padding, is left out", ""),
     ("reverse_compute_at:readers-before", "it moves a block behind its consumers", ""),
     ("transform_block_layout:partial-domain", COVER, ""),
 )

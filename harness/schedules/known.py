@@ -271,6 +271,8 @@ def _moved_backwards(draw: Drawing, arguments: Any) -> Conditions:
     before = [each for each in draw.blocks[: draw.blocks.index(label)] if each != block]
     if any(draw.reads(each, buffer) for each in before for buffer in written):
         yield "readers-before"
+    if has_guarded_loads(draw.node(block)):
+        yield "guarded-load"
 
 
 def _cached_inplace(draw: Drawing, arguments: Any) -> Conditions:
@@ -301,6 +303,10 @@ def _cached(draw: Drawing, arguments: Any) -> Conditions:
 
 def _cached_write(draw: Drawing, arguments: Any) -> Conditions:
     yield from _cached(draw, arguments)
+    values = realize_of(draw.schedule, draw.node(arguments[0])).iter_values
+    parts = {compat.type_key(part) for value in values for part in compat.nodes(value)}
+    if is_guarded(draw, arguments[0]) and "FloorDiv" in parts:
+        yield "guarded-fusion"
     if has_guarded_stores(draw.node(arguments[0])):
         yield "guarded-store"
 
@@ -309,6 +315,11 @@ def _laid_out(draw: Drawing, arguments: Any) -> Conditions:
     yield from _guarded(draw, arguments)
     if is_partial(draw, arguments[0]):
         yield "partial-domain"
+
+
+def _moved(draw: Drawing, arguments: Any) -> Conditions:
+    if any(len(draw.node(label).match_buffers) for label in draw.blocks):
+        yield "tensorized"
 
 
 def _padding_decomposed(draw: Drawing, arguments: Any) -> Conditions:
@@ -337,6 +348,7 @@ _KNOWN: dict[str, Callable[[Drawing, Any], Conditions]] = {
     "reindex": _reindexed,
     "reindex_cache_read": _reindexed_cache,
     "reindex_cache_write": _reindexed_cache,
+    "compute_at": _moved,
     "cache_read": _cached,
     "cache_write": _cached_write,
     "cache_index": _cached_index,

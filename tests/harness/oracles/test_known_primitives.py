@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import tvm
-from tvm import te, tirx
-from tvm.script import from_source
 
 from harness.case import Case, PrimitiveCall, module_text
 from harness.oracles.known_issues import known_issue
@@ -16,169 +13,29 @@ from harness.oracles.verify import judge
 from harness.verdict import Verdict
 from seeds import reductions, scheduled
 from tests import programs
+from tests.harness.oracles.primitive_programs import (
+    chain,
+    diagonal,
+    exponentials,
+    first_three,
+    forked,
+    from_two,
+    largest,
+    late_bias,
+    padded,
+    padded_product,
+    renamed,
+    rows,
+    shifted,
+    taken,
+    taps,
+    three,
+    transposed,
+    window,
+)
 from tests.harness.oracles.test_schedule import matmul
 
 Call = PrimitiveCall
-
-
-def function(*tensors: Any) -> Any:
-    return tvm.IRModule({"main": te.create_prim_func(list(tensors))})
-
-
-def chain() -> Any:
-    """B = 2 A, D = B + 1 on 9×13."""
-    a = te.placeholder((9, 13), "float32", "A")
-    b = te.compute((9, 13), lambda i, j: a[i, j] * 2.0, "B")
-    return function(a, te.compute((9, 13), lambda i, j: b[i, j] + 1.0, "D"))
-
-
-def rows() -> Any:
-    """The sums of 4 rows of 6, and twice those."""
-    a, k = te.placeholder((4, 6), "float32", "A"), te.reduce_axis((0, 6), "k")
-    b = te.compute((4,), lambda i: te.sum(a[i, k], axis=k), "B")
-    return function(a, te.compute((4,), lambda i: b[i] * 2.0, "D"))
-
-
-def largest() -> Any:
-    """The largest elements of 4 rows of 6, and one more than those."""
-    a, k = te.placeholder((4, 6), "float32", "A"), te.reduce_axis((0, 6), "k")
-    b = te.compute((4,), lambda i: te.max(a[i, k], axis=k), "B")
-    return function(a, te.compute((4,), lambda i: b[i] + 1.0, "D"))
-
-
-def exponentials() -> Any:
-    """The sums of e to the elements of 4 rows of 6, and twice those."""
-    a, k = te.placeholder((4, 6), "float32", "A"), te.reduce_axis((0, 6), "k")
-    b = te.compute((4,), lambda i: te.sum(te.exp(a[i, k]), axis=k), "B")
-    return function(a, te.compute((4,), lambda i: b[i] * 2.0, "D"))
-
-
-def transposed() -> Any:
-    """Sums over the last axis of 4×4×6, transposed, and a bias."""
-    a, bias = te.placeholder((4, 4, 6), "float32", "A"), te.placeholder((4, 4), "float32", "bias")
-    k = te.reduce_axis((0, 6), "k")
-    b = te.compute((4, 4), lambda i, j: te.sum(a[i, j, k], axis=k), "B")
-    return function(a, bias, te.compute((4, 4), lambda i, j: b[j, i] + bias[i, j], "D"))
-
-
-def taps() -> Any:
-    """The sums of two elements of 12, each at a computed index."""
-    a = te.placeholder((12,), "int32", "A")
-    return function(a, te.compute((12,), lambda i: a[(i * 5 + 3) % 12] + a[(i * 7 + 1) % 12], "D"))
-
-
-def shifted() -> Any:
-    """B = 2 A, and C = B in the opposite order, plus one."""
-    a = te.placeholder((8,), "float32", "A")
-    b = te.compute((8,), lambda i: a[i] * 2.0, "B")
-    return function(a, te.compute((8,), lambda i: b[7 - i] + 1.0, "C"))
-
-
-def forked() -> Any:
-    """B = 2 A; C = B + 1 and D = C + B."""
-    a = te.placeholder((8,), "float32", "A")
-    b = te.compute((8,), lambda i: a[i] * 2.0, "B")
-    c = te.compute((8,), lambda i: b[i] + 1.0, "C")
-    return function(a, c, te.compute((8,), lambda i: c[i] + b[i], "D"))
-
-
-def three() -> Any:
-    """B = A + 1, C = 2 B, D = C - 2."""
-    a = te.placeholder((8,), "float32", "A")
-    b = te.compute((8,), lambda i: a[i] + 1.0, "B")
-    c = te.compute((8,), lambda i: b[i] * 2.0, "C")
-    return function(a, te.compute((8,), lambda i: c[i] - 2.0, "D"))
-
-
-def padded() -> Any:
-    """A row of 6 with a zero at either end."""
-    a, zero = te.placeholder((6,), "float32", "A"), tirx.const(0.0, "float32")
-    inside = lambda i: tirx.all(i >= 1, i < 7)  # noqa: E731
-    p = te.compute((8,), lambda i: tirx.if_then_else(inside(i), a[i - 1], zero), "P")
-    return function(a, te.compute((8,), lambda i: p[i] + 1.0, "D"))
-
-
-def window() -> Any:
-    return from_source("""
-@I.ir_module
-class Module:
-    @T.prim_func(s_tir=True)
-    def main(A: T.Buffer((6,), "float32"), B: T.Buffer((6,), "float32")):
-        for i in range(6):
-            with T.sblock("B"):
-                v = T.axis.spatial(6, i)
-                w = T.sblock_alloc_buffer((2,), "float32")
-                w[0] = A[v]
-                B[v] = w[0] + T.float32(1)
-""")
-
-
-def diagonal() -> Any:
-    return from_source("""
-@I.ir_module
-class Module:
-    @T.prim_func(s_tir=True)
-    def main(A: T.Buffer((6, 6), "int32")):
-        for i, j in T.grid(6, 6):
-            with T.sblock("A"):
-                v, w = T.axis.remap("SS", [i, j])
-                if v == w:
-                    A[v, w] = 0
-""")
-
-
-def from_two() -> Any:
-    """The sums of 4 rows of 6 without their first two elements."""
-    return from_source("""
-@I.ir_module
-class Module:
-    @T.prim_func(s_tir=True)
-    def main(A: T.Buffer((4, 6), "float32"), B: T.Buffer((4,), "float32")):
-        for i in range(4):
-            for k in range(2, 6):
-                with T.sblock("B"):
-                    v = T.axis.spatial(4, i)
-                    w = T.axis.reduce((2, 6), k)
-                    with T.init():
-                        B[v] = T.float32(0)
-                    B[v] = B[v] + A[v, w]
-""")
-
-
-def first_three() -> Any:
-    """Twice the first three elements of 13, by a block for all of them."""
-    return from_source("""
-@I.ir_module
-class Module:
-    @T.prim_func(s_tir=True)
-    def main(A: T.Buffer((13,), "float32"), B: T.Buffer((13,), "float32")):
-        for i in range(3):
-            with T.sblock("B"):
-                v = T.axis.spatial(13, i)
-                B[v] = A[v] * T.float32(2)
-""")
-
-
-def late_bias() -> Any:
-    """The sums of 4 rows of 6, and a bias that is computed after them."""
-    a, x = te.placeholder((4, 6), "float32", "A"), te.placeholder((4,), "float32", "X")
-    k = te.reduce_axis((0, 6), "k")
-    b = te.compute((4,), lambda i: te.sum(a[i, k], axis=k), "B")
-    c = te.compute((4,), lambda i: x[i] * 2.0, "C")
-    return function(a, x, te.compute((4,), lambda i: b[i] + c[i], "D"))
-
-
-def renamed() -> Any:
-    """Two tensors of one name."""
-    a = te.placeholder((4, 6), "float32", "A")
-    b = te.compute((4, 6), lambda i, j: a[i, j] * 2.0, "T")
-    return function(a, te.compute((4,), lambda i: b[i, 0] + 1.0, "T"))
-
-
-def taken() -> Any:
-    """The elements of 9 at 5 indices, twice."""
-    a, x = te.placeholder((9,), "float32", "A"), te.placeholder((5,), "int32", "X")
-    return function(a, x, te.compute((5,), lambda i: a[tirx.floormod(x[i], 9)] * 2.0, "D"))
 
 
 def split(block: str, loop: int, *factors: int | None) -> PrimitiveCall:
@@ -343,6 +200,14 @@ CASES: dict[str, tuple[Any, tuple[PrimitiveCall, ...]]] = {
     "reindex_cache_write:guarded-store": (
         diagonal(), (Call("reindex_cache_write", ("A", 0, "local", "i, j -> i, j")),),
     ),
+    "cache_write:guarded-fusion": (
+        chain(),
+        (
+            Call("fuse", ((("D", 0), ("D", 1)), True)),
+            split("D", 0, None, 256),
+            Call("cache_write", ("D", *LOCAL)),
+        ),
+    ),
     "cache_write:guarded-store": (diagonal(), (Call("cache_write", ("A", *LOCAL)),)),
     "cache_read:match-buffers": (matmul(4, 4, 8), (*MATCHED, Call("cache_read", (OUTER, *LOCAL)))),
     "cache_write:match-buffers": (
@@ -410,6 +275,17 @@ CASES: dict[str, tuple[Any, tuple[PrimitiveCall, ...]]] = {
     ),
     "pad_einsum:not-an-einsum": (exponentials(), (Call("pad_einsum", ("B", (1, 8))),)),
     "reverse_compute_inline:other-readers": (forked(), (Call("reverse_compute_inline", ("C",)),)),
+    "compute_at:tensorized": (
+        chain(),
+        (
+            Call("cache_read", ("D", 0, "global", ())),
+            Call("tensorize", (("B_global", 0), "copy2_9x13_float32_float32")),
+            Call("compute_at", ("B_global_o", ("D", 0), True, -1)),
+        ),
+    ),
+    "reverse_compute_at:guarded-load": (
+        padded_product(), (Call("reverse_compute_at", ("P", ("B", 0), True, -1)),),
+    ),
     "reverse_compute_at:readers-before": (
         three(), (Call("reverse_compute_at", ("B", ("D", 0), True, -1)),),
     ),
