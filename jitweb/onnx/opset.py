@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
+from jitweb.errors import JitwebError
 from jitweb.onnx.cast_weights import cast_rows
-from jitweb.onnx.graph import Graph, attributes, operands
+from jitweb.onnx.graph import Graph, attributes, node_text, operands
 
 MOST_EXPONENT = 63  # of an integer whose power 64 bits hold, but for -1, 0 and 1
 
@@ -179,6 +180,17 @@ def swish(graph: Graph, node: onnx.NodeProto) -> list[str]:
     alpha = attributes(node).get("alpha", 1.0)
     inner = x if alpha == 1 else graph.op("Mul", x, graph.constant(alpha, graph.dtype(x)))
     return [graph.op("Mul", x, graph.op("Sigmoid", inner))]
+
+
+def batch_normalization(graph: Graph, node: onnx.NodeProto) -> list[str]:
+    """BatchNormalization is as it is, unless it would compute the mean of what it is given.
+
+    Raises:
+        JitwebError: it would.
+    """
+    if attributes(node).get("training_mode"):
+        raise JitwebError(f"{node_text(node)} is in training mode; export the model for inference")
+    return keep(graph, node)
 
 
 def thresholded_relu(graph: Graph, node: onnx.NodeProto) -> list[str]:

@@ -65,6 +65,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("", "Scatter"): Rule(opset.scatter),
     ("", "GroupNormalization"): Rule(opset.group_normalization, first=NEWER),
     ("", "Swish"): Rule(opset.swish),
+    ("", "BatchNormalization"): Rule(opset.batch_normalization),
     ("", "ThresholdedRelu"): Rule(opset.thresholded_relu),
     ("", "Celu"): Rule(opset.celu),
     ("", "LpNormalization"): Rule(opset.lp_normalization),

@@ -202,6 +202,7 @@ class RowsBuilder:
 
     def _reduce(self, equation: Equation, at: list[Any]) -> list[Any]:
         combine, value = _combine(equation)
+        combine = self._keeping_nan(equation, combine)
         dtype = str(equation.buffer.ty.dtype)
         width = self._width_for(equation, equation.reduced_extents[-1])
         extent = equation.reduced_extents[-1]
@@ -248,6 +249,16 @@ class RowsBuilder:
             place_ = [*at, *(emit.constant(0) for _ in equation.spatial[len(at) :])]
             statements.append(emit.store(equation.buffer, emit.load(total, 0), *place_))
         return statements
+
+    def _keeping_nan(self, equation: Equation, combine: Callable[[Any, Any], Any]) -> Any:
+        """The operation so that NaN stays, of a maximum or minimum that is a result.
+
+        Not of a softmax's: the sum that comes after it is NaN all the same.
+        """
+        only = sum(each.is_reduction for each in self.rows.system.equations) == 1
+        kind = compat.type_key(equation.value).lower()
+        is_float = str(equation.buffer.ty.dtype) == "float32"
+        return self.functions.get(kind, combine) if only and is_float else combine
 
     def _store(self, equation: Equation, at: list[Any]) -> Any:
         inner = equation.spatial[len(at) :]

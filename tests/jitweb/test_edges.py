@@ -90,6 +90,13 @@ def _turned(x: Any) -> Any:
     return te.compute(x.shape, element)
 
 
+def _reduced(x: Any, choose: Callable[[Any, Any], Any], start: float) -> Any:
+    """The extreme element of each row, as the importer's kernels begin: from an infinity."""
+    reducer = te.comm_reducer(lambda a, b: choose(a, b), lambda dtype: tirx.const(start, dtype))
+    place = te.reduce_axis((0, x.shape[1]), "place")
+    return te.compute(x.shape[:1], lambda row: reducer(x(row, place), axis=place))
+
+
 def _each(x: Any, element: Callable[[Any], Any]) -> Any:
     return te.compute(x.shape, lambda *place: element(x(*place)))
 
@@ -116,6 +123,8 @@ BY_ROW: dict[str, Callable[[Any], Any]] = {
         lambda e: tirx.Select(0 < te.isnan(e).astype("int32"), _constant(0), e),
     ),
     "softmax": lambda x: topi.nn.softmax(x, axis=-1),
+    "max": lambda x: _reduced(x, tirx.max, -INF),
+    "min": lambda x: _reduced(x, tirx.min, INF),
     "log softmax": lambda x: topi.nn.log_softmax(x),
 }
 

@@ -360,6 +360,12 @@ def branching() -> onnx.ModelProto:
     return graph([node], [("b", BOOL, []), ("x", FLOAT, [3])], [("y", FLOAT, [3])])
 
 
+def in_training() -> onnx.ModelProto:
+    names, ones = ["x", "s", "b", "m", "v"], np.ones(3, np.float32)
+    node = NODE("BatchNormalization", names, ["y", "n", "w"], name="norm", training_mode=1)
+    return graph([node], [CUBE], [("y", FLOAT, [2, 3, 4])], dict.fromkeys(names[1:], ones))
+
+
 def taking(kind: int) -> onnx.ModelProto:
     return graph([NODE("Cast", ["x"], ["y"], to=FLOAT)], [("x", kind, [3])], [("y", FLOAT, [3])])
 
@@ -370,6 +376,7 @@ def taking(kind: int) -> onnx.ModelProto:
         (unsupported(), r"Det \(first, second\); StringNormalizer \(third\)"),
         (failing(), r"TVM can't import wider \(Resize\): ."),
         (of_a_size_that_depends_on_values(), "not supported: places"),
+        (in_training(), r"norm \(BatchNormalization\) is in training mode; export the model for"),
         (branching(), r"here \(If\) takes a branch by b"),
         (dense(opset=99), "opset 99, and the installed onnx knows"),
         (
