@@ -14,10 +14,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from corpus.store import Store
 from harness import UserError
+from harness.case import Case, module_text
+from harness.verdict import Kind, Stage, Verdict
+from tests import programs
 from tzer.bisect_cli import bisect as command
 from tzer.triage import wheels
 from tzer.triage.bisect import WheelOutcome, bisect, table
+from tzer.triage.folder import read_wheels
 from tzer.triage.wheels import COMPLETE, FORMAT, PINS, WheelError, released, wheel
 
 # Affected: 0.26.0 alone; 0.28.0 can't express it.
@@ -168,6 +173,25 @@ def test_releases_come_from_pips_index_or_else_from_what_is_there(folder: Path) 
 def test_only_the_number_of_a_release_becomes_a_folder(folder: Path, version: str) -> None:
     with pytest.raises(UserError, match="not a release"):
         wheel(version, folder, print)
+
+
+def test_a_campaigns_findings_are_bisected_and_that_is_kept(folder: Path, tmp_path: Path) -> None:
+    """The scripts are written anew: what lies in the campaign's folder is not run."""
+    complete(folder, "0.26.0")
+    campaign = tmp_path / "campaign"
+    with Store.create_or_resume(campaign) as store:
+        verdict = Verdict(Kind.CRASH, signature="crash|x", stage=Stage("legal", "lower"))
+        store.add_finding(Case(module_text(programs.scaled_sum())), verdict, 1, True)
+        finding_id = store.findings()[0].id
+    (campaign / "triage").mkdir()
+    (campaign / "triage" / f"{finding_id}.py").write_text(f"open({str(tmp_path)!r} + '/run', 'w')")
+    done = CliRunner().invoke(command, [str(campaign), "--wheels", "0.26.0", "--json"])
+    assert done.exit_code == 0, done.output
+    # The stub has no numpy's TVM: the script says so.
+    outcomes = [each["outcome"] for each in json.loads(done.stdout)[0]["wheels"]]
+    assert outcomes == ["can't express"]
+    assert read_wheels(campaign)[finding_id][0]["outcome"] == "can't express"
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_reproducer_that_is_not_there_is_named(folder: Path) -> None:

@@ -21,6 +21,7 @@ from harness.verdict import Kind, Stage, Verdict
 from tests.tab import Tab
 from tzer.report.collect import collect, whole_findings
 from tzer.report.page import render
+from tzer.triage.result import Status, TriageResult
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = (
@@ -37,6 +38,11 @@ def stats(elapsed: float, tests: int, blocks: int) -> dict[str, Any]:
 
 def fill(store: Store) -> None:
     """Two hours, four findings, a handful of entries."""
+    add_findings(store)
+    add_progress(store)
+
+
+def add_findings(store: Store) -> None:
     kinds = [Kind.CRASH, Kind.WRONG_RESULT, Kind.WRONG_RESULT, Kind.INTERNAL_ERROR]
     for number, kind in enumerate(kinds):
         message = HOSTILE if number == 0 else f"message {number}"
@@ -45,6 +51,9 @@ def fill(store: Store) -> None:
         verdict = Verdict(kind, True, message, signature, "tirx.StmtSimplify", stage)
         for _ in range(number + 1):
             store.add_finding(Case("{}", (PassCall("tirx.StmtSimplify"),)), verdict, 5, True, 60.0)
+
+
+def add_progress(store: Store) -> None:
     for number, (elapsed, blocks) in enumerate([(5.0, 100), (3000.0, 150), (7200.0, 200)]):
         store.add_coverage(np.arange(number * 50, blocks, dtype=np.uint32), [("a.py", number)])
         store.add_timeline(stats(elapsed, 100 * (number + 1), blocks))
@@ -62,6 +71,18 @@ def fill(store: Store) -> None:
     store.record_learned({"payoff": paid})
 
 
+def triage(campaign: Path, finding_id: str) -> None:
+    """What triage and bisection leave of a finding, and of one whose id is a path."""
+    (campaign / "triage").mkdir()
+    result = TriageResult(finding_id, "crash", Status.REPORTED, HOSTILE, "a signature")
+    (campaign / "triage" / "index.json").write_text(json.dumps([result.to_data()]))
+    (campaign / "triage" / f"{finding_id}.py").write_text(f"print({HOSTILE!r})")
+    (campaign / "triage" / f"{finding_id}.md").write_text(f"# {HOSTILE}")
+    runs = [{"version": "0.1", "outcome": "shows"}]
+    of_all = {finding_id: runs, "../../etc/passwd": runs}
+    (campaign / "triage" / "wheels.json").write_text(json.dumps(of_all))
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("report") / "campaign"
@@ -69,6 +90,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     with Store.create_or_resume(folder, settings | {"strategy": "joint"}) as store:
         fill(store)
         found = whole_findings(store)
+        triage(folder, found[0].id)
         first = {"program": HOSTILE, "before": BEFORE, "after": AFTER, "culprit": "StmtSimplify()"}
         made = collect(store, {each.id: first for each in found}, found)
     made["files"] = [
@@ -110,7 +132,7 @@ def test_hostile_text_stays_text(tab: Tab) -> None:
     tab.evaluate(
         "document.querySelectorAll('details.finding').forEach(each => { each.open = true; })"
     )
-    tab.wait_until("document.querySelectorAll('details.finding pre').length === 12")
+    tab.wait_until("document.querySelectorAll('details.finding pre').length === 14")
     assert HOSTILE in texts(tab, "summary .message")
     assert any(HOSTILE in text.replace("\n", "") for text in texts(tab, "details.finding pre"))
     assert tab.evaluate("window.hacked") is None
@@ -118,6 +140,17 @@ def test_hostile_text_stays_text(tab: Tab) -> None:
     tab.evaluate(
         "document.querySelectorAll('details.finding').forEach(each => { each.open = false; })"
     )
+
+
+def test_what_triage_and_bisection_say_is_there(tab: Tab, data: dict[str, Any]) -> None:
+    assert [bool(each["triage"]) for each in data["findings"]].count(True) == 1
+    tab.evaluate(
+        "document.querySelectorAll('details.finding').forEach(each => { each.open = true; })"
+    )
+    tab.wait_until("document.querySelector('.tag.bad') !== null")
+    assert texts(tab, ".tag.bad") == ["reported"] and "0.1: shows" in texts(tab, "dd")
+    assert {"Minimized reproducer", "Issue text"} <= set(texts(tab, "details.finding h3"))
+    assert "reported (1)" in texts(tab, "#finding-state option")
 
 
 def test_the_pass_at_fault_shows_as_a_difference(tab: Tab) -> None:
@@ -208,7 +241,7 @@ def test_the_page_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
 
 def test_the_live_page_follows_and_ends_with_its_server(tmp_path: Path, browser: None) -> None:
     with Store.create_or_resume(tmp_path / "campaign") as store:
-        fill(store)
+        add_progress(store)  # no finding, so that there is no program for TVM to print
     command = [sys.executable, "-c", "from tzer.cli import main; main()", "report", "--watch"]
     process = subprocess.Popen(
         [*command, str(tmp_path / "campaign")], cwd=ROOT, stderr=subprocess.PIPE, text=True
@@ -220,10 +253,10 @@ def test_the_live_page_follows_and_ends_with_its_server(tmp_path: Path, browser:
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(address.replace(address.split("/")[3], "guess"))
         with Tab(address) as tab:
-            tab.wait_until("document.querySelectorAll('details.finding').length === 4")
+            tab.wait_until("document.querySelector('#figures')?.textContent.includes('300tests')")
             with Store.create_or_resume(tmp_path / "campaign") as store:
                 store.record_stats(stats(7300.0, 12345, 250))
-            tab.wait_until("document.querySelector('#figures').textContent.includes('12,345')")
+            tab.wait_until("document.querySelector('#figures')?.textContent.includes('12,345')")
             assert tab.errors == []
     finally:
         process.terminate()

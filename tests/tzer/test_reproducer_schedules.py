@@ -29,9 +29,9 @@ def scripted(module: Any, *trace: PrimitiveCall, calls: tuple[PassCall, ...] = (
     verdict = verify(case)
     assert verdict.is_finding, verdict
     text = write_reproducer(case, verdict)
-    assert imports(text) <= {"base64", "hashlib", "ctypes", "json", "ml_dtypes", "mmap", "numpy",
-                             "os", "subprocess", "sys", "tempfile", "tvm", "tvm_ffi", "resource",
-                             "time"}  # fmt: skip
+    assert imports(text) <= {"base64", "contextlib", "hashlib", "ctypes", "json", "ml_dtypes",
+                             "mmap", "numpy", "os", "signal", "subprocess", "sys", "tempfile",
+                             "tvm", "tvm_ffi", "resource", "time"}  # fmt: skip
     return text
 
 

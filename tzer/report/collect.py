@@ -15,17 +15,15 @@ from typing import Any
 
 from corpus.store import TIMELINE, Finding, ListedFinding, Store
 from harness import UserError
-from harness.system.data import parse_json
 from harness.system.files import read_bounded
 from harness.system.text import printable
 from tzer import __version__, payoff
 from tzer.cov import by_file, by_pass
 from tzer.progress import SPENT
 from tzer.report.programs import Programs
+from tzer.triage.folder import NAME, read_index, read_wheels
 
-TRIAGE = "triage"  # the folder that `tzer triage` writes beside the store
 MOST_POINTS = 500  # of a chart
-LARGEST_INDEX = 64 << 20
 LARGEST_SCRIPT = 1 << 20
 _ID = re.compile(r"[0-9a-f]{8}")
 MOST_FINDINGS = 2000
@@ -48,7 +46,7 @@ def collect(
         "stats": stats,
         "spent": [{"name": name, "seconds": stats[key]} for key, name in SPENT.items()],
         "timeline": _timeline(store),
-        "findings": _findings(findings, programs, _triage(store.folder / TRIAGE)),
+        "findings": _findings(findings, programs, _triage(store.folder)),
         "files": files,
         "files_note": note,
         "passes": [row.summary() for row in by_pass(store)],
@@ -104,37 +102,28 @@ def _findings(
     return rows
 
 
-def _triage(folder: Path) -> dict[str, dict[str, str]]:
-    """What `tzer triage` says of each finding, with its reproducer and its issue text.
+def _triage(campaign: Path) -> dict[str, dict[str, str]]:
+    """What triage and bisection say of each finding, with its reproducer and its issue text.
 
     The files may come from elsewhere: what is not as expected is left out, and all of it is text.
     """
-    try:
-        index = parse_json(read_bounded(folder / "index.json", LARGEST_INDEX).decode())
-    except (OSError, ValueError):
-        return {}
+    results, wheels = read_index(campaign), read_wheels(campaign)
     found = {}
-    for each in index if isinstance(index, list) else ():
-        if _has(each, "id", "status", "reason") and _ID.fullmatch(each["id"]):
-            found[each["id"]] = {
-                **{key: each[key] for key in ("status", "reason")},
-                "versions": _affected(each.get("wheels")),
-                "reproducer": _text_of(folder / f"{each['id']}.py"),
-                "issue": _text_of(folder / f"{each['id']}.md"),
-            }
+    for finding_id in {*results, *wheels}:
+        if not _ID.fullmatch(finding_id):
+            continue
+        result = results.get(finding_id)
+        runs = [
+            f"{each.get('version')}: {each.get('outcome')}" for each in wheels.get(finding_id, ())
+        ]
+        found[finding_id] = {
+            "status": str(result.status) if result else "",
+            "reason": result.reason if result else "",
+            "versions": ", ".join(runs),
+            "reproducer": _text_of(campaign / NAME / f"{finding_id}.py"),
+            "issue": _text_of(campaign / NAME / f"{finding_id}.md"),
+        }
     return found
-
-
-def _affected(wheels: object) -> str:
-    """The releases that a bisection was run on, with what it says of each."""
-    runs = wheels if isinstance(wheels, list) else []
-    known = [each for each in runs if _has(each, "version", "outcome")]
-    return ", ".join(f"{each['version']}: {each['outcome']}" for each in known)
-
-
-def _has(value: Any, *names: str) -> bool:
-    """Whether it is an object with texts of these names."""
-    return isinstance(value, dict) and all(isinstance(value.get(name), str) for name in names)
 
 
 def _text_of(path: Path) -> str:

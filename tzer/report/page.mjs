@@ -152,7 +152,7 @@ const SORTS = {
   pass: (a, b) => a.pass.localeCompare(b.pass), newest: (a, b) => b.first_seconds - a.first_seconds,
 };
 let sorting = "as listed";
-const state = (finding) => finding.triage?.status ?? (finding.known ? "known" : "new");
+const state = (finding) => finding.triage?.status || (finding.known ? "known" : "new");
 
 function findings() {
   const text = $("finding-text").value.trim().toLowerCase();
@@ -188,7 +188,7 @@ function about(finding) {
   const tags = make("span", {},
     make("span", { class: "tag" }, finding.legal ? "legal pass order" : "illegal pass order"), " ",
     known ? make("span", { class: "tag" }, `known: ${known.reference}`) : "", " ",
-    triage ? make("span", { class: `tag ${triage.status === "reported" ? "bad" : ""}` }, triage.status) : "");
+    triage?.status ? make("span", { class: `tag ${triage.status === "reported" ? "bad" : ""}` }, triage.status) : "");
   body.append(list([
     ["", tags], ["Message", finding.message], ["Why known", known?.why], ["Triage", triage?.reason],
     ["Pass", finding.pass], ["Stage", finding.stage], ["Versions", triage?.versions || data.campaign.tvm],

@@ -3,6 +3,7 @@
     triage/work/ID.json   what triage knows of a finding: its smallest case, and its result
     triage/ID.py, ID.md   the reproducer and the issue text of each reported bug
     triage/index.json     all results, as `tzer triage --json` prints them
+    triage/wheels.json    what `tzer bisect` says of each finding: a list of releases by id
 
 Whoever sent the campaign may have sent these files as well. So what is read here is checked like a
 store, and no script is taken from it: reproducers are written anew from their cases.
@@ -26,6 +27,7 @@ from tzer.triage.minimize import Smaller
 from tzer.triage.result import Status, TriageResult
 
 NAME = "triage"
+WHEELS = "wheels.json"
 FORMAT = 1
 LARGEST = 64 << 20
 SMALLER: Form = {
@@ -152,6 +154,16 @@ def minimized(campaign: Path) -> dict[str, dict[str, Any]]:
         for result in results
         if result.after is not None
     }
+
+
+def read_wheels(campaign: Path) -> dict[str, list[dict[str, Any]]]:
+    """What the last bisections said of each finding; nothing where there was none."""
+    form: Form = {str: [{"version": str, "outcome": str}]}
+    try:
+        data = parse_json(read_bounded(campaign / NAME / WHEELS, LARGEST).decode())
+    except (OSError, ValueError):
+        return {}
+    return data if fits(data, form) else {}
 
 
 FILES = {"reproducer": ".py", "issue": ".md"}

@@ -13,6 +13,7 @@ IMPORTS = """
 import base64
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -254,6 +255,7 @@ if __name__ == "__main__":
 MAIN_IN_CHILD = """
 def main():
     if sys.argv[1:] == ["--child"]:
+        signal.alarm(SECONDS + 10)  # in case the parent is killed, which would have ended it
         if MEMORY_BYTES:
             import resource
 
