@@ -159,6 +159,9 @@ def _copied_at(draw: Drawing, arguments: Any) -> Conditions:
         yield "guarded"
     if any(is_reduction(realize.block) for realize in realizes):
         yield "reduction"
+    written = [compat.region_buffer(each) for each in draw.node(arguments[1]).writes]
+    if any(draw.reads(arguments[1], buffer) for buffer in written):
+        yield "updates"
     if any(has_guarded_loads(realize.block) for realize in realizes):
         yield "guarded-load"
     if any(len(realize.block.match_buffers) for realize in realizes):
@@ -184,7 +187,7 @@ def _reindexed(draw: Drawing, arguments: Any) -> Conditions:
         yield "inner-loops"
     if has_company(draw, label):
         yield "several-blocks"
-    if is_partial(draw, label):
+    if is_partial(draw, label) or is_guarded(draw, label):
         yield "partial-domain"
     if which == "read" and has_guarded_loads(node):
         yield "guarded-load"
@@ -301,6 +304,12 @@ def _cached(draw: Drawing, arguments: Any) -> Conditions:
         yield "match-buffers"
 
 
+def _cached_read(draw: Drawing, arguments: Any) -> Conditions:
+    yield from _cached(draw, arguments)
+    if is_nested(draw, arguments[0]):
+        yield "nested-blocks"
+
+
 def _cached_write(draw: Drawing, arguments: Any) -> Conditions:
     yield from _cached(draw, arguments)
     values = realize_of(draw.schedule, draw.node(arguments[0])).iter_values
@@ -349,7 +358,7 @@ _KNOWN: dict[str, Callable[[Drawing, Any], Conditions]] = {
     "reindex_cache_read": _reindexed_cache,
     "reindex_cache_write": _reindexed_cache,
     "compute_at": _moved,
-    "cache_read": _cached,
+    "cache_read": _cached_read,
     "cache_write": _cached_write,
     "cache_index": _cached_index,
     "cache_inplace": _cached_inplace,

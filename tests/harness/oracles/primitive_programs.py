@@ -176,3 +176,44 @@ def taken() -> Any:
     """The elements of 9 at 5 indices, twice."""
     a, x = te.placeholder((9,), "float32", "A"), te.placeholder((5,), "int32", "X")
     return function(a, x, te.compute((5,), lambda i: a[tirx.floormod(x[i], 9)] * 2.0, "D"))
+
+
+def halved() -> Any:
+    """Each row of 4×6 gets half of itself from the left."""
+    return from_source("""
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((4, 6), "float32")):
+        for i in range(4):
+            with T.sblock("A"):
+                v = T.axis.spatial(4, i)
+                T.reads(A[v, 0:6])
+                T.writes(A[v, 1:6])
+                for j in range(5):
+                    A[v, j + 1] = A[v, j + 1] + A[v, j] * T.float32(0.5)
+""")
+
+
+def pooled() -> Any:
+    """The largest elements of two overlapping parts of 5, whose outer block declares six."""
+    return from_source("""
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((5,), "float32"), B: T.Buffer((2,), "float32")):
+        for i in range(2):
+            with T.sblock("outer"):
+                v = T.axis.spatial(2, i)
+                T.reads(A[v * 2:v * 2 + 4])
+                T.writes(B[v])
+                for k in range(3):
+                    with T.sblock("pool"):
+                        w = T.axis.spatial((v, v + 1), v)
+                        r = T.axis.reduce(3, k)
+                        T.reads(A[w * 2 + r])
+                        T.writes(B[w])
+                        with T.init():
+                            B[w] = T.float32(-9)
+                        B[w] = T.max(B[w], A[w * 2 + r])
+""")

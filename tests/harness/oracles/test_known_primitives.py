@@ -20,10 +20,12 @@ from tests.harness.oracles.primitive_programs import (
     first_three,
     forked,
     from_two,
+    halved,
     largest,
     late_bias,
     padded,
     padded_product,
+    pooled,
     renamed,
     rows,
     shifted,
@@ -125,6 +127,7 @@ CASES: dict[str, tuple[Any, tuple[PrimitiveCall, ...]]] = {
         reductions.symbolic(reductions.symbolic_chain),
         (split("C", 0, 1, None), Call("read_at", (("C", 1), "C", 0, "local"))),
     ),
+    "write_at:updates": (halved(), (Call("write_at", (("A", 0), "A", 0, "local")),)),
     "read_at:several-blocks": (
         matmul(4, 4, 4),
         (
@@ -200,6 +203,7 @@ CASES: dict[str, tuple[Any, tuple[PrimitiveCall, ...]]] = {
     "reindex_cache_write:guarded-store": (
         diagonal(), (Call("reindex_cache_write", ("A", 0, "local", "i, j -> i, j")),),
     ),
+    "cache_read:nested-blocks": (pooled(), (Call("cache_read", ("pool", *LOCAL)),)),
     "cache_write:guarded-fusion": (
         chain(),
         (
