@@ -256,6 +256,20 @@ _OF_PASSES: tuple[KnownIssue, ...] = (
         r"|incompatible type for argument)",
     ),
     KnownIssue(
+        "eight-lanes-in-cuda",
+        DESCRIBED,
+        "a constant in eight lanes of 32 bits is a make_ulonglong4 with eight arguments",
+        (Kind.INVALID_CODEGEN,),
+        r"^invalid-codegen\|CompilerRejected\|.*\|NVRTC: .*error: too many arguments in function",
+    ),
+    KnownIssue(
+        "ambiguous-calls-in-opencl",
+        DESCRIBED,
+        "sub-words that C promotes, and four bytes packed into an int, leave calls ambiguous",
+        (Kind.INVALID_CODEGEN,),
+        r"^invalid-codegen\|CompilerRejected\|.*\|clang: error: call to _ is ambiguous$",
+    ),
+    KnownIssue(
         "one-element-round-trip",
         DESCRIBED,
         "a buffer of one element is printed as a bare name, which max and if_then_else don't take",

@@ -86,7 +86,9 @@ class Source:
         with raised_by_tvm():
             source = str(build(module, target).inspect_source())
         if self.name in LANGUAGES:
-            self._reject(broken_rule(source, threads=_threads(lowered["main"]) != 1))
+            self._reject(
+                LANGUAGES[self.name], broken_rule(source, threads=_threads(lowered["main"]) != 1)
+            )
         return source
 
     def build(self, lowered: Any) -> None:
@@ -94,11 +96,18 @@ class Source:
         source = self.generate(lowered)
         compiler = COMPILERS.get(self.name)
         if compiler is not None and compiler.find() is not None:
-            self._reject(compiler.check(source))
+            self._reject(compiler.name, compiler.check(source))
 
-    def _reject(self, diagnostic: str | None) -> None:
+    def unchecked(self) -> str | None:
+        """None, or which compiler is missing here to check the source."""
+        compiler = COMPILERS.get(self.name)
+        if compiler is None or compiler.find() is not None:
+            return None
+        return f"{compiler.name} is not installed, and rules alone check {compiler.language}"
+
+    def _reject(self, judge: str, diagnostic: str | None) -> None:
         if diagnostic is not None:
-            raise CompilerRejected(f"{LANGUAGES[self.name]}: {diagnostic}")
+            raise CompilerRejected(f"{judge}: {diagnostic}")
 
     @cached_property
     def _target(self) -> Any:

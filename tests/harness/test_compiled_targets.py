@@ -13,8 +13,9 @@ from harness.oracles.verify import judge
 from harness.passes import default_order
 from harness.passes.build import lower
 from harness.targets import get_target
+from harness.targets.source import Source
 from harness.targets.source_compilers import COMPILERS
-from harness.targets.table import NAMES, TRICKLE
+from harness.targets.table import BY_NAME, NAMES, TRICKLE
 from harness.verdict import Kind
 from tests import programs
 
@@ -66,6 +67,15 @@ def test_the_source_is_that_of_a_kernel(name: str) -> None:
     module = target.prepare(programs.scaled_sum())
     source = target.generate(lower(module, default_order(name)))
     assert KERNELS[name] in source
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_target_says_which_compiler_is_missing(name: str) -> None:
+    unchecked = Source(BY_NAME[name]).unchecked()
+    if name not in COMPILERS or COMPILERS[name].find():
+        assert unchecked is None
+    else:
+        assert COMPILERS[name].name in str(unchecked)
 
 
 @pytest.mark.parametrize("name", [name for name, each in COMPILERS.items() if each.find()])

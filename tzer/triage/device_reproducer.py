@@ -54,6 +54,10 @@ def judge():
     if verdict.kind is Kind.INVALID:
         print(f"this machine can't judge the case: {verdict.message}")
         return 2
+    unchecked = getattr(get_target(case.target), "unchecked", lambda: None)()
+    if unchecked:
+        print(f"this machine can't judge the case: {unchecked}")
+        return 2
     print("came:     just that; the bug does not show")
     return 0
 

@@ -119,7 +119,7 @@ def write_reproducer(case: Case, verdict: Verdict) -> str:
     sequence = plain if verdict.stage.sequence == "plain" else mutated
     subject = Subject(program, verdict, reference, sequence)
     if not (target.has_runtime and target.runs) and not subject.lowers_only:
-        needs = "tzer and the device" if target.runs else "tzer"
+        needs = f"tzer and the {'device' if target.runs else 'compilers of its extra sources'}"
         header, expected = _header(subject, needs), _expected(verdict)
         text = program.script
         return device_script(original, sequence, header, expected, verdict.kind, text)

@@ -13,6 +13,7 @@ from tests.harness.oracles.known_programs import PROGRAMS, case_of
 
 CODEGEN = "invalid-codegen|CompilerRejected|code generation|line #:#: error: "
 CRASH, PRIMITIVE = "crash|SIGSEGV|", "src/s_tir/schedule/primitive/"
+SOURCE = "invalid-codegen|CompilerRejected|code generation|"
 UNPARSED = "round-trip||its TVMScript does not parse: error: "
 # Signatures of campaigns on 0.26 and 0.27 whose programs crash, need another target, or are random.
 RECORDED: tuple[tuple[str, str], ...] = (
@@ -85,6 +86,11 @@ RECORDED: tuple[tuple[str, str], ...] = (
         "one-element-round-trip",
         f"{UNPARSED}Expected a primitive-valued expression, but result type is metadata[_][#]",
     ),
+    (
+        "eight-lanes-in-cuda",
+        f"{SOURCE}NVRTC: kernel.cu(#): error: too many arguments in function call",
+    ),
+    ("ambiguous-calls-in-opencl", f"{SOURCE}clang: error: call to _ is ambiguous"),
     ("int4-round-trip", f"{UNPARSED}module _ has no attribute _"),
     (
         "vectors-to-float8",
