@@ -49,7 +49,7 @@ def bisect(
     of all that are not known; what comes of them is shown by tzer report, too. Each release gets a
     virtual environment in the cache folder, made on first use (about 300 MB).
     """
-    from tzer.triage.bisect import SECONDS, table
+    from tzer.triage.bisect import SECONDS, WheelOutcome, table
     from tzer.triage.bisect import bisect as run_all
     from tzer.triage.wheels import released, wheels_folder
 
@@ -66,6 +66,9 @@ def bisect(
             scripts = list(_scripts(campaign, [str(each) for each in ids], Path(written)))
         versions = versions or released(folder, _report)
         found = run_all(scripts, versions, folder, _report, seconds or SECONDS)
+    runs = [run for each in found for run in each.runs]
+    if runs and all(run.outcome is WheelOutcome.NO_WHEEL for run in runs):
+        raise UserError(runs[0].said)
     if campaign is not None:
         _keep(campaign, found)
     if json_output:

@@ -156,6 +156,8 @@ def test_a_release_that_cannot_be_installed_is_an_outcome_and_the_rest_goes_on(
     assert [run.outcome for run in found.runs] == [WheelOutcome.NO_WHEEL, WheelOutcome.SHOWS]
     assert "apache-tvm 0.25.0 can't be installed" in reported[1] and "--wheels" in reported[1]
     assert not (folder / "0.25.0").exists()
+    done = CliRunner().invoke(command, [str(script), "--wheels", "0.25.0"])
+    assert isinstance(done.exception, UserError)  # there is none at all to run it on
     assert list(table([found]))[1].split()[-1] == "0.26.0"
 
 
