@@ -59,6 +59,8 @@ GENERATED_SIZES = (3, 5, 8, 12)
 TRICKLE_SHARE = 0.04
 # How often a pass mutation starts from nothing: crossovers and additions stay near the parent.
 FRESH_PASSES = 0.2
+# Of the illegal sequences, those that are random from begin to end.
+RANDOM_SHARE = 0.15
 
 # The actions that change the program.
 CHANGING = (Action.GENERATE, Action.IR)
@@ -186,16 +188,20 @@ def _with_drawn_passes(request: Json, rng: random.Random) -> Made:
 
 
 def _drawn(module: Any, request: Json, rng: random.Random) -> tuple[PassCall, ...]:
-    if not request["count"]:
+    """Passes for a module, drawn; some follow what the campaign has learned."""
+    count = request["count"]
+    if not count:
         return ()
+    if not request["legal"] and rng.random() < RANDOM_SHARE:
+        return catalogue.draw_random(rng, count)
+    states = _states(module)
     wanted = [name for name in request.get("wanted", ()) if name in catalogue.CATALOGUE]
     if wanted and rng.random() < LEARNED_SHARE:
-        chosen = wanted[: request["count"]]
-        calls = [catalogue.draw_call(rng, catalogue.CATALOGUE[name]) for name in chosen]
-        return catalogue.repair(_states(module), calls, rng) if request["legal"] else tuple(calls)
-    if not request["legal"]:
-        return tuple(catalogue.draw_random(rng, request["count"]))
-    return tuple(catalogue.draw_legal(_states(module), rng, request["count"]))
+        calls = [catalogue.draw_call(rng, catalogue.CATALOGUE[name]) for name in wanted[:count]]
+        drawn = catalogue.repair(states, calls, rng)
+    else:
+        drawn = catalogue.draw_legal(states, rng, count)
+    return drawn if request["legal"] else catalogue.spoil(drawn, rng)
 
 
 def _with_mutated_passes(request: Json, rng: random.Random) -> Made:

@@ -34,7 +34,7 @@ from tzer.transitions import START, Transitions
 PASS_TOLERANCE = 1
 # The share of mutants whose pass sequence is drawn or repaired to be legal: exceptions count only
 # in those, crashes in any.
-LEGAL_SHARE = 0.75
+LEGAL_SHARE = 0.8
 # How often a test draws a fresh program (operators compile without incident, and unusual programs
 # are where the failures are), mutates an entry, or draws passes afresh for one. Where coverage
 # guides, these follow new blocks a second: of those beyond the seeds', fresh programs brought 93 %

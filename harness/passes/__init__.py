@@ -7,7 +7,7 @@ call.
 """
 
 from harness.passes.catalogue import CATALOGUE, ArgRange, PassInfo
-from harness.passes.draw import draw_call, draw_legal, draw_random
+from harness.passes.draw import draw_call, draw_legal, draw_random, spoil
 from harness.passes.graph import PASS_GRAPH
 from harness.passes.legality import (
     complete,
@@ -39,5 +39,6 @@ __all__ = [
     "make_pass",
     "minimal_order",
     "repair",
+    "spoil",
     "states_after",
 ]

@@ -384,3 +384,16 @@ def test_the_default_order_gives_the_module_that_tvm_builds() -> None:
     pipeline, finalize_host, _ = tvm.s_tir.pipeline.default_s_tir_pipeline()
     theirs = finalize_host()(pipeline(theirs))
     assert compat.structural_equal(ours, theirs)
+
+
+def test_a_spoilt_sequence_is_the_legal_one_with_a_pass_or_two_more() -> None:
+    illegal = 0
+    for seed in range(60):
+        rng = random.Random(seed)
+        calls = passes.draw_legal(MATMUL_STATES, rng, 5)
+        spoilt = passes.spoil(calls, rng)
+        assert 1 <= len(spoilt) - len(calls) <= 2
+        left = iter(spoilt)
+        assert all(call in left for call in calls)
+        illegal += not passes.is_legal(MATMUL_STATES, spoilt)
+    assert illegal > 20

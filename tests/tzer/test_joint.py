@@ -16,6 +16,7 @@ from harness.oracles.known_issues import KNOWN_ISSUES
 from tzer.bandit import Bandit
 from tzer.joint import (
     GENERATE_SHARE,
+    LEGAL_SHARE,
     Action,
     MutationPlan,
     ScheduledEntry,
@@ -136,7 +137,7 @@ def test_the_share_of_fresh_programs_and_of_legal_sequences_is_as_stated() -> No
     plans = [made.next() for _ in range(2000)]
     fresh = sum(plan.action is Action.GENERATE for plan in plans) / len(plans)
     assert abs(fresh - GENERATE_SHARE) < 0.05
-    assert 0.7 < sum(plan.legal for plan in plans) / len(plans) < 0.8
+    assert abs(sum(plan.legal for plan in plans) / len(plans) - LEGAL_SHARE) < 0.05
 
 
 def test_an_empty_pool_gives_fresh_programs() -> None:
