@@ -4,8 +4,8 @@ The steps of `tzer.triage.steps` propose smaller cases, a worker judges them, an
 shows the finding is what is shrunk further, until no step finds anything. A case shows the finding
 if it has the same signature (`signature.py`) in a legal order where the finding's was; the oracles
 call a program invalid that has no meaning, so that shrinking never leaves the valid ones. Each
-choice depends on the case alone, but for the time limit; what was reached is handed to `on_smaller`
-at once, and minimization goes on from there.
+choice depends on the case alone, but for the time limit; what a step has reached is handed to
+`on_smaller`, and minimization goes on from there.
 """
 
 from __future__ import annotations
@@ -140,6 +140,7 @@ class Minimizer:
     deadline: float
     on_smaller: Callable[[Smaller], None] = lambda smaller: None
     _tried: set[str] = field(default_factory=set)
+    _passed: set[str] = field(default_factory=set)  # that show the finding, in the step at hand
 
     def run(self, start: Smaller) -> Smaller:
         """The smallest case that was found before the deadline.
@@ -148,7 +149,7 @@ class Minimizer:
             Interrupted: triage ends; what was found was handed to `on_smaller`.
         """
         began = time.monotonic() - start.seconds
-        current = replace(start, readable=start.readable or self._is_readable(start.case))
+        current = replace(start, readable=self._is_readable(start.case))
         steps = self.judge.steps()
         for number in range(start.round, MOST_ROUNDS):
             before = current.case
@@ -157,15 +158,35 @@ class Minimizer:
                 if once and number > 1:
                     continue
                 at = replace(current, round=number, step=index)
-                current = self._exhausted(name, once, at, began)
+                current = self._after_step(name, once, at, began)
                 if time.monotonic() > self.deadline:
                     return current
             if current.case == before:
                 break
         return replace(current, complete=True, seconds=time.monotonic() - began)
 
-    def _exhausted(self, step: str, once: bool, current: Smaller, began: float) -> Smaller:
-        """The case after a step has nothing more to propose."""
+    def _after_step(self, step: str, once: bool, current: Smaller, began: float) -> Smaller:
+        """The case after a step, which is readable if it was before.
+
+        Printing and parsing takes longer than judging: it is done once, and only where that fails
+        the step is repeated with each case looked at.
+        """
+        after = self._exhausted(step, once, current, checked=False)
+        if after.case == current.case:
+            return after
+        readable = self._is_readable(after.case)
+        if current.readable and not readable:
+            again = replace(current, tests=after.tests)
+            after = self._exhausted(step, once, again, checked=True)
+        self._tried |= self._passed
+        after = replace(after, readable=current.readable or readable)
+        after = replace(after, seconds=time.monotonic() - began)
+        self.on_smaller(after)
+        return after
+
+    def _exhausted(self, step: str, once: bool, current: Smaller, *, checked: bool) -> Smaller:
+        """The case after a step has nothing more to propose; each was readable if `checked`."""
+        self._passed = {current.case.digest}
         position, total = 0, 1
         while position < total and time.monotonic() < self.deadline:
             request = {
@@ -180,20 +201,18 @@ class Minimizer:
                 position += BATCH
                 continue
             total = int(proposed.reply["total"])
-            found = self._first_that_shows(proposed.reply["candidates"], current)
+            found = self._first_that_shows(proposed.reply["candidates"], current, checked)
             if found is None:
                 position += BATCH
                 continue
             index, current = found
-            current = replace(current, seconds=time.monotonic() - began)
-            self.on_smaller(current)
             position += index
             if once:
                 break
         return current
 
     def _first_that_shows(
-        self, candidates: list[str | None], current: Smaller
+        self, candidates: list[str | None], current: Smaller, checked: bool
     ) -> tuple[int, Smaller] | None:
         tests = current.tests
         for index, text in enumerate(candidates):
@@ -202,15 +221,14 @@ class Minimizer:
             if text is None:
                 continue
             case = Case.from_json(text)
-            if case.digest in self._tried:
+            if case.digest in self._tried or case.digest in self._passed:
                 continue
-            self._tried.add(case.digest)
             tests += 1
             verdict = self._verdict_if_shown(case)
-            readable = verdict is not None and self._is_readable(case)
-            if verdict is not None and (readable or not current.readable):
-                found = replace(current, case=case, verdict=verdict, readable=readable)
-                return index, replace(found, tests=tests)
+            if verdict is not None and (not checked or self._is_readable(case)):
+                self._passed.add(case.digest)
+                return index, replace(current, case=case, verdict=verdict, tests=tests)
+            self._tried.add(case.digest)
         return None
 
     def _is_readable(self, case: Case) -> bool:

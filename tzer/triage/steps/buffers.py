@@ -87,7 +87,8 @@ def _smaller_buffers(function: Any) -> Iterator[ModuleEdit]:
         for axis, extent in enumerate(shape):
             fewer = [few for few in FEW_ELEMENTS if few < extent]
             for few in [*fewer, *([extent // 2] if extent // 2 > FEW_ELEMENTS[-1] else [])]:
-                smaller = [*shape[:axis], few, *shape[axis + 1 :]]
+                smaller = list(buffer.ty.shape)  # extents keep their dtypes
+                smaller[axis] = tirx.IntImm(compat.dtype_of(smaller[axis]), few)
                 yield _exchanged(function, buffer, like(buffer, shape=smaller))
 
 
@@ -110,9 +111,8 @@ def _plain_buffers(function: Any) -> Iterator[ModuleEdit]:
     for buffer in [*filter(compat.is_buffer, function.params), *inside]:
         if compat.static_shape(buffer) is None:
             continue
-        plain = like(buffer, scope="global")
-        if not compat.structural_equal(plain.ty, buffer.ty):
-            yield _exchanged(function, buffer, plain)
+        if buffer.ty.strides or str(buffer.ty.storage_scope) not in ("", "global"):
+            yield _exchanged(function, buffer, like(buffer, scope="global"))
     for path, node in paths(function):
         if compat.type_key(node) == "AllocBuffer" and len(node.annotations):
             yield _unannotated(function, path, node)
