@@ -253,7 +253,12 @@ def fix_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> N
         listing = ", ".join(shape_text(inputs[name]) for name in missing)
         raise JitwebError(f"fix the shapes of {listing}, for example: {shape_options(missing)}")
     for value in inputs.values():
-        elements = math.prod(each.dim_value for each in value.type.tensor_type.shape.dim)
+        elements = math.prod(each.dim_value for each in _dimensions(value))
+        if not elements:
+            raise JitwebError(
+                f"the input {shape_text(value)} has no elements; export the model without it, or "
+                "with a cache of at least one token"
+            )
         if elements * LEAST_ELEMENT_BYTES > MOST_WEIGHT_BYTES:
             raise JitwebError(
                 f"the input {shape_text(value)} has {elements} elements, and WebAssembly's memory "
@@ -332,7 +337,7 @@ def example_shapes(
             size(value.name, axis, each) for axis, each in enumerate(_dimensions(value))
         )
         for value in inputs
-        if not is_static(value) or not all(each.dim_value for each in _dimensions(value))
+        if not is_static(value)
     }
 
 

@@ -378,6 +378,10 @@ def taking(kind: int) -> onnx.ModelProto:
         (of_a_size_that_depends_on_values(), "not supported: places"),
         (in_training(), r"norm \(BatchNormalization\) is in training mode; export the model for"),
         (branching(), r"here \(If\) takes a branch by b"),
+        (
+            graph([NODE("Relu", ["x"], ["y"])], [("x", FLOAT, [0, 4])], [("y", FLOAT, [0, 4])]),
+            r"the input x \(0x4\) has no elements; export the model without it",
+        ),
         (dense(opset=99), "opset 99, and the installed onnx knows"),
         (
             graph(
