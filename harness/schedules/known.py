@@ -227,7 +227,7 @@ def _fused_epilogue(draw: Drawing, arguments: Any) -> Conditions:
         yield "other-dtype"
     if any(is_guarded(draw, label) for label in arguments):
         yield "guarded"
-    later = draw.blocks[draw.blocks.index(arguments[0]) + 1 :]
+    _, later = _around(draw, arguments[0])
     written = [compat.region_buffer(each) for label in later for each in draw.node(label).writes]
     if any(draw.reads(arguments[1], buffer) for buffer in written):
         yield "later-inputs"
@@ -267,11 +267,18 @@ def _inlined_backwards(draw: Drawing, arguments: Any) -> Conditions:
         yield "other-readers"
 
 
+def _around(draw: Drawing, block: str) -> tuple[list[str], list[str]]:
+    """The blocks before one and those after it; none where it is not among those to draw."""
+    blocks = list(draw.blocks)
+    place = blocks.index(block) if block in blocks else None
+    return ([], []) if place is None else (blocks[:place], blocks[place + 1 :])
+
+
 def _moved_backwards(draw: Drawing, arguments: Any) -> Conditions:
     """A block whose results a block before the loop reads."""
     block, (label, _), *_ = arguments
     written = [compat.region_buffer(each) for each in draw.node(block).writes]
-    before = [each for each in draw.blocks[: draw.blocks.index(label)] if each != block]
+    before = [each for each in _around(draw, label)[0] if each != block]
     if any(draw.reads(each, buffer) for each in before for buffer in written):
         yield "readers-before"
     if has_guarded_loads(draw.node(block)):

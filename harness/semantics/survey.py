@@ -119,6 +119,8 @@ def _survey_call(
         raise Unsupported(f"call of {name}, which is recursive or not in the module")
     survey.has_calls = True
     called = functions[name]
+    if len(called.params) != len(call.args):
+        raise Unsupported(f"call of {name} with another number of arguments than it takes")
     inner: dict[int, int] = {}
     for param, argument in zip(called.params, call.args, strict=True):
         owner = pointed_to(argument, pointers)

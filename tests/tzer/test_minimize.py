@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from tvm.ir import GlobalVar, IRModule
+from tvm.tirx import Evaluate, IntImm, PrimFunc, Var
 
 from harness.case import Case, PassCall, PrimitiveCall, module_text
+from harness.compat import Call
 from harness.ir.script import full_script
 from harness.oracles.verify import judge
+from harness.semantics import Unsupported, compile_program
 from harness.verdict import Kind
 from seeds.recipe import from_script
 from tzer.triage.shape import lines_of, shape_of_program
@@ -93,3 +97,20 @@ def test_the_shape_of_a_program_is_what_is_unusual_in_it() -> None:
         "And", "Bind", "Cast", "GT", "IfThenElse", "LT", "Mul", "Select", "float64", "int64",
         "unrolled",
     ]  # fmt: skip
+
+
+def test_a_function_that_is_called_keeps_its_parameters() -> None:
+    (main, called) = (CASE.load()["main"].with_attr("global_symbol", n) for n in ("main", "other"))
+    (step,) = (step for step in STEPS if step.name == "parameters")
+    alone = Case(module_text(IRModule({"main": main})))
+    both = Case(module_text(IRModule({"main": main, "other": called})))
+    assert len(step.edits(both)) == len(step.edits(alone)) > 0
+
+
+def test_a_call_with_too_many_arguments_is_no_fault_of_ours() -> None:
+    x = Var("x", "int32")
+    callee = PrimFunc([x], Evaluate(0)).with_attr("global_symbol", "callee")
+    call = Call(GlobalVar("callee"), [IntImm("int32", 1)] * 2, ret_ty="int32")
+    main = PrimFunc([], Evaluate(call)).with_attr("global_symbol", "main")
+    with pytest.raises(Unsupported, match="another number of arguments"):
+        compile_program(IRModule({"callee": callee, "main": main}))

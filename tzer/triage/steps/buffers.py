@@ -32,7 +32,7 @@ OTHER_NAMES = "xyzuvw"
 
 def _fewer_parameters(function: Any) -> Iterator[ModuleEdit]:
     """Parameters that are not used, and scalars that may as well be constants."""
-    params = list(function.params)
+    params = list(function.params) if _is_main(function) else []  # others have their callers
     for index, param in enumerate(params):
         rest = [*params[:index], *params[index + 1 :]]
         yield _with_params(function, rest, {})
@@ -41,6 +41,12 @@ def _fewer_parameters(function: Any) -> Iterator[ModuleEdit]:
             for number in (1, 4):
                 value = tirx.IntImm(dtype, 1 if dtype == "bool" else number)
                 yield _with_params(function, rest, {param: value})
+
+
+def _is_main(function: Any) -> bool:
+    """Whether nothing in the module calls it."""
+    attributes = dict(function.attrs.items()) if function.attrs is not None else {}
+    return str(attributes.get("global_symbol")) == "main"
 
 
 def _with_params(function: Any, params: list[Any], values: dict[Any, Any]) -> ModuleEdit:
@@ -67,7 +73,7 @@ def _with_extents(param: Any, values: dict[Any, Any]) -> Any:
 def _symbols(function: Any) -> Iterator[ModuleEdit]:
     """Constants for the extents that are known at run time only."""
     symbols: dict[Any, None] = {}
-    for param in function.params:
+    for param in function.params if _is_main(function) else ():
         for extent in param.ty.shape if compat.is_buffer(param) else ():
             symbols.update((n, None) for n in compat.nodes(extent) if isinstance(n, compat.Var))
     for symbol in symbols:
