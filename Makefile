@@ -34,10 +34,10 @@ lint: install ## ruff, mypy, and what may import what
 	"$(VENV)/bin/mypy"
 	"$(VENV)/bin/lint-imports" --no-logo --no-cache
 
-test-newest: install bare browser ## the test suite on the newest supported TVM
+test-newest: install install-oldest bare browser ## the test suite on the newest supported TVM
 	"$(VENV)/bin/python" -m pytest $(PYTEST_ARGS)
 
-test-oldest: install-oldest browser ## what depends on TVM, on the oldest supported TVM
+test-oldest: install-oldest bare browser ## what depends on TVM, on the oldest supported TVM
 	"$(OLDEST_VENV)/bin/python" -m pytest -m "not once" $(PYTEST_ARGS)
 
 install: ## make or update the virtual environment (.venv)
@@ -46,7 +46,7 @@ install: ## make or update the virtual environment (.venv)
 install-oldest:
 	@bash scripts/bootstrap.sh "$(OLDEST_VENV)" "apache-tvm==$(OLDEST_TVM)"
 
-bare: install # where reproducers are run in the tests
+bare: install # where reproducers are run in the tests, those of the oldest TVM as well
 	@bash scripts/bare_environment.sh "$(VENV)/bin/python" "$(BARE_VENV)" "apache-tvm==$(BARE_TVM)" numpy
 
 browser: # what the tests of WebGPU need: Debian's chromium, and a Vulkan driver
