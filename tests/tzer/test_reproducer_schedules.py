@@ -15,7 +15,9 @@ from harness.schedules.text import as_python
 from harness.verdict import Kind, Stage, Verdict
 from harness.worker.post_mortem import verdict_of
 from harness.worker.sandbox import Settings, Worker
+from seeds import reductions
 from tests import programs
+from tests.harness.oracles.test_known_primitives import MATCHED, OUTER
 from tests.harness.oracles.test_schedule import IMPERFECT, TWO_STATEMENTS, matmul
 from tests.tzer.test_reproducer import imports, run
 from tzer.triage.reproducer import write_reproducer
@@ -129,3 +131,17 @@ def test_what_a_primitive_brings_in_is_not_compiled_by_the_script() -> None:
     claimed = Verdict(Kind.WRONG_RESULT, True, "x", "x", "annotate", Stage("schedule"))
     with pytest.raises(CaseError, match="import"):
         write_reproducer(Case(module_text(programs.matmul()), trace=trace), claimed)
+
+
+def test_intrinsics_are_part_of_the_script(tmp_path: Path) -> None:
+    text = scripted(matmul(4, 4, 8), *MATCHED, Call("read_at", ((OUTER, 0), OUTER, 0, "local")))
+    assert "copy1_4_float32_float32" in text
+    done = run(text, tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+
+
+def test_a_specialized_extent_is_one_in_the_script(tmp_path: Path) -> None:
+    module = reductions.symbolic(reductions.symbolic_matmul)
+    factored = Call("rfactor", (("C", 4), 0))
+    done = run(scripted(module, Call("specialize", (("n", 7),)), *IMPERFECT, factored), tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
