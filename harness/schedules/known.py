@@ -16,6 +16,7 @@ from typing import Any
 from harness import compat
 from harness.case import PrimitiveCall
 from harness.ir.ingredients import number_of
+from harness.ir.loop_kinds import CONCURRENT
 from harness.schedules.blocks import realize_of
 from harness.schedules.draw import REDUCTION, Arguments, CannotDraw, Drawing, is_reduction
 from harness.schedules.properties import (
@@ -315,13 +316,19 @@ def _cached_read(draw: Drawing, arguments: Any) -> Conditions:
     yield from _cached(draw, arguments)
     if is_nested(draw, arguments[0]):
         yield "nested-blocks"
+    if _has_guarded_fusion(draw, arguments[0]):
+        yield "guarded-fusion"
+
+
+def _has_guarded_fusion(draw: Drawing, label: str) -> bool:
+    values = realize_of(draw.schedule, draw.node(label)).iter_values
+    parts = {compat.type_key(part) for value in values for part in compat.nodes(value)}
+    return is_guarded(draw, label) and "FloorDiv" in parts
 
 
 def _cached_write(draw: Drawing, arguments: Any) -> Conditions:
     yield from _cached(draw, arguments)
-    values = realize_of(draw.schedule, draw.node(arguments[0])).iter_values
-    parts = {compat.type_key(part) for value in values for part in compat.nodes(value)}
-    if is_guarded(draw, arguments[0]) and "FloorDiv" in parts:
+    if _has_guarded_fusion(draw, arguments[0]):
         yield "guarded-fusion"
     if has_guarded_stores(draw.node(arguments[0])):
         yield "guarded-store"
@@ -331,6 +338,11 @@ def _laid_out(draw: Drawing, arguments: Any) -> Conditions:
     yield from _guarded(draw, arguments)
     if is_partial(draw, arguments[0]):
         yield "partial-domain"
+
+
+def _rolled(draw: Drawing, arguments: Any) -> Conditions:
+    if any(int(loop.kind) in CONCURRENT for loop in draw.loops(arguments[0])):
+        yield "concurrent"
 
 
 def _moved(draw: Drawing, arguments: Any) -> Conditions:
@@ -365,6 +377,7 @@ _KNOWN: dict[str, Callable[[Drawing, Any], Conditions]] = {
     "reindex_cache_read": _reindexed_cache,
     "reindex_cache_write": _reindexed_cache,
     "compute_at": _moved,
+    "rolling_buffer": _rolled,
     "cache_read": _cached_read,
     "cache_write": _cached_write,
     "cache_index": _cached_index,
