@@ -103,7 +103,7 @@ def _scripts(campaign: Path, ids: Sequence[str], folder: Path) -> Iterator[Path]
             _report(f"no reproducer of {finding.id}: {error}")
             continue
         path = folder / f"{finding.id}.py"
-        path.write_text(text, "utf-8", "backslashreplace")
+        write_atomically(path, text.encode(errors="backslashreplace"))
         yield path
 
 

@@ -10,6 +10,7 @@ import click
 
 from harness.console.command_line import NonEmptyPath, write_output
 from harness.console.terminal import print_line
+from harness.system.files import write_atomically
 
 if TYPE_CHECKING:
     from tzer.report.programs import Programs
@@ -66,7 +67,7 @@ def _watch(directory: Path, programs: dict[str, Programs], port: int) -> None:
     data = _data(directory, programs, live=True)
     with tempfile.TemporaryDirectory(prefix="tzer-report-") as folder:
         page = Path(folder) / "report.html"
-        page.write_bytes(render(data))
+        write_atomically(page, render(data))
         server = PageServer({}, port=port, first_page=page)
         try:
             server.state = data

@@ -23,11 +23,13 @@ READ_OTHERWISE = {
     "harness/devices/page_server.py",
     "harness/devices/web_files.py",
     "harness/system/files.py",
+    "harness/targets/llvm.py",
     "harness/targets/wasm.py",
     "jitweb/bundle.py",
     "jitweb/verify.py",
     "seeds/library.py",
     "tzer/in_subprocess.py",
+    "tzer/report/page.py",
 }
 # Files in folders that were just made, a compiler's source, and the helper itself.
 OTHERWISE = {"harness/system/files.py", "harness/targets/c.py", "jitweb/bundle.py"} | {

@@ -178,7 +178,8 @@ def main() -> None:
     import harness.targets  # noqa: F401
 
     for line in sys.stdin:
-        print(_answer(line), flush=True)
+        sys.stdout.buffer.write(_answer(line).encode() + b"\n")  # a pipe
+        sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

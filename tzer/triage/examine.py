@@ -16,6 +16,7 @@ from pathlib import Path
 
 from corpus.store import Finding
 from harness.case import Case
+from harness.system.files import write_atomically
 from harness.system.processes import ends_with_us, python_command, python_environment
 from harness.system.text import last_line
 from harness.verdict import Kind, Verdict
@@ -265,7 +266,7 @@ def exit_status(script: str, seconds: float = SCRIPT_SECONDS) -> tuple[int | Non
     """How a reproducer ends in a process of its own, None if it doesn't; and what it printed."""
     with tempfile.TemporaryDirectory(prefix="tzer-triage-") as folder:
         path = Path(folder) / "reproducer.py"
-        path.write_text(script, errors="backslashreplace")
+        write_atomically(path, script.encode(errors="backslashreplace"))
         process = subprocess.Popen(
             python_command(str(path)),
             stdin=subprocess.DEVNULL,

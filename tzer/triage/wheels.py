@@ -20,7 +20,8 @@ from pathlib import Path
 
 from harness import UserError
 from harness.console.probes import release_of
-from harness.system.processes import run_program
+from harness.system.files import read_bounded, write_atomically
+from harness.system.processes import python_command, run_program
 from harness.system.text import last_line
 
 VERSION = re.compile(r"[0-9]+(\.[0-9a-z]+){0,5}")
@@ -28,6 +29,7 @@ FORMAT = 1  # of an environment: another one is made anew
 INSTALL_SECONDS = 1800.0
 INDEX_SECONDS = 120.0
 LOAD_SECONDS = 120.0
+MOST_STATE_BYTES = 4096
 COMPLETE = "complete"  # the file that says so, with what was asked for
 
 # What a wheel needs beside what pip chooses, by the first release for which it holds; the last
@@ -118,15 +120,16 @@ def _environment(version: str, folder: Path, report: Report) -> Wheel:
             report(f"apache-tvm {version}: installing it in {place}, once")
             _make(place, _pip(folder, report))
             _install(version, place, folder, wanted.split("\n")[1:], report)
-            (place / COMPLETE).write_text(wanted)
+            write_atomically(place / COMPLETE, wanted.encode())
     python = place / "bin" / "python"
     return Wheel(version, python, _check_import(version, python))
 
 
 def _is_complete(place: Path, wanted: str) -> bool:
     try:
-        return (place / COMPLETE).read_text() == wanted and (place / "bin" / "python").exists()
-    except OSError:
+        state = read_bounded(place / COMPLETE, MOST_STATE_BYTES).decode()
+        return state == wanted and (place / "bin" / "python").exists()
+    except (OSError, UnicodeDecodeError):
         return False
 
 
@@ -187,14 +190,14 @@ def _pip(folder: Path, report: Report) -> str:
     with _locked(folder, "pip", report):
         if not _is_complete(place, wanted):
             shutil.rmtree(place, ignore_errors=True)
-            done = run_program([sys.executable, "-m", "venv", str(place)], INSTALL_SECONDS)
+            done = run_program(python_command("-m", "venv", str(place)), INSTALL_SECONDS)
             if done.returncode:
                 reason = last_line(done.stderr) or last_line(done.stdout)
                 raise WheelError(
                     f"{place} can't be made: {reason}; install what Python's venv needs "
                     "(Debian: python3-venv)"
                 )
-            (place / COMPLETE).write_text(wanted)
+            write_atomically(place / COMPLETE, wanted.encode())
     return str(python)
 
 
