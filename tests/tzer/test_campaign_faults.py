@@ -17,8 +17,8 @@ from harness.worker.sandbox import Settings, Worker
 from tests.harness.oracles.faulty import FAULT
 from tests.tzer.campaign_process import options_for
 from tzer import campaign
-from tzer.cli import print_faults
 from tzer.coverage_map import CoverageMap
+from tzer.fuzz_cli import print_faults
 from tzer.trial import Examiner, Stopped
 
 

@@ -16,7 +16,8 @@ from harness.case import Case, PassCall, module_text
 from harness.verdict import Kind, Stage, Verdict
 from tests import programs
 from tests.command import run_command
-from tzer.cli import main, print_changes
+from tzer.cli import main
+from tzer.fuzz_cli import print_changes
 
 ROOT = Path(__file__).resolve().parents[2]
 STATS = {"tests", "tests_per_second", "valid_rate", "tvm_time_share", "native_blocks"} | {
