@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tzer.triage.folder import read_index
 from tzer.triage.result import TriageResult
@@ -43,6 +46,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     results = [each for folder in options.campaigns for each in read_index(folder).values()]
+    if not any(result.after is not None and result.after.lines is not None for result in results):
+        parser.error("nothing was minimized in there; run: tzer triage DIR")
     found = sizes([result for result in results if result.after is not None])
     if options.json:
         print(json.dumps(found, indent=2))
