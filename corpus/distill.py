@@ -9,7 +9,7 @@ gain only shrinks while others are taken, so it is counted again only when it co
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -43,9 +43,8 @@ def cover(sizes: Mapping[int, int], blocks: Blocks) -> list[int]:
     return _needed(taken, blocks)
 
 
-def _needed(taken: Iterable[int], blocks: Blocks) -> list[int]:
+def _needed(taken: Sequence[int], blocks: Blocks) -> list[int]:
     """Those that reach something alone: what was taken later may cover an early one."""
-    taken = list(taken)
     counts = np.zeros(0, np.int32)
     for entry in taken:
         counts = _added(counts, np.unique(blocks(entry)), 1)

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from harness import UserError
 from harness.console.command_line import Duration, Names, NonEmptyPath, as_json
 from harness.console.terminal import print_json, print_line
-from harness.system.files import write_atomically
-
-if TYPE_CHECKING:
-    from tzer.triage.bisect import Bisected
 
 
 @click.command()
@@ -33,7 +26,7 @@ if TYPE_CHECKING:
     "wheel_lists",
     type=Names(),
     multiple=True,
-    help="Releases of apache-tvm, e.g. 0.26.0,0.27.0.post1. [all that pip's index has]",
+    help="Releases of apache-tvm, e.g. 0.26.0,0.27.0.post1. [all: those that pip's index has]",
 )
 @click.option("--time", "seconds", type=Duration(), help="How long one run may take. [7m]")
 @as_json
@@ -46,31 +39,31 @@ def bisect(
     """Run reproducers on several releases of TVM: where does the bug show?
 
     Of a campaign's folder: those of the findings named, else of all that tzer triage reported, else
-    of all that are not known; what comes of them is shown by tzer report, too. Each release gets a
-    virtual environment in the cache folder, made on first use (about 300 MB).
+    of all that are not known, minimized where they were; tzer report shows what comes of them, too.
+    Each release gets a virtual environment in the cache folder, made on first use (about 300 MB).
     """
-    from tzer.triage.bisect import SECONDS, WheelOutcome, table
+    from tzer.triage.bisect import SECONDS, WheelOutcome, bisect_texts, table
     from tzer.triage.bisect import bisect as run_all
-    from tzer.triage.wheels import released, wheels_folder
+    from tzer.triage.folder import keep_wheels
+    from tzer.triage.wheels import chosen, wheels_folder
 
-    campaign, scripts = None, list(dict.fromkeys(reproducers))
-    if scripts[0].is_dir():
-        campaign, *ids = scripts
-    for path in scripts if campaign is None else ():
-        if not path.is_file():
-            raise UserError(f"{path} is not a file; name a script that tzer repro wrote")
-    folder = wheels_folder()
-    versions = list(dict.fromkeys(v for names in wheel_lists for v in names))
-    with tempfile.TemporaryDirectory(prefix="tzer-bisect-") as written:
-        if campaign is not None:
-            scripts = list(_scripts(campaign, [str(each) for each in ids], Path(written)))
-        versions = versions or released(folder, _report)
-        found = run_all(scripts, versions, folder, _report, seconds or SECONDS)
+    folder, limit = wheels_folder(), seconds or SECONDS
+    first, *rest = dict.fromkeys(reproducers)
+    names = [name for names in wheel_lists for name in names]
+    if first.is_dir():
+        scripts = dict(reproducers_of(first, [str(each) for each in rest]))
+        versions = chosen(names, folder, _report) if scripts else []
+        found = bisect_texts(scripts, versions, folder, _report, limit)
+    else:
+        for path in (first, *rest):
+            if not path.is_file():
+                raise UserError(f"{path} is not a file; name a script that tzer repro wrote")
+        found = run_all([first, *rest], chosen(names, folder, _report), folder, _report, limit)
     runs = [run for each in found for run in each.runs]
     if runs and all(run.outcome is WheelOutcome.NO_WHEEL for run in runs):
         raise UserError(runs[0].said)
-    if campaign is not None:
-        _keep(campaign, found)
+    if first.is_dir() and found:
+        keep_wheels(first, {each.reproducer: each.summary()["wheels"] for each in found})
     if json_output:
         print_json([each.summary() for each in found])
         return
@@ -82,37 +75,26 @@ def _report(line: str) -> None:
     print_line(line, err=True)
 
 
-def _scripts(campaign: Path, ids: Sequence[str], folder: Path) -> Iterator[Path]:
-    """The reproducers of these findings, written anew: one that lies in a campaign's folder may
-    have come with it, and is not run."""
-    from corpus.store import Store
+def reproducers_of(directory: Path, ids: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """(id, reproducer) of these findings, written anew from their smallest cases: a script that
+    lies in a campaign's folder may have come with it, and is not run."""
     from tzer.in_subprocess import Died, in_subprocess
-    from tzer.triage.folder import read_index
+    from tzer.triage.collect import findings_of
+    from tzer.triage.folder import read_index, read_kept
     from tzer.triage.reproducer import write_reproducer
 
-    with Store.open(campaign) as store:
-        reported = [each.id for each in read_index(campaign).values() if each.status == "reported"]
-        new = [each.id for each in store.findings() if each.known is None]
-        findings = [store.finding(each) for each in ids or reported or new]
-
+    reported = [each.id for each in read_index(directory).values() if each.status == "reported"]
+    findings, notes = findings_of(directory, ids or reported)
+    for note in notes:
+        _report(note)
+    if not ids and not reported:
+        findings = [each for each in findings if each.confirmed and each.known is None]
     for finding in findings:
         _report(f"writing the reproducer of {finding.id}")
+        shown = read_kept(directory, finding.id, finding.case.digest).smaller or finding
         try:
-            text = in_subprocess(partial(write_reproducer, finding.case, finding.verdict))
+            text = in_subprocess(partial(write_reproducer, shown.case, shown.verdict))
         except (Died, UserError) as error:
             _report(f"no reproducer of {finding.id}: {error}")
             continue
-        path = folder / f"{finding.id}.py"
-        write_atomically(path, text.encode(errors="backslashreplace"))
-        yield path
-
-
-def _keep(campaign: Path, found: Sequence[Bisected]) -> None:
-    """Write down what came of each finding, for `tzer report`."""
-    from tzer.triage.folder import NAME, WHEELS, read_wheels
-
-    known = read_wheels(campaign)
-    for each in found:
-        known[Path(each.reproducer).stem] = each.summary()["wheels"]
-    (campaign / NAME).mkdir(exist_ok=True)
-    write_atomically(campaign / NAME / WHEELS, json.dumps(known, indent=1).encode())
+        yield finding.id, text

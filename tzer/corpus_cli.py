@@ -148,7 +148,8 @@ def _check_programs(packed: list[PackedCase]) -> None:
     try:
         in_subprocess(lambda: _checked(packed), CHECK_SECONDS + len(packed) // CHECKED_A_SECOND)
     except Died as death:
-        raise UserError(f"the cases can't be imported: {death}, while it loaded them") from None
+        why = f"the cases can't be imported: {death}, while it loaded them"
+        raise UserError(f"{why}; import them in parts to find which") from None
 
 
 def _checked(packed: list[PackedCase]) -> str:

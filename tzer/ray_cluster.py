@@ -133,19 +133,20 @@ class RayWorker:
     def forget_known(self, blocks: np.ndarray) -> None:
         """Disarm these blocks; see `Worker.forget_known`."""
         self._known.append(blocks)
-        if self._actor is not None:
-            self._actor.forget_known.remote(blocks)
+        actor = self._actor
+        if actor is not None:
+            actor.forget_known.remote(blocks)
 
     def interrupt(self) -> None:
         """End the job in flight, from another thread."""
         self._interrupted = True
-        if self._actor is not None:
-            self._actor.interrupt.remote()
+        actor = self._actor  # which the thread that runs the job may discard meanwhile
+        if actor is not None:
+            actor.interrupt.remote()
 
     def close(self) -> None:
         """End the actor, and with it what it has started. Safe to call twice."""
-        if self._actor is not None:
-            self._discard()
+        self._discard()
 
     def _start(self) -> None:
         actor = self._ray.remote(_Actor)
@@ -177,4 +178,5 @@ class RayWorker:
 
     def _discard(self) -> None:
         actor, self._actor = self._actor, None
-        self._ray.kill(actor)
+        if actor is not None:
+            self._ray.kill(actor)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness import UserError
 from harness.console.command_line import NonEmptyPath, write_output
 from harness.console.terminal import print_line
 from harness.system.files import write_atomically
@@ -36,7 +37,10 @@ def report(directory: Path, output: Path | None, watch: bool, port: int) -> None
     if watch:
         _watch(directory, programs, port)
         return
-    output = output or directory / "report.html"
+    if output is None:
+        output = directory / "report.html"
+        if output.is_symlink():
+            raise UserError(f"{output} is a link, which may lead anywhere; name a file with -o")
     write_output(output, render(_data(directory, programs, live=False)))
     print_line(f"{output}: open it in a browser", err=True)
 

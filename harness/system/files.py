@@ -14,17 +14,20 @@ NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 REMOVE_SECONDS = 5.0
 
 
-def write_atomically(path: Path, content: bytes, *, replace: bool = True) -> None:
+def write_atomically(
+    path: Path, content: bytes, *, replace: bool = True, follow: bool = True
+) -> None:
     """Write a file whole or not at all: a temporary file beside it, which is then renamed.
 
     Where `path` is a link, what it leads to is written. A device or a pipe is written to and stays
-    what it is. Without `replace`, a file that is there stays as it is.
+    what it is. Without `follow`, whatever it is, it is replaced: for files in a folder that
+    somebody else may have filled. Without `replace`, a file that is there stays as it is.
 
     Raises:
         OSError: it can't be written.
     """
-    real = Path(os.path.realpath(path))
-    if real.exists() and not real.is_file():
+    real = Path(os.path.realpath(path)) if follow else path
+    if follow and real.exists() and not real.is_file():
         real.write_bytes(content)
         return
     # A name that nobody can guess, and a file that was not there: no link can be followed.

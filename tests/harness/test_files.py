@@ -46,6 +46,16 @@ def test_a_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
 
 
+def test_a_link_is_followed_where_that_is_wanted_alone(tmp_path: Path) -> None:
+    (tmp_path / "there").write_bytes(b"old")
+    for follow, content in ((True, b"new"), (False, b"other")):
+        (tmp_path / "link").symlink_to(tmp_path / "there")
+        write_atomically(tmp_path / "link", content, follow=follow)
+        assert (tmp_path / "link").is_symlink() == follow
+        assert (tmp_path / "there").read_bytes() == b"new"
+        (tmp_path / "link").unlink()
+
+
 def test_a_link_in_the_place_of_a_temporary_file_is_not_followed(tmp_path: Path) -> None:
     path, mine = tmp_path / "file", tmp_path / "mine"
     mine.write_bytes(b"mine")

@@ -20,10 +20,18 @@ from harness.case import Case, module_text
 from harness.verdict import Kind, Stage, Verdict
 from tests import programs
 from tzer.bisect_cli import bisect as command
+from tzer.bisect_cli import reproducers_of
 from tzer.triage import wheels
 from tzer.triage.bisect import WheelOutcome, bisect, table
-from tzer.triage.folder import read_wheels
-from tzer.triage.wheels import COMPLETE, FORMAT, PINS, WheelError, released, wheel
+from tzer.triage.commands import publish, run_on
+from tzer.triage.commands import table as triage_table
+from tzer.triage.examine import Examined, Reproducer
+from tzer.triage.folder import Kept, TriageFolder, read_index, read_wheels
+from tzer.triage.minimize import Smaller
+from tzer.triage.reproducer import write_reproducer
+from tzer.triage.result import Status, TriageResult
+from tzer.triage.run import TriageReport
+from tzer.triage.wheels import COMPLETE, FORMAT, PINS, WheelError, chosen, released, wheel
 
 # Affected: 0.26.0 alone; 0.28.0 can't express it.
 REPRODUCER = """
@@ -164,6 +172,8 @@ def test_a_release_that_cannot_be_installed_is_an_outcome_and_the_rest_goes_on(
 def test_releases_come_from_pips_index_or_else_from_what_is_there(folder: Path) -> None:
     stub_pip(folder, "exit 1", 'echo "Available versions: 0.27.0.post1, 0.26.0, 0.9, x;y"')
     assert released(folder, print) == ["0.9", "0.26.0", "0.27.0.post1"]
+    assert chosen([], folder, print) == chosen(["all"], folder, print) == released(folder, print)
+    assert chosen(["0.27.0", "0.9", "0.27.0"], folder, print) == ["0.27.0", "0.9"]
     stub_pip(folder, "exit 1", 'echo "ERROR: no network" >&2; exit 1')
     with pytest.raises(WheelError, match="no network.*check the network, or name releases"):
         released(folder, print)
@@ -175,6 +185,8 @@ def test_releases_come_from_pips_index_or_else_from_what_is_there(folder: Path) 
 def test_only_the_number_of_a_release_becomes_a_folder(folder: Path, version: str) -> None:
     with pytest.raises(UserError, match="not a release"):
         wheel(version, folder, print)
+    with pytest.raises(UserError, match="not a release"):
+        chosen(["0.26.0", version], folder, print)
 
 
 def test_a_campaigns_findings_are_bisected_and_that_is_kept(folder: Path, tmp_path: Path) -> None:
@@ -193,7 +205,51 @@ def test_a_campaigns_findings_are_bisected_and_that_is_kept(folder: Path, tmp_pa
     outcomes = [each["outcome"] for each in json.loads(done.stdout)[0]["wheels"]]
     assert outcomes == ["can't express"]
     assert read_wheels(campaign)[finding_id][0]["outcome"] == "can't express"
+    assert json.loads(done.stdout)[0]["reproducer"] == finding_id
     assert not (tmp_path / "run").exists()
+
+
+def test_what_was_minimized_is_bisected_in_its_smallest_form(tmp_path: Path) -> None:
+    large, small = (Case(module_text(each())) for each in (programs.matmul, programs.scaled_sum))
+    with Store.create_or_resume(tmp_path) as store:
+        verdict = Verdict(Kind.CRASH, signature="crash|x", stage=Stage("legal", "lower"))
+        (finding, _) = store.add_finding(large, verdict, 1, True)
+    ((_, before),) = reproducers_of(tmp_path, [])
+    work = TriageFolder(tmp_path)
+    work.save(finding.id, large.digest, Kept(Smaller(small, verdict)))
+    work.close()
+    ((named, after),) = reproducers_of(tmp_path, [finding.id, finding.id[:6]])
+    assert named == finding.id and after != before
+    assert after == write_reproducer(small, verdict)
+
+
+def test_a_folder_without_findings_makes_no_environment(folder: Path, tmp_path: Path) -> None:
+    Store.create_or_resume(tmp_path / "campaign").close()
+    done = CliRunner().invoke(command, [str(tmp_path / "campaign"), "--wheels", "0.26.0"])
+    assert (done.exit_code, done.stdout) == (0, "nothing to run\n")
+    assert not folder.exists()
+
+
+def test_triage_adds_what_came_of_a_finding_on_each_release(folder: Path, tmp_path: Path) -> None:
+    """To its table, its index and its issue texts; a later run without --wheels keeps that."""
+    for version in ("0.26.0", "0.27.0"):
+        complete(folder, version)
+    verdict = Verdict(Kind.CRASH, message="SIGSEGV", signature="crash|x")
+    result = TriageResult("0123abcd", "crash", Status.REPORTED, "", "crash|x")
+    examined = Examined(result, Smaller(Case("{}"), verdict, complete=True))
+    report = TriageReport([examined], {result.id: Reproducer(REPRODUCER, "it compiles.")})
+    work = TriageFolder(tmp_path)
+    run_on(["0.26.0", "0.27.0"], tmp_path, report)
+    for _ in range(2):
+        publish(work, report, "0.27.0")
+        (kept,) = json.loads((tmp_path / "triage" / "index.json").read_text())
+        assert [each["outcome"] for each in kept["wheels"]] == ["shows", "does not show"]
+        assert read_index(tmp_path) == {result.id: result}
+        issue = (tmp_path / "triage" / f"{result.id}.md").read_text()
+        assert "- on apache-tvm `0.27.0`: `does not show`" in issue
+    work.close()
+    (line,) = triage_table([result], read_wheels(tmp_path))
+    assert line.endswith("affected: 0.26.0; ")
 
 
 def test_a_reproducer_that_is_not_there_is_named(folder: Path) -> None:

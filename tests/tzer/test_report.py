@@ -9,6 +9,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from corpus.store import EMPTY_STATS, Store
 from harness.case import Case, PassCall
 from harness.verdict import Kind, Stage, Verdict
 from tests.tab import Tab
+from tzer.report import programs
 from tzer.report.collect import collect, whole_findings
 from tzer.report.page import render
 from tzer.triage.result import Status, TriageResult
@@ -227,6 +229,48 @@ def test_the_last_hour_of_a_file_is_what_came_in_it(data: dict[str, Any], tmp_pa
         assert sorted(order) == list(range(200)) and len(order) == 200
         assert _blocks_an_hour_ago(store) == 150
         assert set(order[150:]) == set(range(150, 200))
+
+
+def test_what_a_link_leads_to_is_not_in_the_report(tmp_path: Path) -> None:
+    """Who opens the report of somebody else's campaign may pass it on."""
+    (tmp_path / "mine").write_text("a secret")
+    with Store.create_or_resume(tmp_path / "campaign") as store:
+        add_findings(store)
+        found = whole_findings(store)
+        triage(tmp_path / "campaign", found[0].id)
+        for suffix in (".py", ".md"):
+            file = tmp_path / "campaign" / "triage" / f"{found[0].id}{suffix}"
+            file.unlink()
+            file.symlink_to(tmp_path / "mine")
+        page = render(collect(store, {}, found))
+    assert found[0].id.encode() in page and b"a secret" not in page
+
+
+PRINTS_MUCH = """
+import sys
+for line in sys.stdin:
+    sys.stderr.write("a backtrace\\n" * 20_000)
+    print('{"program": "x"}', flush=True)
+"""
+ENDS_AT_ONCE = "raise SystemExit('no TVM here')"
+
+
+@pytest.mark.parametrize(
+    ("printer", "printed"),
+    [
+        (PRINTS_MUCH, [{"program": "x"}, {"program": "x"}]),
+        (ENDS_AT_ONCE, [{"note": "TVM prints no programs here: no TVM here"}]),
+    ],
+)
+def test_a_printer_of_programs_may_print_errors_or_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printer: str, printed: list[dict[str, str]]
+) -> None:
+    """Neither fills a pipe that nobody reads, nor ends the report."""
+    monkeypatch.setattr(programs, "python_command", lambda *_: [sys.executable, "-c", printer])
+    with Store.create_or_resume(tmp_path / "campaign") as store:
+        add_findings(store)
+        one, other, *_ = (replace(each, case=Case("x" * 300_000)) for each in whole_findings(store))
+    assert [texts for _, texts in programs.programs([one, other])] == printed
 
 
 def test_the_page_does_not_grow_with_the_corpus(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from corpus.store import Finding, Store
@@ -24,8 +26,8 @@ from tests import programs
 from tests.command import run_command
 from tzer.cli import main
 from tzer.triage.collect import findings_of
-from tzer.triage.examine import FindingExaminer, Reproducer
-from tzer.triage.folder import Kept, TriageFolder, read_index
+from tzer.triage.examine import FindingExaminer, Reproducer, exit_status
+from tzer.triage.folder import Kept, TriageFolder, keep_wheels, read_index
 from tzer.triage.issue_text import frames_that_matter, issue_text
 from tzer.triage.minimize import Smaller
 from tzer.triage.result import Status, TriageResult
@@ -127,16 +129,60 @@ def test_a_second_run_takes_what_is_there(
     campaign: Path, findings: list[Finding], report: TriageReport
 ) -> None:
     folder = TriageFolder(campaign)
-    examiner = FindingExaminer(folder, 0.0, lambda: False)
+    examiner, taken = FindingExaminer(folder, 0.0, lambda: False), 0
     try:
         for finding in findings:
             kept = folder.load(finding.id, finding.case.digest).result
             if kept is not None and kept.complete:
                 assert examiner.examine(finding).result == kept
+                taken += 1
+        assert taken == 2  # what is reported, and what does not show
         assert read_index(campaign) == results(report)
     finally:
         examiner.close()
         folder.close()
+
+
+def test_a_finding_that_is_named_twice_is_no_duplicate_of_itself(campaign: Path) -> None:
+    with Store.open(campaign) as store:
+        named = store.findings()[0].id
+    (finding,), _ = findings_of(campaign, (named, named[:7], named))
+    assert finding.id == named
+
+
+def test_what_is_known_counts_as_done(tmp_path: Path, findings: list[Finding]) -> None:
+    """So that the last line of the progress says that all are."""
+    every = [replace(KNOWN_ISSUES[0], kinds=tuple(Kind), signature="", releases=("0.27",))]
+    folder, done = TriageFolder(tmp_path), list[TriageResult]()
+    Triage(folder, every, "0.27", 1, 0.0, done.append).run(findings)
+    folder.close()
+    assert {each.id for each in done} == {each.id for each in findings}
+
+
+def test_a_script_ends_when_triage_does_and_so_does_what_it_started() -> None:
+    script = (
+        "import subprocess, tempfile, time\n"
+        "child = subprocess.Popen(['sleep', '600'])\n"
+        "print(tempfile.mkdtemp(), child.pid, flush=True)\n"
+    )
+    asked = iter([False, False])
+    status, printed = exit_status(f"{script}time.sleep(600)", lambda: next(asked, True))
+    assert status is None
+    status, printed = exit_status(f"{script}raise SystemExit(1)", lambda: False)
+    left, pid = printed.split()
+    assert status == 1 and has_ended(int(pid)) and not Path(left).exists()
+
+
+def has_ended(pid: int) -> bool:
+    """Whether this process is gone soon, or dead and waited for by nobody."""
+    for _ in range(100):
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def test_an_interrupted_minimization_goes_on(tmp_path: Path, findings: list[Finding]) -> None:
@@ -196,6 +242,35 @@ def test_a_damaged_or_hostile_file_of_triage_is_as_if_there_were_none(
     assert folder.load("0123abcd", "of") == Kept()
     assert read_index(tmp_path) == {}
     folder.close()
+
+
+def test_nothing_is_written_through_a_link_that_came_with_a_campaign(tmp_path: Path) -> None:
+    campaign, elsewhere = tmp_path / "campaign", tmp_path / "elsewhere"
+    Store.create_or_resume(campaign).close()
+    (campaign / "triage" / "work").mkdir(parents=True)
+    elsewhere.write_text("mine")
+    for name in ("01.py", "01.md", "index.json", "wheels.json", "work/01.json"):
+        (campaign / "triage" / name).symlink_to(elsewhere)
+    (campaign / "report.html").symlink_to(elsewhere)
+    folder = TriageFolder(campaign)
+    folder.publish([TriageResult("01", "crash", Status.REPORTED, "", "s")], {"01": ("a", "b")})
+    folder.save("01", "of", Kept())
+    keep_wheels(campaign, {"01": []})
+    folder.close()
+    assert elsewhere.read_text() == "mine" and (campaign / "triage" / "01.py").read_text() == "a"
+    done = run_command(main, "report", campaign)
+    assert done.returncode == 2 and "report.html is a link" in done.stderr
+    for place in ("lock", "work", "."):
+        (tmp_path / "other" / "triage").mkdir(parents=True)
+        linked = tmp_path / "other" / "triage" / place
+        if linked.is_dir():
+            linked.rmdir()
+        linked.symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(UserError, match="is a link"):
+            TriageFolder(tmp_path / "other")
+        with pytest.raises(UserError, match="is a link"):
+            keep_wheels(tmp_path / "other", {})
+        shutil.rmtree(tmp_path / "other")
 
 
 def test_what_can_not_be_written_is_one_line(campaign: Path, tmp_path: Path) -> None:

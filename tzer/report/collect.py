@@ -127,7 +127,10 @@ def _triage(campaign: Path) -> dict[str, dict[str, str]]:
 
 
 def _text_of(path: Path) -> str:
+    """The text of a file; "" where it is none, or a link: who opens a report may pass it on."""
     try:
+        if path.is_symlink() or path.parent.is_symlink():
+            return ""
         return read_bounded(path, LARGEST_SCRIPT).decode("utf-8", "replace")
     except OSError:
         return ""

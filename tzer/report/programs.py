@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import IO, Any
 
 from corpus.store import Finding
 from harness.case import Case
@@ -20,6 +22,7 @@ from harness.system.text import last_line
 from harness.verdict import Verdict
 
 SECONDS = 30
+MOST_ERRORS = 1 << 20  # bytes
 LONGEST_TEXT = 100_000  # characters of a program: nobody reads on
 Programs = dict[str, str]  # "program", "before", "after", "culprit", "note"
 
@@ -28,16 +31,9 @@ def programs(findings: list[Finding]) -> Iterator[tuple[str, Programs]]:
     """(id, programs) of each finding as they are printed. Those that can't be have a note."""
     if not findings:
         return
-    process = subprocess.Popen(
-        python_command("-m", "tzer.report.programs"),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=python_environment(),
-        preexec_fn=ends_with_us(),
-    )
-    with process:
-        assert process.stdin and process.stdout and process.stderr
+    # A file takes all of the backtraces that a crashing TVM prints; a pipe is full at some point.
+    with tempfile.TemporaryFile() as errors, _started(errors) as process:
+        assert process.stdin and process.stdout
         try:
             for finding in findings:
                 asked = {"case": finding.case.to_json(), "verdict": finding.verdict.to_json()}
@@ -49,12 +45,26 @@ def programs(findings: list[Finding]) -> Iterator[tuple[str, Programs]]:
                     answer = b""
                 if not answer:
                     process.kill()
-                    reason = last_line(process.stderr.read().decode(errors="replace"))
+                    errors.seek(0)
+                    reason = last_line(errors.read(MOST_ERRORS).decode(errors="replace"))
                     yield finding.id, {"note": f"TVM prints no programs here: {reason}"}
                     return
                 yield finding.id, json.loads(answer)
         finally:
             process.kill()
+            with suppress(BrokenPipeError):  # what it has not read
+                process.stdin.close()
+
+
+def _started(errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        python_command("-m", "tzer.report.programs"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        env=python_environment(),
+        preexec_fn=ends_with_us(),
+    )
 
 
 def printed(case: Case, verdict: Verdict, *, both: bool) -> str:

@@ -6,22 +6,19 @@ its exit status is taken at its word: 1 the bug shows, 0 it does not, 2 this TVM
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from harness.system.processes import ends_with_us
+from harness.system.files import write_atomically
 from harness.system.text import last_line, printable
+from tzer.triage.script_process import run_script
 from tzer.triage.wheels import Report, Wheel, WheelError, clean_environment, wheel
 
 SECONDS = 420.0  # a script's own limits are shorter
-MOST_OUTPUT = 1 << 20
 
 
 class WheelOutcome(StrEnum):
@@ -106,9 +103,26 @@ def bisect(
     return [Bisected(str(path), tuple(found)) for path, found in runs.items()]
 
 
+def bisect_texts(
+    scripts: Mapping[str, str],
+    versions: Iterable[str],
+    folder: Path,
+    report: Report,
+    seconds: float = SECONDS,
+) -> list[Bisected]:
+    """`bisect` of scripts that are no files, by the names of what they show."""
+    with tempfile.TemporaryDirectory(prefix="tzer-bisect-") as written:
+        paths = [Path(written) / f"{name}.py" for name in scripts]
+        for path, text in zip(paths, scripts.values(), strict=True):
+            write_atomically(path, text.encode("utf-8", "backslashreplace"))
+        found = bisect(paths, versions, folder, report, seconds)
+    return [replace(each, reproducer=name) for each, name in zip(found, scripts, strict=True)]
+
+
 def run_on(environment: Wheel, reproducer: Path, seconds: float = SECONDS) -> WheelRun:
     """One reproducer on one release."""
-    status, text = _run([str(environment.python), "-P", str(reproducer.resolve())], seconds)
+    command = [str(environment.python), "-P", str(reproducer.resolve())]
+    status, text = run_script(command, clean_environment(), seconds)
     if status is None:
         return WheelRun(
             environment.version,
@@ -129,50 +143,25 @@ def run_on(environment: Wheel, reproducer: Path, seconds: float = SECONDS) -> Wh
     return WheelRun(environment.version, outcome, said, environment.ffi)
 
 
-def _run(command: list[str], seconds: float) -> tuple[int | None, str]:
-    """The exit status, None if it took longer, and what was printed; no process is left behind."""
-    begin = ends_with_us()
-    with (
-        tempfile.TemporaryDirectory(prefix="tzer-bisect-") as folder,
-        open(Path(folder) / "output", "w+b") as output,
-    ):
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            env=clean_environment(),
-            start_new_session=True,
-            preexec_fn=begin,
-        )
-        try:
-            status: int | None = process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            status = None
-        finally:
-            _end_group(process)
-        output.seek(0)
-        return status, output.read(MOST_OUTPUT).decode(errors="replace")
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait()
-
-
 def table(found: Sequence[Bisected]) -> Iterator[str]:
     """Lines for people: a reproducer each, with its outcome on every release."""
-    versions = [run.version for run in found[0].runs] if found else []
+    if not found:
+        yield "nothing to run"
+        return
+    versions = [run.version for run in found[0].runs]
     width = max([len(Path(each.reproducer).name) for each in found] + [10])
     widths = [max(len(version), 13) for version in versions]
     heads = "  ".join(f"{v:{w}}" for v, w in zip(versions, widths, strict=True))
     yield f"{'reproducer':{width}}  {heads}  affected"
     for each in found:
         cells = "  ".join(f"{run.outcome:{w}}" for run, w in zip(each.runs, widths, strict=True))
-        affected = each.affected
-        span = " to ".join(dict.fromkeys((affected[0], affected[-1]))) if affected else "none"
-        yield f"{Path(each.reproducer).name:{width}}  {cells}  {span}"
+        yield f"{Path(each.reproducer).name:{width}}  {cells}  {span(each.summary()['wheels'])}"
+
+
+def span(wheels: Sequence[Mapping[str, Any]]) -> str:
+    """The first and the last affected release of these runs, as `summary` has them."""
+    shows = [each["version"] for each in wheels if each["outcome"] == WheelOutcome.SHOWS]
+    if shows:
+        return " to ".join(dict.fromkeys((shows[0], shows[-1])))
+    ran = any(each["outcome"] == WheelOutcome.DOES_NOT_SHOW for each in wheels)
+    return "none" if ran else "unknown"

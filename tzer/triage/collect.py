@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from corpus.schema import FILE
@@ -31,8 +31,9 @@ def findings_of(directory: Path, ids: Sequence[str]) -> tuple[list[Finding], lis
             return _of_cases(cases, ids)
     with Store.open(directory) as store:
         wanted = ids or [listed.id for listed in store.findings(unconfirmed=True)]
-        found = [store.finding(each) for each in dict.fromkeys(wanted)]
+        found = [store.finding(each) for each in wanted]
         release = store.settings().get("tvm")
+    found = _each_once(found)
     notes = []
     if release not in (None, tvm_release()):
         notes.append(
@@ -50,8 +51,13 @@ def _of_cases(files: Sequence[Path], ids: Sequence[str]) -> tuple[list[Finding],
         except (UserError, OSError, UnicodeDecodeError) as error:
             notes.append(f"note: {path} is left out: {first_line(error)}")
     if ids:
-        found = list(_named(found, ids))
+        found = _each_once(_named(found, ids))
     return found, notes
+
+
+def _each_once(findings: Iterable[Finding]) -> list[Finding]:
+    """Without those that a second id has named again, perhaps in fewer digits."""
+    return list({finding.id: finding for finding in findings}.values())
 
 
 def _named(found: Sequence[Finding], ids: Sequence[str]) -> Iterator[Finding]:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from harness import UserError
-from harness.console.command_line import Duration, NonEmptyPath, as_json, write_output
+from harness.console.command_line import Duration, Names, NonEmptyPath, as_json, write_output
 from harness.console.terminal import print_json, print_line, print_text
 from harness.system.text import printable
 
 if TYPE_CHECKING:
     from corpus.store import Finding
     from harness.oracles.known_issues import KnownIssue
+    from tzer.triage.folder import TriageFolder, Wheels
     from tzer.triage.result import TriageResult
     from tzer.triage.run import TriageReport
 
@@ -38,6 +39,13 @@ known_option = click.option(
 @known_option
 @jobs_option
 @click.option("--time", "time_s", type=Duration(), help="How long to minimize, e.g. 30m.")
+@click.option(
+    "--wheels",
+    "wheel_lists",
+    type=Names(),
+    multiple=True,
+    help="Run what is reported on these releases, or on all, as tzer bisect does.",
+)
 @as_json
 def triage(
     directory: Path | None,
@@ -46,6 +54,7 @@ def triage(
     known_path: Path | None,
     jobs: int | None,
     time_s: float | None,
+    wheel_lists: tuple[tuple[str, ...], ...],
     json_output: bool,
 ) -> None:
     """Make a handful of confirmed, minimized reports of a campaign's findings.
@@ -67,17 +76,18 @@ def triage(
     if directory is None:
         raise click.UsageError("name the folder of a campaign, or give --known")
     from tzer.triage.collect import findings_of
+    from tzer.triage.folder import read_wheels, with_files
 
+    releases = _releases(wheel_lists)
     findings, notes = findings_of(directory, ids)
     for note in notes:
         print_line(note, err=True)
-    report = _triaged(directory, findings, issues, jobs or os.cpu_count() or 1, time_s)
+    report = _triaged(directory, findings, issues, jobs or os.cpu_count() or 1, time_s, releases)
+    results, wheels = [each.result for each in report.examined], read_wheels(directory)
     if json_output:
-        from tzer.triage.folder import with_files
-
-        print_json([with_files(each.result) for each in report.examined])
+        print_json([with_files(result, wheels) for result in results])
     else:
-        for line in table([each.result for each in report.examined]):
+        for line in table(results, wheels):
             print_line(line)
     for fault in report.faults:
         print_text(fault.rstrip(), err=True)
@@ -95,7 +105,7 @@ def triage(
     "-o",
     "--output",
     type=NonEmptyPath(path_type=Path),
-    help="A file for the case, as of tzer show.",
+    help="A file for the smallest case, as tzer show --case prints one.",
 )
 @as_json
 def minimize(
@@ -146,11 +156,11 @@ def _triaged(
     issues: Sequence[KnownIssue],
     jobs: int,
     time_s: float | None,
+    releases: Sequence[str],
 ) -> TriageReport:
     from tzer.cov import tvm_release
     from tzer.interrupt import ended_by_signals
     from tzer.triage.folder import TriageFolder
-    from tzer.triage.issue_text import issue_text
     from tzer.triage.run import Triage
 
     release, folder = tvm_release(), TriageFolder(directory)
@@ -160,17 +170,56 @@ def _triaged(
     try:
         with ended_by_signals(run.stop):
             report = run.run(findings)
-        texts = {}
-        for each in report.examined:
-            result, reproducer = each.result, report.reproducers.get(each.result.id)
-            if result.status == "reported" and reproducer is not None and each.smaller is not None:
-                text = issue_text(result, each.smaller, reproducer, release.split()[0])
-                texts[result.id] = (reproducer.script, text)
         if not report.interrupted:
-            folder.publish([each.result for each in report.examined], texts)
+            publish(folder, report, release)
+            if releases and report.reproducers:
+                run_on(releases, directory, report)
+                publish(folder, report, release)
         return report
     finally:
         folder.close()
+
+
+def publish(folder: TriageFolder, report: TriageReport, release: str) -> None:
+    """Write the reproducers, the issue texts and the index."""
+    from tzer.triage.folder import read_wheels
+    from tzer.triage.issue_text import issue_text
+
+    wheels, texts = read_wheels(folder.path.parent), {}
+    for each in report.examined:
+        result, reproducer = each.result, report.reproducers.get(each.result.id)
+        if result.status == "reported" and reproducer is not None and each.smaller is not None:
+            runs = wheels.get(result.id, [])
+            text = issue_text(result, each.smaller, reproducer, release.split()[0], runs)
+            texts[result.id] = (reproducer.script, text)
+    folder.publish([each.result for each in report.examined], texts)
+
+
+def _releases(wheel_lists: Sequence[Sequence[str]]) -> list[str]:
+    """The releases that --wheels names; none without it."""
+    from tzer.triage.wheels import chosen, wheels_folder
+
+    names = [name for names in wheel_lists for name in names]
+    return chosen(names, wheels_folder(), _report_line) if wheel_lists else []
+
+
+def run_on(releases: Sequence[str], directory: Path, report: TriageReport) -> None:
+    """Run the reproducers of what is reported on these releases; what comes of it is kept."""
+    from tzer.triage.bisect import bisect_texts
+    from tzer.triage.folder import keep_wheels
+    from tzer.triage.wheels import wheels_folder
+
+    scripts = {
+        each.result.id: report.reproducers[each.result.id].script
+        for each in report.examined
+        if each.result.status == "reported" and each.result.id in report.reproducers
+    }
+    found = bisect_texts(scripts, releases, wheels_folder(), _report_line)
+    keep_wheels(directory, {each.reproducer: each.summary()["wheels"] for each in found})
+
+
+def _report_line(line: str) -> None:
+    print_line(line, err=True)
 
 
 class ProgressLines:
@@ -196,8 +245,10 @@ class ProgressLines:
             print_line(f"{finding_id} {text}", err=True)
 
 
-def table(results: Sequence[TriageResult]) -> Iterator[str]:
-    """The results for people and pipes, what is to be filed first."""
+def table(results: Sequence[TriageResult], wheels: Wheels) -> Iterator[str]:
+    """The results for people and pipes, what is to be filed first; the releases on which they show
+    where that was tried."""
+    from tzer.triage.bisect import span
     from tzer.triage.result import Status
 
     if not results:
@@ -206,6 +257,8 @@ def table(results: Sequence[TriageResult]) -> Iterator[str]:
     for result in sorted(results, key=lambda each: order.index(each.status)):
         size = "" if result.after is None else f"{result.after.lines}/{result.after.passes}"
         what = result.reason or result.message
+        if result.id in wheels:
+            what = f"affected: {span(wheels[result.id])}; {what}"
         yield printable(
             f"{result.id}  {result.status:9}  {result.kind:15} {result.count:5}x  {size:>6}  {what}"
         )

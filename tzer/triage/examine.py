@@ -5,9 +5,6 @@ Everything that is done with its case is done in the sandbox; this process never
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,13 +14,22 @@ from pathlib import Path
 from corpus.store import Finding
 from harness.case import Case
 from harness.system.files import write_atomically
-from harness.system.processes import ends_with_us, python_command, python_environment
+from harness.system.processes import python_command, python_environment
 from harness.system.text import last_line
 from harness.verdict import Kind, Verdict
 from harness.worker.sandbox import Settings, Worker
 from tzer.triage.folder import Kept, TriageFolder
-from tzer.triage.minimize import HANDLER, JUDGE_SECONDS, Judge, Minimizer, Shown, Smaller
+from tzer.triage.minimize import (
+    HANDLER,
+    JUDGE_SECONDS,
+    Interrupted,
+    Judge,
+    Minimizer,
+    Shown,
+    Smaller,
+)
 from tzer.triage.result import Size, Status, TriageResult
+from tzer.triage.script_process import run_script
 from tzer.triage.signature import SILENT, signature_of
 
 CONFIRMING_RUNS = 3
@@ -32,7 +38,6 @@ MINIMIZE_SECONDS = 60.0
 REPRODUCE_SECONDS = 200.0
 SCRIPT_SECONDS = 330.0
 SHOWS = 1  # the exit status of a reproducer
-SCRIPT_MEMORY = 16 << 30  # of address space
 SAVE_SECONDS = 2.0
 # Kinds whose verdicts say too little of a cause: the shape of the minimized program says the rest.
 BY_SHAPE = (*SILENT, Kind.HANG, Kind.OUT_OF_MEMORY, Kind.NONDETERMINISM, Kind.SLOW_CODE)
@@ -203,7 +208,11 @@ class FindingExaminer:
         return done.reply.get("script") if done.status == "done" else None
 
     def reproducer(self, smaller: Smaller) -> Reproducer:
-        """The script that shows a case; it was run in a process of its own."""
+        """The script that shows a case; it was run in a process of its own.
+
+        Raises:
+            Interrupted: triage ends.
+        """
         request = {
             "do": "reproduce",
             "case": smaller.case.to_json(),
@@ -215,8 +224,11 @@ class FindingExaminer:
             return Reproducer(wrong=f"no reproducer: writing it {done.status}: {said}")
         if "script" not in done.reply:
             return Reproducer(wrong=f"no reproducer: {done.reply['refused']}")
-        status, output = exit_status(done.reply["script"])
-        said = f"its reproducer ends with status {status}: {last_line(output)}"
+        status, output = exit_status(done.reply["script"], self.stopped)
+        if self.stopped():
+            raise Interrupted
+        how = f"not within {SCRIPT_SECONDS:g} s" if status is None else f"with status {status}"
+        said = f"its reproducer ends {how}: {last_line(output)}"
         return Reproducer(**done.reply, wrong="" if status == SHOWS else said)
 
 
@@ -262,38 +274,10 @@ def blank_result(finding: Finding, status: Status, reason: str) -> TriageResult:
     )
 
 
-def exit_status(script: str, seconds: float = SCRIPT_SECONDS) -> tuple[int | None, str]:
+def exit_status(script: str, stopped: Callable[[], bool]) -> tuple[int | None, str]:
     """How a reproducer ends in a process of its own, None if it doesn't; and what it printed."""
     with tempfile.TemporaryDirectory(prefix="tzer-triage-") as folder:
         path = Path(folder) / "reproducer.py"
-        write_atomically(path, script.encode(errors="backslashreplace"))
-        process = subprocess.Popen(
-            python_command(str(path)),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            env=python_environment(),
-            start_new_session=True,
-            preexec_fn=_limited(ends_with_us()),
-        )
-        try:
-            output, _ = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # the script, and the child that it started
-            process.wait()
-            return None, ""
-    return process.returncode, output.decode(errors="replace")
-
-
-def _limited(begin: Callable[[], None]) -> Callable[[], None]:
-    import resource
-
-    def limited() -> None:
-        begin()
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        most = SCRIPT_MEMORY if hard == resource.RLIM_INFINITY else min(SCRIPT_MEMORY, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-    return limited
+        write_atomically(path, script.encode("utf-8", "backslashreplace"))
+        command, environment = python_command(str(path)), python_environment()
+        return run_script(command, environment, SCRIPT_SECONDS, stopped)

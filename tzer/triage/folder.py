@@ -6,7 +6,8 @@
     triage/wheels.json    what `tzer bisect` says of each finding: a list of releases by id
 
 Whoever sent the campaign may have sent these files as well. So what is read here is checked like a
-store, and no script is taken from it: reproducers are written anew from their cases.
+store, and no script is taken from it: reproducers are written anew from their cases. Nothing is
+written through a link.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ from tzer.triage.result import Status, TriageResult
 NAME = "triage"
 WHEELS = "wheels.json"
 FORMAT = 1
+Wheels = dict[str, list[dict[str, Any]]]  # by finding, as `tzer bisect --json` prints each
 LARGEST = 64 << 20
-SMALLER: Form = {
+SMALLER: dict[str, Form] = {
     "case": str,
     "verdict": str,
     "readable": bool,
@@ -58,8 +60,9 @@ class TriageFolder:
         """Open the folder, and make it if there is none.
 
         Raises:
-            UserError: it can't be written, or another triage is at work in it.
+            UserError: it can't be written, is a link, or another triage is at work in it.
         """
+        _refuse_links(campaign)
         self.path = campaign / NAME
         try:
             (self.path / "work").mkdir(parents=True, exist_ok=True)
@@ -75,14 +78,8 @@ class TriageFolder:
         self._lock.release()
 
     def load(self, finding_id: str, of: str) -> Kept:
-        """What is kept of this finding; nothing if it is of another case than `of`, or damaged."""
-        try:
-            data = parse_json(read_bounded(self._work(finding_id), LARGEST).decode())
-            if not fits(data, KEPT) or (data["format"], data["of"]) != (FORMAT, of):
-                return Kept()
-            return Kept(_smaller(data["smaller"]), _result(data["result"]))
-        except (OSError, ValueError, KeyError, TypeError, CaseError):
-            return Kept()
+        """See `read_kept`."""
+        return read_kept(self.path.parent, finding_id, of)
 
     def save(self, finding_id: str, of: str, kept: Kept) -> None:
         """Keep what was found out. Raises UserError if it can't be written."""
@@ -92,7 +89,7 @@ class TriageFolder:
             "of": of,
             "smaller": smaller
             and {
-                **{k: v for k, v in vars(smaller).items() if k in SMALLER},  # type: ignore[operator]
+                **{k: v for k, v in vars(smaller).items() if k in SMALLER},
                 "case": smaller.case.to_json(),
                 "verdict": smaller.verdict.to_json(),
             },
@@ -114,15 +111,16 @@ class TriageFolder:
                     self.write(path, text)
                 else:
                     self._remove(path)
-        index = read_index(self.path.parent) | {result.id: result for result in results}
-        self.write(
-            self.path / "index.json", json.dumps(list(map(with_files, index.values())), indent=2)
-        )
+        campaign = self.path.parent
+        wheels = read_wheels(campaign)
+        index = read_index(campaign) | {result.id: result for result in results}
+        data = [with_files(result, wheels) for result in index.values()]
+        self.write(self.path / "index.json", json.dumps(data, indent=2))
 
     def write(self, path: Path, text: str) -> None:
         """Write a file whole or not at all. Raises UserError."""
         try:
-            write_atomically(path, text.encode("utf-8", "backslashreplace"))
+            write_atomically(path, text.encode("utf-8", "backslashreplace"), follow=False)
         except OSError as error:
             raise _unwritable(path, error) from None
 
@@ -133,14 +131,29 @@ class TriageFolder:
             raise _unwritable(path, error) from None
 
     def _work(self, finding_id: str) -> Path:
-        return self.path / "work" / f"{finding_id}.json"
+        return _work(self.path.parent, finding_id)
+
+
+def read_kept(campaign: Path, finding_id: str, of: str) -> Kept:
+    """What is kept of a finding; nothing if it is of another case than `of`, or damaged."""
+    try:
+        data = parse_json(read_bounded(_work(campaign, finding_id), LARGEST).decode())
+        if not fits(data, KEPT) or (data["format"], data["of"]) != (FORMAT, of):
+            return Kept()
+        return Kept(_smaller(data["smaller"]), _result(data["result"]))
+    except (OSError, ValueError, KeyError, TypeError, CaseError):
+        return Kept()
+
+
+def _work(campaign: Path, finding_id: str) -> Path:
+    return campaign / NAME / "work" / f"{finding_id}.json"
 
 
 def read_index(campaign: Path) -> dict[str, TriageResult]:
     """The results of the last triage of a campaign, by id; none where there was none."""
     try:
         data = parse_json(read_bounded(campaign / NAME / "index.json", LARGEST).decode())
-        known = (_result({k: v for k, v in each.items() if k not in FILES}) for each in data)
+        known = (_result({k: v for k, v in each.items() if k not in ADDED}) for each in data)
         return {result.id: result for result in known if result is not None}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
@@ -156,24 +169,51 @@ def minimized(campaign: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def read_wheels(campaign: Path) -> dict[str, list[dict[str, Any]]]:
+def read_wheels(campaign: Path) -> Wheels:
     """What the last bisections said of each finding; nothing where there was none."""
-    form: Form = {str: [{"version": str, "outcome": str}]}
     try:
         data = parse_json(read_bounded(campaign / NAME / WHEELS, LARGEST).decode())
     except (OSError, ValueError):
         return {}
-    return data if fits(data, form) else {}
+    return data if fits(data, {str: [_is_run]}) else {}
+
+
+def keep_wheels(campaign: Path, found: Wheels) -> None:
+    """Add what a bisection said of findings.
+
+    Raises:
+        OSError: it can't be written.
+        UserError: a folder in it is a link.
+    """
+    _refuse_links(campaign)
+    (campaign / NAME).mkdir(exist_ok=True)
+    kept = json.dumps(read_wheels(campaign) | found, indent=1)
+    write_atomically(campaign / NAME / WHEELS, kept.encode(), follow=False)
+
+
+def _refuse_links(campaign: Path) -> None:
+    """Raises UserError where triage would write elsewhere than in the campaign's folder."""
+    for place in (campaign / NAME, campaign / NAME / "work", campaign / NAME / "lock"):
+        if place.is_symlink():
+            raise UserError(f"{place} is a link, which may lead anywhere; remove it")
+
+
+def _is_run(value: Any) -> bool:
+    names = ("version", "outcome")
+    return fits(value, dict.fromkeys(names, str)) and all(name in value for name in names)
 
 
 FILES = {"reproducer": ".py", "issue": ".md"}
+ADDED = (*FILES, "wheels")
 
 
-def with_files(result: TriageResult) -> dict[str, Any]:
-    """The keys of `tzer triage --json`: the result, and its files in the campaign's folder."""
+def with_files(result: TriageResult, wheels: Wheels) -> dict[str, Any]:
+    """The keys of `tzer triage --json`: the result, its files in the campaign's folder, and what
+    came of it on releases of TVM (null where nobody has tried)."""
     reported = result.status is Status.REPORTED
     names = {name: f"{NAME}/{result.id}{suffix}" for name, suffix in FILES.items()}
-    return result.to_data() | {name: file if reported else None for name, file in names.items()}
+    files = {name: file if reported else None for name, file in names.items()}
+    return result.to_data() | files | {"wheels": wheels.get(result.id)}
 
 
 def _smaller(data: Any) -> Smaller | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 
 from harness.verdict import Kind, Verdict
@@ -36,9 +36,18 @@ WHAT: dict[Kind, str] = {
 }
 
 
-def issue_text(result: TriageResult, smaller: Smaller, reproducer: Reproducer, release: str) -> str:
-    """The Markdown of an issue; `release` is the version of TVM."""
-    return "\n".join(_lines(result, smaller, reproducer, release)) + "\n"
+def issue_text(
+    result: TriageResult,
+    smaller: Smaller,
+    reproducer: Reproducer,
+    release: str,
+    wheels: Sequence[Mapping[str, str]] = (),
+) -> str:
+    """The Markdown of an issue; `release` is the version of TVM.
+
+    `wheels` has the `version` and `outcome` of each release that the reproducer was run on.
+    """
+    return "\n".join(_lines(result, smaller, reproducer, release, wheels)) + "\n"
 
 
 def title_of(result: TriageResult, verdict: Verdict) -> str:
@@ -53,7 +62,11 @@ def title_of(result: TriageResult, verdict: Verdict) -> str:
 
 
 def _lines(
-    result: TriageResult, smaller: Smaller, reproducer: Reproducer, release: str
+    result: TriageResult,
+    smaller: Smaller,
+    reproducer: Reproducer,
+    release: str,
+    wheels: Sequence[Mapping[str, str]],
 ) -> Iterator[str]:
     verdict = smaller.verdict
     yield f"# {_MARKUP.sub(_escaped, title_of(result, verdict))}"
@@ -71,6 +84,8 @@ def _lines(
     yield f"- TVM {release}, the wheel from PyPI, with apache-tvm-ffi {version('apache-tvm-ffi')}"
     yield f"- {platform.system()} {platform.machine()}, Python {platform.python_version()}"
     yield f"- seen in {result.shown} of {result.runs} fresh processes"
+    for each in wheels:
+        yield f"- on apache-tvm {_code(each['version'])}: {_code(each['outcome'])}"
     yield from ("", "### Steps to reproduce", "")
     if reproducer.program is not None:
         yield from _fenced(reproducer.program.strip().split("\n"), "python")

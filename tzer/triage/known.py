@@ -20,8 +20,14 @@ from harness.system.text import first_line
 from harness.verdict import Kind
 
 LARGEST = 4 << 20
-REQUIRED: Form = {"name": str, "reference": str, "why": str, "kinds": [str], "signature": str}
-OPTIONAL: Form = {"releases": [str]}
+REQUIRED: dict[str, Form] = {
+    "name": str,
+    "reference": str,
+    "why": str,
+    "kinds": [str],
+    "signature": str,
+}
+OPTIONAL: dict[str, Form] = {"releases": [str]}
 
 
 def known_issues(path: Path | None = None) -> tuple[KnownIssue, ...]:
@@ -62,7 +68,6 @@ def _read(path: Path) -> list[KnownIssue]:
 
 def _issue(path: Path, number: int, data: Any) -> KnownIssue:
     place = f"{path}, issue {number}"
-    assert isinstance(REQUIRED, dict) and isinstance(OPTIONAL, dict)
     if not fits(data, {**REQUIRED, **OPTIONAL}) or not REQUIRED.keys() <= data.keys():
         raise UserError(f"{place}: it needs name, reference, why and signature, and a list kinds")
     try:

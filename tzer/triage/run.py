@@ -77,7 +77,9 @@ class Triage:
             Exception: a bug of ours; what was found is kept.
         """
         known = [(finding, self._known(finding)) for finding in findings]
-        done = [self._as_known(finding, issue) for finding, issue in known if issue is not None]
+        done = [_as_known(finding, issue) for finding, issue in known if issue is not None]
+        for each in done:
+            self.on_done(each.result)
         groups = list(grouped(finding for finding, issue in known if issue is None))
         order = {finding.id: number for number, finding in enumerate(findings)}
         with ThreadPoolExecutor(self.jobs) as pool:
@@ -125,9 +127,6 @@ class Triage:
     def _known(self, finding: Finding) -> KnownIssue | None:
         triaged = signature_of(finding.verdict, finding.case.target)
         return which(finding.kind, (finding.signature, triaged), self.issues, self.release)
-
-    def _as_known(self, finding: Finding, issue: KnownIssue) -> Examined:
-        return Examined(_with_issue(blank_result(finding, Status.KNOWN, ""), issue))
 
     # Reproducers.
 
@@ -230,6 +229,10 @@ def _duplicate(finding: Finding, first: TriageResult) -> TriageResult:
 def _with_issue(result: TriageResult, issue: KnownIssue) -> TriageResult:
     reason = f"{issue.name}: {issue.why}"
     return replace(result, status=Status.KNOWN, reason=reason, known=issue.reference)
+
+
+def _as_known(finding: Finding, issue: KnownIssue) -> Examined:
+    return Examined(_with_issue(blank_result(finding, Status.KNOWN, ""), issue))
 
 
 def _checked(examined: Examined, reproducer: Reproducer | None) -> Examined:

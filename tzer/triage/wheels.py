@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +22,15 @@ from harness import UserError
 from harness.console.probes import release_of
 from harness.system.files import read_bounded, write_atomically
 from harness.system.processes import python_command, run_program
-from harness.system.text import last_line
+from harness.system.text import first_line, last_line
 
 VERSION = re.compile(r"[0-9]+(\.[0-9a-z]+){0,5}")
+ALL = "all"
 FORMAT = 1  # of an environment: another one is made anew
 INSTALL_SECONDS = 1800.0
 INDEX_SECONDS = 120.0
 LOAD_SECONDS = 120.0
-MOST_STATE_BYTES = 4096
+MOST_MARK_BYTES = 4096
 COMPLETE = "complete"  # the file that says so, with what was asked for
 
 # What a wheel needs beside what pip chooses, by the first release for which it holds; the last
@@ -91,6 +92,26 @@ def released(folder: Path, report: Report) -> list[str]:
     return made
 
 
+def chosen(names: Sequence[str], folder: Path, report: Report) -> list[str]:
+    """The releases of these names, each once; all that `released` lists if there are none, or one
+    of them is `ALL`.
+
+    Raises:
+        WheelError: there are none.
+        UserError: a name is not the number of a release.
+    """
+    if not names or ALL in names:
+        return released(folder, report)
+    for name in names:
+        _check_version(name)
+    return list(dict.fromkeys(names))
+
+
+def _check_version(version: str) -> None:
+    if not VERSION.fullmatch(version):
+        raise UserError(f"{version[:40]!r} is not a release of apache-tvm, such as 0.26.0")
+
+
 def _ordered(versions: Iterator[str]) -> list[str]:
     return sorted({each for each in versions if VERSION.fullmatch(each)}, key=_order)
 
@@ -106,8 +127,7 @@ def wheel(version: str, folder: Path, report: Report) -> Wheel:
         WheelError: the release can't be installed, or `import tvm` fails in it.
         UserError: that is not the number of a release.
     """
-    if not VERSION.fullmatch(version):
-        raise UserError(f"{version[:40]!r} is not a release of apache-tvm, such as 0.26.0")
+    _check_version(version)
     return _environment(version, folder, report)
 
 
@@ -118,7 +138,7 @@ def _environment(version: str, folder: Path, report: Report) -> Wheel:
     with _locked(folder, version, report):
         if not _is_complete(place, wanted):
             report(f"apache-tvm {version}: installing it in {place}, once")
-            _make(place, _pip(folder, report))
+            _make(place, _pip(folder, report), "-m", "venv", "--without-pip")
             _install(version, place, folder, wanted.split("\n")[1:], report)
             write_atomically(place / COMPLETE, wanted.encode())
     python = place / "bin" / "python"
@@ -127,18 +147,20 @@ def _environment(version: str, folder: Path, report: Report) -> Wheel:
 
 def _is_complete(place: Path, wanted: str) -> bool:
     try:
-        state = read_bounded(place / COMPLETE, MOST_STATE_BYTES).decode()
-        return state == wanted and (place / "bin" / "python").exists()
-    except (OSError, UnicodeDecodeError):
+        mark = read_bounded(place / COMPLETE, MOST_MARK_BYTES).decode()
+        return mark == wanted and (place / "bin" / "python").exists()
+    except (OSError, ValueError):
         return False
 
 
-def _make(place: Path, python: str) -> None:
+def _make(place: Path, *arguments: str) -> None:
     """An empty environment, in the place of whatever is there."""
     shutil.rmtree(place, ignore_errors=True)
-    made = run_program([python, "-m", "venv", "--without-pip", str(place)], INSTALL_SECONDS)
-    if made.returncode:
-        raise WheelError(f"{place} can't be made: {last_line(made.stderr)}")
+    if reason := _failure([*arguments, str(place)]):
+        raise WheelError(
+            f"{place} can't be made: {reason}; install what Python's venv needs (Debian: "
+            "python3-venv), or set XDG_CACHE_HOME to a folder with room"
+        )
 
 
 def _install(
@@ -146,20 +168,25 @@ def _install(
 ) -> None:
     command = [_pip(folder, report), "-m", "pip", "--python", str(place / "bin" / "python")]
     command += ["install", "-q", "--disable-pip-version-check", "--only-binary=:all:"]
+    if reason := _failure([*command, *requirements]):
+        shutil.rmtree(place, ignore_errors=True)
+        raise WheelError(
+            f"apache-tvm {version} can't be installed: {reason.removeprefix('ERROR: ')[:300]}; "
+            "check the network, or leave it out: --wheels with other releases"
+        )
+
+
+def _failure(command: list[str]) -> str:
+    """Run a program; why it failed, in one line, or "" if it did not."""
     try:
-        done = run_program([*command, *requirements], INSTALL_SECONDS)
-    except subprocess.TimeoutExpired:
-        reason = f"no end within {INSTALL_SECONDS:.0f} s"
-    else:
-        if not done.returncode:
-            return
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        reason = (errors or [last_line(done.stderr) or f"pip ended with {done.returncode}"])[0]
-    shutil.rmtree(place, ignore_errors=True)
-    raise WheelError(
-        f"apache-tvm {version} can't be installed: {reason.removeprefix('ERROR: ')[:300]}; check "
-        "the network, or leave it out: --wheels with other releases"
-    )
+        done = run_program(command, INSTALL_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return first_line(error)
+    if not done.returncode:
+        return ""
+    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+    said = last_line(done.stderr) or last_line(done.stdout) or f"status {done.returncode}"
+    return errors[0] if errors else said
 
 
 def _check_import(version: str, python: Path) -> str:
@@ -189,14 +216,7 @@ def _pip(folder: Path, report: Report) -> str:
         return str(python)
     with _locked(folder, "pip", report):
         if not _is_complete(place, wanted):
-            shutil.rmtree(place, ignore_errors=True)
-            done = run_program(python_command("-m", "venv", str(place)), INSTALL_SECONDS)
-            if done.returncode:
-                reason = last_line(done.stderr) or last_line(done.stdout)
-                raise WheelError(
-                    f"{place} can't be made: {reason}; install what Python's venv needs "
-                    "(Debian: python3-venv)"
-                )
+            _make(place, *python_command("-m", "venv"))
             write_atomically(place / COMPLETE, wanted.encode())
     return str(python)
 
