@@ -52,7 +52,8 @@ class RaisedByTVM(TargetError):
 def raised_by_tvm() -> Iterator[None]:
     """For a single call of TVM: turns an exception of TVM into RaisedByTVM.
 
-    An exception of our own code, which TVM called back, is not changed: it is a bug of ours.
+    An exception of our own code, around the call or called back by TVM, is not changed: it is a bug
+    of ours.
     """
     try:
         yield
@@ -75,9 +76,13 @@ _TRACER = f"{Path(_COVERAGE.origin).parent}/" if _COVERAGE and _COVERAGE.origin 
 
 
 def _is_ours(trace: TracebackType | None) -> bool:
-    """Whether the exception was raised by our own code inside a call of TVM."""
-    # The first two frames are `raised_by_tvm` and the code around the call itself.
-    for frame, _ in reversed(list(walk_tb(trace))[2:]):
+    """Whether the exception was raised by our own code, around a call of TVM or inside it."""
+    # The first two frames are `raised_by_tvm` and the code around the call itself. TVM's FFI leaves
+    # a frame wherever it raises: without one it was Python, in that code.
+    inside = list(walk_tb(trace))[2:]
+    if not inside:
+        return True
+    for frame, _ in reversed(inside):
         file = frame.f_code.co_filename
         if file.startswith((*_OURS, _TRACER)):
             return True

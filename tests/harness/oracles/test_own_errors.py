@@ -90,6 +90,15 @@ def test_what_tvm_raises_is_told_from_what_our_code_raises_that_tvm_calls_back()
     assert not isinstance(raised.value, RaisedByTVM)
 
 
+def test_what_the_code_around_a_call_raises_is_ours() -> None:
+    with pytest.raises(KeyError, match="ours"), raised_by_tvm():
+        {}["ours"]
+    with pytest.raises(RaisedByTVM), raised_by_tvm():
+        tvm.get_global_func("target.build.llvm")(3, 4)
+    with pytest.raises(RaisedByTVM), raised_by_tvm():
+        tirx.IntImm("int32", 1 << 40)
+
+
 @pytest.mark.parametrize(
     ("call", "kind"),
     [
