@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+NESTED_PARALLEL = "Nested parallel loop is not supported by threadpool"
+
 KNOWN_REFUSALS: dict[str, str] = {
     "The body of the software pipeline should be SeqStmt": (
         "software_pipeline annotations are for loops over several statements"
@@ -15,7 +17,7 @@ KNOWN_REFUSALS: dict[str, str] = {
     "is invalid for irregular loop": (
         "a loop with break or continue can't be unrolled or vectorized, so the annotation is wrong"
     ),
-    "Nested parallel loop is not supported by threadpool": (
+    NESTED_PARALLEL: (
         "a parallel loop inside another one is a schedule that the runtime does not support"
     ),
     "but pipeline annotation is": (

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness import compat
+from harness.ir.loop_kinds import PARALLEL
+from harness.oracles.known_errors import KNOWN_REFUSALS, NESTED_PARALLEL
 from harness.semantics import AssertFailed, StepLimit, UndefinedBehaviour
-from harness.semantics.reference import Reference, outputs_of
+from harness.semantics.reference import Invalid, Reference, outputs_of
 from harness.verdict import Kind
 
 # What no correct pass brings into a program that is free of it. Of the other kinds of undefined
@@ -43,16 +45,35 @@ def difference(module: Any, reference: Reference, *, races: bool = True) -> Diff
 
     Raises:
         Unknown: it can't be said.
-        Invalid: rounding decides whether the program has a meaning at all.
+        Invalid: rounding decides whether the program has a meaning at all, or there is a race
+            beside nested parallel loops, which TVM does not support.
     """
     known: dict[int, Difference | None] = reference.cache.setdefault("differences", {})
     key = compat.structural_hash(module)
     if key not in known:
         known[key] = _difference(module, reference)
     found = known[key]
-    if found is not None and found.shows == RACE and not races:
-        raise Unknown(found.message)
+    if found is not None and found.shows == RACE:
+        if not races:
+            raise Unknown(found.message)
+        if _has_nested_parallel(module):
+            raise Invalid(f"documented limit of TVM: {KNOWN_REFUSALS[NESTED_PARALLEL]}")
     return found
+
+
+def _has_nested_parallel(module: Any) -> bool:
+    """Whether a parallel loop is in another one: StorageRewrite shares the memory of the inner."""
+    return any(
+        not inner.same_as(loop)
+        for function in module.functions.values()
+        for loop in _parallel_loops(function.body)
+        for inner in _parallel_loops(loop)
+    )
+
+
+def _parallel_loops(root: Any) -> list[Any]:
+    loops = (node for node in compat.nodes(root) if compat.type_key(node) == "For")
+    return [loop for loop in loops if int(loop.kind) == PARALLEL]
 
 
 def _difference(module: Any, reference: Reference) -> Difference | None:

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import tvm
 from tvm import tirx
+from tvm.script import from_source
 
 from harness.case import Case, module_text
 from harness.oracles import verify
 from harness.oracles.changed_meaning import CHANGED_MEANING
 from harness.oracles.meaning import Unknown, difference
 from harness.oracles.oracle import AfterLowering, LoweredForm
+from harness.passes import default_order
 from harness.semantics.reference import reference_of
 from harness.verdict import Kind
 from tests import programs
@@ -87,3 +89,29 @@ def test_a_race_is_none_where_the_iterations_of_a_parallel_loop_run_one_by_one()
     assert found is not None and found.shows == "data-race"
     with pytest.raises(Unknown):
         difference(parallel, reference, races=False)
+
+
+NESTED = """
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((4, 4, 8), "float32"), B: T.Buffer((4, 4), "float32")):
+        for i in T.parallel(4):
+            for j in T.{inner}(4):
+                with T.sblock("row"):
+                    v, w = T.axis.remap("SS", [i, j])
+                    held = T.sblock_alloc_buffer((8,), "float32")
+                    for k in range(8):
+                        held[k] = A[v, w, k] * T.float32(2)
+                    B[v, w] = held[0] + held[7]
+"""
+
+
+@pytest.mark.parametrize(("inner", "kind"), [("parallel", Kind.INVALID), ("serial", Kind.OK)])
+def test_a_race_of_nested_parallel_loops_is_no_finding(inner: str, kind: Kind) -> None:
+    """StorageRewrite allocates once for all iterations of the inner one, which TVM doesn't run."""
+    module = from_source(NESTED.format(inner=inner))
+    case = Case(module_text(module), tuple(default_order("llvm")))
+    found = verify.judge(case, native=False).verdict
+    assert found.kind is kind, found
+    assert kind is Kind.OK or "a parallel loop inside another one" in found.message
