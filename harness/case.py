@@ -70,7 +70,7 @@ class PrimitiveCall:
     function: str = "main"
 
     def __str__(self) -> str:
-        return f"{self.name}({', '.join(repr(_as_lists(arg)) for arg in self.args)})"
+        return f"{self.name}({', '.join(repr(as_lists(arg)) for arg in self.args)})"
 
 
 @dataclass(frozen=True)
@@ -152,11 +152,13 @@ class Case:
     @property
     def extents(self) -> tuple[tuple[str, int], ...]:
         """The symbolic extents of main that the trace specializes, each with its value."""
-        found: list[tuple[str, int]] = []
+        found: dict[str, int] = {}
         for call in self.trace:
-            if call.name == "specialize" and call.function == "main":
-                found += filter(_is_extent, call.args)  # type: ignore[arg-type]
-        return tuple(found)
+            for arg in call.args if (call.name, call.function) == ("specialize", "main") else ():
+                match arg:
+                    case (str() as symbol, int() as value) if is_extent(arg):
+                        found.setdefault(symbol, value)  # it is symbolic but once
+        return tuple(found.items())
 
     def load(self) -> Any:
         """The IRModule. Executes nothing of it.
@@ -181,8 +183,9 @@ def _as_tuples(value: Any) -> Any:
     return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
 
 
-def _as_lists(value: JSONValue) -> Any:
-    return list(map(_as_lists, value)) if isinstance(value, tuple) else value
+def as_lists(value: JSONValue) -> Any:
+    """The value with lists where it has tuples, as TVM takes them."""
+    return list(map(as_lists, value)) if isinstance(value, tuple) else value
 
 
 def _is_argument_list(args: tuple[JSONValue, ...]) -> bool:
@@ -205,7 +208,8 @@ def _is_in(numbers: range, value: object) -> bool:
     return type(value) is int and value in numbers  # True is 1, but not an integer of ours
 
 
-def _is_extent(pair: object) -> bool:
+def is_extent(pair: object) -> bool:
+    """Whether this is a symbolic extent's name with a value that a trace may give it."""
     match pair:
         case (str(), int() as value) if type(value) is int:
             return 0 < value <= LARGEST_EXTENT

@@ -15,6 +15,7 @@ PREDICATE = "it drops the predicate of the block"
 PRIMITIVES: tuple[tuple[str, str, str], ...] = (
     ("loop_partition:nested-blocks", "inner blocks are copied without new variables", ""),
     ("loop_partition:allocations", "a block is copied without new buffers", ""),
+    ("loop_partition:definitions", "what a block defines is defined again in each part", ""),
     ("loop_partition:same-names", "it takes buffers of one name for one", ""),
     ("loop_partition:computed-variables", "a block is copied without new variables", ""),
     ("loop_partition:reduction", "each part of a reduction begins again", ""),
@@ -25,6 +26,7 @@ PRIMITIVES: tuple[tuple[str, str, str], ...] = (
     ("blockize:guarded", PREDICATE, ""),
     ("blockize:guarded-reduction", "the predicate moves out of the loops that it uses", ""),
     ("blockize:starts-elsewhere", "it drops the loop's start", ""),
+    ("blockize:part-of-fused", "it divides the fused loops, not what is taken of them", ""),
     ("blockize_blocks:reduction", "it drops the init of a reduction", ""),
     ("blockize_blocks:other-blocks", "it drops other blocks of the same loops", ""),
     ("blockize_blocks:unlike-blocks", "it takes the first block's variables for all", ""),

@@ -18,6 +18,7 @@ from tvm import tirx
 
 from harness import compat
 from harness.case import Case, CaseError, PrimitiveCall
+from harness.ir.ingredients import suspects
 from harness.ir.loop_kinds import CONCURRENT, SERIAL, THREAD_BINDING
 from harness.ir.untrusted import check_program
 from harness.oracles.meaning import UNWRITTEN
@@ -212,7 +213,8 @@ def _wrong(
     shows: str,
     detail: dict[str, Any] | None = None,
 ) -> Verdict:
-    signature = result_signature(kind, applied.call.name, shows)
+    found = suspects(applied.before, applied.call.name)  # primitives use the analyzer, too
+    signature = result_signature(kind, applied.call.name, "|".join((shows, *found)))
     return _finding(kind, applied, message, signature, detail)
 
 

@@ -23,10 +23,12 @@ from harness.schedules.properties import (
     accesses,
     blocks_in,
     has_company,
+    has_definitions,
     has_guarded_loads,
     has_guarded_stores,
     has_loaded_indices,
     has_loops,
+    has_part_of_fused,
     has_undeclared_regions,
     is_guarded,
     is_nested,
@@ -61,8 +63,8 @@ def condition_of(module: Any, call: PrimitiveCall) -> str:
         with raised_by_tvm():
             draw = Drawing(Replay(module).schedule(call.function), random.Random(0))
             found = known_failure(draw, call.name, call.args)
-    except (CannotDraw, DoesNotApply, LookupError, RaisedByTVM):
-        return ""
+    except (CannotDraw, DoesNotApply, LookupError, TypeError, ValueError, RaisedByTVM):
+        return ""  # the arguments of a case from elsewhere may have any form
     return f"{call.name}:{found}" if found else ""
 
 
@@ -94,6 +96,8 @@ def _partitioned(draw: Drawing, arguments: Any) -> Conditions:
         yield "nested-blocks"
     if len(body.block.alloc_buffers):
         yield "allocations"
+    if has_definitions(body.block):
+        yield "definitions"
     buffers = [compat.region_buffer(each) for each in (*body.block.reads, *body.block.writes)]
     if len({str(each.name) for each in buffers}) < len({hash(each) for each in buffers}):
         yield "same-names"
@@ -115,6 +119,8 @@ def _blockized(draw: Drawing, arguments: Any) -> Conditions:
     for realize in blocks_in(loop):
         if number_of(realize.predicate) != 1:
             yield "guarded" if realize.block.init is None else "guarded-reduction"
+        if has_part_of_fused(realize):
+            yield "part-of-fused"
 
 
 def _blockized_together(draw: Drawing, arguments: Any) -> Conditions:

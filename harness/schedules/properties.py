@@ -1,4 +1,4 @@
-"""Properties of blocks and loops, by which known failures of primitives are told."""
+"""Properties of blocks and loops, by which known failures of primitives are recognised."""
 
 from __future__ import annotations
 
@@ -73,6 +73,23 @@ def is_partial(draw: Drawing, label: str) -> bool:
 def has_loops(block: Any) -> bool:
     """Whether loops are part of the block itself."""
     return any(compat.type_key(node) == "For" for node in compat.nodes(block.body))
+
+
+def has_definitions(block: Any) -> bool:
+    """Whether the block itself defines variables: loops, or those that hold a value."""
+    kinds = {compat.type_key(node) for node in compat.nodes(block.body)}
+    return not kinds.isdisjoint({"For", "Bind", "Let"})
+
+
+def has_part_of_fused(realize: Any) -> bool:
+    """Whether axes take quotients of several loops and none the remainders, or the other way."""
+    parts = [part for value in realize.iter_values for part in compat.nodes(value)]
+    divided = [part for part in parts if compat.type_key(part) in ("FloorDiv", "FloorMod")]
+    return len({compat.type_key(each) for each in divided if not _is_var(each.a)}) == 1
+
+
+def _is_var(expr: Any) -> bool:
+    return compat.type_key(expr) == "Var"
 
 
 def is_nested(draw: Drawing, label: str) -> bool:

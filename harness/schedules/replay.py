@@ -13,7 +13,7 @@ from typing import Any
 from tvm import s_tir, tirx
 
 from harness import compat
-from harness.case import JSONValue, PrimitiveCall
+from harness.case import JSONValue, PrimitiveCall, as_lists
 from harness.schedules.blocks import find_block, find_loop
 from harness.schedules.dlight import dlight
 from harness.schedules.index_map import index_map
@@ -106,7 +106,7 @@ def _value(schedule: Any, arg: Any) -> Any:
 
 
 def _list(schedule: Any, arg: Any) -> Any:
-    return [_list(schedule, item) for item in arg] if isinstance(arg, tuple) else arg
+    return as_lists(arg)
 
 
 def _block(schedule: Any, arg: Any) -> Any:

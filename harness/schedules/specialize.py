@@ -12,6 +12,7 @@ import tvm
 from tvm import s_tir, tirx
 
 from harness import compat
+from harness.case import is_extent
 from harness.schedules.refusal import DoesNotApply
 
 # The same for reproducers.
@@ -36,13 +37,12 @@ def specialize(schedule: Any, extent: Any) -> Any:
     """A schedule of the module in which this symbolic extent is a constant: (name, value).
 
     Raises:
-        DoesNotApply: no parameter has it for an extent, or a scalar is it, which would vanish.
+        DoesNotApply: no parameter has it for an extent, or a scalar is it, which would vanish, or
+            the value is none that a case may have (harness/case.py).
     """
-    match extent:
-        case (str() as symbol, int() as value) if type(value) is int:
-            pass
-        case _:
-            raise DoesNotApply(f"not an extent: {extent}")
+    if not is_extent(extent):
+        raise DoesNotApply(f"not an extent: {extent}")
+    symbol, value = extent
     name = str(schedule.func_working_on.name_hint)
     function = schedule.mod[name]
     if symbol not in symbols(function):

@@ -7,9 +7,8 @@ that nothing of a case can become another statement.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from harness.case import CaseError, JSONValue, PrimitiveCall
+from harness.case import CaseError, JSONValue, PrimitiveCall, as_lists
 from harness.schedules import dlight, intrinsics, meta_schedule, specialize
 from harness.schedules.index_map import as_lambda
 from harness.schedules.refusal import DoesNotApply
@@ -96,7 +95,7 @@ def _argument(kind: Takes, arg: JSONValue) -> str:
         case Takes.MAP:
             return as_lambda(arg)
         case Takes.LIST:
-            return repr(_lists(arg))
+            return repr(as_lists(arg))
         case Takes.BLOCK | Takes.LOOP | Takes.TARGET:
             return _place(arg)
         case Takes.BLOCKS | Takes.LOOPS if isinstance(arg, tuple):
@@ -118,7 +117,3 @@ def _place(arg: JSONValue) -> str:
             more = f", {int(number)}" if number else ""
             return f"loop(s, {name!r}, {index}{more})"
     raise ValueError(f"neither a block nor a loop: {arg!r}")
-
-
-def _lists(value: JSONValue) -> Any:
-    return list(map(_lists, value)) if isinstance(value, tuple) else value

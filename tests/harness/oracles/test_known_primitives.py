@@ -63,6 +63,7 @@ CASES: dict[str, tuple[Any, tuple[PrimitiveCall, ...]]] = {
     "loop_partition:computed-variables": (
         chain(), (split("D", 1, None, 13), partition("D", 2, 2, None)),
     ),
+    "loop_partition:definitions": (halved(), (partition("A", 0, 2, None),)),
     "loop_partition:reduction": (matmul(3, 6, 3), (partition("C", 2, 4, None),)),
     "loop_partition:starts-elsewhere": (
         chain(), (partition("D", 0, 4, None), partition("D_i1", 0, 2, None)),
@@ -88,6 +89,15 @@ CASES: dict[str, tuple[Any, tuple[PrimitiveCall, ...]]] = {
     ),
     "blockize:starts-elsewhere": (
         chain(), (partition("D", 0, 4, None), Call("blockize", (("D_i1", 0), True))),
+    ),
+    "blockize:part-of-fused": (
+        rows(),
+        (
+            Call("fuse", ((("B", 0), ("B", 1)), True)),
+            Call("decompose_reduction", ("B", ("B", 0))),
+            split("B_init", 0, None, 4),
+            Call("blockize", (("B_init", 1), True)),
+        ),
     ),
     "blockize_blocks:other-blocks": (
         scheduled.matmul_relu(),

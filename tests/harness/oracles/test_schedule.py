@@ -13,6 +13,7 @@ from tvm.script import from_source
 from harness import compat
 from harness.case import Case, PassCall, PrimitiveCall, module_text
 from harness.ir.loop_kinds import SERIAL
+from harness.oracles.known_issues import known_issue
 from harness.oracles.schedule import serial, without_threads
 from harness.oracles.verify import verify
 from harness.schedules import DoesNotApply, Replay
@@ -267,11 +268,42 @@ def test_a_specialized_extent_is_that_of_the_inputs() -> None:
     case = Case(module_text(module), trace=(special, *IMPERFECT))
     assert [array.shape for array in reference_of(case).inputs] == [(7, 5), (5, 6), (7, 6)]
     assert verify(case).kind is Kind.OK
+    twice = Case(module_text(module), trace=(special, Call("specialize", (("n", 5),))))
+    assert (twice.extents, verify(twice).kind) == ((("n", 7),), Kind.OK)
     found = judged(module, special, *IMPERFECT, Call("rfactor", (("C", 4), 0)))
     assert (found.kind, found.pass_name) == (Kind.WRONG_RESULT, "rfactor")
-    for refused in (("m", 7), ("n", "7"), ("n",), "n"):
+    for refused in (("m", 7), ("n", "7"), ("n",), "n", ("n", 0), ("n", 65)):
         with pytest.raises(DoesNotApply):
             Replay(module).apply(Call("specialize", (refused,)))
+
+
+SHIFTED = """
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((7,), "float32"), B: T.Buffer((7,), "float32")):
+        for i in range(7):
+            with T.sblock("B"):
+                v = T.axis.spatial(7, i)
+                B[v] = A[(v % 2 + 1) // 2]
+"""
+
+
+def test_what_the_analyzer_changes_in_a_primitive_is_known_as_its_fault() -> None:
+    """transform_block_layout simplifies indices, and drops the wrap as FlattenBuffer does."""
+    found = judged(
+        from_source(SHIFTED), Call("transform_block_layout", ("B", "i -> i % 7, i // 7"))
+    )
+    assert found.signature == "wrong-result|transform_block_layout|float32|shifted-modulus"
+    issue = known_issue(found.kind, found.signature)
+    assert issue is not None and issue.name == "shifted-modulus"
+
+
+def test_arguments_of_another_form_are_judged_without_a_condition() -> None:
+    """What TVM makes of them is its own; they are no error of ours."""
+    for pair in (("write",), ("write", 0, 0), "write", 0):
+        verdict = judged(matmul(4, 4, 4), Call("reindex", ("C", pair)))
+        assert verdict.kind in (Kind.OK, Kind.INTERNAL_ERROR), verdict
 
 
 def softmax_like() -> list[Any]:
