@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 TOKEN = re.compile(
     r"(?P<space>\s+|//[^\n]*|/\*.*?\*/|#[^\n]*)"
-    r"|(?P<number>0[xX][0-9a-fA-F]*\.?[0-9a-fA-F]*[pP][+-]?\d+[fFhH]?|0[xX][0-9a-fA-F]+[uUlL]*|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[fFhHuUlL]*)"
+    r"|(?P<number>0[xX][0-9a-fA-F]*\.?[0-9a-fA-F]*[pP][+-]?\d+[fFhH]?"
+    r"|0[xX][0-9a-fA-F]+[uUlL]*|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[fFhHuUlL]*)"
     r"|(?P<name>[A-Za-z_]\w*)"
     r"|(?P<string>\"(?:[^\"\\]|\\.)*\")"
     r"|(?P<sign>\+\+|--|&&|\|\||<<=|>>=|<<|>>|[-+*/%&|^<>=!]=|::|->|\[\[|\]\]|.)",
@@ -28,7 +29,7 @@ SCALARS = (
     "void|bool|u?char|u?short|u?int|u?long|float|double|half|size_t|signed|unsigned"
     r"|u?int(?:8|16|32|64)_t|nv_bfloat16|__nv_bfloat16|bfloat|bfloat16|longlong|ulonglong|auto"
 )
-TYPE = re.compile(rf"(?:{SCALARS})\d*$")
+TYPE = re.compile(rf"(?:packed_)?(?:{SCALARS})\d*$")  # "packed_": Metal's three lanes
 SHARED = frozenset("__shared__ __local threadgroup __global device __constant constant".split())
 QUALIFIERS = SHARED | frozenset(
     "const volatile restrict __restrict__ __restrict thread __private static "
@@ -37,7 +38,8 @@ QUALIFIERS = SHARED | frozenset(
 WORDS = frozenset("if else for while do return break continue switch case default sizeof".split())
 # Names that the languages themselves give a meaning.
 GIVEN = re.compile(
-    "(true|false|threadIdx|blockIdx|blockDim|gridDim|warpSize|nullptr|this|asm|as_type|static_cast|reinterpret_cast|__\\w+"
+    "(true|false|threadIdx|blockIdx|blockDim|gridDim|warpSize|nullptr|this|asm|as_type|static_cast"
+    "|reinterpret_cast|__\\w+"
     "|(CLK|CUDART|M|INFINITY|NAN|HUGE|MAXFLOAT|FLT|DBL|U?INT|U?LONG|U?SHRT|U?CHAR)[A-Z0-9_]*)$"
 )
 THREADS = frozenset({"threadIdx", "get_local_id", "get_global_id", "get_sub_group_local_id"})

@@ -20,6 +20,7 @@ KEPT = (
     "  if (n < 3) {\n    __syncthreads();\n  }",
     "  float4 x = make_float4(1.0f, 2.0f, 3.0f, 4.0f);\n  A[0] = x.x + ((float*)(&(x)))[1];",
     "  unsigned long long m = 18446744073709551615ull;\n  A[0] = (float)m + CUDART_INF_F;",
+    "  packed_float3 x = *(packed_float3*)(A + 3);\n  A[0] = x.x;",
     "  half_t* p = (half_t*)A;\n  A[0] = (float)p[0];",
     "  int a = 0, b = 1;\n  if (a == b) {\n    A[a] = 1.0f;\n  } else {\n    A[b] = 1.0f;\n  }",
 )  # fmt: skip
