@@ -35,11 +35,11 @@ from jitweb.onnx.weights import quantized_weights
 from jitweb.small_weights import Quantized
 
 MOST_FLOAT = float(np.finfo(np.float32).max)
-# What results of a size that depends on values become.
 NOT_SUPPORTED = "operators that are not supported"
 REPLACE = "replace them, and export the model again"
 REPORT = "please report the model"
 INTERNALS = "ir.Op("  # in a message of TVM that prints its own objects
+# What results of a size that depends on values become.
 FROM = {"relax.call_pure_packed": ("nonzero", "range", "unique", "nonmaxsuppression")}
 
 

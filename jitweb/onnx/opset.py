@@ -105,7 +105,7 @@ def compress(graph: Graph, node: onnx.NodeProto) -> list[str]:
 
 
 def softmax(graph: Graph, node: onnx.NodeProto) -> list[str]:
-    """Before opset 13 the axis told where to flatten to two dimensions: by default at 1."""
+    """Before opset 13 the axis said where to flatten to two dimensions: by default at 1."""
     shape = graph.shape(node.input[0])
     axis = attributes(node).get("axis", 1) % max(len(shape), 1)
     if axis == len(shape) - 1:
@@ -248,13 +248,20 @@ def _every(graph: Graph, x: str) -> str:
 
 
 def integer_power(graph: Graph, node: onnx.NodeProto) -> list[str]:
-    """Pow of integers, which TVM lacks: products of squares, those of the exponent's bits."""
+    """Pow of integers, which TVM lacks: products of squares, those of the exponent's bits.
+
+    Raises:
+        JitwebError: the exponent is a constant that is negative or not whole.
+    """
     base, exponent = node.input
     kind, power = graph.dtype(base), graph.value(exponent)
     if kind not in (onnx.TensorProto.INT32, onnx.TensorProto.INT64):
         return keep(graph, node)
     if power is not None and np.any((power < 0) | (power != np.trunc(power))):
-        return keep(graph, node)
+        raise JitwebError(
+            f"{node_text(node)} takes integers to a power that is negative or not whole; "
+            "export the model with a base of floats"
+        )
     exponent = graph.op("Cast", exponent, to=kind)
     one, two = graph.constant(1, kind), graph.constant(2, kind)
     most = MOST_EXPONENT if power is None else int(np.max(power, initial=1))

@@ -377,6 +377,15 @@ def taking(kind: int) -> onnx.ModelProto:
         (failing(), r"TVM can't import wider \(Resize\): ."),
         (of_a_size_that_depends_on_values(), "not supported: places"),
         (in_training(), r"norm \(BatchNormalization\) is in training mode; export the model for"),
+        (
+            graph(
+                [NODE("Pow", ["i", "e"], ["y"], name="power")],
+                [("i", INT64, [3])],
+                [("y", INT64, [3])],
+                {"e": np.array(-1)},
+            ),
+            r"power \(Pow\) takes integers to a power that is negative",
+        ),
         (branching(), r"here \(If\) takes a branch by b"),
         (
             graph([NODE("Relu", ["x"], ["y"])], [("x", FLOAT, [0, 4])], [("y", FLOAT, [0, 4])]),
