@@ -49,6 +49,7 @@ _BITWISE_OPERATORS = {
     "LShift": "tirx.shift_left",
     "RShift": "tirx.shift_right",
 }
+_OPERATOR_OF_CALL = {name.partition(".")[2]: key for key, name in _BITWISE_OPERATORS.items()}
 
 
 _DIALECTS = {"tirx": tirx.transform, "s_tir": s_tir.transform}
@@ -178,6 +179,12 @@ def operator(name: str) -> Any:
 def call_of(function: Any, arguments: list[Any]) -> Any:
     """A call, for its effects alone, of the function of the module that a GlobalVar names."""
     return Call(function, arguments, ret_ty=ir.TupleType([]))
+
+
+def operator_key(node: Any) -> str:
+    """As `type_key`, and "RShift" and its like also of the calls that they are in 0.26."""
+    key = type_key(node)
+    return _OPERATOR_OF_CALL.get(call_name(node), key) if key == "Call" else key
 
 
 def operands(node: Any) -> tuple[Any, ...]:

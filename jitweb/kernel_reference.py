@@ -40,13 +40,10 @@ CALLS: dict[str, Callable[..., Any]] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "isnan": np.isnan,
 }  # fmt: skip
-# Of integers; in some versions of TVM these are calls.
+# Of integers.
 BITWISE: dict[str, Callable[[Any, Any], Any]] = {
-    "BitwiseAnd": np.bitwise_and, "bitwise_and": np.bitwise_and,
-    "BitwiseOr": np.bitwise_or, "bitwise_or": np.bitwise_or,
-    "BitwiseXor": np.bitwise_xor, "bitwise_xor": np.bitwise_xor,
-    "LShift": np.left_shift, "shift_left": np.left_shift,
-    "RShift": np.right_shift, "shift_right": np.right_shift,
+    "BitwiseAnd": np.bitwise_and, "BitwiseOr": np.bitwise_or, "BitwiseXor": np.bitwise_xor,
+    "LShift": np.left_shift, "RShift": np.right_shift,
 }  # fmt: skip
 REDUCE: dict[str, Callable[..., Any]] = {
     "Add": np.sum, "Mul": np.prod, "Max": np.max, "Min": np.min,
@@ -241,7 +238,7 @@ class _Expression:
             self._places[var] = np.arange(extent).reshape(shape)
 
     def value(self, node: Any) -> Any:
-        kind = compat.type_key(node)
+        kind = compat.operator_key(node)
         if kind in BINARY:
             return BINARY[kind](self.value(node.a), self.value(node.b))
         if kind in BITWISE:
@@ -296,8 +293,6 @@ class _Expression:
         name = compat.call_name(node)
         if name == "if_then_else":
             return np.where(*(self.value(argument) for argument in node.args))
-        if name in BITWISE:
-            return self._bitwise(name, node)
         if name == "reinterpret":
             bits = np.asarray(self.value(node.args[0]), compat.dtype_of(node.args[0]))
             return bits.view(compat.dtype_of(node)).astype(np.float64)

@@ -46,7 +46,7 @@ class Failure:
     def message(self) -> str:
         """The error in one line, with LLVM's first diagnostic if LLVM rejected the code.
 
-        Of a value that is used where it is not defined, also the value: it tells the cause.
+        Of a value that is used where it is not defined, also the value: it shows the cause.
         """
         message = first_line(self.error)
         lines = [line.strip() for line in str(self.error).splitlines() if line.strip()]

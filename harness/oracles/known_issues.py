@@ -156,7 +156,7 @@ _OF_PASSES: tuple[KnownIssue, ...] = (
     KnownIssue(
         "shift-amount-not-narrowed",
         DESCRIBED,
-        "NarrowDataType narrows a 64-bit shift, but not its amount (apache/tvm#20129 is its kin)",
+        "NarrowDataType narrows a 64-bit shift, but not its amount (like apache/tvm#20129)",
         (Kind.INTERNAL_ERROR,),
         r"Check failed: \(pb->value >= # && pb->value < (result_ty|rtype)\.bits\(\)\)",
     ),

@@ -35,9 +35,9 @@ _FOR_DEVICES = frozenset(
         "tirx.VerifyMemory",
     }
 )
-# One call of it for the many keys of the PassContext.
 # In a random sequence, of what is never legal or only at the end of a lowering.
 _REQUIRED_WEIGHT = 0.15
+# There is one call for the many keys of the PassContext.
 _WEIGHTS = {context.SET: 3.0, **dict.fromkeys(_FOR_DEVICES, 0.1)}
 _RANDOM_WEIGHTS = [
     _WEIGHTS.get(info.name, 1.0 if info.optional else _REQUIRED_WEIGHT) for info in _DRAWABLE

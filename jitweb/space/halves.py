@@ -77,13 +77,6 @@ def _place_of_half(value: Any) -> tuple[Any, Any] | None:
     return operands[0], tirx.floordiv(operands[1], emit.constant(16))
 
 
-CALLS = {"BitwiseAnd": "bitwise_and", "RShift": "shift_right", "LShift": "shift_left"}
-
-
-def _operands(value: Any, operation: str) -> tuple[Any, Any] | None:
-    """The operands of an operation on bits, which a release of TVM has as a call."""
-    if compat.type_key(value) == operation:
-        return value.a, value.b
-    if isinstance(value, compat.Call) and compat.call_name(value) == CALLS[operation]:
-        return value.args[0], value.args[1]
-    return None
+def _operands(value: Any, operation: str) -> tuple[Any, ...] | None:
+    """The operands of a value that is this operation on bits."""
+    return compat.operands(value) if compat.operator_key(value) == operation else None

@@ -202,8 +202,7 @@ def read_matmul(function: Any, kept: AbstractSet[Any] = frozenset()) -> Matmul:
 
 
 def _is_shift(node: Any) -> bool:
-    kind = compat.type_key(node)
-    return kind == "RShift" or (kind == "Call" and compat.call_name(node) == "shift_right")
+    return compat.operator_key(node) == "RShift"
 
 
 def _reads_in_place(epilogue: Equation, total: Equation) -> bool:
