@@ -92,7 +92,7 @@ def test_what_tvm_raises_is_told_from_what_our_code_raises_that_tvm_calls_back()
 
 def test_what_the_code_around_a_call_raises_is_ours() -> None:
     with pytest.raises(KeyError, match="ours"), raised_by_tvm():
-        {}["ours"]
+        dict[str, int]()["ours"]
     with pytest.raises(RaisedByTVM), raised_by_tvm():
         tvm.get_global_func("target.build.llvm")(3, 4)
     with pytest.raises(RaisedByTVM), raised_by_tvm():
