@@ -44,7 +44,7 @@ known_option = click.option(
     "wheel_lists",
     type=Names(),
     multiple=True,
-    help="Run what is reported on these releases, or on all, as tzer bisect does.",
+    help="Releases to run what is reported on, with commas between, or all; see tzer bisect.",
 )
 @as_json
 def triage(
