@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -244,6 +245,28 @@ def test_a_damaged_or_hostile_file_of_triage_is_as_if_there_were_none(
     folder.close()
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"id": "../../victim"},
+        {"id": "89abcdef"},
+        {"kind": "no-kind"},
+        {"status": Status.REPORTED},  # without a case
+        {"status": Status.DUPLICATE},
+    ],
+)
+def test_a_kept_result_that_no_examination_ends_with_is_as_if_there_were_none(
+    tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    folder = TriageFolder(tmp_path)
+    result = TriageResult("0123abcd", "crash", Status.INVALID, "", "s", complete=True)
+    folder.save("0123abcd", "of", Kept(result=result))
+    assert folder.load("0123abcd", "of").result == result
+    folder.save("0123abcd", "of", Kept(result=replace(result, **changed)))
+    assert folder.load("0123abcd", "of") == Kept()
+    folder.close()
+
+
 def test_nothing_is_written_through_a_link_that_came_with_a_campaign(tmp_path: Path) -> None:
     campaign, elsewhere = tmp_path / "campaign", tmp_path / "elsewhere"
     Store.create_or_resume(campaign).close()
@@ -302,6 +325,11 @@ def test_known_issues_are_printed_with_those_of_the_user_first(tmp_path: Path) -
     assert run_command(main, "triage", "--known", "--known-issues", path).returncode == 0
 
 
+def known_text(signature: str) -> str:
+    own = {"name": "ours", "reference": "#7", "why": "we know", "kinds": ["crash"]}
+    return json.dumps([{**own, "signature": signature}])
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -309,6 +337,8 @@ def test_known_issues_are_printed_with_those_of_the_user_first(tmp_path: Path) -
         ("[1]", "issue 0: it needs name"),
         ('[{"name": "x"}]', "issue 0: it needs name"),
         ("[", "is not JSON"),
+        (known_text("a{99999999999}"), "issue 0: the repetition number is too large"),
+        (known_text("(" * 9999 + ")" * 9999), "issue 0: maximum recursion depth"),
     ],
 )
 def test_a_broken_file_of_known_issues_is_one_line(tmp_path: Path, text: str, said: str) -> None:

@@ -32,6 +32,7 @@ WHEELS = "wheels.json"
 FORMAT = 1
 Wheels = dict[str, list[dict[str, Any]]]  # by finding, as `tzer bisect --json` prints each
 LARGEST = 64 << 20
+EXAMINED = (Status.REPORTED, Status.FLAKY, Status.INVALID)  # a duplicate is one of another's
 SMALLER: dict[str, Form] = {
     "case": str,
     "verdict": str,
@@ -140,9 +141,17 @@ def read_kept(campaign: Path, finding_id: str, of: str) -> Kept:
         data = parse_json(read_bounded(_work(campaign, finding_id), LARGEST).decode())
         if not fits(data, KEPT) or (data["format"], data["of"]) != (FORMAT, of):
             return Kept()
-        return Kept(_smaller(data["smaller"]), _result(data["result"]))
+        kept = Kept(_smaller(data["smaller"]), _result(data["result"]))
     except (OSError, ValueError, KeyError, TypeError, CaseError):
         return Kept()
+    return kept if kept.result is None or _is_of(kept.result, finding_id, kept.smaller) else Kept()
+
+
+def _is_of(result: TriageResult, finding_id: str, smaller: Smaller | None) -> bool:
+    """Whether it is one that an examination of this finding ends with: its id names files."""
+    if result.id != finding_id or result.status not in EXAMINED:
+        return False
+    return result.status is not Status.REPORTED or smaller is not None
 
 
 def _work(campaign: Path, finding_id: str) -> Path:

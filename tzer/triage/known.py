@@ -73,7 +73,7 @@ def _issue(path: Path, number: int, data: Any) -> KnownIssue:
     try:
         kinds = tuple(Kind(kind) for kind in data["kinds"])
         re.compile(data["signature"])
-    except (ValueError, re.error) as error:
+    except (ValueError, OverflowError, RecursionError, re.error) as error:
         raise UserError(f"{place}: {first_line(error)}") from None
     releases = tuple(data.get("releases", BOTH))
     texts = {name: data[name] for name in ("name", "reference", "why", "signature")}

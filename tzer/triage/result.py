@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from harness.system.data import Form, fits, is_amount, is_count
+from harness.verdict import Kind
 
 
 class Status(StrEnum):
@@ -95,7 +96,7 @@ def _size(data: Mapping[str, Any] | None) -> Size | None:
 
 FORM: Form = {
     "id": str,
-    "kind": str,
+    "kind": lambda value: value in list(Kind),
     "status": lambda value: value in list(Status),
     "reason": str,
     "signature": str,
