@@ -51,10 +51,10 @@ def _is_main(function: Any) -> bool:
 
 def _with_params(function: Any, params: list[Any], values: dict[Any, Any]) -> ModuleEdit:
     def made() -> Any:
-        body = rewrite.substitute(function.body, values)
         kept = [_with_extents(param, values) for param in params]
         renewed = {old: new for old, new in zip(params, kept, strict=True) if not old.same_as(new)}
-        body = rewrite.substitute(body, renewed)
+        # First the buffers: putting in values makes other buffers of those that use them.
+        body = rewrite.substitute(rewrite.substitute(function.body, renewed), values)
         return tirx.PrimFunc(kept, body, function.ret_type, function.attrs)
 
     return made
