@@ -93,6 +93,7 @@ def run(command: click.Command, name: str) -> None:
     _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a result may hold what no terminal can show
         sys.stdout.reconfigure(errors="backslashreplace")
+    output = sys.stdout
     try:
         command(standalone_mode=False, prog_name=name)
     except click.exceptions.Exit as ending:
@@ -104,9 +105,12 @@ def run(command: click.Command, name: str) -> None:
         _fail(name, error.format_message())
     except (click.Abort, KeyboardInterrupt):
         raise SystemExit(INTERRUPTED) from None
-    except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
-        _discard_output()
-        raise SystemExit(0) from None
+    except SystemExit:
+        if sys.stdout is output:
+            raise
+        _end_without_reader()  # click has caught the BrokenPipeError, wrapped stdout, and says 1
+    except BrokenPipeError:
+        _end_without_reader()
     except UserError as error:
         _fail(name, str(error))
     except OSError as error:
@@ -137,6 +141,12 @@ def _open_closed_streams() -> None:
 def _discard_output() -> None:
     """Let what is still to be written to standard output lead nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _end_without_reader() -> NoReturn:
+    """End without an error, as the reader of a pipe has gone, as `head` does."""
+    _discard_output()
+    raise SystemExit(0) from None
 
 
 def _report_bug(name: str) -> NoReturn:
