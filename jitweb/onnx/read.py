@@ -266,6 +266,19 @@ def fix_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> N
             )
 
 
+def fitting_shape(value: onnx.ValueInfoProto, wanted: Sequence[int]) -> str:
+    """What to do about a shape that doesn't fit the input: the nearest one that does, or none."""
+    dimensions = value.type.tensor_type.shape.dim
+    if all(dimension.HasField("dim_value") for dimension in dimensions):
+        return "it is fixed: leave this --shape out"
+    asked = [*wanted, *[1] * len(dimensions)]
+    sides = [
+        dimension.dim_value if dimension.HasField("dim_value") else extent
+        for dimension, extent in zip(dimensions, asked, strict=False)
+    ]
+    return f"for example: --shape {value.name}={'x'.join(map(str, sides))}"
+
+
 def give_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> None:
     """Give these inputs their shapes, and others what has a name in common with an open dimension.
 
@@ -287,7 +300,10 @@ def give_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> 
             )
             if not fits:
                 asked = "x".join(map(str, wanted))
-                raise JitwebError(f"--shape {name}={asked} does not fit {shape_text(value)}")
+                raise JitwebError(
+                    f"--shape {name}={asked} does not fit {shape_text(value)}; "
+                    + fitting_shape(value, wanted)
+                )
             for dimension, extent in zip(dimensions, wanted, strict=True):
                 known[dimension.dim_param] = extent
                 dimension.dim_value = extent

@@ -324,11 +324,15 @@ def test_symbolic_shapes_are_fixed_by_name(imported: Import) -> None:
     assert imported(model, {"x": (2, 5)}).plan.outputs[0].shape == (2, 5)
     for shapes, message in (
         ({}, r"x \(batchx5\).*--shape x=1x5"),
-        ({"x": (2, 6)}, "--shape x=2x6 does not fit"),
+        ({"x": (2, 6)}, r"--shape x=2x6 does not fit x \(batchx5\); for example: --shape x=2x5"),
+        ({"x": (3,)}, "; for example: --shape x=3x5"),
         ({"other": (2, 5)}, "the model's inputs are x"),
     ):
         with pytest.raises(JitwebError, match=message):
             imported(model, shapes)
+    fixed = graph([NODE("Relu", ["x"], ["y"])], [("x", FLOAT, [2])], [("y", FLOAT, [2])])
+    with pytest.raises(JitwebError, match="it is fixed: leave this --shape out"):
+        imported(fixed, {"x": (3,)})
 
 
 def unsupported() -> onnx.ModelProto:
