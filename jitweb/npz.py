@@ -18,7 +18,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz file, by name.
 
     Raises:
-        JitwebError: it can't be read, is another kind of file, damaged, or larger than 4 GiB.
+        JitwebError: it is missing, unreadable, another kind of file, damaged, or over 4 GiB.
     """
     try:
         content = io.BytesIO(read_bounded(path, MOST_BYTES))
@@ -30,6 +30,8 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             return {name: arrays[name] for name in arrays.files}
     except JitwebError:
         raise
+    except FileNotFoundError:
+        raise JitwebError(f"{path} does not exist") from None
     except Exception as error:  # NumPy, zipfile and zlib raise a dozen kinds for a damaged file
         reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
         raise JitwebError(

@@ -144,6 +144,7 @@ def test_an_interrupted_tune_keeps_what_it_has(
             (["run", "{bundle}", "--input", name, "-o", "y.npz"], "can't be read as .npz")
             for name in ("{tmp}/array.npy", "{tmp}/empty.npz", "{tmp}/cut.npz", "{tmp}")
         ),
+        (["run", "{bundle}", "--input", "{tmp}/no.npz", "-o", "y.npz"], "no.npz does not exist"),
         (["tune", "{bert}", "--target", "wasm,webgpu", "--device", "node"], "node runs no WebGPU"),
         (["bench", "/nowhere"], "is not a bundle"),
         (["serve", "/nowhere"], "is not a bundle"),
