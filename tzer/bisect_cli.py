@@ -38,9 +38,10 @@ def bisect(
 ) -> None:
     """Run reproducers on several releases of TVM: where does the bug show?
 
-    Of a campaign's folder: those of the findings named, else of all that tzer triage reported, else
-    of all that are not known, minimized where they were; tzer report shows what comes of them, too.
-    Each release gets a virtual environment in the cache folder, made on first use (about 300 MB).
+    Give scripts that tzer repro wrote, or DIR, a campaign's folder, with the IDs of findings.
+    Without IDs it takes what tzer triage reported, or, where it reported none, all that are not
+    known issues, each minimized where it was. tzer report shows the results, too. Each release gets
+    a virtual environment in the cache folder, made on first use (about 300 MB).
     """
     from tzer.triage.bisect import SECONDS, WheelOutcome, bisect_texts, table
     from tzer.triage.bisect import bisect as run_all

@@ -25,7 +25,9 @@ EVERY_SECONDS = 3.0
     "-o", "--output", type=NonEmptyPath(path_type=Path), help="The file. [DIR/report.html]"
 )
 @click.option("--watch", is_flag=True, help="Serve a page that follows the campaign, until Ctrl-C.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of --watch. [any]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Where --watch serves the page. [any]"
+)
 def report(directory: Path, output: Path | None, watch: bool, port: int) -> None:
     """Write what a campaign did and found as one HTML file, which needs no network.
 
