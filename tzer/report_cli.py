@@ -41,8 +41,9 @@ def report(directory: Path, output: Path | None, watch: bool, port: int) -> None
         return
     if output is None:
         output = directory / "report.html"
-        if output.is_symlink():
-            raise UserError(f"{output} is a link, which may lead anywhere; name a file with -o")
+        # A campaign's folder may be somebody else's: a link leads anywhere, a pipe waits for ever.
+        if output.is_symlink() or (output.exists() and not output.is_file()):
+            raise UserError(f"{output} is not a regular file; name another with -o")
     write_output(output, render(_data(directory, programs, live=False)))
     print_line(f"{output}: open it in a browser", err=True)
 

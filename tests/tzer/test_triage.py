@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -282,7 +283,11 @@ def test_nothing_is_written_through_a_link_that_came_with_a_campaign(tmp_path: P
     folder.close()
     assert elsewhere.read_text() == "mine" and (campaign / "triage" / "01.py").read_text() == "a"
     done = run_command(main, "report", campaign)
-    assert done.returncode == 2 and "report.html is a link" in done.stderr
+    assert done.returncode == 2 and "report.html is not a regular file" in done.stderr
+    (campaign / "report.html").unlink()
+    os.mkfifo(campaign / "report.html")  # of which nobody reads
+    done = run_command(main, "report", campaign)
+    assert done.returncode == 2 and "report.html is not a regular file" in done.stderr
     for place in ("lock", "work", "."):
         (tmp_path / "other" / "triage").mkdir(parents=True)
         linked = tmp_path / "other" / "triage" / place
