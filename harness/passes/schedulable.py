@@ -52,7 +52,13 @@ SCHEDULABLE = (
         args=(ArgRange("is_strict", BOOLEANS),),
     ),
     row("s_tir.LowerAutoCopy", OPAQUE | {S.MATCH_REGIONS}, ORDER),
-    row("s_tir.UnifyThreadBinding", STRUCTURED, ORDER + " and default_tir_pipeline"),
+    row(
+        "s_tir.UnifyThreadBinding",
+        STRUCTURED,
+        ORDER + " and default_tir_pipeline; unify_thread_binding.cc: makes each thread_extent a "
+        "thread-bound loop, which LowerOpaqueBlock turns back",
+        destroys={S.NO_BLOCKS},
+    ),
     row(
         "s_tir.LowerMatchBuffer",
         OPAQUE,

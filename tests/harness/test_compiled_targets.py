@@ -8,7 +8,7 @@ import pytest
 import tvm
 from tvm import tirx
 
-from harness.case import Case, module_text
+from harness.case import Case, PassCall, module_text
 from harness.oracles.verify import judge
 from harness.passes import default_order
 from harness.passes.build import lower
@@ -22,15 +22,6 @@ from tests import programs
 ALONE = [name for name in NAMES if not get_target(name).runs]
 SOURCES = ["cuda", "opencl", "metal"]
 KERNELS = {"cuda": "__global__", "opencl": "__kernel", "metal": "kernel void"}
-
-
-@pytest.fixture(autouse=True)
-def available(request: pytest.FixtureRequest) -> None:
-    """Skip a test whose target this TVM has no code generator for."""
-    name = request.node.callspec.params.get("name") if hasattr(request.node, "callspec") else None
-    missing = get_target(name).available() if name else None
-    if missing:
-        pytest.skip(missing)
 
 
 def mapped(value: Any) -> Any:
@@ -53,6 +44,14 @@ def test_plain_programs_are_fine(name: str) -> None:
     for module in (programs.scaled_sum("int8"), mapped(tirx.exp)):
         found = judge(Case(module_text(module), target=name), plain=False).verdict
         assert found.kind is Kind.OK, found
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_thread_that_is_a_loop_becomes_one_again(name: str) -> None:
+    """UnifyThreadBinding leaves what code generators don't take until blocks are lowered."""
+    calls = (PassCall("s_tir.UnifyThreadBinding"),)
+    case = Case(module_text(mapped(tirx.exp)), calls, target=name)
+    assert judge(case, plain=False).verdict.kind is Kind.OK
 
 
 @pytest.mark.parametrize("name", ALONE)
