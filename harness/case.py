@@ -106,6 +106,8 @@ class Case:
         """
         try:
             data = json.loads(text)
+            if not isinstance(data, dict):
+                raise CaseError("not a case: it must be a JSON object")
             if data.pop("format") not in (FORMAT, TRACED_FORMAT):
                 raise CaseError("this case is of another format; use the version that wrote it")
             calls = tuple(PassCall(call["name"], tuple(call["args"])) for call in data["passes"])

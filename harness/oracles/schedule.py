@@ -23,7 +23,7 @@ from harness.ir.loop_kinds import CONCURRENT, SERIAL, THREAD_BINDING
 from harness.ir.untrusted import check_program
 from harness.oracles.meaning import UNWRITTEN
 from harness.oracles.oracle import Found
-from harness.schedules import DoesNotApply, Replay
+from harness.schedules import DoesNotApply, Replay, replayed
 from harness.schedules.known import condition_of
 from harness.semantics import AssertFailed, StepLimit, UndefinedBehaviour
 from harness.semantics.reference import Invalid, Reference, outputs_of
@@ -241,14 +241,7 @@ def _check_signature(before: Any, after: Any) -> None:
 
 def _specialized(module: Any, trace: Sequence[PrimitiveCall]) -> Any:
     """The module after those primitives which make extents of its parameters constants."""
-    replay = Replay(module)
-    for call in trace:
-        if call.name == "specialize":
-            try:
-                replay.apply(call)
-            except (DoesNotApply, RaisedByTVM):
-                continue
-    return replay.module
+    return replayed(module, (call for call in trace if call.name == "specialize"))
 
 
 def without_threads(module: Any) -> Any:

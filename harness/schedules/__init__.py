@@ -5,7 +5,7 @@ a case's trace to its module, and `text.py` writes a trace as Python for reprodu
 """
 
 from harness.schedules.refusal import DoesNotApply
-from harness.schedules.replay import Replay, is_schedulable
+from harness.schedules.replay import Replay, is_schedulable, replayed
 from harness.schedules.table import PRIMITIVES, Primitive
 
-__all__ = ["PRIMITIVES", "DoesNotApply", "Primitive", "Replay", "is_schedulable"]
+__all__ = ["PRIMITIVES", "DoesNotApply", "Primitive", "Replay", "is_schedulable", "replayed"]

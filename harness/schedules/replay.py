@@ -6,7 +6,7 @@ whether they are findings is for `harness.oracles.schedule` to say.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -74,6 +74,17 @@ class Replay:
                 )
         self._schedule.work_on(function)
         return self._schedule
+
+
+def replayed(module: Any, trace: Iterable[PrimitiveCall]) -> Any:
+    """The module after those primitives of the trace that apply."""
+    replay = Replay(module)
+    for call in trace:
+        try:
+            replay.apply(call)
+        except (DoesNotApply, RaisedByTVM):
+            continue
+    return replay.module
 
 
 def is_schedulable(module: Any, function: str) -> bool:

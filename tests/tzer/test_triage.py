@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from tests.command import run_command
 from tzer.cli import main
 from tzer.triage.collect import findings_of
 from tzer.triage.examine import FindingExaminer, Reproducer, exit_status
-from tzer.triage.folder import Kept, TriageFolder, keep_wheels, read_index
+from tzer.triage.folder import Kept, TriageFolder, keep_wheels, read_index, read_wheels
 from tzer.triage.issue_text import frames_that_matter, issue_text
 from tzer.triage.minimize import Smaller
 from tzer.triage.result import Status, TriageResult
@@ -266,6 +267,12 @@ def test_a_kept_result_that_no_examination_ends_with_is_as_if_there_were_none(
     folder.save("0123abcd", "of", Kept(result=replace(result, **changed)))
     assert folder.load("0123abcd", "of") == Kept()
     folder.close()
+
+
+def test_bisections_at_once_keep_what_each_found(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: keep_wheels(tmp_path, {f"{number:02}": []}), range(40)))
+    assert set(read_wheels(tmp_path)) == {f"{number:02}" for number in range(40)}
 
 
 def test_nothing_is_written_through_a_link_that_came_with_a_campaign(tmp_path: Path) -> None:

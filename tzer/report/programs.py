@@ -138,16 +138,9 @@ def _places(calls: Any, verdict: Verdict) -> list[int]:
 
 
 def _scheduled(case: Case) -> Any:
-    from harness.schedules import DoesNotApply, Replay
-    from harness.targets.executable import RaisedByTVM
+    from harness.schedules import replayed
 
-    replay = Replay(case.load())
-    for call in case.trace:
-        try:
-            replay.apply(call)
-        except (DoesNotApply, RaisedByTVM):
-            continue
-    return replay.module
+    return replayed(case.load(), case.trace)
 
 
 def _text(module: Any) -> str:

@@ -12,7 +12,9 @@ written through a link.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -195,9 +197,15 @@ def keep_wheels(campaign: Path, found: Wheels) -> None:
         UserError: a folder in it is a link.
     """
     _refuse_links(campaign)
-    (campaign / NAME).mkdir(exist_ok=True)
-    kept = json.dumps(read_wheels(campaign) | found, indent=1)
-    write_atomically(campaign / NAME / WHEELS, kept.encode(), follow=False)
+    place = campaign / NAME
+    place.mkdir(exist_ok=True)
+    folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # of two at once, the second adds to the first
+        kept = json.dumps(read_wheels(campaign) | found, indent=1)
+        write_atomically(place / WHEELS, kept.encode(), follow=False)
+    finally:
+        os.close(folder)
 
 
 def _refuse_links(campaign: Path) -> None:
