@@ -82,9 +82,11 @@ def by_file(store: Store) -> list[FileCoverage]:
         raise UserError("the campaign has blocks that this TVM lacks; its folder is damaged")
     scope = block_map.in_scope(resolve_scope(names))
     recent = reached[_blocks_an_hour_ago(store) :]
+    wanted = np.zeros(len(block_map.blocks), bool)
+    wanted[scope] = True
     blocks, hit, new = (
         np.bincount(block_map.block_file[each], minlength=len(block_map.files))
-        for each in (scope, np.intersect1d(scope, reached), np.intersect1d(scope, recent))
+        for each in (scope, reached[wanted[reached]], recent[wanted[recent]])
     )
     rows = [
         FileCoverage(block_map.files[place], int(hit[place]), int(blocks[place]), int(new[place]))

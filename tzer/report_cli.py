@@ -52,15 +52,20 @@ def _data(directory: Path, programs: dict[str, Programs], *, live: bool) -> dict
     """The page's data; programs that are not yet in `programs` are added to it."""
     from corpus.store import Store
     from tzer.report.collect import collect, whole_findings
+    from tzer.report.kept import keep_programs, read_programs
     from tzer.report.programs import programs as print_programs
 
     with Store.open(directory) as store:
         findings = whole_findings(store)
+        if not programs:
+            programs |= read_programs(directory, findings)
         missing = [each for each in findings if each.id not in programs]
         if missing:
             print_line(f"printing the programs of {len(missing)} findings", err=True)
         for finding_id, texts in print_programs(missing):
             programs[finding_id] = texts
+        if missing:
+            keep_programs(directory, findings, programs)
         return collect(store, programs, findings, live=live)
 
 

@@ -22,7 +22,10 @@ from harness.verdict import Kind, Stage, Verdict
 from tests.tab import Tab
 from tzer.report import programs
 from tzer.report.collect import collect, whole_findings
+from tzer.report.kept import NAME as KEPT
+from tzer.report.kept import keep_programs, read_programs
 from tzer.report.page import render
+from tzer.report.programs import NOT_HERE
 from tzer.triage.result import Status, TriageResult
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,6 +86,23 @@ def triage(campaign: Path, finding_id: str) -> None:
     runs = [{"version": "0.1", "outcome": "shows"}]
     of_all = {finding_id: runs, "../../etc/passwd": runs}
     (campaign / "triage" / "wheels.json").write_text(json.dumps(of_all))
+
+
+def test_programs_that_were_printed_are_kept_for_the_same_case(tmp_path: Path) -> None:
+    with Store.create_or_resume(tmp_path / "campaign") as store:
+        fill(store)
+        found = whole_findings(store)
+    first, *rest = found
+    printed = {each.id: {"program": HOSTILE} for each in found}
+    unprinted = {first.id: {"note": f"{NOT_HERE}: there is none"}}
+    keep_programs(tmp_path, found, printed | unprinted)
+    kept = {each.id: {"program": HOSTILE} for each in rest}
+    assert rest and read_programs(tmp_path, found) == kept
+    other = replace(rest[0], case=replace(rest[0].case, opt_level=0))
+    assert other.id not in read_programs(tmp_path, [other])
+    for damaged in ("", "[]", '{"' + rest[0].id + '": {"of": 1, "programs": {"program": 2}}}'):
+        (tmp_path / KEPT).write_text(damaged)
+        assert read_programs(tmp_path, found) == {}
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from harness.verdict import Verdict
 SECONDS = 30
 MOST_ERRORS = 1 << 20  # bytes
 LONGEST_TEXT = 100_000  # characters of a program: nobody reads on
+NOT_HERE = "TVM prints no programs here"
 Programs = dict[str, str]  # "program", "before", "after", "culprit", "note"
 
 
@@ -47,7 +48,7 @@ def programs(findings: list[Finding]) -> Iterator[tuple[str, Programs]]:
                     process.kill()
                     errors.seek(0)
                     reason = last_line(errors.read(MOST_ERRORS).decode(errors="replace"))
-                    yield finding.id, {"note": f"TVM prints no programs here: {reason}"}
+                    yield finding.id, {"note": f"{NOT_HERE}: {reason}"}
                     return
                 yield finding.id, json.loads(answer)
         finally:
