@@ -86,7 +86,7 @@ class Store:
             StoreError: there is no campaign, or it can't be read.
         """
         try:
-            there = (folder / FILE).exists()
+            there = (folder / FILE).exists() or (folder / FILE).is_symlink()
             if there:
                 _refuse_special(folder)
         except OSError as error:
@@ -344,13 +344,17 @@ def _refuse_foreign(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise StoreError(f"{folder} is a file; give a folder with --out")
-    if (folder / FILE).exists():
+    if (folder / FILE).exists() or (folder / FILE).is_symlink():
         _refuse_special(folder)
     elif not all(is_ours(path) for path in folder.iterdir()):
         raise StoreError(f"{folder} holds other files and no campaign; give a new or empty folder")
 
 
 def _refuse_special(folder: Path) -> None:
-    """Refuse a folder, or a pipe that would be waited for, in the place of the file."""
-    if not (folder / FILE).is_file():
-        raise StoreError(f"{folder / FILE} is not a regular file; use another folder")
+    """Refuse what a foreign folder may have in the place of the file: a link, which leads anywhere,
+    a folder, or a pipe, which would be waited for."""
+    path = folder / FILE
+    if path.is_symlink():
+        raise StoreError(f"{path} is a link; name the folder that it leads to")
+    if not path.is_file():
+        raise StoreError(f"{path} is not a regular file; use another folder")

@@ -153,6 +153,12 @@ def normalise(message: str, length: int = 160) -> str:
     return text.strip()[:length]
 
 
+def lacking(message: str) -> str:
+    """The name that TVM's printer writes and the module of its parser lacks, if that is said."""
+    found = re.search(r"\bmodule '[^']*' has no attribute '(\w+)'", message)
+    return found[1] if found else ""
+
+
 def error_signature(kind: Kind, place: str, error_type: str, message: str, backtrace: str) -> str:
     """The signature of an exception: its type, the TVM source file that raised it, and the message.
 

@@ -83,6 +83,7 @@ ONCE = (
     "tzer/test_reproducer_hostile.py",
     "tzer/test_show.py",
     "tzer/test_triage.py",
+    "tzer/test_triage_confirmation.py",
     "tzer/test_triage_signature.py",
 )
 

@@ -84,12 +84,17 @@ def reproducers_of(directory: Path, ids: Sequence[str]) -> Iterator[tuple[str, s
     from tzer.triage.folder import read_index, read_kept
     from tzer.triage.reproducer import write_reproducer
 
-    reported = [each.id for each in read_index(directory).values() if each.status == "reported"]
-    findings, notes = findings_of(directory, ids or reported)
+    findings, notes = findings_of(directory, ids)
     for note in notes:
         _report(note)
-    if not ids and not reported:
-        findings = [each for each in findings if each.confirmed and each.known is None]
+    if not ids:
+        reported = {each.id for each in read_index(directory).values() if each.status == "reported"}
+        lost = len(reported - {each.id for each in findings})
+        if lost:
+            _report(f"note: {lost} that triage/index.json reports are not in {directory}: left out")
+        findings = [each for each in findings if each.id in reported] or [
+            each for each in findings if each.confirmed and each.known is None
+        ]
     for finding in findings:
         _report(f"writing the reproducer of {finding.id}")
         shown = read_kept(directory, finding.id, finding.case.digest).smaller or finding

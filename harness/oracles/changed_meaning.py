@@ -8,7 +8,7 @@ miscompilation by a pass shows without any code.
 from __future__ import annotations
 
 from harness.oracles.culprit import CODE_GENERATION, Culprit, culprit
-from harness.oracles.meaning import Unknown, difference
+from harness.oracles.meaning import Unknown, difference_after
 from harness.oracles.oracle import AfterLowering, Oracle
 from harness.verdict import Verdict
 from harness.worker.progress_page import STAGES
@@ -19,8 +19,7 @@ def _check(view: AfterLowering) -> Verdict | None:
     STAGES.enter(compilation.sequence.at("compare"))
     for form in view.forms:
         try:
-            races = compilation.target.has_runtime
-            found = difference(form.module, compilation.reference, races=races)
+            found = difference_after(form.module, compilation)
         except Unknown:
             continue
         if found is None:

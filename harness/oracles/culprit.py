@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.case import PassCall
 from harness.ir.ingredients import suspects
-from harness.oracles.meaning import Unknown, difference
+from harness.oracles.meaning import Unknown, difference_after
 from harness.oracles.oracle import Compilation, interpretable
 from harness.passes.build import lower
 from harness.worker.progress_page import STAGES
@@ -47,8 +47,7 @@ def culprit(compilation: Compilation) -> Culprit:
         if found is not None or index >= last:
             return
         try:
-            races = compilation.target.has_runtime
-            if difference(module, compilation.reference, races=races) is not None:
+            if difference_after(module, compilation) is not None:
                 found = Culprit(call.name, before)
         except Unknown:
             pass

@@ -6,7 +6,7 @@ The reference interpreter runs both on the same inputs.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness import compat
 from harness.ir.loop_kinds import PARALLEL
@@ -14,6 +14,9 @@ from harness.oracles.known_errors import KNOWN_REFUSALS, NESTED_PARALLEL
 from harness.semantics import AssertFailed, StepLimit, UndefinedBehaviour
 from harness.semantics.reference import Invalid, Reference, outputs_of
 from harness.verdict import Kind
+
+if TYPE_CHECKING:
+    from harness.oracles.oracle import Compilation
 
 # What no correct pass brings into a program that is free of it. Of the other kinds of undefined
 # behaviour, overflow may come of another order of sums, which no target minds, and a bad shift,
@@ -38,15 +41,29 @@ class Unknown(Exception):
     """The interpreter can't say what the module means."""
 
 
-def difference(module: Any, reference: Reference, *, races: bool = True) -> Difference | None:
+def difference_after(module: Any, compilation: Compilation) -> Difference | None:
+    """`difference` of a module that passes of the compilation have left."""
+    return difference(
+        module,
+        compilation.reference,
+        races=compilation.target.has_runtime,
+        placed=compilation.places_allocations,
+    )
+
+
+def difference(
+    module: Any, reference: Reference, *, races: bool = True, placed: bool = True
+) -> Difference | None:
     """How the module's meaning differs from the reference's, or None.
 
-    Without `races` nothing runs the iterations of a parallel loop at once.
+    Without `races` nothing runs the iterations of a parallel loop at once. Unless allocations of
+    blocks were `placed`, the iterations of a parallel loop share them, also where they may not.
 
     Raises:
         Unknown: it can't be said.
-        Invalid: rounding decides whether the program has a meaning at all, or there is a race
-            beside nested parallel loops, which TVM does not support.
+        Invalid: rounding decides whether the program has a meaning at all, or there is a race that
+            is none of a pass: beside nested parallel loops, which TVM does not support, or in an
+            allocation that was not placed.
     """
     known: dict[int, Difference | None] = reference.cache.setdefault("differences", {})
     key = compat.structural_hash(module)
@@ -58,7 +75,17 @@ def difference(module: Any, reference: Reference, *, races: bool = True) -> Diff
             raise Unknown(found.message)
         if _has_nested_parallel(module):
             raise Invalid(f"documented limit of TVM: {KNOWN_REFUSALS[NESTED_PARALLEL]}")
+        if not placed and _allocates_in_blocks(reference.module):
+            raise Invalid("an allocation of a block is shared where no pass has placed it")
     return found
+
+
+def _allocates_in_blocks(module: Any) -> bool:
+    return any(
+        compat.type_key(node) == "SBlock" and len(node.alloc_buffers) > 0
+        for function in module.functions.values()
+        for node in compat.nodes(function.body)
+    )
 
 
 def _has_nested_parallel(module: Any) -> bool:

@@ -19,6 +19,8 @@ from harness.semantics.reference import Reference
 from harness.targets import Runnable, Target
 from harness.verdict import Kind, SequenceName, Stage, Verdict, normalise, result_signature
 
+# What moves an allocation of a block to where a parallel loop's iterations each have their own.
+PLACES_ALLOCATIONS = "s_tir.PlanAndUpdateBufferAllocationLocation"
 # From these passes on main takes packed arguments, which the interpreter doesn't model.
 SIGNATURE_CHANGES = ("tirx.SplitHostDevice", "tirx.MakePackedAPI")
 
@@ -69,6 +71,11 @@ class Compilation:
     oracles: Collection[str] | None = None
 
     @property
+    def places_allocations(self) -> bool:
+        """Whether an allocation of a block that a parallel loop uses is its iterations' own."""
+        return any(call.name == PLACES_ALLOCATIONS for call in self.sequence.calls)
+
+    @property
     def own_passes(self) -> int:
         """The number of passes at the start of the sequence that are the case's own."""
         return 0 if self.sequence.name == "plain" else len(self.case.passes)
@@ -91,18 +98,13 @@ class Compilation:
 
 @dataclass(frozen=True)
 class AfterPass:
-    """The module after one of the case's own passes.
-
-    `packed`: main has packed arguments. `changed`: it isn't equal to the module that was last
-    checked; the first always is.
-    """
+    """The module after one of the case's own passes; `packed`: main has packed arguments."""
 
     compilation: Compilation
     index: int
     call: PassCall
     module: Any
     packed: bool
-    changed: bool = True
 
 
 @dataclass(frozen=True, eq=False)

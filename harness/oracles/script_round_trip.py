@@ -16,7 +16,7 @@ from harness.oracles.oracle import AfterPass, Oracle
 from harness.semantics.reference import Invalid, Reference, interpret
 from harness.system.text import first_line
 from harness.targets.executable import RaisedByTVM, raised_by_tvm
-from harness.verdict import Kind, Verdict
+from harness.verdict import Kind, Verdict, lacking, normalise
 from harness.worker.progress_page import STAGES
 
 
@@ -34,7 +34,10 @@ def _check(view: AfterPass) -> Verdict | None:
     own = _lost(view, compilation.reference.module)
     pass_name = "" if own else view.call.name
     # The signature has no place: the bug is in the printer, whichever pass made the module.
-    return compilation.found(Kind.ROUND_TRIP, own or diagnostic, pass_name=pass_name)
+    message = own or diagnostic
+    # What the parser lacks tells one gap from another; `normalise` takes quoted names away.
+    shows = "|".join((normalise(message), *filter(None, [lacking(message)])))
+    return compilation.found(Kind.ROUND_TRIP, message, shows=shows, pass_name=pass_name)
 
 
 def _lost(view: AfterPass, module: Any) -> str | None:

@@ -227,14 +227,25 @@ def test_a_message_that_nobody_reads_to_its_end_is_cut(tmp_path: Path) -> None:
     assert [len(text) for text in texts] == [LONGEST_LINE] * 3
 
 
-@pytest.mark.parametrize("place", ["/dev/zero", "/proc/self/pagemap", "/dev/null", "empty"])
-def test_a_file_that_has_no_end_is_not_read(tmp_path: Path, place: str) -> None:
-    (tmp_path / "empty").touch()
+@pytest.mark.parametrize("place", ["/dev/zero", "/proc/self/pagemap", "mine", "nothing"])
+def test_a_link_in_the_place_of_the_file_is_refused(
+    tmp_path: Path, template: Path, place: str
+) -> None:
+    """A foreign folder may lead to another campaign of the user's, or to a file without an end."""
+    shutil.copy(template, tmp_path / "mine")
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / FILE).symlink_to(tmp_path / place)
     for open_store in (Store.open, Store.create_or_resume):
-        with pytest.raises(StoreError, match="is not a regular file|it is empty"):
+        with pytest.raises(StoreError, match=f"{FILE} is a link; name the folder"):
             open_store(tmp_path / "store")
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_file_without_content_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / FILE).touch()
+    for open_store in (Store.open, Store.create_or_resume):
+        with pytest.raises(StoreError, match="it is empty"):
+            open_store(tmp_path)
 
 
 def test_a_query_without_an_end_is_ended(template: Path) -> None:

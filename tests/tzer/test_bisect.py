@@ -10,6 +10,7 @@ import json
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -26,7 +27,7 @@ from tzer.triage.bisect import WheelOutcome, bisect, table
 from tzer.triage.commands import publish, run_on
 from tzer.triage.commands import table as triage_table
 from tzer.triage.examine import Examined, Reproducer
-from tzer.triage.folder import Kept, TriageFolder, read_index, read_wheels
+from tzer.triage.folder import Kept, TriageFolder, keep_wheels, read_index, read_wheels
 from tzer.triage.minimize import Smaller
 from tzer.triage.reproducer import write_reproducer
 from tzer.triage.result import Status, TriageResult
@@ -181,7 +182,7 @@ def test_releases_come_from_pips_index_or_else_from_what_is_there(folder: Path) 
     assert released(folder, print) == ["0.26.0"]
 
 
-@pytest.mark.parametrize("version", ["../../etc", "-r file", "0.26.0 other", ""])
+@pytest.mark.parametrize("version", ["../../etc", "-r file", "0.26.0 other", "", "9" * 5000])
 def test_only_the_number_of_a_release_becomes_a_folder(folder: Path, version: str) -> None:
     with pytest.raises(UserError, match="not a release"):
         wheel(version, folder, print)
@@ -223,6 +224,31 @@ def test_what_was_minimized_is_bisected_in_its_smallest_form(tmp_path: Path) -> 
     assert after == write_reproducer(small, verdict)
 
 
+def test_a_later_bisection_adds_its_releases(tmp_path: Path) -> None:
+    def runs(*each: str) -> list[dict[str, Any]]:
+        return [dict(zip(("version", "outcome"), run.split(), strict=True)) for run in each]
+
+    keep_wheels(tmp_path, {"01": runs("0.9 shows", "0.26 failed"), "02": runs("0.9 shows")})
+    keep_wheels(tmp_path, {"01": runs("0.10 shows", "0.26 shows")})
+    kept = read_wheels(tmp_path)
+    assert kept["01"] == runs("0.9 shows", "0.10 shows", "0.26 shows")
+    assert kept["02"] == runs("0.9 shows")
+
+
+def test_a_finding_that_the_index_alone_has_is_left_out(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Store.create_or_resume(tmp_path) as store:
+        verdict = Verdict(Kind.CRASH, signature="crash|x", stage=Stage("legal", "lower"))
+        (finding, _) = store.add_finding(Case(module_text(programs.matmul())), verdict, 1, True)
+    work = TriageFolder(tmp_path)
+    reported = [TriageResult(i, "crash", Status.REPORTED, "", "s") for i in ("01", finding.id)]
+    work.publish(reported, {})
+    work.close()
+    assert [name for name, _ in reproducers_of(tmp_path, [])] == [finding.id]
+    assert "note: 1 that triage/index.json reports are not in" in capsys.readouterr().err
+
+
 def test_a_folder_without_findings_makes_no_environment(folder: Path, tmp_path: Path) -> None:
     Store.create_or_resume(tmp_path / "campaign").close()
     done = CliRunner().invoke(command, [str(tmp_path / "campaign"), "--wheels", "0.26.0"])
@@ -236,8 +262,8 @@ def test_triage_adds_what_came_of_a_finding_on_each_release(folder: Path, tmp_pa
         complete(folder, version)
     verdict = Verdict(Kind.CRASH, message="SIGSEGV", signature="crash|x")
     result = TriageResult("0123abcd", "crash", Status.REPORTED, "", "crash|x")
-    examined = Examined(result, Smaller(Case("{}"), verdict, complete=True))
-    report = TriageReport([examined], {result.id: Reproducer(REPRODUCER, "it compiles.")})
+    smaller, script = Smaller(Case("{}"), verdict), Reproducer(REPRODUCER, "it compiles.")
+    report = TriageReport([Examined(result, smaller, script)])
     work = TriageFolder(tmp_path)
     run_on(["0.26.0", "0.27.0"], tmp_path, report)
     for _ in range(2):

@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.system.files import write_atomically
 from harness.system.text import last_line, printable
-from tzer.triage.script_process import run_script
+from tzer.triage.script_process import run_script, shows
 from tzer.triage.wheels import Report, Wheel, WheelError, clean_environment, wheel
 
 SECONDS = 420.0  # a script's own limits are shorter
@@ -132,10 +132,7 @@ def run_on(environment: Wheel, reproducer: Path, seconds: float = SECONDS) -> Wh
         )
     said = printable(last_line(text))
     outcome = OF_STATUS.get(status, WheelOutcome.FAILED)
-    # An exception that nobody caught ends a Python with status 1, too.
-    if outcome is WheelOutcome.SHOWS and not any(
-        line.startswith("came:") for line in text.splitlines()
-    ):
+    if outcome is WheelOutcome.SHOWS and not shows(status, text):
         outcome = WheelOutcome.FAILED
     if outcome is WheelOutcome.FAILED:
         how = f"signal {-status}" if status < 0 else f"status {status}"

@@ -187,8 +187,8 @@ def publish(folder: TriageFolder, report: TriageReport, release: str) -> None:
 
     wheels, texts = read_wheels(folder.path.parent), {}
     for each in report.examined:
-        result, reproducer = each.result, report.reproducers.get(each.result.id)
-        if result.status == "reported" and reproducer is not None and each.smaller is not None:
+        result, reproducer = each.result, each.reproducer
+        if reproducer is not None and each.smaller is not None:
             runs = wheels.get(result.id, [])
             text = issue_text(result, each.smaller, reproducer, release.split()[0], runs)
             texts[result.id] = (reproducer.script, text)
@@ -209,11 +209,7 @@ def run_on(releases: Sequence[str], directory: Path, report: TriageReport) -> No
     from tzer.triage.folder import keep_wheels
     from tzer.triage.wheels import wheels_folder
 
-    scripts = {
-        each.result.id: report.reproducers[each.result.id].script
-        for each in report.examined
-        if each.result.status == "reported" and each.result.id in report.reproducers
-    }
+    scripts = {finding_id: made.script for finding_id, made in report.reproducers.items()}
     found = bisect_texts(scripts, releases, wheels_folder(), _report_line)
     keep_wheels(directory, {each.reproducer: each.summary()["wheels"] for each in found})
 

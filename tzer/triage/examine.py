@@ -29,7 +29,7 @@ from tzer.triage.minimize import (
     Smaller,
 )
 from tzer.triage.result import Size, Status, TriageResult
-from tzer.triage.script_process import run_script
+from tzer.triage.script_process import run_script, shows
 from tzer.triage.signature import SILENT, signature_of
 
 CONFIRMING_RUNS = 3
@@ -37,31 +37,36 @@ RATED_RUNS = 10  # of a flaky finding
 MINIMIZE_SECONDS = 60.0
 REPRODUCE_SECONDS = 200.0
 SCRIPT_SECONDS = 330.0
-SHOWS = 1  # the exit status of a reproducer
+SCRIPT_RUNS = 3
+LONG_SECONDS = 60.0  # a script that takes longer is run once
 SAVE_SECONDS = 2.0
 # Kinds whose verdicts say too little of a cause: the shape of the minimized program says the rest.
 BY_SHAPE = (*SILENT, Kind.HANG, Kind.OUT_OF_MEMORY, Kind.NONDETERMINISM, Kind.SLOW_CODE)
 
 
 @dataclass(frozen=True)
-class Examined:
-    """A finding after triage: its result, and the smallest case with its verdict, if it has one."""
-
-    result: TriageResult
-    smaller: Smaller | None = None
-
-
-@dataclass(frozen=True)
 class Reproducer:
     """A script that shows a finding, what it expects, and the program in it, None if unprintable.
 
-    `wrong` says why it does not serve, or why there is none; else it is "".
+    `status` is REPORTED if it has shown the finding each time that it was run as a user runs it;
+    else FLAKY or INVALID, and `wrong` says why.
     """
 
     script: str = ""
     expected: str = ""
     program: str | None = None
+    status: Status = Status.REPORTED
     wrong: str = ""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A finding after triage: its result, the smallest case with its verdict, if it has one, and,
+    if it is reported, its script."""
+
+    result: TriageResult
+    smaller: Smaller | None = None
+    reproducer: Reproducer | None = None
 
 
 class FindingExaminer:
@@ -207,8 +212,30 @@ class FindingExaminer:
         done = self.judge.run({"do": "describe", "case": case.to_json()}, seconds=JUDGE_SECONDS)
         return done.reply.get("script") if done.status == "done" else None
 
+    def with_reproducer(self, examined: Examined, finding: Finding) -> Examined:
+        """A reported finding with a script that shows it, else without its report.
+
+        What minimization has left may show to the interpreter alone: then the finding's own case
+        gets its chance.
+
+        Raises:
+            Interrupted: triage ends.
+        """
+        result, smaller = examined.result, examined.smaller
+        assert smaller is not None
+        self.on_step(finding.id, "writing its reproducer, and running it")
+        made = self.reproducer(smaller)
+        if made.status is Status.INVALID and smaller.case != finding.case:
+            whole = Smaller(finding.case, finding.verdict, complete=True)
+            larger = self.reproducer(whole)
+            if larger.status is Status.REPORTED:
+                return Examined(replace(result, after=result.before), whole, larger)
+        if made.status is Status.REPORTED:
+            return replace(examined, reproducer=made)
+        return Examined(replace(result, status=made.status, reason=made.wrong), smaller)
+
     def reproducer(self, smaller: Smaller) -> Reproducer:
-        """The script that shows a case; it was run in a process of its own.
+        """The script that shows a case; it was run, in fresh processes.
 
         Raises:
             Interrupted: triage ends.
@@ -220,16 +247,15 @@ class FindingExaminer:
         }
         done = self.judge.run(request, fresh=True, seconds=REPRODUCE_SECONDS)
         if done.status != "done":
-            said = last_line(done.stderr)
-            return Reproducer(wrong=f"no reproducer: writing it {done.status}: {said}")
-        if "script" not in done.reply:
-            return Reproducer(wrong=f"no reproducer: {done.reply['refused']}")
-        status, output = exit_status(done.reply["script"], self.stopped)
-        if self.stopped():
-            raise Interrupted
-        how = f"not within {SCRIPT_SECONDS:g} s" if status is None else f"with status {status}"
-        said = f"its reproducer ends {how}: {last_line(output)}"
-        return Reproducer(**done.reply, wrong="" if status == SHOWS else said)
+            said = f"no script: writing it {done.status}: {last_line(done.stderr)}"
+        elif "script" not in done.reply:
+            said = f"no script: {done.reply['refused']}"
+        else:
+            status, said = shown_by_script(done.reply["script"], self.stopped)
+            if self.stopped():
+                raise Interrupted
+            return Reproducer(**done.reply, status=status, wrong=said)
+        return Reproducer(status=Status.INVALID, wrong=f"not reproduced: {said}")
 
 
 def _unshown(finding: Finding, verdict: Verdict) -> TriageResult:
@@ -274,10 +300,30 @@ def blank_result(finding: Finding, status: Status, reason: str) -> TriageResult:
     )
 
 
+def shown_by_script(script: str, stopped: Callable[[], bool]) -> tuple[Status, str]:
+    """What becomes of a finding with this script, and why; it is run in several fresh processes."""
+    shown, runs, said, began = 0, 0, "", time.monotonic()
+    while runs < SCRIPT_RUNS and (not runs or time.monotonic() - began < LONG_SECONDS):
+        status, output = exit_status(script, stopped)
+        runs += 1
+        if shows(status, output):
+            shown += 1
+            continue
+        how = f"not within {SCRIPT_SECONDS:g} s" if status is None else f"with status {status}"
+        said = f"its script ends {how}: {last_line(output)}"
+    if shown == runs:
+        return Status.REPORTED, ""
+    if shown:
+        return Status.FLAKY, f"its script shows it in {shown} of {runs} fresh processes; {said}"
+    return Status.INVALID, f"not reproduced: {said}"
+
+
 def exit_status(script: str, stopped: Callable[[], bool]) -> tuple[int | None, str]:
-    """How a reproducer ends in a process of its own, None if it doesn't; and what it printed."""
+    """How a reproducer ends in a fresh process, as users start it, None if it doesn't; and what it
+    printed."""
+    environment = python_environment()
+    environment.pop("PYTHONHASHSEED", None)  # that of each process is its own
     with tempfile.TemporaryDirectory(prefix="tzer-triage-") as folder:
         path = Path(folder) / "reproducer.py"
         write_atomically(path, script.encode("utf-8", "backslashreplace"))
-        command, environment = python_command(str(path)), python_environment()
-        return run_script(command, environment, SCRIPT_SECONDS, stopped)
+        return run_script(python_command(str(path)), environment, SCRIPT_SECONDS, stopped)

@@ -28,6 +28,7 @@ from harness.system.files import read_bounded, write_atomically
 from harness.verdict import Verdict
 from tzer.triage.minimize import Smaller
 from tzer.triage.result import Status, TriageResult
+from tzer.triage.wheels import in_order
 
 NAME = "triage"
 WHEELS = "wheels.json"
@@ -190,7 +191,7 @@ def read_wheels(campaign: Path) -> Wheels:
 
 
 def keep_wheels(campaign: Path, found: Wheels) -> None:
-    """Add what a bisection said of findings.
+    """Add what a bisection said of findings; what others said of other releases stays.
 
     Raises:
         OSError: it can't be written.
@@ -202,8 +203,11 @@ def keep_wheels(campaign: Path, found: Wheels) -> None:
     folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)  # of two at once, the second adds to the first
-        kept = json.dumps(read_wheels(campaign) | found, indent=1)
-        write_atomically(place / WHEELS, kept.encode(), follow=False)
+        kept = read_wheels(campaign)
+        for name, runs in found.items():
+            by_release = {run["version"]: run for run in (*kept.get(name, ()), *runs)}
+            kept[name] = [by_release[version] for version in in_order(by_release)]
+        write_atomically(place / WHEELS, json.dumps(kept, indent=1).encode(), follow=False)
     finally:
         os.close(folder)
 

@@ -1,9 +1,9 @@
 """Triage: from the findings of a campaign to reports that are worth a maintainer's time.
 
 Known issues are set apart first. The rest is grouped by signature; one finding of each group is
-confirmed and minimized, the next one if that fails, and the others are its duplicates. A silent
-finding says too little for that, and each is minimized. Then those whose minimized programs have
-one cause become one, and what is left gets a script and an issue text.
+confirmed, minimized and written as a script that shows it, the next one if that fails, and the
+others are its duplicates. A silent finding says too little for that, and each is examined. Then
+those whose minimized programs have one cause become one, and what is left gets an issue text.
 """
 
 from __future__ import annotations
@@ -37,15 +37,19 @@ FEWEST_SHARED = 2  # parts of a shape that say that a larger program has the sma
 
 @dataclass(frozen=True)
 class TriageReport:
-    """All results in the order of the findings, and the reproducer of each that is reported.
+    """All results in the order of the findings.
 
     `faults` are tracebacks of our own exceptions in the sandbox.
     """
 
     examined: list[Examined]
-    reproducers: dict[str, Reproducer]
     interrupted: bool = False
     faults: tuple[str, ...] = ()
+
+    @property
+    def reproducers(self) -> dict[str, Reproducer]:
+        """The script of each that is reported."""
+        return {each.result.id: each.reproducer for each in self.examined if each.reproducer}
 
 
 @dataclass
@@ -86,16 +90,12 @@ class Triage:
             try:
                 for group in self._in_threads(pool, self._examined_group, groups):
                     done.extend(group)
-                done.sort(key=lambda each: order[each.result.id])
-                examined = without_duplicates(done)
-                found = self._in_threads(pool, self._reproducer, _reported(examined))
             finally:
                 for examiner in self._examiners:
                     examiner.close()
-        reproducers = dict(found)
-        examined = [_checked(each, reproducers.get(each.result.id)) for each in examined]
+        done.sort(key=lambda each: order[each.result.id])
         faults = sorted({fault for examiner in self._examiners for fault in examiner.faults})
-        return TriageReport(examined, reproducers, self._stopping.is_set(), tuple(faults))
+        return TriageReport(without_duplicates(done), self._stopping.is_set(), tuple(faults))
 
     # Groups of findings.
 
@@ -104,6 +104,8 @@ class Triage:
         done: list[Examined] = []
         for number, finding in enumerate(group):
             one = self._recognized(examiner.examine(finding))
+            if one.result.status is Status.REPORTED:
+                one = examiner.with_reproducer(one, finding)
             done.append(one)
             self.on_done(one.result)
             if one.result.status in (Status.REPORTED, Status.KNOWN):
@@ -127,14 +129,6 @@ class Triage:
     def _known(self, finding: Finding) -> KnownIssue | None:
         triaged = signature_of(finding.verdict, finding.case.target)
         return which(finding.kind, (finding.signature, triaged), self.issues, self.release)
-
-    # Reproducers.
-
-    def _reproducer(self, examined: Examined, examiner: FindingExaminer) -> tuple[str, Reproducer]:
-        """(id, reproducer) of a reported finding."""
-        assert examined.smaller is not None
-        self.on_step(examined.result.id, "writing its reproducer, and running it")
-        return examined.result.id, examiner.reproducer(examined.smaller)
 
     # Threads.
 
@@ -192,7 +186,7 @@ def without_duplicates(examined: Sequence[Examined]) -> list[Examined]:
             if same is None:
                 first.append(result)
             else:
-                each = replace(each, result=_of_one_cause(result, same))
+                each = replace(each, result=_of_one_cause(result, same), reproducer=None)
         found.append(each)
     return found
 
@@ -233,15 +227,3 @@ def _with_issue(result: TriageResult, issue: KnownIssue) -> TriageResult:
 
 def _as_known(finding: Finding, issue: KnownIssue) -> Examined:
     return Examined(_with_issue(blank_result(finding, Status.KNOWN, ""), issue))
-
-
-def _checked(examined: Examined, reproducer: Reproducer | None) -> Examined:
-    """The finding without its report, if no script shows it."""
-    if reproducer is None or not reproducer.wrong:
-        return examined
-    result = replace(examined.result, status=Status.INVALID, reason=reproducer.wrong)
-    return replace(examined, result=result)
-
-
-def _reported(examined: Iterable[Examined]) -> list[Examined]:
-    return [each for each in examined if each.result.status is Status.REPORTED]

@@ -19,6 +19,13 @@ from harness.system.processes import ends_with_us
 MEMORY_BYTES = 16 << 30  # of address space
 MOST_OUTPUT = 1 << 20  # bytes that are read back, the last ones
 EVERY_SECONDS = 0.2  # how often `stopped` is asked
+SHOWS = 1  # the exit status of a reproducer
+
+
+def shows(status: int | None, printed: str) -> bool:
+    """Whether a reproducer that ended so shows its bug: it says what came, too, since an exception
+    that nobody caught ends a Python with the same status."""
+    return status == SHOWS and any(line.startswith("came:") for line in printed.splitlines())
 
 
 def run_script(

@@ -16,7 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
-from harness.verdict import COMMON_LIBRARIES, FFI_LIBRARY, Kind, Verdict
+from harness.verdict import COMMON_LIBRARIES, FFI_LIBRARY, Kind, Verdict, lacking
 from tzer.triage.backtrace import frames_of_backtrace
 
 SILENT = (Kind.WRONG_RESULT, Kind.OUT_OF_BOUNDS)
@@ -225,7 +225,8 @@ def _of_round_trip(verdict: Verdict, target: str) -> str:
     if "means another" in said or "parses to" in said:
         return "|".join((str(verdict.kind), said, words_of(why) if "invalid" in said else ""))
     condition, more = check_of(why)
-    return "|".join((str(verdict.kind), said, condition, words_of(more.removeprefix("error: "))))
+    words = words_of(more.removeprefix("error: "))
+    return "|".join((str(verdict.kind), said, condition, words, *filter(None, [lacking(why)])))
 
 
 _OF_KIND: dict[Kind, Callable[[Verdict, str], str]] = {

@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from harness.system.files import read_bounded, write_atomically
 from harness.system.processes import python_command, run_program
 from harness.system.text import first_line, last_line
 
-VERSION = re.compile(r"[0-9]+(\.[0-9a-z]+){0,5}")
+VERSION = re.compile(r"[0-9]{1,9}(\.[0-9a-z]{1,12}){0,5}")
 ALL = "all"
 FORMAT = 1  # of an environment: another one is made anew
 INSTALL_SECONDS = 1800.0
@@ -81,8 +81,8 @@ def released(folder: Path, report: Report) -> list[str]:
         listed, reason = None, str(error)
     if listed:
         found = [each.strip() for each in listed[1].split(",")]
-        return _ordered(iter(found))
-    made = _ordered(each.name for each in folder.glob("*") if (each / COMPLETE).is_file())
+        return in_order(iter(found))
+    made = in_order(each.name for each in folder.glob("*") if (each / COMPLETE).is_file())
     if not made:
         raise WheelError(
             f"pip can't list the releases of apache-tvm ({reason}); check the network, or name "
@@ -112,7 +112,8 @@ def _check_version(version: str) -> None:
         raise UserError(f"{version[:40]!r} is not a release of apache-tvm, such as 0.26.0")
 
 
-def _ordered(versions: Iterator[str]) -> list[str]:
+def in_order(versions: Iterable[str]) -> list[str]:
+    """Those that are releases, each once, the oldest first."""
     return sorted({each for each in versions if VERSION.fullmatch(each)}, key=_order)
 
 

@@ -91,6 +91,28 @@ def test_a_race_is_none_where_the_iterations_of_a_parallel_loop_run_one_by_one()
         difference(parallel, reference, races=False)
 
 
+PRIVATE = """
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((4, 8), "float32"), B: T.Buffer((4,), "float32")):
+        held = T.sblock_alloc_buffer((8,), "float32")
+        for i in T.parallel(4):
+            for k in range(8):
+                held[k] = A[i, k] * T.float32(2)
+            B[i] = held[0] + held[7]
+"""
+
+
+def test_an_allocation_that_no_pass_has_placed_is_no_race_of_a_pass() -> None:
+    """By PlanAndUpdateBufferAllocationLocation each iteration has its own."""
+    text = module_text(from_source(PRIVATE))
+    placed = verify.judge(Case(text, tuple(default_order("llvm"))), native=False).verdict
+    assert placed.kind is Kind.OK, placed
+    found = verify.judge(Case(text), native=False).verdict
+    assert found.kind is Kind.INVALID and "no pass has placed it" in found.message
+
+
 NESTED = """
 @I.ir_module
 class Module:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import tvm
+from tvm import tirx
 
 from harness.oracles import script_round_trip
 from harness.oracles.script_round_trip import SCRIPT_ROUND_TRIP
 from harness.verdict import Kind
 from tests import programs
 from tests.harness.oracles.views import CALL, after_pass
+from tzer.triage.signature import signature_of
 
 
 def test_a_program_that_is_printed_and_parsed_is_the_same() -> None:
@@ -29,6 +33,21 @@ def test_where_the_program_itself_does_not_parse_no_pass_is_to_blame() -> None:
     module = programs.dividing_by_zero()
     found = SCRIPT_ROUND_TRIP.check(after_pass(module, module))
     assert found is not None and found.pass_name == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("int4", lambda: tirx.Evaluate(tirx.const(3, "int4"))),
+        ("prefetch", lambda: tirx.Evaluate(tirx.call_intrin("int32", "tirx.prefetch", 0, 0, 3, 1))),
+    ],
+)
+def test_what_the_parser_lacks_is_in_the_signature(name: str, written: Callable[[], Any]) -> None:
+    """Else each gap of the parser would be taken for the one that is known."""
+    module = tvm.IRModule({"main": tirx.PrimFunc([], written())})
+    found = SCRIPT_ROUND_TRIP.check(after_pass(programs.matmul(), module))
+    assert found is not None and found.signature.endswith(f"module _ has no attribute _|{name}")
+    assert signature_of(found).endswith(f"|{name}")
 
 
 def test_a_program_that_parses_to_another_meaning_is_a_finding(
