@@ -2,6 +2,7 @@
 
 export const DISPOSED = "the model was disposed of; load it again";
 export const isNode = typeof process !== "undefined" && !!process.versions?.node;
+export const isWorker = typeof WorkerGlobalScope !== "undefined" && globalThis instanceof WorkerGlobalScope;
 export const builtin = (name) => process.getBuiltinModule(`node:${name}`);
 export const roundUp = (value, multiple) => Math.ceil(value / multiple) * multiple;
 export const product = (shape) => shape.reduce((a, b) => a * b, 1);

@@ -70,6 +70,46 @@ def test_a_trap_in_a_browsers_thread_fails_its_run_alone(tiny: Path, browser: No
     check(returned["after"])
 
 
+def test_a_workers_name_makes_no_thread_of_it(tiny: Path, browser: None) -> None:
+    """A user's own worker loads a model, with threads, whatever it is called."""
+    program = f"""
+        import {{ load }} from "ORIGIN/runtime.mjs";
+        {HELPERS}
+        onmessage = async () => {{
+          const model = await load("ORIGIN/", {{ target: "wasm", threads: 3 }});
+          postMessage(plain({{ ...(await model.run(right())), threads: model.threads }}));
+        }};
+        postMessage("there");"""
+    (returned,) = in_page(
+        tiny,
+        f"""
+        const program = {json.dumps(program)}.replaceAll("ORIGIN", location.origin);
+        const address = URL.createObjectURL(new Blob([program], {{ type: "text/javascript" }}));
+        const worker = new Worker(address, {{ type: "module", name: "jitweb" }});
+        return new Promise((resolve, reject) => {{
+          worker.onerror = ({{ message }}) => reject(new Error(message));
+          worker.onmessage = ({{ data }}) =>
+            data === "there" ? worker.postMessage(0) : resolve(data);
+        }});""",
+    )
+    check(returned)
+    assert returned["threads"] == 3
+
+
+def test_threads_need_no_file_of_their_own(tiny: Path, tmp_path: Path, browser: None) -> None:
+    """As where a bundler has made one file of the runtime, or the runtime is on another origin."""
+    folder = edit(tiny, tmp_path / "bundle", lambda plan: None)
+    (folder / "thread.mjs").unlink()
+    (returned,) = in_page(
+        folder,
+        """
+        const model = await load("/", { target: "wasm", threads: 3 });
+        return { result: await model.run(right()), threads: model.threads, notes: model.notes };""",
+    )
+    check(returned["result"])
+    assert (returned["threads"], returned["notes"]) == (3, [])
+
+
 def test_runs_that_overlap_take_turns_on_the_gpu(tiny: Path, browser: None) -> None:
     (returned,) = in_page(
         tiny,
