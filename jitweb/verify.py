@@ -27,6 +27,7 @@ from jitweb.plan import Condition, Variant, condition_text, variants_of
 from jitweb.variants import ImportedVariant, import_variants
 
 MOST_SOURCES_TEXT = 4096
+RESTORE = "copy the bundle again, or tune the model again"  # as the runtime says it
 RUNTIME = tuple(f"{name}.mjs" for name in ("runtime", "files", "plan", "shared", "wasm", "webgpu"))
 
 
@@ -107,6 +108,8 @@ class Verification:
             yield "note     its runtime is not that of this jitweb, which was used in its place"
         for name in self.changed:
             yield f"changed  {name} is not as it was written"
+        if self.changed:
+            yield f"note     {RESTORE}"
         for each in self.agreements:
             yield from each.lines()
         if self._are_divided and not any("onnxruntime" in source for source in self.sources):

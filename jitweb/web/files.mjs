@@ -2,7 +2,7 @@
 // plan says of them.
 
 import { MOST_BYTES, parsePlan } from "./plan.mjs";
-import { builtin, isNode } from "./shared.mjs";
+import { RESTORE, builtin, isNode } from "./shared.mjs";
 
 const MOST_PLAN_BYTES = 2 ** 26; // plan.json, of which nothing is known before
 const FIRST_BYTES = 2 ** 26; // allocated for a file before any of it has come
@@ -80,7 +80,7 @@ export class Files {
       const note = "only the sizes of files were checked: the page is not a secure context (https or localhost)";
       if (!this.notes.includes(note)) this.notes.push(note);
     } else if (found !== sha256) {
-      throw new Error(`${name} was changed: it is not as the bundle was written`);
+      throw new Error(`${name} was changed: it is not as the bundle was written; ${RESTORE}`);
     }
   }
 }
@@ -91,7 +91,7 @@ async function readFile(name, place, most) {
   const { open } = builtin("fs/promises");
   const { O_RDONLY, O_NONBLOCK = 0 } = builtin("fs").constants;
   const fail = (error) => {
-    throw new Error(`${name} can't be read: ${error.message}`);
+    throw new Error(`${name} can't be read: ${error.message}; ${RESTORE}`);
   };
   const file = await open(place, O_RDONLY | O_NONBLOCK).catch(fail);
   try {
@@ -110,7 +110,7 @@ async function readFile(name, place, most) {
   }
 }
 
-const tooLarge = (name) => new Error(`${name} was changed: it is larger than the bundle says`);
+const tooLarge = (name) => new Error(`${name} was changed: it is larger than the bundle says; ${RESTORE}`);
 
 // SHA-256 in hexadecimal; null where it can't be computed.
 async function digest(bytes) {

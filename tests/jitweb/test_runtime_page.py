@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from jitweb.serve import serve
+from jitweb.verify import RESTORE
 from tests.jitweb.tiny import COUNT, HELPERS, POISON, SHADERS, Tiny, changed, check, edit, shader
 from tests.tab import Tab
 
@@ -267,7 +268,9 @@ def test_a_file_that_goes_on_beyond_its_size_is_not_read_to_its_end(
     with (folder / "weights.safetensors").open("ab") as file:
         file.truncate(1 << 30)
     (message,) = in_page(folder, 'return words(() => load("/", { target: "wasm" }));')
-    assert message == "Error: weights.safetensors was changed: it is larger than the bundle says"
+    assert message == (
+        f"Error: weights.safetensors was changed: it is larger than the bundle says; {RESTORE}"
+    )
 
 
 def test_the_page_of_a_damaged_bundle_says_which_file_it_is(
