@@ -233,7 +233,7 @@ def _check_versions(model: onnx.ModelProto, path: Path) -> None:
     if model.ir_version > onnx.IR_VERSION:
         raise JitwebError(
             f"{path} is of IR version {model.ir_version}, and the installed onnx knows "
-            f"{onnx.IR_VERSION}: {NEWER} save it in that one: model = onnx.load(file); "
+            f"{onnx.IR_VERSION}: {NEWER} save it in that one: model = onnx.load_model(file); "
             f"model.ir_version = {onnx.IR_VERSION}; onnx.save(model, file)"
         )
     newest = onnx.defs.onnx_opset_version()
