@@ -28,7 +28,8 @@ from jitweb.variants import ImportedVariant, import_variants
 
 MOST_SOURCES_TEXT = 4096
 RESTORE = "copy the bundle again, or tune the model again"  # as the runtime says it
-RUNTIME = tuple(f"{name}.mjs" for name in ("runtime", "files", "plan", "shared", "wasm", "webgpu"))
+NOT_RUNTIME = ("page.mjs", "host.mjs")
+RUNTIME = tuple(path.name for path in WEB.glob("*.mjs") if path.name not in NOT_RUNTIME)
 
 
 @dataclass(frozen=True)

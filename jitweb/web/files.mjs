@@ -10,10 +10,8 @@ const MOST_READ = 2 ** 30; // at once
 
 export class Files {
   constructor(url, verify, onProgress) {
-    const base = isNode ? undefined : globalThis.location?.href;
-    const text = String(url);
-    this.base = isNode && !/^[a-z]+:\/\//.test(text) ? null : new URL(text.endsWith("/") ? text : `${text}/`, base);
-    this.path = text;
+    this.folder = isPath(url) ? null : addressOf(url);
+    this.path = this.folder ? shown(this.folder) : String(url);
     this.verify = verify;
     this.onProgress = onProgress;
     this.known = null;
@@ -38,16 +36,20 @@ export class Files {
 
   // A file's bytes, of which there must not be more than `most`.
   async #bytes(name, most) {
-    if (isNode && (!this.base || this.base.protocol === "file:")) {
-      const place = this.base ? new URL(name, this.base) : builtin("path").join(this.path, name);
+    const address = this.folder && new URL(name, this.folder);
+    if (isNode && (!address || address.protocol === "file:")) {
+      const place = address ?? builtin("path").join(this.path, name);
       const bytes = await readFile(name, place, most);
       this.onProgress({ file: name, loaded: bytes.byteLength, total: bytes.byteLength });
       return bytes;
     }
-    const response = await fetch(new URL(name, this.base)).catch((error) => {
-      throw new Error(`${name} can't be fetched: ${error.message}`);
+    address.search = this.folder.search; // of a signed address, for example
+    const response = await fetch(address).catch((error) => {
+      throw new Error(`${name} can't be fetched: ${error.message}${hint(address)}`);
     });
-    if (!response.ok) throw new Error(`${name} can't be fetched: ${response.status} ${response.statusText}`);
+    if (!response.ok) {
+      throw new Error(`${name} can't be fetched: ${response.status} ${response.statusText}; is ${this.path} the folder of a bundle?`);
+    }
     return this.#streamed(name, response, most);
   }
 
@@ -84,6 +86,29 @@ export class Files {
     }
   }
 }
+
+const OWN = import.meta.url; // apart from new URL, or bundlers would look for the folder
+const isPath = (url) => isNode && url !== undefined && !/^[a-z]+:\/\//i.test(String(url));
+
+// The address of a bundle's folder; without one, that of the runtime's own.
+function addressOf(url) {
+  const here = isNode ? undefined : globalThis.location?.href;
+  if (url === undefined && (!OWN || (!isNode && OWN.startsWith("file:")))) throw new Error(BUILT_IN);
+  let folder;
+  try {
+    // A worker that was made of a blob has an origin, and no folder.
+    folder = url === undefined ? new URL(".", OWN) : new URL(url, here?.startsWith("blob:") && /^\//.test(url) ? globalThis.origin : here);
+  } catch {
+    throw new Error(`${url} is no address in this place, such as a worker made of a blob: give the whole of it, such as https://example.org/out/`);
+  }
+  folder.hash = "";
+  if (!folder.pathname.endsWith("/")) folder.pathname += "/";
+  return folder;
+}
+
+const BUILT_IN = "load needs the address of the bundle's folder, as the runtime was built into another file";
+const shown = (folder) => folder.href.slice(0, folder.href.length - folder.search.length); // what signs it stays secret
+const hint = ({ origin }) => (isNode || origin === globalThis.origin ? "" : `; ${origin} must allow other origins (Access-Control-Allow-Origin)`);
 
 // The content of a regular file: not more than the size that it has when it is opened, as some files of
 // the kernel have no end. Without O_NONBLOCK a pipe would be waited for.

@@ -1,5 +1,5 @@
 // The runtime of a jitweb bundle: loads its plan and weights, and runs the model on WebAssembly or
-// WebGPU. No dependencies; in browsers and in Node. runtime.d.ts has the types.
+// WebGPU. No dependencies; in browsers and in Node. runtime.d.mts has the types.
 //
 //   const model = await load("./out/");
 //   const { logits } = await model.run({ input_ids });
@@ -13,7 +13,7 @@ import { openWebgpu } from "./webgpu.mjs";
 
 const BACKENDS = { wasm: openWasm, webgpu: openWebgpu };
 
-/** Load a bundle from the address of its folder. */
+/** Load a bundle from the address of its folder, by default the runtime's own. */
 export async function load(url, options = {}) {
   const { target, threads = 1, verify = true, onProgress = () => {}, device = null } = options;
   if (!Number.isInteger(threads) || threads < 1) throw new Error("threads must be a whole number from 1 up");

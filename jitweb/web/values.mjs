@@ -40,8 +40,12 @@ export function toStored(input, values) {
 // A whole number as a BigInt, anything else as NaN.
 const wide = (value) => (typeof value === "bigint" ? value : Number.isInteger(value) ? BigInt(value) : NaN);
 
-export function fromStored(output, stored) {
-  const Type = TYPES[output.dtype];
-  if (stored instanceof Type) return stored;
-  return output.dtype === "int64" ? Type.from(stored, BigInt) : Type.from(stored);
+/** An output in its own dtype, which it bears with its `dims`. */
+export function fromStored({ dtype, shape }, stored) {
+  const Type = TYPES[dtype];
+  const values = stored instanceof Type ? stored : dtype === "int64" ? Type.from(stored, BigInt) : Type.from(stored);
+  return described(values, dtype, shape);
 }
+
+export const described = (values, dtype, dims) =>
+  Object.defineProperties(values, { dtype: { value: dtype }, dims: { value: Object.freeze([...dims]) } });

@@ -14,7 +14,7 @@ from tests.jitweb.tiny import COUNT, HELPERS, POISON, SHADERS, Tiny, changed, ch
 from tests.tab import Tab
 
 
-def in_page(folder: Path, *scripts: str, path: str = "runtime.d.ts") -> list[Any]:
+def in_page(folder: Path, *scripts: str, path: str = "runtime.d.mts") -> list[Any]:
     """What each script returns, one after another, in one page of the folder's own server."""
     with serve(folder) as address, Tab(f"{address}{path}") as tab:
         tab.wait_until("location.protocol === 'http:' && document.readyState === 'complete'")
@@ -72,13 +72,15 @@ def test_a_trap_in_a_browsers_thread_fails_its_run_alone(tiny: Path, browser: No
 
 
 def test_a_workers_name_makes_no_thread_of_it(tiny: Path, browser: None) -> None:
-    """A user's own worker loads a model, with threads, whatever it is called."""
+    """A user's own worker loads a model, with threads, whatever it is called; made of a blob, it
+    has no folder that an address could be relative to."""
     program = f"""
         import {{ load }} from "ORIGIN/runtime.mjs";
         {HELPERS}
         onmessage = async () => {{
-          const model = await load("ORIGIN/", {{ target: "wasm", threads: 3 }});
-          postMessage(plain({{ ...(await model.run(right())), threads: model.threads }}));
+          const model = await load("/", {{ target: "wasm", threads: 3 }});
+          const message = await words(() => load("./out/"));
+          postMessage(plain({{ ...(await model.run(right())), threads: model.threads, message }}));
         }};
         postMessage("there");"""
     (returned,) = in_page(
@@ -95,6 +97,7 @@ def test_a_workers_name_makes_no_thread_of_it(tiny: Path, browser: None) -> None
     )
     check(returned)
     assert returned["threads"] == 3
+    assert "./out/ is no address in this place" in returned["message"]
 
 
 def test_threads_need_no_file_of_their_own(tiny: Path, tmp_path: Path, browser: None) -> None:
