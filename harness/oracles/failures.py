@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tvm.error import InternalError
 
 from harness.devices.base import DeviceError, KernelFailed, KernelRefused
-from harness.oracles.known_errors import known_refusal
+from harness.oracles.known_errors import UNDEFINED_ARITHMETIC, known_refusal
 from harness.oracles.oracle import Found, Sequence
 from harness.semantics.reference import Invalid
 from harness.system.text import cut, first_line
@@ -125,10 +125,17 @@ MEANINGS: dict[type[Exception], Callable[[Failure], Found | Invalid]] = {
 FAILURES: tuple[type[Exception], ...] = tuple(MEANINGS)
 
 
-def of_failure(error: Exception, sequence: Sequence, place: str) -> Found | Invalid:
-    """The verdict for one of `FAILURES`; `place` is a pass, "code generation" or "run"."""
+def of_failure(
+    error: Exception, sequence: Sequence, place: str, *, interpreted: bool = True
+) -> Found | Invalid:
+    """The verdict for one of `FAILURES`; `place` is a pass, "code generation" or "run".
+
+    Unless the program was `interpreted`, nothing says that it has a meaning.
+    """
     failure = Failure(error, sequence, place)
     if not sequence.legal:  # a pass may fail if its precondition is violated
         return Invalid(f"broken precondition in {place}: {failure.message}")
+    if not interpreted and UNDEFINED_ARITHMETIC.search(failure.message):
+        return Invalid(f"perhaps the program's own fault: {failure.message}")
     meaning = next(MEANINGS[known] for known in MEANINGS if isinstance(error, known))
     return meaning(failure)

@@ -29,6 +29,9 @@ KNOWN_REFUSALS: dict[str, str] = {
     "Unknown device id in current IR": (
         "only an entry function has a device to allocate on (apache/tvm#16727 tests that error)"
     ),
+    "with offset into one without offset": (
+        "a match_buffer without offset_factor is of a buffer that begins where its memory does"
+    ),
     "value_dtype.bits() >= 8": "LLVM's code generator stores no elements of less than a byte",
     # Such as synchronisation on a processor, which asynchronous stages of a pipeline ask for.
     "not implemented": "the code generator does not support this statement",
@@ -48,6 +51,12 @@ KNOWN_REFUSALS: dict[str, str] = {
     "Unknown intrinsic": "the code generator has no lowering of this intrinsic for this dtype",
     "Unresolved call": "the code generator has no lowering of this intrinsic for this dtype",
 }
+
+# Checks that fail on the arithmetic of a program: a finding where the interpreter says that the
+# program has a meaning, as one that never reaches the operation.
+UNDEFINED_ARITHMETIC = re.compile(
+    r"Divide by zero|Check failed: \(?pb->value >= 0 && pb->value < (result_ty|rtype)\.bits\(\)"
+)
 
 # Diagnostics of TVM's verifier about modules that its own passes create on purpose.
 TOLERATED_FORMS: tuple[tuple[re.Pattern[str], str], ...] = (

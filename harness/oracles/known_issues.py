@@ -278,7 +278,7 @@ _OF_PASSES: tuple[KnownIssue, ...] = (
         r"|Cannot convert from type _ to _|Mismatched type on argument ## when calling: _"
         r"|Expected a primitive-valued expression, but result type is metadata"
         r"|unsupported operand type\(s\) for \S+: _ and _"
-        r"|_ not supported between instances of _ and _)",
+        r"|_ not supported between instances of _ and _|Operand should be a Expr)",
     ),
     KnownIssue(
         "view-without-dimensions-round-trip",

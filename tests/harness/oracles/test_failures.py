@@ -12,6 +12,7 @@ from harness.semantics.reference import Invalid
 from harness.targets.executable import CompilerRejected, NotExpressible, RaisedByTVM
 from harness.verdict import Kind
 
+DIVIDED = "Check failed: pb->value != 0 (0 vs. 0) : Divide by zero"
 LEGAL, ILLEGAL = Sequence("legal", (), 2), Sequence("illegal", (), 2)
 ERRORS = [
     (RaisedByTVM(InternalError("Check failed: (a) is false")), Kind.INTERNAL_ERROR),
@@ -21,6 +22,8 @@ ERRORS = [
     (RaisedByTVM(MemoryError()), Kind.OUT_OF_MEMORY),
     (RaisedByTVM(ValueError("Unresolved call to tirx.fmod")), None),
     (RaisedByTVM(InternalError("Cannot convert type int4 to C type")), None),
+    (RaisedByTVM(InternalError("bind a Buffer with offset into one without offset")), None),
+    (RaisedByTVM(InternalError(DIVIDED)), Kind.INTERNAL_ERROR),
     (CompilerRejected("line 1: error: no"), Kind.INVALID_CODEGEN),
     (KernelRefused("Shader 'x' error: :1:2 error: no such function"), Kind.INVALID_CODEGEN),
     (KernelFailed("StrayWrite: 0 bytes past the end"), Kind.OUT_OF_BOUNDS),
@@ -48,6 +51,17 @@ def test_in_an_illegal_order_no_error_is_a_finding(error: Exception) -> None:
     found = of_failure(error, ILLEGAL, "tirx.X")
     assert isinstance(found, Invalid)
     assert "broken precondition in tirx.X" in str(found)
+
+
+@pytest.mark.parametrize(
+    "message", [DIVIDED, "Check failed: pb->value >= 0 && pb->value < rtype.bits()"]
+)
+def test_a_program_of_which_nothing_says_that_it_has_a_meaning_may_divide_by_zero(
+    message: str,
+) -> None:
+    error = RaisedByTVM(InternalError(message))
+    assert isinstance(of_failure(error, LEGAL, "tirx.X", interpreted=False), Invalid)
+    assert isinstance(of_failure(error, LEGAL, "tirx.X"), Found)
 
 
 def test_every_error_of_the_table_is_tried_here() -> None:

@@ -97,6 +97,10 @@ RECORDED: tuple[tuple[str, str], ...] = (
     ),
     (
         "one-element-round-trip",
+        f"{UNPARSED}Operand should be a Expr.",
+    ),
+    (
+        "one-element-round-trip",
         f"{UNPARSED}_ not supported between instances of _ and _",
     ),
     (

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import tvm
-from tvm import tirx
+from tvm import s_tir, tirx
 
 from harness.oracles import script_round_trip
 from harness.oracles.script_round_trip import SCRIPT_ROUND_TRIP
 from harness.verdict import Kind
+from seeds.recipe import from_script
 from tests import programs
 from tests.harness.oracles.views import CALL, after_pass
 from tzer.triage.signature import signature_of
@@ -48,6 +49,21 @@ def test_what_the_parser_lacks_is_in_the_signature(name: str, written: Callable[
     found = SCRIPT_ROUND_TRIP.check(after_pass(programs.matmul(), module))
     assert found is not None and found.signature.endswith(f"module _ has no attribute _|{name}")
     assert signature_of(found).endswith(f"|{name}")
+
+
+def test_the_label_of_a_lowered_pragma_is_no_variable_that_the_parser_misses() -> None:
+    """Passes leave it on purpose, and `well_formed` takes it as well."""
+    program = from_script(
+        """
+def main(A: T.Buffer((4,), "int32")):
+    for i in T.unroll(4, annotations={"pragma_unroll_explicit": 1}):
+        A[i] = i
+"""
+    )
+    assert (
+        SCRIPT_ROUND_TRIP.check(after_pass(program, s_tir.transform.LowerOpaqueBlock()(program)))
+        is None
+    )
 
 
 def test_a_program_that_parses_to_another_meaning_is_a_finding(
