@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.console.command_line import (
-    WRONG_USE,
     Duration,
     Names,
     NonEmptyPath,
@@ -30,12 +29,12 @@ from jitweb.errors import JitwebError
 from jitweb.output import (
     device_text,
     note_of_waiting,
+    note_replaced,
     print_imported,
     print_measured,
     print_overview,
     print_report,
     progress_line,
-    replaced_bundle,
     shape_text,
 )
 from jitweb.records_cli import records, records_option
@@ -201,10 +200,7 @@ def tune(
     out: Path,
     json_output: bool,
 ) -> None:
-    """Tune an ONNX model and write a bundle for the browser.
-
-    The bundle is the folder OUT: kernels, weights, and a runtime for browsers and Node.
-    """
+    """Tune a model's kernels and write a bundle that runs in browsers and in Node."""
     unknown = [name for name in targets if name not in TARGET_NAMES]
     if unknown or not targets:
         raise click.BadParameter("the targets are wasm and webgpu", param_hint="--target")
@@ -224,7 +220,7 @@ def tune(
         inputs=inputs,
     )
 
-    replaced = replaced_bundle(options)
+    note_replaced(options)
     with Records(records_path or default_path()) as records, _devices(targets, device) as devices:
 
         def keep(target: str, task: TaskInput, candidate: Candidate, reason: str) -> None:
@@ -244,8 +240,6 @@ def tune(
                 on_progress=show,
                 on_wrong=keep,
             )
-    if replaced:
-        print_line(f"note: {out} held {replaced}; this bundle took its place", err=True)
     if json_output:
         print_json(report.to_json())
         return
@@ -281,22 +275,20 @@ def inspect(
     values: tuple[tuple[str, tuple[float, ...]], ...],
     json_output: bool,
 ) -> None:
-    """Show what an ONNX model is, and how it will run.
+    """Show what a model is and how it will run: inputs, weights, operators, kernels.
 
-    That is inputs, the shapes to give, weights, operators and kernels.
-    Exits 2 where it can't be tuned as it stands: why comes first, then what is known of it.
+    Exits 2 where it can't be tuned as it stands; what is known of it is shown all the same.
     """
     from jitweb.overview import overview
 
     with note_of_waiting(f"reading and importing {model} …"):
         found = overview(model, dict(shapes), dict(values))
-    if found.problem:  # before what may be a page of lines
-        print_line(f"jitweb: {found.problem}", err=True)
     if json_output:
         print_json(found.to_json())
     else:
         print_overview(found)
-    raise SystemExit(WRONG_USE if found.problem else 0)
+    if found.problem:
+        raise JitwebError(found.problem)
 
 
 @cli.command()
@@ -321,10 +313,9 @@ def verify(
     values: tuple[tuple[str, tuple[float, ...]], ...],
     json_output: bool,
 ) -> None:
-    """Check a bundle's files and results.
+    """Check a bundle's files, and its results against what the oracles computed when it was tuned.
 
-    Results are compared with what the oracles computed when it was tuned. A result is right if one
-    of them agrees; where another differs, that is reported too.
+    A result is right if one of them agrees; where another differs, that is reported too.
     Exits 1 where a file was changed or a result is wrong.
     """
     from jitweb.compare import TOLERANCE
@@ -353,10 +344,7 @@ def verify(
 def run_bundle(
     folder: Path, inputs: Path, output: Path, target: str | None, device: str, threads: int
 ) -> None:
-    """Run a bundle on the inputs in an .npz file.
-
-    The file has one array for each input, by its name.
-    """
+    """Run a bundle on inputs from an .npz file, one array for each input."""
     import io
 
     import numpy as np
@@ -391,10 +379,7 @@ def bench(
     seconds: float,
     json_output: bool,
 ) -> None:
-    """Measure a bundle end to end, and each kernel's part.
-
-    That is the time to the first result, and the latency once it is warm.
-    """
+    """Measure a bundle end to end: first result, warm latency, and each kernel's part."""
     from jitweb.bench import bench_bundle
 
     processors = os.cpu_count() or 1

@@ -385,7 +385,9 @@ def test_findings_are_read_while_a_campaign_writes(tmp_path: Path) -> None:
 
 
 def test_what_a_finding_says_stays_text_in_an_issue() -> None:
-    hostile = "```\n# <script>alert(1)</script> [link](http://x) `code`"
+    hostile = (
+        "```\n# <script>alert(1)</script> [link](http://x) `code` @name #1 &lt; http://y \u2028"
+    )
     result = TriageResult("0123abcd", "crash", Status.REPORTED, "", "s", hostile, target=hostile)
     for kind in (Kind.ROUND_TRIP, Kind.CRASH, Kind.INVALID_CODEGEN):
         verdict = Verdict(kind, False, hostile, hostile, hostile, detail={"backtrace": hostile})
@@ -401,7 +403,8 @@ def test_what_a_finding_says_stays_text_in_an_issue() -> None:
                 outside.append(line)
         # Without what is escaped, and without code within a line, nothing of it is markup.
         shown = re.sub(r"\\.|`[^`\n]*`", "", "\n".join(outside)).removeprefix("# [Bug]")
-        assert not fence and not re.search(r"[<`\[]", shown), text
+        assert not fence and not re.search(r"[<`\[@&]|://|#\d|\u2028", shown), text
+        assert len(outside[0]) < 200
 
 
 def test_an_issue_has_the_sections_of_tvms_template(report: TriageReport) -> None:

@@ -16,10 +16,11 @@ from tzer.triage.backtrace import frames_of_backtrace
 from tzer.triage.examine import Reproducer
 from tzer.triage.minimize import Smaller
 from tzer.triage.result import TriageResult
-from tzer.triage.source_text import clean
+from tzer.triage.source_text import LONGEST_TEXT, clean
 
 MOST_FRAMES = 8
-LONGEST_TITLE = 100
+LONGEST_TITLE = 120
+LONGEST_NAME = 50  # of a pass or a target
 WHAT: dict[Kind, str] = {
     Kind.CRASH: "{place} crashes",
     Kind.HANG: "{place} does not come to an end",
@@ -51,14 +52,13 @@ def issue_text(
 
 
 def title_of(result: TriageResult, verdict: Verdict) -> str:
-    """One line that says what is wrong, and where."""
-    place = clean(verdict.pass_name) or "the compiler"
-    what = WHAT[verdict.kind].format(place=place, target=clean(result.target))
-    said = clean(verdict.message)
+    """One line that says what is wrong, and where; what is free text is code in it."""
+    place = _code(verdict.pass_name, LONGEST_NAME) if verdict.pass_name else "the compiler"
+    what = WHAT[verdict.kind].format(place=place, target=_code(result.target, LONGEST_NAME))
     title = f"[Bug] {what}"
-    if verdict.kind not in (Kind.WRONG_RESULT, Kind.HANG, Kind.CRASH):
-        title += f": {said}"
-    return title if len(title) <= LONGEST_TITLE else title[: LONGEST_TITLE - 1] + "…"
+    if verdict.kind in (Kind.WRONG_RESULT, Kind.HANG, Kind.CRASH) or not verdict.message:
+        return title
+    return f"{title}: {_code(verdict.message, LONGEST_TITLE - len(title))}"
 
 
 def _lines(
@@ -69,7 +69,7 @@ def _lines(
     wheels: Sequence[Mapping[str, str]],
 ) -> Iterator[str]:
     verdict = smaller.verdict
-    yield f"# {_MARKUP.sub(_escaped, title_of(result, verdict))}"
+    yield f"# {title_of(result, verdict)}"
     yield from ("", "### Expected behavior", "", reproducer.expected)
     yield from ("", "### Actual behavior", "")
     yield from _fenced([clean(verdict.message)], "")
@@ -99,15 +99,9 @@ def _lines(
     yield from ("", "### Triage", "", "* needs-triage")
 
 
-_MARKUP = re.compile(r"[\\`*<>|]|\[(?!Bug\])")
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\{found[0]}"
-
-
-def _code(text: str) -> str:
-    return f"`{clean(text).replace('`', chr(39))}`"
+def _code(text: str, longest: int = LONGEST_TEXT) -> str:
+    text = clean(text).replace("`", "'")
+    return f"`{text if len(text) <= longest else f'{text[: longest - 1]}…'}`"
 
 
 def frames_that_matter(verdict: Verdict) -> Iterator[str]:

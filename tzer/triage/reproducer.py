@@ -73,9 +73,17 @@ class Subject:
     @property
     def lowers_only(self) -> bool:
         """Whether it shows before there is any code."""
-        if self.verdict.kind in RUN_KINDS:
+        if self.runs:
             return False
         return self.verdict.kind in LOWERING_KINDS or self.verdict.pass_name in CATALOGUE
+
+    @property
+    def calls(self) -> tuple[PassCall, ...]:
+        """The passes; without those after the culprit, where the bug shows before there is code."""
+        calls, culprit = self.sequence.calls, self.verdict.pass_name
+        last = max((i for i, call in enumerate(calls, 1) if call.name == culprit), default=0)
+        cut = self.lowers_only and self.verdict.kind is not Kind.NONDETERMINISM
+        return calls[:last] if cut and last else calls
 
     @property
     def in_child(self) -> bool:
@@ -123,27 +131,32 @@ def write_reproducer(case: Case, verdict: Verdict) -> str:
         header, expected = _header(subject, needs), _expected(verdict)
         text = program.script
         return device_script(original, sequence, header, expected, verdict.kind, text)
+    alone = subject.lowers_only or not target.has_runtime
+    passes = [_passes("passes", subject.calls, reference, verdict.pass_name)]
+    if verdict.kind is Kind.SLOW_CODE:
+        passes.append(_passes("plain_passes", plain.calls, reference))
+    compiler = ", numpy and gcc" if case.target == "c" and not alone else " and numpy"
     pieces = [
-        _header(subject, "tvm, numpy and gcc" if case.target == "c" else "tvm and numpy"),
-        parts.IMPORTS,
+        _header(subject, f"tvm{compiler}"),
         _constants(subject),
         _program(program),
         *_schedule(program.case, None),
-        _passes("passes", sequence.calls, reference, verdict.pass_name),
-        parts.LOWERING if target.has_runtime else parts.LOWERING_ALONE,
+        *passes,
+        parts.lowering("".join(passes), case.target, alone=alone),
         *_inputs(subject),
         checks.JSON_CHECK if subject.writes_json else checks.CHECKS[subject.kind_shown],
         *_child(subject),
         parts.expressible(reads_json=program.is_json, writes_json=subject.writes_json),
         parts.MAIN_IN_CHILD if subject.in_child else parts.MAIN,
     ]
-    if verdict.kind is Kind.SLOW_CODE:
-        pieces.insert(5, _passes("plain_passes", plain.calls, reference))
     return _joined(pieces)
 
 
 def _joined(pieces: list[str]) -> str:
-    return "\n\n\n".join(piece.strip("\n") for piece in pieces) + "\n"
+    """The script: a header, what it imports, and the rest."""
+    header, *rest = (piece.strip("\n") for piece in pieces)
+    imports = parts.imports("\n".join(rest)).strip("\n")
+    return "\n\n\n".join((header, imports, *rest)) + "\n"
 
 
 def _schedule_pieces(program: PrintedProgram, verdict: Verdict) -> list[str]:
@@ -153,7 +166,6 @@ def _schedule_pieces(program: PrintedProgram, verdict: Verdict) -> list[str]:
     should = schedules.EXPECTED.get(kind, schedules.EXPECTED_MEANING)
     pieces = [
         _preface(verdict, should, "tvm and numpy"),
-        parts.IMPORTS,
         "RUNS = False  # but what the primitives return",
         f"SHOULD = {should!r}",
         _program(program),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from harness.compat import tvm_version
 from harness.console.probes import TVM_FFI_BELOW
 
@@ -9,15 +11,8 @@ HANG_SECONDS = 120
 CHILD_SECONDS = 300
 MEMORY_BYTES = 8 << 30
 
+MODULES = ("base64", "contextlib", "os", "signal", "subprocess", "sys", "tempfile")
 IMPORTS = """
-import base64
-import contextlib
-import os
-import signal
-import subprocess
-import sys
-import tempfile
-
 try:
     import numpy as np
     import tvm
@@ -36,6 +31,13 @@ def said(error):
         lines = lines[-1:]
     return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 """
+
+
+def imports(script: str) -> str:
+    """What a script begins with, of which the rest is this."""
+    used = [name for name in MODULES if re.search(rf"\b{name}\.", IMPORTS + script)]
+    return "\n".join(f"import {name}" for name in used) + "\n" + IMPORTS
+
 
 LOAD_SCRIPT = """
 def load():
@@ -56,7 +58,7 @@ WITH_BLOCKS = '''def with_blocks(name):
 
 '''
 
-LOWERING = '''
+ENTRIES = '''
 class Entries(dict):
     """Entries of the PassContext for all passes that follow."""
 
@@ -85,19 +87,35 @@ def lower(module, sequence, after=lambda name, module: None):
             module = apply(module)
             after(name, module)
     return module
+'''
 
+LOWER = """
+def lower(module, sequence, after=lambda name, module: None):
+    with tvm.transform.PassContext(opt_level=OPT_LEVEL):
+        for name, apply in sequence:
+            module = apply(module)
+            after(name, module)
+    return module
+"""
 
+# For what shows before code generation.
+BUILD_NOTHING = """
+def build(sequence):
+    return lower(load(), sequence)
+"""
+
+BUILD = """
 def build(sequence):
     lowered = lower(load(), sequence)
-    return generate(lowered)
+    generate = tvm.get_global_func("target.build." + TARGET["kind"])
+    return generate(lowered, tvm.target.Target(TARGET))
+"""
 
-
-def generate(lowered):
-    target = tvm.target.Target(TARGET)
-    module = tvm.get_global_func("target.build." + TARGET["kind"])(lowered, target)
-    if TARGET["kind"] == "c":
-        module = compiled_by_system(module)
-    return module
+BUILD_C = """
+def build(sequence):
+    lowered = lower(load(), sequence)
+    generate = tvm.get_global_func("target.build.c")
+    return compiled_by_system(generate(lowered, tvm.target.Target(TARGET)))
 
 
 def compiled_by_system(module):
@@ -117,10 +135,17 @@ def compiled_by_system(module):
         errors = [line for line in done.stderr.splitlines() if "error" in line]
         raise RuntimeError((errors or ["the C compiler fails"])[0].replace(source, "line"))
     return tvm.runtime.load_module(library)
-'''
+"""
 
-# For what shows before code generation, on targets whose code TVM's runtime does not call.
-LOWERING_ALONE = LOWERING.replace("    return generate(lowered)\n", "    return lowered\n")
+
+def lowering(passes: str, target: str, *, alone: bool) -> str:
+    """The functions that apply passes and generate code; `alone` without the latter.
+
+    `passes` is the text that makes the passes, which may set entries of the PassContext.
+    """
+    lower = ENTRIES if re.search(r"\b(Entries|configured)\(", passes) else LOWER
+    return lower + "\n" + (BUILD_NOTHING if alone else BUILD_C if target == "c" else BUILD)
+
 
 ARRAYS = '''
 def array(dtype, shape, values):
