@@ -9,6 +9,8 @@ JOBS ?= 2
 # TVM as pip installs it for others, with its newest apache-tvm-ffi: see docs/decisions/0001.
 BARE_VENV := .venv-bare
 BARE_TVM := 0.27.0.post1
+# Bundlers and TypeScript, for tests alone.
+NPM := .npm
 DEMO_TIME ?= 60s
 DEMO_OUT ?= demo-campaign
 # One more than the processors: many tests wait for a process to start or to end.
@@ -19,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint test-newest test-oldest install install-oldest bare browser clean
+.PHONY: help demo test lint test-newest test-oldest install install-oldest bare browser npm clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -34,7 +36,7 @@ lint: install ## ruff, mypy, and what may import what
 	"$(VENV)/bin/mypy"
 	"$(VENV)/bin/lint-imports" --no-logo --no-cache
 
-test-newest: install install-oldest bare browser ## the test suite on the newest supported TVM
+test-newest: install install-oldest bare browser npm ## the test suite on the newest supported TVM
 	"$(VENV)/bin/python" -m pytest $(PYTEST_ARGS)
 
 test-oldest: install-oldest bare browser ## what depends on TVM, on the oldest supported TVM
@@ -52,8 +54,11 @@ bare: install # where reproducers are run in the tests, those of the oldest TVM 
 browser: # what the tests of WebGPU need: Debian's chromium, and a Vulkan driver
 	@bash scripts/install_browser.sh
 
+npm: install # what the tests build and type-check users' programs with
+	@bash scripts/npm_environment.sh "$(VENV)/bin/python" "$(NPM)"
+
 clean: ## remove the virtual environments, caches and what the demo made
-	rm -rf .venv .venv-0.26 $(BARE_VENV) build dist tzer.egg-info "$(DEMO_OUT)" demo-finding.py
+	rm -rf .venv .venv-0.26 $(BARE_VENV) $(NPM) build dist tzer.egg-info "$(DEMO_OUT)" demo-finding.py
 	rm -rf demo-bert.onnx demo-bundle demo-records.sqlite3*
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 	rm -f harness/coverage/_native*.so

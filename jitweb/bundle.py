@@ -38,6 +38,8 @@ from jitweb.tune import TaskState, TuningResult
 
 PLAN = "plan.json"
 WEIGHTS = "weights.safetensors"
+SIGNATURE = "tensors.d.mts"
+OLDEST_NODE = ">=20.16"  # the first with process.getBuiltinModule
 CHECKED = 4096  # elements of an output that are kept to verify it by
 NOT_SHIPPED = ("_", "host.")  # what the command line alone uses
 # What a run that was killed leaves beside a bundle: .NAME.PID.RANDOM; with .old what it replaced.
@@ -330,9 +332,15 @@ def _write_files(
         "version": "0.0.0",
         "private": True,
         "type": "module",
+        "engines": {"node": OLDEST_NODE},
+        "exports": {
+            ".": {"types": "./runtime.d.mts", "default": "./runtime.mjs"},
+            "./*": "./*",
+        },
         "main": "runtime.mjs",
-        "types": "runtime.d.ts",
+        "types": "runtime.d.mts",
     }
+    (folder / SIGNATURE).write_text(_signature(plans))
     (folder / "package.json").write_text(json.dumps(package, indent=2) + "\n")
     listing = {
         path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)}
@@ -350,6 +358,23 @@ def _write_files(
         ],
     }
     (folder / PLAN).write_text(json.dumps(whole, separators=(",", ":")) + "\n")
+
+
+def _signature(plans: Sequence[Plan]) -> str:
+    """The names and dtypes of inputs and outputs for TypeScript; `?` where a variant lacks one."""
+
+    def declared(name: str, role: str) -> str:
+        variants = [{each.name: each.dtype for each in getattr(plan, role)} for plan in plans]
+        dtypes = {tensor: dtype for each in variants for tensor, dtype in each.items()}
+        lines = [
+            f"  readonly {json.dumps(tensor)}{'?' * any(tensor not in each for each in variants)}: "
+            f'"{dtype}";\n'
+            for tensor, dtype in dtypes.items()
+        ]
+        return f"export type {name} = {{\n{''.join(lines)}}};\n"
+
+    heading = "/** The inputs and outputs of this bundle's model, and their dtypes. */\n\n"
+    return heading + "\n".join([declared("Inputs", "inputs"), declared("Outputs", "outputs")])
 
 
 def _umask() -> int:

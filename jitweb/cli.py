@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.console.command_line import (
+    WRONG_USE,
     Duration,
     Names,
     NonEmptyPath,
@@ -29,12 +30,12 @@ from jitweb.errors import JitwebError
 from jitweb.output import (
     device_text,
     note_of_waiting,
-    note_replaced,
     print_imported,
     print_measured,
     print_overview,
     print_report,
     progress_line,
+    replaced_bundle,
     shape_text,
 )
 from jitweb.records_cli import records, records_option
@@ -200,7 +201,10 @@ def tune(
     out: Path,
     json_output: bool,
 ) -> None:
-    """Tune a model's kernels and write a bundle that runs in browsers and in Node."""
+    """Tune an ONNX model and write a bundle for the browser.
+
+    The bundle is the folder OUT: kernels, weights, and a runtime for browsers and Node.
+    """
     unknown = [name for name in targets if name not in TARGET_NAMES]
     if unknown or not targets:
         raise click.BadParameter("the targets are wasm and webgpu", param_hint="--target")
@@ -220,7 +224,7 @@ def tune(
         inputs=inputs,
     )
 
-    note_replaced(options)
+    replaced = replaced_bundle(options)
     with Records(records_path or default_path()) as records, _devices(targets, device) as devices:
 
         def keep(target: str, task: TaskInput, candidate: Candidate, reason: str) -> None:
@@ -240,6 +244,8 @@ def tune(
                 on_progress=show,
                 on_wrong=keep,
             )
+    if replaced:
+        print_line(f"note: {out} held {replaced}; this bundle took its place", err=True)
     if json_output:
         print_json(report.to_json())
         return
@@ -275,20 +281,22 @@ def inspect(
     values: tuple[tuple[str, tuple[float, ...]], ...],
     json_output: bool,
 ) -> None:
-    """Show what a model is and how it will run: inputs, weights, operators, kernels.
+    """Show what an ONNX model is, and how it will run.
 
-    Exits 2 where it can't be tuned as it stands; what is known of it is shown all the same.
+    That is inputs, the shapes to give, weights, operators and kernels.
+    Exits 2 where it can't be tuned as it stands: why comes first, then what is known of it.
     """
     from jitweb.overview import overview
 
     with note_of_waiting(f"reading and importing {model} …"):
         found = overview(model, dict(shapes), dict(values))
+    if found.problem:  # before what may be a page of lines
+        print_line(f"jitweb: {found.problem}", err=True)
     if json_output:
         print_json(found.to_json())
     else:
         print_overview(found)
-    if found.problem:
-        raise JitwebError(found.problem)
+    raise SystemExit(WRONG_USE if found.problem else 0)
 
 
 @cli.command()
@@ -313,9 +321,10 @@ def verify(
     values: tuple[tuple[str, tuple[float, ...]], ...],
     json_output: bool,
 ) -> None:
-    """Check a bundle's files, and its results against what the oracles computed when it was tuned.
+    """Check a bundle's files and results.
 
-    A result is right if one of them agrees; where another differs, that is reported too.
+    Results are compared with what the oracles computed when it was tuned. A result is right if one
+    of them agrees; where another differs, that is reported too.
     Exits 1 where a file was changed or a result is wrong.
     """
     from jitweb.compare import TOLERANCE
@@ -344,7 +353,10 @@ def verify(
 def run_bundle(
     folder: Path, inputs: Path, output: Path, target: str | None, device: str, threads: int
 ) -> None:
-    """Run a bundle on inputs from an .npz file, one array for each input."""
+    """Run a bundle on the inputs in an .npz file.
+
+    The file has one array for each input, by its name.
+    """
     import io
 
     import numpy as np
@@ -379,7 +391,10 @@ def bench(
     seconds: float,
     json_output: bool,
 ) -> None:
-    """Measure a bundle end to end: first result, warm latency, and each kernel's part."""
+    """Measure a bundle end to end, and each kernel's part.
+
+    That is the time to the first result, and the latency once it is warm.
+    """
     from jitweb.bench import bench_bundle
 
     processors = os.cpu_count() or 1

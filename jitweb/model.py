@@ -28,6 +28,7 @@ from jitweb.onnx.graph import graph_inputs, nothing
 from jitweb.onnx.ranges import NARROW, Integers, integers_of, within_tables
 from jitweb.onnx.read import read_onnx
 from jitweb.onnx.simplify import simplify
+from jitweb.onnx.supported import check_kinds
 from jitweb.packed_kernels import with_packed_weights
 from jitweb.plan import Call, Operand, Plan, Slot, Task, Tensor, Weight
 from jitweb.relax_graph import GraphValue, KernelCall, KernelGraph, import_graph
@@ -87,6 +88,7 @@ def plan_simplified(
     Raises:
         JitwebError: the model can't be used.
     """
+    check_kinds(model)
     integers = integers_of(model, set(targets) <= WIDE_TARGETS)
     within_tables(model, integers.loose)
     return plan_model(name, model, integers, store)

@@ -78,20 +78,19 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def note_replaced(options: Options) -> None:
-    """Say that a bundle of another model, or for other targets, will be replaced."""
+def replaced_bundle(options: Options) -> str:
+    """The bundle of another model, or for other targets, that a new one replaces; "" if none is."""
     from jitweb.bundle import PLAN, read_plan
 
     if not (options.out / PLAN).is_file():
-        return
+        return ""
     try:
         there = read_plan(options.out)
     except JitwebError:
-        return
+        return ""
     if there["model"] != options.model.stem or not set(there["targets"]) <= set(options.targets):
-        held = f"{there['model']} for {' and '.join(there['targets'])}"
-        note = f"note: {options.out} holds {held}; this bundle takes its place"
-        print_line(note, err=True)
+        return f"{there['model']} for {' and '.join(there['targets'])}"
+    return ""
 
 
 def print_imported(models: Sequence[ImportedModel]) -> None:
@@ -111,7 +110,6 @@ def print_report(report: Report) -> None:
             print_line(f"{name}: {part['latency_ms']['min']:.2f} ms in kernels")
         for row in part["kernels"]:
             print_line(kernel_line(row, row["candidate"]))
-    size = facts["bundle_bytes"] / 1e6
     parts = facts["targets"].values()
     measured = sum(part["measured"] for part in parts)
     how = f"{measured} measured" if measured else "nothing measured"
@@ -121,7 +119,8 @@ def print_report(report: Report) -> None:
         elif all(part["complete"] for part in parts):
             how += ", nothing more seems worth it"
     print_line(f"tuned in {facts['tuning_s']:.1f} s ({how}), imported in {facts['import_s']:.1f} s")
-    print_line(f"{report.options.out}: {size:.1f} MB. Next: jitweb verify {report.options.out}")
+    size = amount_text(facts["bundle_bytes"], "B", 1)
+    print_line(f"{report.options.out}: {size}. Next: jitweb verify {report.options.out}")
 
 
 LONG_S = 2.0
@@ -141,8 +140,8 @@ def print_overview(found: Overview) -> None:
     _print_fact("type", found.architecture or "not known")
     _print_fact("precision", found.precision)
     shipped = found.shipped_bytes
-    ships = "" if shipped is None else f", {shipped / 1e6:.1f} MB as shipped"
-    _print_fact("weights", f"{found.weight_bytes / 1e6:.1f} MB in the file{ships}")
+    ships = "" if shipped is None else f", {amount_text(shipped, 'B', 1)} as shipped"
+    _print_fact("weights", f"{amount_text(found.weight_bytes, 'B', 1)} in the file{ships}")
     if shipped is not None and shipped > GROWN * found.weight_bytes:
         _print_fact("", "more than in the file: " + WHY_GROWN)
     for what, tensors in (("inputs", found.inputs), ("outputs", found.outputs)):
@@ -167,31 +166,46 @@ def print_overview(found: Overview) -> None:
         return
     for number, each in enumerate(found.variants if len(found.variants) > 1 else ()):
         text = f"{condition_text(each['when'])}: {counted(each['calls'], 'call')}"
-        _print_fact("" if number else "variants", f"{text}, {each['flops'] / 1e9:.2f} GFLOP")
+        _print_fact("" if number else "variants", f"{text}, {amount_text(each['flops'], 'FLOP')}")
     work = sum(row["flops"] * row["sites"] for row in found.kernels)
     taken = " with these shapes" if found.needed else ""
     _print_fact(
         "runs as",
         f"{counted(found.calls, 'call')} of {counted(len(found.kernels), 'kernel')}, "
-        f"{work / 1e9:.2f} GFLOP{taken}",
+        f"{amount_text(work, 'FLOP')}{taken}",
     )
     for name, family in sorted(found.families.items(), key=lambda each: -each[1]["share"]):
-        _print_fact("", f"{name:11} {counted(family['calls'], 'call'):>10}  {family['share']:6.1%}")
+        calls, share = counted(family["calls"], "call"), share_text(family["share"])
+        _print_fact("", f"{name:11} {calls:>10} {share:>6}  {FAMILIES.get(name, '')}")
     print_line("")
     title = f"{'share':>6} {'calls':>5} {'work a call':>15} {'bytes':>11}"
     print_line(f"{title}  {'what':{MOST_WORK}} result")
     for row in found.kernels:
         line = (
-            f"{row['share']:6.1%} {row['sites']:4}x {row['flops'] / 1e6:9.2f} MFLOP "
-            f"{row['bytes'] / 1e6:8.2f} MB  {_work_text(row):{MOST_WORK}} "
+            f"{share_text(row['share']):>6} {row['sites']:4}x "
+            f"{amount_text(row['flops'], 'FLOP'):>15} {amount_text(row['bytes'], 'B'):>11}  "
+            f"{_work_text(row):{MOST_WORK}} "
             f"{shape_text(row['shapes'][-1])}"
         )
         print_line(_cut(line, WIDTH))
 
 
-NAMED = {"take": "gather", "fakequantize": "quantize", "concatenate": "concat"}
+NAMED = {
+    "take": "gather", "fakequantize": "quantize", "concatenate": "concat",
+    "gatherelements": "gather elements", "multiply": "mul", "divide": "div", "subtract": "sub",
+    "negative": "neg", "power": "pow",
+}  # fmt: skip
+PHRASES = {
+    "te ": "", "strided slice": "slice", "expand dims": "unsqueeze", "broadcast to": "expand",
+    "logical ": "",
+}  # fmt: skip
 PLAIN = ("reshape", "tir")  # words that say little beside others
 SUMS = ("matmul", "batched-matmul", "convolution")
+FAMILIES = {
+    "matmul": "sums of products",
+    "rows": "elementwise, reductions, moves",
+    "plain": "as imported: no other family fits",
+}
 
 
 def _work_text(row: Mapping[str, Any]) -> str:
@@ -200,8 +214,23 @@ def _work_text(row: Mapping[str, Any]) -> str:
     operators = list(dict.fromkeys(NAMED.get(word, word) for word in words))
     operators = [word for word in operators if word not in PLAIN] or operators
     if row["kind"] in SUMS:
-        operators = [row["kind"], *operators[1:]]
-    return _cut(" ".join(operators) or row["kind"], MOST_WORK)
+        operators = [row["kind"], *(word for word in operators[1:] if word != "matmul")]
+    text = " ".join(operators) or row["kind"]
+    for raw, plain in PHRASES.items():
+        text = text.replace(raw, plain)
+    return _cut(text, MOST_WORK)
+
+
+def amount_text(number: float, unit: str, digits: int = 2) -> str:
+    """An amount in the largest unit of which it is at least one."""
+    for factor, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= factor:
+            return f"{number / factor:.{digits}f} {prefix}{unit}"
+    return f"{number:.0f} {unit}"
+
+
+def share_text(share: float) -> str:
+    return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
 
 
 def _cut(text: str, width: int) -> str:

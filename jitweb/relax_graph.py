@@ -28,7 +28,14 @@ from harness.system.text import first_line
 from jitweb.errors import JitwebError
 from jitweb.narrow import NotNarrowable, narrow_array, narrow_function, stored_dtype
 from jitweb.onnx.branches import check_branches
-from jitweb.onnx.graph import OUTLINE, STANDARD, graph_inputs, is_static, node_text, nothing
+from jitweb.onnx.graph import (
+    STANDARD,
+    graph_inputs,
+    is_static,
+    node_text,
+    nothing,
+    user_values,
+)
 from jitweb.onnx.operands import fit_together, shapes_of
 from jitweb.onnx.to_relax import to_relax, unsupported
 from jitweb.onnx.weights import quantized_weights
@@ -36,7 +43,7 @@ from jitweb.small_weights import Quantized
 
 MOST_FLOAT = float(np.finfo(np.float32).max)
 NOT_SUPPORTED = "operators that are not supported"
-REPLACE = "replace them, and export the model again"
+REPLACE = "export the model with other operators in that place"
 REPORT = "please report the model"
 INTERNALS = "ir.Op("  # in a message of TVM that prints its own objects
 # What results of a size that depends on values become.
@@ -139,8 +146,8 @@ def _why_not_converted(model: onnx.ModelProto, message: str) -> str:
     if not fit_together(node, shapes):
         return f"{where} has operands of {operands}, which don't fit together; check the --shape"
     if INTERNALS in message:
-        return f"TVM can't import {where} with operands of {operands}; {REPORT}"
-    return f"TVM can't import {where}: {message}; {REPORT}"
+        return f"TVM can't import {where} with operands of {operands}; {REPLACE}"
+    return f"TVM can't import {where}: {message}; {REPLACE}"
 
 
 def _unsized(model: onnx.ModelProto) -> onnx.NodeProto | None:
@@ -201,7 +208,7 @@ def _beginning(model: onnx.ModelProto, count: int) -> onnx.ModelProto:
 
 def user_inputs(model: onnx.ModelProto) -> int:
     """How many inputs are the user's; those after them are weights without their data."""
-    return sum(value.doc_string != OUTLINE for value in graph_inputs(model))
+    return len(user_values(model))
 
 
 def _passes(inputs: int) -> list[Any]:

@@ -27,7 +27,9 @@ from jitweb.plan import Condition, Variant, condition_text, variants_of
 from jitweb.variants import ImportedVariant, import_variants
 
 MOST_SOURCES_TEXT = 4096
-RUNTIME = tuple(f"{name}.mjs" for name in ("runtime", "files", "plan", "shared", "wasm", "webgpu"))
+RESTORE = "copy the bundle again, or tune the model again"  # as the runtime says it
+NOT_RUNTIME = ("page.mjs", "host.mjs")
+RUNTIME = tuple(path.name for path in WEB.glob("*.mjs") if path.name not in NOT_RUNTIME)
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ class Verification:
             yield "note     its runtime is not that of this jitweb, which was used in its place"
         for name in self.changed:
             yield f"changed  {name} is not as it was written"
+        if self.changed:
+            yield f"note     {RESTORE}"
         for each in self.agreements:
             yield from each.lines()
         if self._are_divided and not any("onnxruntime" in source for source in self.sources):

@@ -48,6 +48,7 @@ ONCE = (
     "jitweb/test_bundle.py",
     "jitweb/test_cli.py",
     "jitweb/test_compare.py",
+    "jitweb/test_ecosystem.py",
     "jitweb/test_examples.py",
     "jitweb/test_host.py",
     "jitweb/test_hostile_files.py",

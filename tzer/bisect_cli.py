@@ -36,7 +36,7 @@ def bisect(
     seconds: float | None,
     json_output: bool,
 ) -> None:
-    """Run reproducers on several releases of TVM: where does the bug show?
+    """Find the releases of TVM that a bug shows on, by reproducers.
 
     Give scripts that tzer repro wrote, or DIR, a campaign's folder, with the IDs of findings.
     Without IDs it takes what tzer triage reported, or, where it reported none, all that are not

@@ -86,7 +86,10 @@ def stats(directory: Path, json_output: bool) -> None:
 @click.option("--graph", is_flag=True, help="Print the graph of passes and states for Graphviz.")
 @as_json
 def cov(directory: Path | None, by: str, graph: bool, json_output: bool) -> None:
-    """How much of the compiler a campaign has reached: blocks by file, or entries by pass."""
+    """How much of the compiler a campaign has reached.
+
+    That is basic blocks by source file, or entries by pass (--by pass).
+    """
     from corpus.store import Store
     from tzer.cov import by_file, by_pass
 
@@ -111,7 +114,10 @@ def cov(directory: Path | None, by: str, graph: bool, json_output: bool) -> None
 @click.option("--unconfirmed", is_flag=True, help="Also those that no fresh process confirmed.")
 @as_json
 def findings(directory: Path, unconfirmed: bool, json_output: bool) -> None:
-    """What a campaign found: known issues last, legal pass orders first."""
+    """What a campaign found, a line each.
+
+    Known issues come last, findings of legal pass orders first.
+    """
     from corpus.store import Store
     from tzer.triage.folder import minimized
 
@@ -182,9 +188,10 @@ def show(directory: Path, finding_id: str, only_case: bool, json_output: bool) -
 @click.argument("path", metavar="CASE", type=NonEmptyPath(path_type=Path))
 @as_json
 def check(path: Path, json_output: bool) -> None:
-    """Judge one case: a file, or - for standard input, as tzer show --case prints it.
+    """Judge one case again, as tzer show --case prints it.
 
-    The exit status is 0 if the case is fine, 1 if it shows a bug, 2 if it is not a valid case.
+    CASE is a file, or - for standard input. The exit status is 0 if the case is fine, 1 if it shows
+    a bug, 2 if it is not a valid case.
     """
     from harness.verdict import Kind
     from tzer.check import as_data, describe, judge, read_case
@@ -207,7 +214,7 @@ def check(path: Path, json_output: bool) -> None:
 @click.argument("finding_id", metavar="ID")
 @click.option("-o", "--output", type=NonEmptyPath(path_type=Path), help="A file, else the output.")
 def repro(directory: Path, finding_id: str, output: Path | None) -> None:
-    """Write a script that shows a finding and needs only tvm and numpy.
+    """Write a script that shows a finding with tvm and numpy alone.
 
     Where a device has to show it, as of a web target, the script needs tzer as well.
     """

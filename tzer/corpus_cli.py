@@ -40,9 +40,10 @@ def corpus() -> None:
 @target
 @as_json
 def distill(directory: Path, out: Path, json_output: bool) -> None:
-    """Copy the fewest and smallest cases that reach all blocks that DIR's reach.
+    """Copy the fewest cases that reach all blocks that DIR's reach.
 
-    The new folder is a campaign to go on with. Findings stay where they are.
+    Of cases that reach the same, the smallest are taken. The new folder is a campaign to go on
+    with. Findings stay where they are.
     """
     from corpus.merge import add_entries, check_same_tvm, distilled
     from corpus.store import Store
@@ -67,7 +68,10 @@ def distill(directory: Path, out: Path, json_output: bool) -> None:
 @target
 @as_json
 def merge(directories: tuple[Path, ...], out: Path, json_output: bool) -> None:
-    """Copy the cases of several campaigns into one, each once, with what they reached."""
+    """Copy the cases of several campaigns into one.
+
+    Each is copied once, with what it reached.
+    """
     from corpus.merge import add_entries, check_same_tvm
     from corpus.store import Store
 
@@ -103,9 +107,10 @@ def export(directory: Path) -> None:
 @click.argument("path", metavar="FILE", type=path_type)
 @as_json
 def import_(directory: Path, path: Path, json_output: bool) -> None:
-    """Add the cases of a file, or of standard input (-), to a campaign, or begin one with them.
+    """Add the cases of a file to a campaign, or begin one with them.
 
-    The campaign's next run judges them first, and keeps what reaches something new.
+    FILE may be - for standard input. The campaign's next run judges them first, and keeps what
+    reaches something new.
     """
     from corpus.exchange import add_cases
     from corpus.store import Store

@@ -5,7 +5,7 @@ The paper's loop ("Coverage-Guided Tensor Compiler Fuzzing with Joint IR-Pass Mu
 program is mutated until `tolerance` mutations in a row bring nothing new, then its passes are
 until `PASS_TOLERANCE` bring nothing new, and back. To this the scheduler adds programs drawn afresh
 from the typed generator, entries chosen by the rarity of their coverage (`rarity.py`) and mutators
-by what they paid (`bandit.py`).
+by the new blocks a second that they brought (`rates.py`).
 
 Pure and deterministic from its random generator: it runs nothing and knows nothing of TVM. The
 campaign asks it for a `MutationPlan`, has a worker carry it out, and tells it what came of it.
@@ -24,10 +24,9 @@ import numpy as np
 from harness.case import PassCall
 from harness.oracles.known_issues import KnownIssue
 from tzer.avoidance import Avoidance
-from tzer.bandit import Bandit
 from tzer.options import DEFAULT_TOLERANCE, Strategy
 from tzer.rarity import Rarity
-from tzer.rates import Shares
+from tzer.rates import Ranking, Shares
 from tzer.transitions import START, Transitions
 
 # The prototype of the paper gives passes one fruitless try before it goes back to the program.
@@ -120,8 +119,8 @@ class Scheduler:
         self.switches = strategy.switches
         self.tolerance = tolerance
         self.capacity = capacity
-        self.ir_bandit = Bandit(ir_mutators)
-        self.pass_bandit = Bandit(pass_mutators)
+        self.ir_mutators = Ranking(ir_mutators)
+        self.pass_mutators = Ranking(pass_mutators)
         self.avoidance = Avoidance(ingredients)
         self.transitions = Transitions(passes)
         self.sources = Shares(SOURCES)
@@ -179,8 +178,8 @@ class Scheduler:
         is as bad for the mutator as a test that takes `KNOWN_COST` seconds longer.
         """
         blocks = blocks if self.guided else 0
-        bandit = self.pass_bandit if plan.action is Action.PASSES else self.ir_bandit
-        bandit.learn(mutator, blocks, seconds + (KNOWN_COST if known is not None else 0.0))
+        ranking = self.pass_mutators if plan.action is Action.PASSES else self.ir_mutators
+        ranking.learn(mutator, blocks, seconds + (KNOWN_COST if known is not None else 0.0))
         self.transitions.learn(tested, needed, blocks, seconds)
         self.sources.learn(_source(plan.action), blocks, seconds)
         self.avoidance.learn(ingredients, known)
@@ -274,10 +273,10 @@ class Scheduler:
 
     def _mutators(self, action: Action) -> tuple[str, ...]:
         if action is Action.PASSES:
-            return self.pass_bandit.ranking(self.rng, uniform=not self.guided)
+            return self.pass_mutators.draw(self.rng, uniform=not self.guided)
         if action is Action.IR:
             among = None if self.switches.specific else self.general
-            return self.ir_bandit.ranking(self.rng, uniform=not self.guided, among=among)
+            return self.ir_mutators.draw(self.rng, uniform=not self.guided, among=among)
         return ()
 
     def _count_of(self, action: Action) -> int:
@@ -321,16 +320,16 @@ class Scheduler:
     def state(self) -> dict[str, Any]:
         """What was learned about the mutators, as JSON."""
         return {
-            "ir": self.ir_bandit.state(),
-            "passes": self.pass_bandit.state(),
+            "ir": self.ir_mutators.state(),
+            "passes": self.pass_mutators.state(),
             "avoidance": self.avoidance.state(),
             "sources": self.sources.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """The inverse of `state`; entries are added one by one."""
-        self.ir_bandit.restore(state.get("ir", {}))
-        self.pass_bandit.restore(state.get("passes", {}))
+        self.ir_mutators.restore(state.get("ir", {}))
+        self.pass_mutators.restore(state.get("passes", {}))
         self.avoidance.restore(state.get("avoidance", {}))
         self.sources.restore(state.get("sources", {}))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 # Seconds of evidence that the expected rate counts for.
 PRIOR_SECONDS = 3.0
@@ -42,6 +42,54 @@ class Rates:
         """Load the sums of an earlier run, for the names that still exist."""
         names = set(known)
         self._sums = {name: (float(b), float(s)) for name, (b, s) in state.items() if name in names}
+
+
+class Ranking:
+    """The order in which to try mutators: drawn by their rates, of which none counts as nothing.
+
+    The weight of a mutator is its rate, at least `FLOOR` and at most `CEILING` times the average: a
+    single test may bring hundreds of blocks by chance. The order is a draw without replacement
+    (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006).
+    """
+
+    HALF_LIFE = 3000
+    FLOOR = 0.2
+    CEILING = 5.0
+    ALL = ""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = tuple(names)
+        self._rates = Rates(self.HALF_LIFE)
+
+    def learn(self, name: str, blocks: int, seconds: float) -> None:
+        """Record a test by this mutator: how many new blocks it brought, and its duration."""
+        if name in self.names:
+            self._rates.age()
+            for each in (name, self.ALL):
+                self._rates.add(each, blocks, seconds)
+
+    def weights(self) -> dict[str, float]:
+        """The weight of each mutator; 1 is that of an average one."""
+        average = self._rates.rate(self.ALL, 1.0)
+        relative = {name: self._rates.rate(name, average) / average for name in self.names}
+        return {name: min(max(rate, self.FLOOR), self.CEILING) for name, rate in relative.items()}
+
+    def draw(
+        self, rng: random.Random, *, uniform: bool = False, among: Collection[str] | None = None
+    ) -> tuple[str, ...]:
+        """All names (or those in `among`) in the order to try them; `uniform` only shuffles."""
+        weights = dict.fromkeys(self.names, 1.0) if uniform else self.weights()
+        names = [name for name in self.names if among is None or name in among]
+        keys = {name: rng.expovariate(weights[name]) for name in names}
+        return tuple(sorted(names, key=keys.__getitem__))
+
+    def state(self) -> dict[str, tuple[float, float]]:
+        """The evidence as JSON; `restore` is the inverse."""
+        return self._rates.state()
+
+    def restore(self, state: Mapping[str, Sequence[float]]) -> None:
+        """Load the evidence of an earlier run, for the mutators that still exist."""
+        self._rates.restore(state, (*self.names, self.ALL))
 
 
 class Shares:

@@ -29,9 +29,9 @@ EVERY_SECONDS = 3.0
     "--port", type=click.IntRange(0, 65535), default=0, help="Where --watch serves the page. [any]"
 )
 def report(directory: Path, output: Path | None, watch: bool, port: int) -> None:
-    """Write what a campaign did and found as one HTML file, which needs no network.
+    """Write what a campaign did and found as one HTML file.
 
-    A campaign may be running meanwhile.
+    It needs no network. A campaign may be running meanwhile.
     """
     from tzer.report.page import render
 

@@ -34,8 +34,8 @@ TYPES = {
     ".js": "text/javascript",
     ".json": "application/json",
     ".mjs": "text/javascript",
+    ".mts": "text/plain; charset=utf-8",
     ".svg": "image/svg+xml",
-    ".ts": "text/plain; charset=utf-8",
     ".txt": "text/plain; charset=utf-8",
     ".wasm": "application/wasm",
 }

@@ -98,13 +98,18 @@ class Compilation:
 
 @dataclass(frozen=True)
 class AfterPass:
-    """The module after one of the case's own passes; `packed`: main has packed arguments."""
+    """The module after one of the case's own passes.
+
+    `packed`: main has packed arguments. `changed`: it isn't equal to the module that was last
+    checked; the first always is.
+    """
 
     compilation: Compilation
     index: int
     call: PassCall
     module: Any
     packed: bool
+    changed: bool = True
 
 
 @dataclass(frozen=True, eq=False)

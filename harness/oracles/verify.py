@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from harness import UserError
+from harness import UserError, compat
 from harness import passes as catalogue
 from harness.case import Case, PassCall
 from harness.oracles import table
@@ -163,6 +163,7 @@ class _Follower:
         self.sequence = compilation.sequence
         self.place = ""
         self.packed = False
+        self.checked: Any = None  # the last module that the oracles were asked about
         # The last module before the packed API, and that after the case's own passes, each with
         # the pass that left it.
         self.last: LoweredForm | None = None
@@ -223,8 +224,11 @@ class _Follower:
         if index == self.compilation.own_passes - 1:
             self.own = self.last
         if index < self.compilation.own_passes:
-            view = AfterPass(self.compilation, index, call, module, self.packed)
+            # Four passes of five leave a module as it was.
+            changed = self.checked is None or not compat.structural_equal(self.checked, module)
+            view = AfterPass(self.compilation, index, call, module, self.packed, changed)
             self._ask(table.AFTER_PASS, view)
+            self.checked = module
 
     def _run(self, executable: Runnable, plain: Runnable | None) -> None:
         self.place = "run"

@@ -33,10 +33,12 @@ def stack_bytes(file: ObjectFile) -> int | None:
     """The bytes that all functions of an object take from the stack, None where that isn't known.
 
     Raises:
-        FormatError: the code has an instruction that is not known.
+        FormatError: a function that takes any has an instruction that is not known.
     """
-    total = 0
+    total, uses = 0, file.uses_of_globals
     for begin, end in file.bodies:
+        if not any(begin <= use < end for use in uses):
+            continue  # most kernels take nothing, and decoding is slow
         taken = _frame(list(_instructions(Reader(file.code, begin, end))))
         if taken is None:
             return None

@@ -14,6 +14,7 @@ from harness.wasm.frames import stack_bytes
 from harness.wasm.object_file import (
     DATA_SYMBOL,
     FUNCTION_SYMBOL,
+    GLOBAL_INDEX_LEB,
     GLOBAL_SYMBOL,
     ObjectFile,
     Relocation,
@@ -31,7 +32,7 @@ ALIGNMENT = 64
 
 # The relocations in the code and data of kernels (tool conventions, "Relocation Sections").
 FUNCTION_INDEX_LEB, MEMORY_ADDR_LEB, MEMORY_ADDR_SLEB, MEMORY_ADDR_I32 = 0, 3, 4, 5
-TYPE_INDEX_LEB, GLOBAL_INDEX_LEB = 6, 7
+TYPE_INDEX_LEB = 6
 
 SHARED_WITH_MAXIMUM, WITH_MAXIMUM = 0x03, 0x01
 
@@ -83,11 +84,7 @@ class _Linking:
         self.first_function: list[int] = []
         self.exports: dict[str, int] = {}
         self.addresses: list[list[int]] = []
-        self.needs_stack = any(
-            relocation.kind == GLOBAL_INDEX_LEB
-            for file in files
-            for relocation in file.code_relocations
-        )
+        self.needs_stack = any(file.uses_of_globals for file in files)
         self.data_end = DATA_START
         for file in files:
             _check_stack(file)

@@ -26,6 +26,7 @@ from harness.wasm.binary import (
 )
 
 SYMBOL_TABLE, SEGMENT_INFO = 8, 5
+GLOBAL_INDEX_LEB = 7  # a relocation
 FUNCTION_SYMBOL, DATA_SYMBOL, GLOBAL_SYMBOL, SECTION_SYMBOL, TABLE_SYMBOL = 0, 1, 2, 3, 5
 WEAK, LOCAL, UNDEFINED, EXPLICIT_NAME = 0x01, 0x02, 0x10, 0x40
 WITH_ADDEND = {3, 4, 5}
@@ -80,6 +81,11 @@ class ObjectFile:
     symbols: list[Symbol] = field(default_factory=list)
     code_relocations: list[Relocation] = field(default_factory=list)
     data_relocations: list[Relocation] = field(default_factory=list)
+
+    @property
+    def uses_of_globals(self) -> list[int]:
+        """Where in the code a global is named: LLVM has one, the stack pointer."""
+        return [each.offset for each in self.code_relocations if each.kind == GLOBAL_INDEX_LEB]
 
 
 def read_object(content: bytes) -> ObjectFile:

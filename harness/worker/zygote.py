@@ -8,6 +8,7 @@ parent requests a child (with the sockets that the child uses), a kill, or that 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -67,6 +68,8 @@ class Zygote:
         _warm_up()
         if self.native is not None:
             self._send_blocks(self.native.drain())
+        gc.collect()
+        gc.freeze()  # what children share stays shared: their collections don't touch it
         self._send({"ready": True, "native": self.native is not None})
         while True:
             waiting: list[Any] = [self.control]

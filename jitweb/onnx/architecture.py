@@ -16,7 +16,7 @@ import onnx
 from onnx import numpy_helper
 
 from jitweb.onnx.check import tensors_of
-from jitweb.onnx.graph import OUTLINE, attributes, graph_inputs, is_outline
+from jitweb.onnx.graph import OUTLINE, OWN, attributes, graph_inputs, is_outline
 
 FLOATS: Mapping[int, str] = {
     onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.DOUBLE: "float64",
@@ -25,7 +25,11 @@ FLOATS: Mapping[int, str] = {
 }  # fmt: skip
 SHORT_INTEGERS = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
 # Operators that an attention's probabilities pass through on their way to the values.
-PASSES = frozenset("Cast Reshape Where Dropout Identity IsNaN Mul Unsqueeze Squeeze".split())
+# Div, Round, Clip and Mul are a quantisation and its end.
+PASSES = frozenset(
+    "Cast Reshape Where Dropout Identity IsNaN Mul Unsqueeze Squeeze Div Round Clip".split()
+)
+MOST_PASSED = 12
 CONVOLUTIONS = frozenset({"Conv", "ConvTranspose", "ConvInteger", "QLinearConv"})
 LEAST_VOCABULARY = 256
 LEAST_ATTENTIONS = 2  # of a transformer: recurrent decoders have one
@@ -49,7 +53,8 @@ def architecture(model: onnx.ModelProto, operators: Mapping[str, int]) -> str:
     ]
     crossing = sum(each.crosses for each in attentions)
     parts += [f"{crossing} of them cross-attention"] if crossing else []
-    parts += [f"{convolutions} convolutions"] if convolutions else []
+    plural = "s" if convolutions > 1 else ""
+    parts += [f"{convolutions} convolution{plural}"] if convolutions else []
     vocabulary = graph.vocabulary()
     parts += [f"vocabulary of {vocabulary}"] if vocabulary else []
     return ", ".join(parts)
@@ -114,6 +119,9 @@ class _Shapes:
         for tensor in graph.initializer:
             self.shapes[tensor.name] = tuple(tensor.dims)
             self.weights.add(tensor.name)
+        self.weights.update(
+            name for node in graph.node if node.domain == OWN for name in node.output
+        )
         self.inputs = [each for each in graph_inputs(model) if each.name not in self.weights]
         self.readers: dict[str, list[onnx.NodeProto]] = {}
         for node in graph.node:
@@ -125,7 +133,7 @@ class _Shapes:
         has_cache = self._has_cache()
         for node in self.graph.node:
             shape = self.shapes.get(node.input[0], ()) if node.op_type == "Softmax" else ()
-            if len(shape) < 3 or not self._meets_matmul(node.output[0], 3):
+            if len(shape) < 3 or not self._meets_matmul(node.output[0]):
                 continue
             heads, queries, keys = shape[-3:]
             if length and len(shape) == 4 and queries % length == 0:
@@ -137,12 +145,13 @@ class _Shapes:
         shapes = (self.shapes[each.name] for each in self.inputs)
         return next((shape[1] for shape in shapes if len(shape) == 2), 0)
 
-    def _meets_matmul(self, name: str, most: int) -> bool:
-        for node in self.readers.get(name, ()):
-            if node.op_type in ("MatMul", "Einsum"):
+    def _meets_matmul(self, name: str) -> bool:
+        names = {name}
+        for _ in range(MOST_PASSED):
+            readers = [node for each in names for node in self.readers.get(each, ())]
+            if any(node.op_type in ("MatMul", "Einsum") for node in readers):
                 return True
-            if most and node.op_type in PASSES and self._meets_matmul(node.output[0], most - 1):
-                return True
+            names = {node.output[0] for node in readers if node.op_type in PASSES}
         return False
 
     def width(self) -> int:

@@ -16,7 +16,15 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from jitweb.errors import JitwebError
-from jitweb.onnx.graph import STANDARD, graph_inputs, is_outline, names_read, node_text, shape_text
+from jitweb.onnx.graph import (
+    STANDARD,
+    graph_inputs,
+    is_outline,
+    names_read,
+    no_input,
+    node_text,
+    shape_text,
+)
 
 Values = Mapping[str, Sequence[float]]
 Condition = Mapping[str, bool]  # on inputs, by their names
@@ -142,7 +150,7 @@ def fix_values(model: onnx.ModelProto, values: Values) -> None:
     known: dict[str, np.ndarray] = {}
     for name, given in values.items():
         if name not in inputs:
-            raise JitwebError(f"--set {name}: the model's inputs are {', '.join(inputs)}")
+            raise JitwebError(f"--set {name}: {no_input(name, inputs)}")
         known[name] = _constant(inputs[name], given)
         model.graph.initializer.append(numpy_helper.from_array(known[name], name))
         model.graph.input.remove(inputs[name])

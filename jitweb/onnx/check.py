@@ -23,6 +23,8 @@ BITS = {  # of those smaller than a byte
     if hasattr(onnx.TensorProto, name)
 }
 MOST_TENSOR_BYTES = (2 << 30) - (1 << 20)
+DATA = ("raw_data", "float_data", "int32_data", "string_data", "int64_data", "double_data",
+        "uint64_data")  # fmt: skip
 MOST_NODES = 200_000  # that local functions become
 
 
@@ -38,18 +40,26 @@ def tensors_of(message: Any) -> Iterator[onnx.TensorProto]:
                 yield from tensors_of(part)
 
 
-def check_places(model: onnx.ModelProto, folder: Path) -> None:
-    """Check the sizes of all tensors, and that external ones lie in the model's folder.
+def check_places(model: onnx.ModelProto, path: Path) -> None:
+    """Check the sizes of all tensors of a file, and that external ones lie in its folder.
 
     Raises:
         JitwebError: a file is elsewhere, missing or of another size, or together they are larger
-            than 4 GiB.
+            than 4 GiB; or tensors have no data at all.
     """
-    root, total = Path(os.path.realpath(folder)), 0
+    total, bare = 0, []
     for tensor in tensors_of(model):
         total += tensor.ByteSize()
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            total += _external_bytes(tensor, root)
+            total += _external_bytes(tensor, path)
+        elif math.prod(tensor.dims) > 0 and not any(getattr(tensor, part) for part in DATA):
+            bare.append(tensor.name)
+    if bare:
+        more = f" and {len(bare) - 1} more" if len(bare) > 1 else ""
+        raise JitwebError(
+            f"{path} holds no data of the weight {bare[0]}{more}: it was saved for its shapes "
+            "alone; export the model again, with its weights"
+        )
     if total > MOST_WEIGHT_BYTES:
         raise JitwebError(
             f"the weights are {total / (1 << 30):.1f} GiB, and WebAssembly's memory ends at 4 GiB; "
@@ -57,7 +67,8 @@ def check_places(model: onnx.ModelProto, folder: Path) -> None:
         )
 
 
-def _external_bytes(tensor: onnx.TensorProto, root: Path) -> int:
+def _external_bytes(tensor: onnx.TensorProto, path: Path) -> int:
+    root = Path(os.path.realpath(path.parent))
     facts = {entry.key: entry.value for entry in tensor.external_data}
     location = facts.get("location", "")
     if "\0" in location:
@@ -70,7 +81,10 @@ def _external_bytes(tensor: onnx.TensorProto, root: Path) -> int:
                 "put its file beside the model"
             )
         if not real.is_file():
-            raise JitwebError(f"the weights' file {location} is missing beside the model")
+            raise JitwebError(
+                f"{path} keeps its weights in {location}, which is missing: download or copy it, "
+                f"too, and put it at {path.parent / location}"
+            )
         size = real.stat().st_size
     except OSError as error:
         raise JitwebError(f"the weights' file {location} can't be read: {error.strerror}") from None
@@ -137,8 +151,14 @@ def check_constant(name: str, count: int, kind: int) -> None:
 
 
 def check_types(values: Iterable[onnx.ValueInfoProto]) -> None:
-    """Raises: JitwebError, if an input or output is of a type that nobody knows."""
+    """Raises: JitwebError, if an input or output is no tensor, or of a type that nobody knows."""
     for value in values:
+        kind = value.type.WhichOneof("value")
+        if kind not in (None, "tensor_type"):
+            raise JitwebError(
+                f"{value.name} is a {kind.removesuffix('_type').replace('_', ' ')}; export the "
+                "model with tensors alone, one for each part"
+            )
         if value.type.tensor_type.elem_type not in onnx.TensorProto.DataType.values():
             raise JitwebError(f"{value.name} is of an unknown type; export the model again")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ STANDARD = ("", "ai.onnx")  # the operators' own domain
 OUTLINE = "a weight without its data"  # the description of an input that is one
 SMALL = 1 << 16  # elements of a constant that has its data everywhere
 CONTRIB = "com.microsoft"  # onnxruntime's own
+MOST_LISTED = 12  # inputs, in an error
 OWN = "jitweb"  # of one operator, between the simplifier and Relax: see weights.py
 
 
@@ -178,6 +179,19 @@ def graph_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     """The inputs that the user passes."""
     weights = {tensor.name for tensor in model.graph.initializer}
     return [value for value in model.graph.input if value.name not in weights]
+
+
+def user_values(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """The inputs of a simplified model but for weights without data, which come after them."""
+    return [value for value in graph_inputs(model) if value.doc_string != OUTLINE]
+
+
+def no_input(name: str, inputs: Iterable[str]) -> str:
+    """That a model has no such input, and which it has."""
+    known = list(inputs)
+    more = f" and {len(known) - MOST_LISTED} more" if len(known) > MOST_LISTED else ""
+    listed = ", ".join(known[:MOST_LISTED]) + more
+    return f"there is no input {name}; the model's inputs are {listed}"
 
 
 def is_static(value: onnx.ValueInfoProto) -> bool:

@@ -25,17 +25,21 @@ from jitweb.onnx.check import (
 )
 from jitweb.onnx.graph import (
     CONTRIB,
+    OPSET,
     SMALL,
     STANDARD,
     graph_inputs,
     is_outline,
     is_static,
     names_read,
+    no_input,
     node_text,
     outline,
     outline_input,
     shape_text,
 )
+from jitweb.onnx.lookalikes import looks_like
+from jitweb.onnx.supported import check_choices
 
 MOST_FILE_BYTES = 2 << 30  # of protobuf
 LEAST_ELEMENT_BYTES = 4
@@ -46,6 +50,7 @@ DIMENSIONS = (
     (("channel",), 3),
     (("height", "width"), 224),
 )
+NEWER = "update onnx (pip install -U onnx), or"
 USUAL_LENGTH = 128  # of a sequence
 POSITIONS = ("position", "wpe", "pos_embed")  # in the names of tables of positions
 ORT_WITHOUT_DOMAIN = ("SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization")
@@ -71,7 +76,7 @@ def load_onnx(path: Path) -> onnx.ModelProto:
         JitwebError: it is missing, damaged, too large, or refers to files elsewhere.
     """
     model = _parse(path)
-    check_places(model, path.parent)
+    check_places(model, path)
     _load_external(model, path)
     check_tensors(tensors_of(model))
     _check_graph(model, model, path)
@@ -85,7 +90,7 @@ def read_outline(path: Path, largest: int = SMALL) -> onnx.ModelProto:
         JitwebError: it is missing, damaged, too large, or refers to files elsewhere.
     """
     model = _parse(path)
-    check_places(model, path.parent)
+    check_places(model, path)
     _take_constants(model.graph, largest)
     for tensor in model.graph.initializer:
         if math.prod(tensor.dims) > largest:
@@ -135,6 +140,7 @@ def _check_graph(model: onnx.ModelProto, checked: onnx.ModelProto, path: Path) -
     for each in (model,) if model is checked else (model, checked):
         _sort(each.graph)
         _name_domains(each)
+    _check_versions(model, path)
     try:
         onnx.checker.check_model(checked)
     except onnx.checker.ValidationError as error:
@@ -145,7 +151,9 @@ def _check_graph(model: onnx.ModelProto, checked: onnx.ModelProto, path: Path) -
         pass
     check_types((*model.graph.input, *model.graph.output))
     check_functions(model)
-    _check_opset(model, path)
+    check_choices(model.graph.node)
+    for function in model.functions:
+        check_choices(function.node)
 
 
 def _parse(path: Path) -> onnx.ModelProto:
@@ -156,21 +164,22 @@ def _parse(path: Path) -> onnx.ModelProto:
             raise JitwebError(f"{path} is not a regular file; save the model to one")
         if path.stat().st_size > MOST_FILE_BYTES:
             raise JitwebError(f"{path} is larger than 2 GiB, which no ONNX file is; check its name")
-        model = onnx.load_model_from_string(read_bounded(path, MOST_FILE_BYTES))
+        content = read_bounded(path, MOST_FILE_BYTES)
     except FileNotFoundError:
         raise JitwebError(f"{path} does not exist") from None
     except OSError as error:
         raise JitwebError(f"{path} can't be read: {error.strerror}") from None
-    except JitwebError:
-        raise
-    except Exception as error:  # protobuf's DecodeError, which has no public home
-        raise JitwebError(f"{path} is not an ONNX file, or damaged: {first_line(error)}") from None
+    try:
+        model = onnx.load_model_from_string(content)
+    except Exception:  # protobuf's DecodeError, which has no public home
+        raise JitwebError(f"{path} {looks_like(content)}") from None
     for value in (*model.graph.input, *model.graph.output):
         for dimension in value.type.tensor_type.shape.dim:
             if dimension.dim_value < 0:  # which old exporters write for an open one
                 dimension.Clear()
     if not model.graph.node or not model.graph.output:
-        raise JitwebError(f"{path} is not an ONNX model, or is damaged: its graph is empty")
+        empty = "is damaged, or has a graph without nodes or outputs; export the model again"
+        raise JitwebError(f"{path} {empty if model.graph.ByteSize() else looks_like(content)}")
     return model
 
 
@@ -219,13 +228,20 @@ def _check_known(model: onnx.ModelProto, path: Path) -> None:
         )
 
 
-def _check_opset(model: onnx.ModelProto, path: Path) -> None:
+def _check_versions(model: onnx.ModelProto, path: Path) -> None:
+    """Check the versions, which mean nothing to the checker where they are newer than it."""
+    if model.ir_version > onnx.IR_VERSION:
+        raise JitwebError(
+            f"{path} is of IR version {model.ir_version}, and the installed onnx knows "
+            f"{onnx.IR_VERSION}: {NEWER} save it in that one: model = onnx.load_model(file); "
+            f"model.ir_version = {onnx.IR_VERSION}; onnx.save(model, file)"
+        )
     newest = onnx.defs.onnx_opset_version()
     for opset in model.opset_import:
         if opset.domain in STANDARD and opset.version > newest:
             raise JitwebError(
                 f"{path} is of opset {opset.version}, and the installed onnx knows {newest}: "
-                "update onnx, or export the model with an older opset"
+                f"{NEWER} export the model with an older opset, such as {OPSET}"
             )
 
 
@@ -289,7 +305,8 @@ def give_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> 
     known: dict[str, int] = {}
     for name in shapes:
         if name not in inputs:
-            raise JitwebError(f"--shape {name}: the model's inputs are {', '.join(inputs)}")
+            given = f"{name}={'x'.join(map(str, shapes[name]))}"
+            raise JitwebError(f"--shape {given}: {no_input(name, inputs)}")
     for name, value in inputs.items():
         dimensions = value.type.tensor_type.shape.dim
         if name in shapes:

@@ -2,7 +2,7 @@
 // plan says of them.
 
 import { MOST_BYTES, parsePlan } from "./plan.mjs";
-import { builtin, isNode } from "./shared.mjs";
+import { RESTORE, builtin, isNode } from "./shared.mjs";
 
 const MOST_PLAN_BYTES = 2 ** 26; // plan.json, of which nothing is known before
 const FIRST_BYTES = 2 ** 26; // allocated for a file before any of it has come
@@ -10,10 +10,8 @@ const MOST_READ = 2 ** 30; // at once
 
 export class Files {
   constructor(url, verify, onProgress) {
-    const base = isNode ? undefined : globalThis.location?.href;
-    const text = String(url);
-    this.base = isNode && !/^[a-z]+:\/\//.test(text) ? null : new URL(text.endsWith("/") ? text : `${text}/`, base);
-    this.path = text;
+    this.folder = isPath(url) ? null : addressOf(url);
+    this.path = this.folder ? shown(this.folder) : String(url);
     this.verify = verify;
     this.onProgress = onProgress;
     this.known = null;
@@ -38,16 +36,20 @@ export class Files {
 
   // A file's bytes, of which there must not be more than `most`.
   async #bytes(name, most) {
-    if (isNode && (!this.base || this.base.protocol === "file:")) {
-      const place = this.base ? new URL(name, this.base) : builtin("path").join(this.path, name);
+    const address = this.folder && new URL(name, this.folder);
+    if (isNode && (!address || address.protocol === "file:")) {
+      const place = address ?? builtin("path").join(this.path, name);
       const bytes = await readFile(name, place, most);
       this.onProgress({ file: name, loaded: bytes.byteLength, total: bytes.byteLength });
       return bytes;
     }
-    const response = await fetch(new URL(name, this.base)).catch((error) => {
-      throw new Error(`${name} can't be fetched: ${error.message}`);
+    address.search = this.folder.search; // of a signed address, for example
+    const response = await fetch(address).catch((error) => {
+      throw new Error(`${name} can't be fetched: ${error.message}${hint(address)}`);
     });
-    if (!response.ok) throw new Error(`${name} can't be fetched: ${response.status} ${response.statusText}`);
+    if (!response.ok) {
+      throw new Error(`${name} can't be fetched: ${response.status} ${response.statusText}; is ${this.path} the folder of a bundle?`);
+    }
     return this.#streamed(name, response, most);
   }
 
@@ -80,10 +82,33 @@ export class Files {
       const note = "only the sizes of files were checked: the page is not a secure context (https or localhost)";
       if (!this.notes.includes(note)) this.notes.push(note);
     } else if (found !== sha256) {
-      throw new Error(`${name} was changed: it is not as the bundle was written`);
+      throw new Error(`${name} was changed: it is not as the bundle was written; ${RESTORE}`);
     }
   }
 }
+
+const OWN = import.meta.url; // apart from new URL, or bundlers would look for the folder
+const isPath = (url) => isNode && url !== undefined && !/^[a-z]+:\/\//i.test(String(url));
+
+// The address of a bundle's folder; without one, that of the runtime's own.
+function addressOf(url) {
+  const here = isNode ? undefined : globalThis.location?.href;
+  if (url === undefined && (!OWN || (!isNode && OWN.startsWith("file:")))) throw new Error(BUILT_IN);
+  let folder;
+  try {
+    // A worker that was made of a blob has an origin, and no folder.
+    folder = url === undefined ? new URL(".", OWN) : new URL(url, here?.startsWith("blob:") && /^\//.test(url) ? globalThis.origin : here);
+  } catch {
+    throw new Error(`${url} is no address in this place, such as a worker made of a blob: give the whole of it, such as https://example.org/out/`);
+  }
+  folder.hash = "";
+  if (!folder.pathname.endsWith("/")) folder.pathname += "/";
+  return folder;
+}
+
+const BUILT_IN = "load needs the address of the bundle's folder, as the runtime was built into another file";
+const shown = (folder) => folder.href.slice(0, folder.href.length - folder.search.length); // what signs it stays secret
+const hint = ({ origin }) => (isNode || origin === globalThis.origin ? "" : `; ${origin} must allow other origins (Access-Control-Allow-Origin)`);
 
 // The content of a regular file: not more than the size that it has when it is opened, as some files of
 // the kernel have no end. Without O_NONBLOCK a pipe would be waited for.
@@ -91,7 +116,7 @@ async function readFile(name, place, most) {
   const { open } = builtin("fs/promises");
   const { O_RDONLY, O_NONBLOCK = 0 } = builtin("fs").constants;
   const fail = (error) => {
-    throw new Error(`${name} can't be read: ${error.message}`);
+    throw new Error(`${name} can't be read: ${error.message}; ${RESTORE}`);
   };
   const file = await open(place, O_RDONLY | O_NONBLOCK).catch(fail);
   try {
@@ -110,7 +135,7 @@ async function readFile(name, place, most) {
   }
 }
 
-const tooLarge = (name) => new Error(`${name} was changed: it is larger than the bundle says`);
+const tooLarge = (name) => new Error(`${name} was changed: it is larger than the bundle says; ${RESTORE}`);
 
 // SHA-256 in hexadecimal; null where it can't be computed.
 async function digest(bytes) {

@@ -2,6 +2,8 @@
 // bounded, operands within slots, slots as large as what they hold, names those of files beside the
 // plan. plan_check.py checks the same in Python.
 
+import { RESTORE } from "./shared.mjs";
+
 export const TYPES = {
   float32: Float32Array, float64: Float64Array, int64: BigInt64Array, int32: Int32Array,
   int16: Int16Array, int8: Int8Array, uint8: Uint8Array, bool: Uint8Array,
@@ -17,7 +19,7 @@ const DEFAULT_LIMITS = {
 const FILE = /^\w[\w.-]{0,200}$/, IDENTIFIER = /^[a-z_]\w{0,200}$/i;
 
 const check = (isRight, what) => {
-  if (!isRight) throw new Error(`plan.json can't be used: ${what}`);
+  if (!isRight) throw new Error(`plan.json can't be used: ${what}; ${RESTORE}`);
 };
 const isCount = (value, most, least = 0) => Number.isSafeInteger(value) && value >= least && value <= most;
 const isNumber = (value) => typeof value === "number" && value >= 0 && value <= MOST_NUMBER;
@@ -163,7 +165,7 @@ function isShader(shader, limits) {
 /** The tensors in a file of safetensors: names to views of the bytes. */
 export function parseSafetensors(bytes) {
   const isRight = (value) => {
-    if (!value) throw new Error("weights.safetensors is damaged");
+    if (!value) throw new Error(`weights.safetensors is damaged; ${RESTORE}`);
   };
   isRight(bytes.byteLength >= 8);
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true)), start = 8 + length;

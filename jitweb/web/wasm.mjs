@@ -1,14 +1,13 @@
-// A model on WebAssembly: its weights and slots in one memory, its calls on one thread or several. This
-// file is its threads' program as well.
+// A model on WebAssembly: its weights and slots in one memory, its calls on one thread or several.
 
 import { TYPES, callsOf, checkModule } from "./plan.mjs";
-import { DISPOSED, builtin, bytesOf, isNode, product, roundUp, weightNames } from "./shared.mjs";
+import { DISPOSED, bytesOf, isNode, product, roundUp, weightNames } from "./shared.mjs";
+import { Team, Thread } from "./team.mjs";
 
 const PAGE = 65536;
 const ALIGNMENT = 64;
 const STACK_BYTES = 65536; // of a thread
 const SHARED_WITH_MAXIMUM = 0x03;
-const isWorker = typeof WorkerGlobalScope !== "undefined" && globalThis instanceof WorkerGlobalScope;
 
 // A module with one relaxed SIMD instruction (f32x4.relaxed_madd): valid where they are there.
 const RELAXED = Uint8Array.of(
@@ -120,37 +119,6 @@ const LEAST_SHARED_US = 20;
 // About how many microseconds a call of a task takes on one thread.
 const workOf = ({ flops, bytes }) => flops / 20e3 + bytes / 10e3;
 
-// What one thread does of each call: its rows, as even a part as can be, or, as the first thread, all
-// of them. Between two calls the threads meet where either is shared.
-class Thread {
-  constructor(exports, { pointer, variants, arenas, threads }, number) {
-    this.stack = pointer ? exports[pointer] : null;
-    this.stackTop = this.stack?.value;
-    const share = (rows, part) => Math.ceil((rows * part) / threads);
-    this.variants = variants.map((calls) => calls.map(({ kernel, addresses, rows, isShared }, i) => {
-      const first = number === 0 ? rows : 0, run = exports[kernel];
-      const values = addresses.map((each) => (each.scratch === undefined ? each : arenas[number] + each.scratch));
-      const [begin, end] = isShared ? [share(rows, number), share(rows, number + 1)] : [0, first];
-      if (run.length !== addresses.length + 2) throw new Error(`the kernel ${kernel} takes other arguments`);
-      return {
-        kernel, run: begin < end ? () => run(...values, begin, end) : () => {},
-        meetsAfter: isShared || !!calls[i + 1]?.isShared,
-      };
-    }));
-  }
-
-  // Run the part of a call; returns the Error if it trapped.
-  attempt({ kernel, run }) {
-    try {
-      run();
-      return null;
-    } catch (error) {
-      if (this.stack) this.stack.value = this.stackTop; // it was left where the kernel stopped
-      return new Error(`the kernel ${kernel} failed: ${error.message}`, { cause: error });
-    }
-  }
-}
-
 class WasmBackend {
   constructor(plan, { memory, thread, team, slots }, facts) {
     Object.assign(this, facts);
@@ -195,117 +163,4 @@ class WasmBackend {
     this.isClosed = true;
     this.team?.close();
   }
-}
-
-// Threads that go through the calls side by side, each with its part of the rows, and wait for each
-// other where calls are shared. The caller is the first of them; in a page it spins, as it may not sleep.
-const GENERATION = 0, ARRIVED = 1, PHASE = 2, FAILED = 3, VARIANT = 4; // FAILED: a call's number from 1 up
-const SPINS = 20000;
-
-function meet(control, threads, maySleep) {
-  const phase = Atomics.load(control, PHASE);
-  if (Atomics.add(control, ARRIVED, 1) === threads - 1) {
-    Atomics.store(control, ARRIVED, 0);
-    Atomics.add(control, PHASE, 1);
-    Atomics.notify(control, PHASE);
-    return;
-  }
-  for (let i = 0; Atomics.load(control, PHASE) === phase; i++) {
-    if (maySleep && i > SPINS) Atomics.wait(control, PHASE, phase, 1000);
-  }
-}
-
-class Team {
-  static async open(thread, task, stacks) {
-    const team = new Team();
-    team.thread = thread;
-    team.threads = task.threads;
-    team.control = new Int32Array(new SharedArrayBuffer(20));
-    team.workers = [];
-    try {
-      await Promise.all(stacks.map((stack, i) => {
-        const [worker, ready] = startThread({ ...task, stack, number: i + 1, control: team.control });
-        team.workers.push(worker);
-        return ready;
-      }));
-    } catch (error) {
-      team.close();
-      throw new Error(`threads can't be started: ${error.message}`);
-    }
-    return team;
-  }
-
-  run(number, timed) {
-    const { control, threads } = this, parts = this.thread.variants[number];
-    let failure = null;
-    if (parts.some(({ meetsAfter }) => meetsAfter)) { // else they'd be left behind
-      Atomics.store(control, VARIANT, number);
-      Atomics.add(control, GENERATION, 1);
-      Atomics.notify(control, GENERATION);
-    }
-    for (const part of parts) {
-      timed(() => {
-        failure ??= this.thread.attempt(part); // and go on, as the others do
-        if (part.meetsAfter) meet(control, threads, isNode || isWorker);
-      });
-    }
-    const failed = Atomics.exchange(control, FAILED, 0);
-    if (failure) throw failure;
-    if (failed) throw new Error(`the kernel ${parts[failed - 1].kernel} failed in a thread`);
-  }
-
-  close() {
-    for (const worker of this.workers) worker.terminate();
-  }
-}
-
-// This file is its threads' program as well: a worker that is given a task does what is below.
-const task = isNode ? builtin("worker_threads").workerData?.jitweb : null;
-export const isThread = !!task || (isWorker && globalThis.name === "jitweb");
-if (task) {
-  const { parentPort } = builtin("worker_threads");
-  beThread(task, (message) => parentPort.postMessage(message));
-} else if (isThread) {
-  addEventListener("message", ({ data }) => beThread(data, (message) => postMessage(message)), { once: true });
-}
-
-async function beThread(task, report) {
-  const { module, memory, stack, number, control, threads, pointer } = task;
-  let thread;
-  try {
-    const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
-    if (pointer) exports[pointer].value = stack;
-    thread = new Thread(exports, task, number);
-    report("ready");
-  } catch (error) {
-    report(`${error.message}`);
-    return;
-  }
-  for (let generation = 0; ; generation = (generation + 1) | 0) {
-    while (Atomics.load(control, GENERATION) === generation) Atomics.wait(control, GENERATION, generation);
-    thread.variants[Atomics.load(control, VARIANT)].forEach((part, i) => {
-      if (thread.attempt(part)) Atomics.compareExchange(control, FAILED, 0, i + 1);
-      if (part.meetsAfter) meet(control, threads, true);
-    });
-  }
-}
-
-// A worker with this task, and the promise that it is ready for it.
-function startThread(task) {
-  const worker = isNode
-    ? new (builtin("worker_threads").Worker)(new URL(import.meta.url), { workerData: { jitweb: task }, execArgv: [] })
-    : new Worker(import.meta.url, { type: "module", name: "jitweb" });
-  const ready = new Promise((resolve, reject) => {
-    const on = (event, listener) =>
-      isNode ? worker.once(event, listener) : worker.addEventListener(event, listener, { once: true });
-    on("message", (message) => {
-      const state = isNode ? message : message.data;
-      if (state === "ready") resolve();
-      else reject(new Error(state));
-    });
-    on("error", (error) => reject(new Error(error.message ?? "the worker's file can't be loaded")));
-  });
-  if (isNode) ready.then(() => worker.unref(), () => {}); // or a program that never disposes would not end
-  else worker.postMessage(task);
-  return [worker, ready];
 }

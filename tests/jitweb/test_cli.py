@@ -86,6 +86,7 @@ def test_a_changed_bundle_is_status_one(bundle: Path, tmp_path: Path) -> None:
     done = jitweb("verify", copy, "--target", "wasm")
     assert done.returncode == 1
     assert "runtime.mjs is not as it was written" in done.stdout
+    assert "copy the bundle again, or tune the model again" in done.stdout
 
 
 def test_inspect_shows_every_kernel(small_models: dict[str, Path]) -> None:
@@ -123,7 +124,7 @@ def test_an_interrupted_tune_keeps_what_it_has(
     [
         (["tune", "/nowhere.onnx"], "/nowhere.onnx does not exist"),
         (["tune", "{tmp}"], "is a folder"),
-        (["tune", "{garbage}"], "is not an ONNX"),
+        (["tune", "{garbage}"], "is a text and not a model"),
         (["tune", "/dev/zero"], "is not a regular file"),
         (["verify", "{garbage}"], "is a file; name the bundle's folder"),
         (["tune", "{cut}"], "damaged"),

@@ -18,6 +18,7 @@ import pytest
 
 from jitweb.bundle import read_plan
 from jitweb.errors import JitwebError
+from jitweb.verify import RESTORE
 from tests.jitweb.test_runtime import in_node
 from tests.jitweb.tiny import Tiny, edit, wasm_module
 
@@ -162,7 +163,7 @@ def test_damaged_weights_are_refused_before_they_are_placed(tiny: Path, tmp_path
         for (const folder of {json.dumps(folders)})
           messages.push(await words(() => load(folder, {{ target: "wasm", verify: false }})));
         return messages;""")
-    assert returned == ["Error: weights.safetensors is damaged"] * len(folders)
+    assert returned == [f"Error: weights.safetensors is damaged; {RESTORE}"] * len(folders)
 
 
 def test_a_file_that_is_larger_than_the_plan_says_is_not_read(tiny: Path, tmp_path: Path) -> None:
@@ -170,7 +171,9 @@ def test_a_file_that_is_larger_than_the_plan_says_is_not_read(tiny: Path, tmp_pa
     with (folder / "weights.safetensors").open("r+b") as file:
         file.truncate(1 << 40)
     message = in_node(f'return words(() => load("{folder}", {{ target: "wasm" }}));')
-    assert message == "Error: weights.safetensors was changed: it is larger than the bundle says"
+    assert message == (
+        f"Error: weights.safetensors was changed: it is larger than the bundle says; {RESTORE}"
+    )
 
 
 MODULE = wasm_module()

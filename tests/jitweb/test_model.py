@@ -422,7 +422,9 @@ def test_a_file_that_is_no_model_is_an_error(tmp_path: Path) -> None:
     whole, path = dense().SerializeToString(), tmp_path / "bad.onnx"
     for data in (*(whole[:end] for end in range(0, len(whole), 9)), b"no model at all " * 9):
         path.write_bytes(data)
-        with pytest.raises(JitwebError, match=r"bad\.onnx .*damaged|bad\.onnx is not a valid"):
+        with pytest.raises(
+            JitwebError, match=r"bad\.onnx (is empty|is a text|.*damaged|is not a valid)"
+        ):
             import_model(path)
     with pytest.raises(JitwebError, match="does not exist"):
         import_model(tmp_path / "missing.onnx")
@@ -455,7 +457,7 @@ def external(folder: Path, location: str, **facts: Any) -> Path:
         ("../outside.bin", {}, "outside of the model's folder"),
         ("/etc/hostname", {}, "outside of the model's folder"),
         ("link.bin", {}, "outside of the model's folder"),
-        ("gone.bin", {}, r"gone\.bin is missing"),
+        ("gone.bin", {}, r"in gone\.bin, which is missing"),
         ("w.bin", {"length": 80, "offset": 40}, "can't be read"),  # it ends early
         ("w.bin", {"length": 5 << 30}, "can.t be read"),
     ],

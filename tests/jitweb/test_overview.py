@@ -207,3 +207,57 @@ def test_an_input_that_is_compared_with_no_integer_is_inspected(
     model = model_of(nodes, {"x": np.ones((2, 3), np.float32)}, ["y"], {"v": value})
     onnx.save(model, tmp_path / "m.onnx")
     assert overview(tmp_path / "m.onnx", {}).operators
+
+
+def quantised(name: str) -> list[onnx.NodeProto]:
+    """What becomes of a QDQ pair: 8 bits, and floats again."""
+    scale = ["scale", "zero"]
+    return [
+        node("QuantizeLinear", [name, *scale], [f"{name}.q"]),
+        node("DequantizeLinear", [f"{name}.q", *scale], [f"{name}.d"]),
+    ]
+
+
+@pytest.mark.once
+def test_a_quantised_vision_transformer_is_called_one(tmp_path: Path) -> None:
+    """Its probabilities are quantised before they meet the values."""
+    nodes = [
+        node("Conv", ["x", "patches"], ["c"], strides=[4, 4]),
+        node("Reshape", ["c", "flat"], ["f"]),
+        node("Transpose", ["f"], ["r0"], perm=[0, 2, 1]),
+    ]
+    for number in range(2):
+        r, layer = f"r{number}", f"l{number}."
+        nodes += [
+            node("Transpose", [r], [f"{layer}k"], perm=[0, 2, 1]),
+            node("MatMul", [r, f"{layer}k"], [f"{layer}s"]),
+            *quantised(f"{layer}s"),
+            node("Softmax", [f"{layer}s.d"], [f"{layer}p"]),
+            *quantised(f"{layer}p"),
+            node("MatMul", [f"{layer}p.d", r], [f"r{number + 1}"]),
+        ]
+    weights = {
+        "patches": np.ones((8, 3, 4, 4), np.float32), "flat": np.array([1, 8, 16]),
+        "scale": np.float32(0.1), "zero": np.uint8(3),
+    }  # fmt: skip
+    model = model_of(nodes, {"x": np.ones((1, 3, 16, 16), np.float32)}, ["r2"], weights)
+    onnx.save(model, tmp_path / "m.onnx")
+    found = overview(tmp_path / "m.onnx", {}).architecture
+    assert found.startswith("vision transformer, 2 attention layers") and "1 convolution" in found
+
+
+@pytest.mark.once
+def test_amounts_are_in_units_that_show_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And kernels by words that ONNX has, their families with what they do."""
+    nodes = [node("Slice", ["x", "one", "two", "one"], ["a"]), node("GatherND", ["a", "i"], ["y"])]
+    weights = {"one": np.array([1]), "two": np.array([3]), "i": np.array([[0], [1]])}
+    model = model_of(nodes, {"x": np.ones((2, 4), np.float32)}, ["y"], weights)
+    onnx.save(model, tmp_path / "m.onnx")
+    print_overview(overview(tmp_path / "m.onnx", {}))
+    printed = capsys.readouterr().out
+    assert "32 B in the file" in printed and "0.00" not in printed and " 0 FLOP" in printed
+    assert "slice" in printed and "gather nd" in printed
+    assert "te gather" not in printed and "strided" not in printed
+    assert "elementwise, reductions, moves" in printed or "no other family" in printed

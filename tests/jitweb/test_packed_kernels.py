@@ -197,7 +197,7 @@ TASKS: dict[str, Callable[[], TaskInput]] = {
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_every_candidate_computes_the_same_with_packed_weights(
+def test_every_value_of_a_space_computes_the_same_with_packed_weights(
     place: tuple[WebTarget, Device], name: str
 ) -> None:
     task, (target, device) = TASKS[name](), place
@@ -207,7 +207,7 @@ def test_every_candidate_computes_the_same_with_packed_weights(
         each for each in target.candidates(task.function, task.constants) if each.family != PLAIN
     ]
     assert candidates
-    for candidate in spread(candidates)[: 12 if target.name == "wasm" else 3]:
+    for candidate in spread(candidates, 0)[: None if target.name == "wasm" else 3]:
         built = target.build(candidate.build())
         handle = device.load(built.code)
         (output,) = device.run(built.launch(handle, arguments, task.writes))

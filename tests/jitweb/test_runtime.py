@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from harness.devices.node import find_node
+from tests.jitweb.site import Site
 from tests.jitweb.tiny import (
     COUNT,
     HELPERS,
@@ -105,6 +106,42 @@ def test_a_bundle_loads_from_a_path_and_from_a_file_url(tiny: Path) -> None:
     for place in (f"{tiny}", f"{tiny}/", tiny.as_uri()):
         check(in_node(f'return (await load("{place}")).run(right());'))
     check(in_node(f'return (await load(new URL("{tiny.as_uri()}/"))).run(right());'))
+
+
+def test_without_an_address_a_bundle_loads_from_the_folder_of_its_runtime(tiny: Path) -> None:
+    check(
+        in_node(f"""
+        const {{ load }} = await import("{(tiny / "runtime.mjs").as_uri()}");
+        return (await load()).run(right());""")
+    )
+
+
+@pytest.mark.parametrize("end", ["/", ""])
+def test_the_query_of_a_signed_address_goes_with_each_file_and_into_no_message(
+    end: str, tiny: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "there").symlink_to(tiny)
+    with Site(tmp_path, query="key=a%2Fb&x") as site:
+        returned = in_node(f"""
+            const model = await load("{site.address}there{end}?key=a%2Fb&x#part");
+            const messages = [], places = ["there/?secret", "nowhere?key=a%2Fb&x"];
+            for (const place of places)
+              messages.push(await words(() => load(`{site.address}${{place}}`)));
+            return {{ result: await model.run(right()), messages }};""")
+    check(returned["result"])
+    assert "plan.json can't be fetched: 403" in returned["messages"][0]
+    assert f"is {site.address}nowhere/ the folder of a bundle?" in returned["messages"][1]
+    assert not any("secret" in each or "key" in each for each in returned["messages"])
+
+
+def test_outputs_bear_their_shape_and_dtype(tiny: Path) -> None:
+    returned = in_node(f"""
+        const {{ y, twice }} = await (await load("{tiny}")).run(right());
+        return [y, twice].map(({{ dims, dtype, length }}) => ({{ dims, dtype, length }}));""")
+    assert returned == [
+        {"dims": [2, COUNT // 2], "dtype": "float32", "length": COUNT},
+        {"dims": [1, IDS], "dtype": "int64", "length": IDS},
+    ]
 
 
 def test_the_model_says_what_it_is(tiny: Path) -> None:

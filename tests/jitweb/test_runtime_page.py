@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from jitweb.serve import serve
+from jitweb.verify import RESTORE
 from tests.jitweb.tiny import COUNT, HELPERS, POISON, SHADERS, Tiny, changed, check, edit, shader
 from tests.tab import Tab
 
 
-def in_page(folder: Path, *scripts: str, path: str = "runtime.d.ts") -> list[Any]:
+def in_page(folder: Path, *scripts: str, path: str = "runtime.d.mts") -> list[Any]:
     """What each script returns, one after another, in one page of the folder's own server."""
     with serve(folder) as address, Tab(f"{address}{path}") as tab:
         tab.wait_until("location.protocol === 'http:' && document.readyState === 'complete'")
@@ -68,6 +69,49 @@ def test_a_trap_in_a_browsers_thread_fails_its_run_alone(tiny: Path, browser: No
     )
     assert all("the kernel double failed" in message for message in returned["messages"])
     check(returned["after"])
+
+
+def test_a_workers_name_makes_no_thread_of_it(tiny: Path, browser: None) -> None:
+    """A user's own worker loads a model, with threads, whatever it is called; made of a blob, it
+    has no folder that an address could be relative to."""
+    program = f"""
+        import {{ load }} from "ORIGIN/runtime.mjs";
+        {HELPERS}
+        onmessage = async () => {{
+          const model = await load("/", {{ target: "wasm", threads: 3 }});
+          const message = await words(() => load("./out/"));
+          postMessage(plain({{ ...(await model.run(right())), threads: model.threads, message }}));
+        }};
+        postMessage("there");"""
+    (returned,) = in_page(
+        tiny,
+        f"""
+        const program = {json.dumps(program)}.replaceAll("ORIGIN", location.origin);
+        const address = URL.createObjectURL(new Blob([program], {{ type: "text/javascript" }}));
+        const worker = new Worker(address, {{ type: "module", name: "jitweb" }});
+        return new Promise((resolve, reject) => {{
+          worker.onerror = ({{ message }}) => reject(new Error(message));
+          worker.onmessage = ({{ data }}) =>
+            data === "there" ? worker.postMessage(0) : resolve(data);
+        }});""",
+    )
+    check(returned)
+    assert returned["threads"] == 3
+    assert "./out/ is no address in this place" in returned["message"]
+
+
+def test_threads_need_no_file_of_their_own(tiny: Path, tmp_path: Path, browser: None) -> None:
+    """As where a bundler has made one file of the runtime, or the runtime is on another origin."""
+    folder = edit(tiny, tmp_path / "bundle", lambda plan: None)
+    (folder / "thread.mjs").unlink()
+    (returned,) = in_page(
+        folder,
+        """
+        const model = await load("/", { target: "wasm", threads: 3 });
+        return { result: await model.run(right()), threads: model.threads, notes: model.notes };""",
+    )
+    check(returned["result"])
+    assert (returned["threads"], returned["notes"]) == (3, [])
 
 
 def test_runs_that_overlap_take_turns_on_the_gpu(tiny: Path, browser: None) -> None:
@@ -227,7 +271,9 @@ def test_a_file_that_goes_on_beyond_its_size_is_not_read_to_its_end(
     with (folder / "weights.safetensors").open("ab") as file:
         file.truncate(1 << 30)
     (message,) = in_page(folder, 'return words(() => load("/", { target: "wasm" }));')
-    assert message == "Error: weights.safetensors was changed: it is larger than the bundle says"
+    assert message == (
+        f"Error: weights.safetensors was changed: it is larger than the bundle says; {RESTORE}"
+    )
 
 
 def test_the_page_of_a_damaged_bundle_says_which_file_it_is(

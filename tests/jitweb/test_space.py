@@ -35,15 +35,15 @@ def node() -> Iterator[NodeDevice]:
         yield device
 
 
-def spread(candidates: list[Candidate]) -> list[Candidate]:
-    """A dozen of them at random, and more until every value of every dimension is among them."""
+def spread(candidates: list[Candidate], least: int = 12) -> list[Candidate]:
+    """So many of them at random, and more until every value of every dimension is among them."""
     order = candidates.copy()
     random.Random(1).shuffle(order)
     chosen: list[Candidate] = []
     seen: set[tuple[str, str, object]] = set()
     for candidate in order:
         values = {(candidate.family, *value) for value in candidate.point.items()}
-        if len(chosen) < 12 or not values <= seen:
+        if len(chosen) < least or not values <= seen:
             chosen.append(candidate)
             seen |= values
     return chosen

@@ -98,7 +98,7 @@ def test_known_issues_come_last_with_their_number(tmp_path: Path) -> None:
 
 
 def test_pay_offs_and_growth_are_in_the_statistics(tmp_path: Path) -> None:
-    memory = [[float(at), (1 << 30) + at * 1000, 5 << 20] for at in range(40)]
+    memory = [[at * 60.0, (1 << 30) + at * 60_000, 5 << 20] for at in range(40)]
     paid = {"mutator": {"split": [4, 90, 1, 3.0]}, "pass": {"tirx.UnrollLoop": [2, 0, 0, 1.0]}}
     with Store.create_or_resume(tmp_path / "campaign") as store:
         store.record_learned({"payoff": paid, "memory": memory})
@@ -108,7 +108,7 @@ def test_pay_offs_and_growth_are_in_the_statistics(tmp_path: Path) -> None:
     assert stats["rss_bytes_per_hour"] == pytest.approx(3_600_000)
     assert (stats["store_bytes"], stats["store_bytes_per_hour"]) == (5 << 20, 0)
     lines = tzer("stats", tmp_path / "campaign").stdout.splitlines()
-    assert "footprint  1024 MiB of memory, +3 an hour; 5.0 MiB of store, +0.0 an hour" in lines
+    assert "footprint  1026 MiB of memory, +3 an hour; 5.0 MiB of store, +0.0 an hour" in lines
     assert "  split" in [line[:7] for line in lines]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from hypothesis import strategies as st
 
 from harness.case import PassCall
 from harness.oracles.known_issues import KNOWN_ISSUES
-from tzer.bandit import Bandit
 from tzer.joint import (
     GENERATE_SHARE,
     LEGAL_SHARE,
@@ -25,6 +25,7 @@ from tzer.joint import (
 )
 from tzer.options import Strategy
 from tzer.rarity import STORED_BLOCKS, Rarity
+from tzer.rates import Ranking
 
 IR = ("insert", "delete", "unroll")
 PASSES = ("add", "crossover")
@@ -68,7 +69,7 @@ def test_a_mutator_whose_mutants_end_at_known_issues_is_drawn_less() -> None:
         found = number % 4 == 0
         made.learn(plan, "insert", found, 0.1, known=issue)
         made.learn(plan, "delete", found, 0.1)
-    first = [made.ir_bandit.ranking(made.rng)[0] for _ in range(200)]
+    first = [made.ir_mutators.draw(made.rng)[0] for _ in range(200)]
     assert first.count("delete") > 3 * first.count("insert")
 
 
@@ -129,7 +130,7 @@ def test_without_coverage_everything_is_kept_and_nothing_learned() -> None:
     made = scheduler(Strategy.NO_COVERAGE)
     assert made.wants_everything() and not scheduler().wants_everything()
     mutations(made, 50, found=True)
-    assert all(arm.finds == 0 for arm in made.ir_bandit.arms.values())
+    assert all(blocks == 0 for blocks, _ in made.ir_mutators.state().values())
 
 
 def test_the_share_of_fresh_programs_and_of_legal_sequences_is_as_stated() -> None:
@@ -200,9 +201,9 @@ def test_what_was_learned_survives_as_json() -> None:
 
 
 def test_evidence_about_a_mutator_that_is_gone_is_ignored() -> None:
-    bandit = Bandit(["insert"])
-    bandit.restore({"insert": [1, 2], "gone": [3, 4]})
-    assert bandit.state() == {"insert": [1.0, 2.0]}
+    ranking = Ranking(["insert"])
+    ranking.restore({"insert": [1, 2], "gone": [3, 4]})
+    assert ranking.state() == {"insert": (1.0, 2.0)}
 
 
 def test_changed_counters_are_handed_out_once() -> None:
@@ -212,25 +213,40 @@ def test_changed_counters_are_handed_out_once() -> None:
     assert made.take_changed() == []
 
 
-def test_the_mutator_that_pays_is_tried_first_most_of_the_time() -> None:
-    rng, bandit = random.Random(3), Bandit(["good", "bad", "slow"])
+def first_choices(ranking: Ranking) -> Counter[str]:
+    rng = random.Random(3)
+    return Counter(ranking.draw(rng)[0] for _ in range(1000))
+
+
+def test_mutators_are_tried_by_the_new_blocks_a_second_that_they_brought() -> None:
+    """As often as one another they find something: what counts is how much, and how fast."""
+    ranking = Ranking(["much", "little", "slow"])
     for _ in range(100):
-        bandit.learn("good", rng.random() < 0.5, 0.1)
-        bandit.learn("bad", False, 0.1)
-        bandit.learn("slow", rng.random() < 0.5, 2.0)
-    firsts = [bandit.ranking(rng)[0] for _ in range(200)]
-    assert firsts.count("good") > 150
+        ranking.learn("much", 40, 0.1)
+        ranking.learn("little", 4, 0.1)
+        ranking.learn("slow", 40, 1.0)
+    first = first_choices(ranking)
+    assert first["much"] > 3 * max(first["little"], first["slow"])
+    assert min(first["little"], first["slow"]) > 50
+
+
+def test_one_lucky_mutant_does_not_make_a_mutator_the_only_one() -> None:
+    ranking = Ranking([str(number) for number in range(50)])
+    for name in ranking.names:
+        ranking.learn(name, 1, 0.1)
+    ranking.learn("7", 1_000_000, 0.1)
+    assert 50 < first_choices(ranking)["7"] < 200
 
 
 def test_a_mutator_that_stops_paying_loses_its_place() -> None:
-    rng, bandit = random.Random(3), Bandit(["old", "new"])
+    ranking = Ranking(["old", "new"])
     for _ in range(500):
-        bandit.learn("old", True, 0.1)
-    for _ in range(4000):
-        bandit.learn("old", False, 0.1)
-        bandit.learn("new", rng.random() < 0.1, 0.1)
-    firsts = [bandit.ranking(rng)[0] for _ in range(200)]
-    assert firsts.count("new") > 150
+        ranking.learn("old", 50, 0.1)
+    for _ in range(15_000):
+        ranking.learn("old", 0, 0.1)
+        ranking.learn("new", 1, 0.1)
+    first = first_choices(ranking)
+    assert first["new"] > 2 * first["old"]
 
 
 @given(st.lists(st.sets(st.integers(0, 500), min_size=1), min_size=1, max_size=20))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections import Counter
 from itertools import pairwise
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.tzer.test_joint import IR, PASSES, blocks
 from tzer import payoff
-from tzer.footprint import MOST_POINTS, Footprint, describe, growth
+from tzer.footprint import MOST_POINTS, Footprint, describe, growth, memory_bytes
 from tzer.joint import LONGEST_DRAWN, Action, ScheduledEntry, Scheduler
 from tzer.options import SWITCHES, Strategy, Switches
 from tzer.payoff import Payoffs
@@ -178,12 +179,38 @@ def test_pay_offs_are_sums_that_survive() -> None:
 
 
 def test_growth_is_of_the_later_part() -> None:
-    points = [(float(at), 1 << 30 if at < 50 else (1 << 30) + at * 100, 0) for at in range(100)]
+    begin = 1 << 30
+    points = [(at * 60.0, begin if at < 50 else begin + at * 6000, 0) for at in range(100)]
     figures = growth(points)
     assert figures["rss_bytes_per_hour"] == pytest.approx(360_000)
     assert figures["store_bytes_per_hour"] == 0
-    assert describe(points) == "1024 MiB of memory, +0 an hour; 0.0 MiB of store, +0.0 an hour"
+    assert describe(points) == "1025 MiB of memory, +0 an hour; 0.0 MiB of store, +0.0 an hour"
     assert growth([])["rss_bytes"] == 0
+
+
+def test_a_child_that_grows_until_it_is_replaced_is_no_growth() -> None:
+    """Of a few minutes no slope is shown: it would be that of one child."""
+    points = [(at * 5.0, (1 << 30) + at % 40 * (1 << 20), 0) for at in range(720)]
+    assert abs(growth(points)["rss_bytes_per_hour"]) < 10 << 20
+    assert growth(points[:130])["rss_bytes_per_hour"] == 0
+    assert describe(points[:130]) == "1033 MiB of memory; 0.0 MiB of store"
+
+
+def test_memory_that_processes_share_is_counted_once() -> None:
+    """A forked child has all pages of its parent, and is hardly any memory of its own."""
+    ballast = bytearray(os.urandom(64 << 20))
+    alone = memory_bytes()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(writer)
+        os.read(reader, 1)
+        os._exit(0)
+    both = memory_bytes()
+    os.close(writer)
+    os.waitpid(child, 0)
+    os.close(reader)
+    assert len(ballast) < alone < both + (8 << 20) < alone + (40 << 20)
 
 
 def test_a_footprint_is_of_bounded_length(tmp_path: Path) -> None:

@@ -38,7 +38,9 @@ known_option = click.option(
 @click.option("--known", "show_known", is_flag=True, help="Print the known issues, and no more.")
 @known_option
 @jobs_option
-@click.option("--time", "time_s", type=Duration(), help="How long to minimize, e.g. 30m.")
+@click.option(
+    "--time", "time_s", type=Duration(), help="How long to minimize, e.g. 30m. [no limit]"
+)
 @click.option(
     "--wheels",
     "wheel_lists",
@@ -57,11 +59,12 @@ def triage(
     wheel_lists: tuple[tuple[str, ...], ...],
     json_output: bool,
 ) -> None:
-    """Make a handful of confirmed, minimized reports of a campaign's findings.
+    """Make confirmed, minimized reports of a campaign's findings.
 
-    DIR is a campaign, or a folder of cases, as jitweb keeps of the kernels that it found wrong.
-    Each finding is reported, a duplicate, a known issue, flaky, or not valid. DIR/triage holds a
-    reproducer and an issue text of each that is reported. Run again, it goes on where it ended.
+    They are a handful: findings of one cause are one. DIR is a campaign, or a folder of cases, as
+    jitweb keeps of the kernels that it found wrong. Each finding is reported, a duplicate, a known
+    issue, flaky, or not valid. DIR/triage holds a reproducer and an issue text of each that is
+    reported. Run again, it goes on where it ended.
     """
     from tzer.triage.known import as_data, known_issues
 
@@ -111,7 +114,10 @@ def triage(
 def minimize(
     directory: Path, finding_id: str, time_s: float | None, output: Path | None, json_output: bool
 ) -> None:
-    """Print the smallest program and the fewest passes that still show a finding."""
+    """Print the smallest case that still shows a finding.
+
+    That is the smallest program, and the fewest passes.
+    """
     from tzer.triage.collect import findings_of
     from tzer.triage.examine import MINIMIZE_SECONDS, FindingExaminer
     from tzer.triage.folder import TriageFolder

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
 import tvm
 from tvm import tirx
 
-from harness.case import module_text
+from harness import passes
+from harness.case import Case, module_text
 from harness.oracles import json_round_trip
 from harness.oracles.json_round_trip import JSON_ROUND_TRIP
+from harness.oracles.verify import judge
 from harness.verdict import Kind
 from tests import programs
 from tests.harness.oracles.views import CALL, after_pass
@@ -45,3 +48,19 @@ def test_a_module_that_comes_back_as_another_is_a_finding(monkeypatch: pytest.Mo
         Kind.ROUND_TRIP,
         "TVM's JSON of the module loads as another module",
     )
+
+
+def test_what_a_pass_left_as_it_was_is_not_saved_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[str] = []
+
+    def module_text_of(module: Any) -> str:
+        saved.append(module_text(module))
+        return saved[-1]
+
+    monkeypatch.setattr(json_round_trip, "module_text", module_text_of)
+    order = passes.default_order("llvm")
+    module = programs.scaled_sum()
+    verdict = judge(Case(module_text(module), order), native=False).verdict
+    assert verdict.kind is Kind.OK
+    assert len(order) / 2 > len(saved) > 5
+    assert all(first != second for first, second in itertools.pairwise(saved))

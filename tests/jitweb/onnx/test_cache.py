@@ -139,7 +139,10 @@ def test_a_branch_by_an_input_is_refused_with_what_to_do(tmp_path: Path) -> None
     ):
         import_model(path, shapes)
     for values, message in (
-        ({"other": (1,)}, "--set other: the model's inputs are x, past, use_cache_branch"),
+        (
+            {"other": (1,)},
+            "--set other: there is no input other; the model's inputs are x, past, use_cache",
+        ),
         ({"use_cache_branch": (3,)}, "--set use_cache_branch=3 is no bool of use_cache_branch"),
         ({"use_cache_branch": (math.nan,)}, "--set use_cache_branch=nan is no bool"),
         ({"use_cache_branch": (1, 0)}, "--set use_cache_branch=1,0 is no bool"),

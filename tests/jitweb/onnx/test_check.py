@@ -162,12 +162,3 @@ def test_functions_that_double_at_each_call_are_not_inlined(tmp_path: Path) -> N
         model.functions.append(helper.make_function("d", f"F{level}", ["x"], ["y"], nodes, opsets))
     path.write_bytes(model.SerializeToString())
     assert "functions are more than" in refused(path)
-
-
-def test_a_model_of_which_nothing_is_left_to_import_names_no_node(tmp_path: Path) -> None:
-    """All nodes are constants, and what is left, an input of strings, TVM can't take."""
-    path = saved(tmp_path / "m.onnx", [helper.make_node("Relu", ["w"], ["y"])], [weight(b"1234")])
-    model = onnx.load(path)
-    model.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
-    path.write_bytes(model.SerializeToString())
-    assert refused(path).startswith("TVM can't import the model")

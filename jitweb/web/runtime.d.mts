@@ -1,5 +1,7 @@
 /** The runtime of a jitweb bundle: loads its plan and weights, and runs the model. */
 
+import type { Inputs, Outputs } from "./tensors.mjs";
+
 export type Target = "wasm" | "webgpu";
 
 export type DType = "float32" | "float64" | "int64" | "int32" | "int16" | "int8" | "uint8" | "bool";
@@ -11,6 +13,22 @@ export interface Tensor {
   readonly shape: readonly number[];
 }
 
+type Integers =
+  | BigInt64Array | BigUint64Array
+  | Int32Array | Uint32Array | Int16Array | Uint16Array | Int8Array | Uint8Array | Uint8ClampedArray;
+
+/** A typed array for each dtype; of bool 0 and 1. */
+export interface Arrays {
+  float32: Float32Array;
+  float64: Float64Array;
+  int64: BigInt64Array;
+  int32: Int32Array;
+  int16: Int16Array;
+  int8: Int8Array;
+  uint8: Uint8Array;
+  bool: Uint8Array;
+}
+
 /**
  * A value for an input: its elements in row-major order. It is copied when `run` is called.
  *
@@ -19,18 +37,18 @@ export interface Tensor {
  * may be is refused: int64 is computed as int32, unless the model asks for more and WebAssembly is the
  * bundle's only target.
  */
-export type Input =
-  | boolean // for a bool of one element
-  | Float32Array | Float64Array
-  | BigInt64Array | BigUint64Array
-  | Int32Array | Uint32Array | Int16Array | Uint16Array | Int8Array | Uint8Array | Uint8ClampedArray
-  | readonly number[] | readonly bigint[] | readonly boolean[];
+export type Input<D extends DType = DType> =
+  D extends "float32" | "float64" ? Float32Array | Float64Array | readonly number[]
+  : D extends "bool" ? boolean | Integers | readonly (number | bigint | boolean)[] // a boolean for one element
+  : Integers | readonly (number | bigint)[];
 
-/**
- * An output in row-major order, the caller's to keep: Float32Array for float32, BigInt64Array for
- * int64, Int32Array for int32, Uint8Array of 0 and 1 for bool, and so on.
- */
-export type Output = Float32Array | Float64Array | BigInt64Array | Int32Array | Int16Array | Int8Array | Uint8Array;
+/** An output in row-major order, the caller's to keep: a typed array that bears its dtype and shape. */
+export type Output<D extends DType = DType> = D extends DType
+  ? Arrays[D] & { readonly dtype: D; readonly dims: readonly number[] }
+  : never;
+
+/** The names of a model's inputs or outputs, and their dtypes. */
+export type Signature = Readonly<Record<string, DType | undefined>>;
 
 /**
  * What the model takes and returns where its boolean inputs are as `when` says: a merged decoder has a
@@ -87,7 +105,10 @@ export interface Timings {
   readonly first_run_ms: number | null;
 }
 
-export interface Model {
+/** Values for the inputs of a model. */
+export type Given<I extends Signature> = { readonly [K in keyof I]: Input<NonNullable<I[K]>> };
+
+export interface Model<I extends Signature = Inputs, O extends Signature = Outputs> {
   readonly name: string;
   /** Those of all variants; a tensor of several as the last of them has it. */
   readonly inputs: readonly Tensor[];
@@ -108,12 +129,12 @@ export interface Model {
    * Rejects with an Error that says which input is wrong and what it must be; or that a kernel
    * failed, the GPU device was lost, or the model was disposed of.
    */
-  run(inputs: Readonly<Record<string, Input>>): Promise<Record<string, Output>>;
+  run(inputs: Given<I>): Promise<{ [K in keyof O]: Output<NonNullable<O[K]>> }>;
   /**
    * Run the model some times and time each call of a kernel, in their order. Takes a quarter to half
    * a second, or one run where that takes longer; a time is the median of means.
    */
-  profile(inputs: Readonly<Record<string, Input>>): Promise<CallTime[]>;
+  profile(inputs: Given<I>): Promise<CallTime[]>;
   /** Give back memory, threads and GPU buffers; the model can't be used after it. */
   dispose(): void;
 }
@@ -121,7 +142,13 @@ export interface Model {
 /**
  * Load a bundle.
  *
- * @param url the address of its folder; in Node also a path
+ * Inputs and outputs are typed as those of the bundle that this runtime is a part of; of another one
+ * name its own: `load<Signature, Signature>(url)`.
+ *
+ * @param url the address of its folder, in Node also a path; if left out, that of the runtime's files.
+ *   A query, as signed addresses have, goes with each file.
  * @throws Error if a file is missing or was changed, or this device can't run the model
  */
-export function load(url: string | URL, options?: LoadOptions): Promise<Model>;
+export function load<I extends Signature = Inputs, O extends Signature = Outputs>(
+  url?: string | URL, options?: LoadOptions,
+): Promise<Model<I, O>>;

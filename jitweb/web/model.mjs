@@ -1,0 +1,104 @@
+// A model that was loaded: its runs take turns on the backend of its target.
+
+import { conditionOf } from "./plan.mjs";
+import { DISPOSED } from "./shared.mjs";
+import { fromStored, toStored } from "./values.mjs";
+
+const PROFILES = 5, PROFILED_MS = 50;
+
+export class Model {
+  #plan;
+  #backend;
+  #queue = Promise.resolve();
+
+  constructor(plan, target, backend, notes) {
+    this.#plan = plan;
+    this.#backend = backend;
+    this.target = target;
+    this.name = plan.model;
+    const facts = (tensors) => tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
+    this.variants = plan.variants.map(({ when, inputs, outputs }) => ({ when, inputs: facts(inputs), outputs: facts(outputs) }));
+    const all = (role) => Array.from(new Map(this.variants.flatMap((each) => each[role].map((each) => [each.name, each]))).values());
+    this.inputs = all("inputs");
+    this.outputs = all("outputs");
+    this.device = backend.device;
+    this.threads = backend.threads;
+    this.notes = [...backend.notes, ...notes];
+    this.timings = { fetch_ms: null, compile_ms: null, first_run_ms: null };
+  }
+
+  /** Run the model; runs that overlap take turns. */
+  run(inputs) {
+    return this.#inTurn(inputs, async (stored, number) => {
+      const start = performance.now();
+      const results = await this.#backend.run(stored, number);
+      this.timings.first_run_ms ??= performance.now() - start;
+      return Object.fromEntries(
+        this.#plan.variants[number].outputs.map((output, i) => [output.name, fromStored(output, results[i])]),
+      );
+    });
+  }
+
+  /** Run the model some times and time each call of a kernel. */
+  profile(inputs) {
+    return this.#inTurn(inputs, async (stored, number) => {
+      const times = await timesOf(this.#backend, stored, number);
+      return this.#plan.variants[number].calls[this.target].map(({ task, kernel }, i) => ({
+        task, kernel, kind: this.#plan.tasks[task].kind, name: this.#plan.tasks[task].name,
+        ms: times[i],
+      }));
+    });
+  }
+
+  async #inTurn(given, work) {
+    const inputs = given ?? {}, number = this.#choose(inputs);
+    const stored = this.#stored(inputs, number); // copied now: the caller may change them after this
+    const turn = this.#queue.then(() => {
+      if (!this.#backend) throw new Error(DISPOSED);
+      return work(stored, number);
+    });
+    this.#queue = turn.catch(() => {});
+    return turn;
+  }
+
+  // The number of the first variant whose condition these inputs fulfil.
+  #choose(inputs) {
+    const isSo = ([name, value]) => Boolean(inputs[name]?.[0] ?? inputs[name]) === value;
+    const number = this.variants.findIndex(({ when }) => Object.entries(when).every(isSo));
+    if (number < 0) throw new Error(`the model's variants are ${this.variants.map(({ when }) => conditionOf(when)).join("; ")}`);
+    return number;
+  }
+
+  #stored(inputs, number) {
+    const known = this.inputs.map(({ name }) => name); // of any variant
+    for (const name of Object.keys(inputs)) {
+      if (!known.includes(name)) throw new Error(`the model has no input ${name}; it has ${known.join(", ")}`);
+    }
+    return this.#plan.variants[number].inputs.map((input) => toStored(input, inputs[input.name]));
+  }
+
+  /** Give back memory, workers and GPU buffers. */
+  dispose() {
+    this.#backend?.dispose();
+    this.#backend = null;
+  }
+}
+
+// The time of each call: the median of means over runs that take a while together. A clock's step, of
+// 0.1 ms in some browsers, is far longer than a small kernel takes, but not than many together.
+async function timesOf(backend, stored, number) {
+  const means = [], begin = performance.now();
+  do {
+    const sums = [], start = performance.now();
+    let runs = 0;
+    do {
+      const times = await backend.profile(stored, number);
+      times.forEach((ms, i) => (sums[i] = (sums[i] ?? 0) + ms));
+      runs++;
+      if (times.includes(null)) return times;
+    } while (performance.now() - start < PROFILED_MS);
+    means.push(sums.map((sum) => sum / runs));
+    await new Promise((resolve) => setTimeout(resolve)); // let a page paint
+  } while (means.length < PROFILES && performance.now() - begin < 2 * PROFILES * PROFILED_MS);
+  return means[0].map((_, i) => means.map((each) => each[i]).sort((a, b) => a - b)[(means.length - 1) >> 1]);
+}
