@@ -109,12 +109,14 @@ def attention(graph: Graph, node: onnx.NodeProto) -> list[str]:
     key, value = with_past(graph, past_key, key), with_past(graph, past_value, value)
     dtype, (_, _, length, size) = graph.dtype(query), graph.shape(query)
     masks = []
-    if mask:
-        masks.append(additive(graph, mask, dtype) if graph.dtype(mask) == BOOL else mask)
-        missing = graph.shape(key)[2] - graph.shape(mask)[-1]
-        if missing > 0:
-            raise ValueError("a mask that is shorter than the keys")
     keys = graph.shape(key)[2]
+    if mask:
+        mask = additive(graph, mask, dtype) if graph.dtype(mask) == BOOL else mask
+        *others, seen = graph.shape(mask)
+        if 1 < seen < keys:
+            rest = graph.constant(np.full([*others, keys - seen], -math.inf), dtype)
+            mask = graph.op("Concat", mask, rest, axis=-1)
+        masks.append(mask)
     if lengths and given.get("is_causal"):  # the last of those keys are the queries' own
         starts = graph.op("Sub", lengths, graph.constant(length, graph.dtype(lengths)))
         masks.append(causal_from(graph, starts, length, keys, dtype))
@@ -124,8 +126,25 @@ def attention(graph: Graph, node: onnx.NodeProto) -> list[str]:
     elif given.get("is_causal"):
         masks.append(causal(graph, length, keys, past, dtype, -math.inf))
     scale = given.get("scale", 0.0) or 1 / math.sqrt(size)
+    if len(masks) > 1:
+        masks = [graph.op("Add", *masks)]
     result = attend(graph, query, key, value, masks, scale, given.get("softcap", 0.0))
+    unseeing = _unseeing(graph, masks[0]) if masks else ""
+    if unseeing:
+        result = graph.op("Where", unseeing, graph.constant(0.0, dtype), result)
     return [merge_heads(graph, result) if is_flat else result, key, value]
+
+
+def _unseeing(graph: Graph, mask: str) -> str:
+    """The queries that see no key, whose result is zero; "" if there are none."""
+    known = graph.value(mask)
+    if known is not None and np.all(np.max(known, axis=-1) > -math.inf):
+        return ""
+    if mask not in graph.unseeing:
+        most = graph.op("ReduceMax", mask, graph.constant(np.array([-1])), keepdims=1)
+        infinite = graph.constant(-math.inf, graph.dtype(mask))
+        graph.unseeing[mask] = graph.op("Equal", most, infinite)
+    return graph.unseeing[mask]
 
 
 def rotary_embedding(graph: Graph, node: onnx.NodeProto) -> list[str]:

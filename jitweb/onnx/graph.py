@@ -57,6 +57,7 @@ class Graph:
         self.producers: dict[str, onnx.NodeProto] = {}  # of what isn't constant
         self.is_outlined = False  # weights have no data: large constants need none
         self.whole: dict[str, str] = {}  # 8-bit integers, and the whole floats that they were
+        self.unseeing: dict[str, str] = {}  # masks, and which queries of each see no key
         self.of_bytes: set[str] = set()  # constants that are made of 8-bit integers alone
         self._count = 0
         self._prefix = ""

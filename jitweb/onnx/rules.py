@@ -19,9 +19,12 @@ from jitweb.onnx import (
     dynamic,
     fused,
     opset,
+    pool,
     qlinear,
+    quantize,
     quantized,
     recurrent,
+    resize,
 )
 from jitweb.onnx.graph import CONTRIB, Graph
 
@@ -77,9 +80,13 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("", "Conv"): Rule(convolution.conv),
     ("", "ConvTranspose"): Rule(convolution.conv_transpose),
     ("", "DynamicQuantizeLinear"): Rule(dynamic.dynamic_quantize_linear),
-    ("", "DequantizeLinear"): Rule(quantized.dequantize_linear),
+    ("", "QuantizeLinear"): Rule(quantize.quantize_linear),
+    ("", "DequantizeLinear"): Rule(quantize.dequantize),
     ("", "MatMulInteger"): Rule(quantized.matmul_integer),
     ("", "ConvInteger"): Rule(quantized.conv_integer),
+    **{("", f"{each}Pool"): Rule(pool.pool) for each in ("Max", "Average", "Lp")},
+    ("", "Resize"): Rule(resize.resize),
+    ("", "Upsample"): Rule(resize.upsample),
     ("", "LSTM"): Rule(recurrent.lstm),
     ("", "GRU"): Rule(recurrent.gru),
     ("", "TensorScatter"): Rule(cache.tensor_scatter),
