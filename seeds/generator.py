@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -57,6 +58,25 @@ def generate(rng: random.Random, size: int = 8) -> Any:
         function = function.with_attr("tirx.noalias", True)
     others = {helper.var: helper.function for helper in helpers}
     return tvm.IRModule({compat.GlobalVar("main"): function, **others})
+
+
+def generate_compact(rng: random.Random, dtypes: Sequence[str], size: int = 8) -> Any:
+    """As `generate`, with compact buffers of these dtypes as its only parameters, and no calls: a
+    program that a web target may express."""
+    statements = StatementGenerator(rng, size)
+    wide = rng.random() < 0.4
+    memories = [
+        _input(statements, rng.choice(dtypes), rng.choice(SHAPES), wide)
+        for _ in range(rng.choice([1, 2, 3]))
+    ]
+    memories += [
+        _widened(statements.declare("out", rng.choice(dtypes), rng.choice(SHAPES)), wide)
+        for _ in range(rng.choice([1, 2]))
+    ]
+    body = statements.body(Scope((), tuple(memories)), depth=3, length=max(2, size // 3))
+    function = tirx.PrimFunc([memory.buffer for memory in memories], body)
+    function = function.with_attr("global_symbol", "main").with_attr("s_tir", True)
+    return tvm.IRModule({"main": function.with_attr("tirx.noalias", True)})
 
 
 def _parameters(

@@ -67,6 +67,7 @@ ROWS = (
     ),
     TargetRow("c", "c", "C source, by gcc or clang"),
     TargetRow("wasm", "web", "LLVM for WebAssembly", "in Node"),
+    TargetRow("wasm-direct", "wasm_direct", "WebAssembly by our own emitter", "in Node"),
     TargetRow(
         "webgpu", "web", "WGSL, taken by naga", "with the package wgpu, on a GPU or Mesa's lavapipe"
     ),

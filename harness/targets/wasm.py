@@ -26,6 +26,7 @@ from harness import compat
 from harness.ir.loop_kinds import PARALLEL, SERIAL
 from harness.targets.executable import raised_by_tvm
 from harness.wasm.linker import ARRAYS_START, STACK_BYTES, LinkError, link
+from harness.wasm.object_file import ObjectFile
 
 C_CALLING_CONVENTION = 0
 TRIPLE = "wasm32-unknown-unknown"
@@ -174,7 +175,7 @@ def _target(options: WasmOptions) -> Any:
     return tvm.target.Target(options.description())
 
 
-def link_alone(content: bytes, imports: Collection[str] = ()) -> bytes:
+def link_alone(content: bytes | ObjectFile, imports: Collection[str] = ()) -> bytes:
     """A module of one object, for a device to run.
 
     Raises:

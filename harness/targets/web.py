@@ -26,6 +26,7 @@ from harness.targets.invocations import as_kernel
 from harness.targets.on_device import OnDevice
 from harness.targets.table import TargetRow
 from harness.wasm.linker import LinkError
+from harness.wasm.object_file import ObjectFile
 
 ENTRY = "kernel"
 
@@ -62,11 +63,14 @@ class Wasm:
             function = tirx.transform.LowerIntrin()(lowered)["main"]
         check_stack(function)
         plain, rows = wasm.plain_abi(function)
-        content = wasm.build_object({ENTRY: plain}, wasm.WasmOptions(relaxed=False))
         try:
-            return wasm.link_alone(content, wasm.C_MATHS), function, rows
+            return wasm.link_alone(self.object_of(plain), wasm.C_MATHS), function, rows
         except LinkError as error:
             raise NotExpressible(str(error)) from None
+
+    def object_of(self, plain: Any) -> bytes | ObjectFile:
+        """The object of a function with the plain ABI."""
+        return wasm.build_object({ENTRY: plain}, wasm.WasmOptions(relaxed=False))
 
     def build(self, lowered: Any) -> OnDevice:
         module, function, rows = self._linked(lowered)

@@ -57,7 +57,7 @@ class LinkedModule:
 
 
 def link(
-    objects: Sequence[bytes], *, shared: bool = False, imports: Collection[str] = ()
+    objects: Sequence[bytes | ObjectFile], *, shared: bool = False, imports: Collection[str] = ()
 ) -> LinkedModule:
     """Link objects into a module that exports every function that they define by its name.
 
@@ -68,7 +68,8 @@ def link(
         LinkError: a symbol is undefined or defined twice, or a kernel's stack would overflow.
         FormatError: an object is damaged.
     """
-    return _Linking([read_object(content) for content in objects], imports).module(shared)
+    files = [each if isinstance(each, ObjectFile) else read_object(each) for each in objects]
+    return _Linking(files, imports).module(shared)
 
 
 class _Linking:
@@ -208,7 +209,7 @@ class _Linking:
 def _check_stack(file: ObjectFile) -> None:
     """Raises: LinkError, if the frames of an object's functions don't fit on the stack."""
     try:
-        taken = stack_bytes(file)
+        taken = stack_bytes(file) if file.frame is None else file.frame
     except binary.FormatError as error:
         raise LinkError(f"a kernel's stack can't be bounded: {error}") from None
     if taken is None:

@@ -81,6 +81,7 @@ class ObjectFile:
     symbols: list[Symbol] = field(default_factory=list)
     code_relocations: list[Relocation] = field(default_factory=list)
     data_relocations: list[Relocation] = field(default_factory=list)
+    frame: int | None = None  # the bytes that it takes from the stack; None: its code says it
 
     @property
     def uses_of_globals(self) -> list[int]:
