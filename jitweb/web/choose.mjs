@@ -12,7 +12,7 @@ export async function usable(plan, device) {
 }
 
 // Each target is timed on this device; the faster one is kept, and remembered.
-export async function faster(plan, names, open, key) {
+export async function faster(plan, names, open, key, notes) {
   const remembered = memory.get(key);
   if (names.includes(remembered)) {
     try {
@@ -42,7 +42,7 @@ export async function faster(plan, names, open, key) {
     }
   }
   if (!best) throw new Error(failures.join("; "));
-  best.model.notes.push(...failures);
+  notes.push(...failures);
   memory.set(key, best.model.target);
   return best.model;
 }
@@ -60,13 +60,21 @@ async function steady(model, inputs) {
 }
 
 // Which target was the faster one: kept by browsers over visits, elsewhere until the program ends.
-const memory = {
+export const memory = {
   known: new Map(),
   get(key) {
     try {
       return this.known.get(key) ?? (isNode ? null : globalThis.localStorage?.getItem(key));
     } catch {
       return null; // a page may be denied it
+    }
+  },
+  all() {
+    try {
+      const kept = Object.entries(isNode ? {} : { ...globalThis.localStorage });
+      return [...kept.filter(([key]) => key.startsWith("jitweb:")), ...this.known];
+    } catch {
+      return [...this.known];
     }
   },
   set(key, value) {

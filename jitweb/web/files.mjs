@@ -1,61 +1,116 @@
 // The files of a bundle, read from its folder or fetched from its address, and compared with what the
 // plan says of them.
 
+import { Cache } from "./cache.mjs";
 import { MOST_BYTES, parsePlan } from "./plan.mjs";
 import { RESTORE, builtin, isNode } from "./shared.mjs";
 
 const MOST_PLAN_BYTES = 2 ** 26; // plan.json, of which nothing is known before
 const FIRST_BYTES = 2 ** 26; // allocated for a file before any of it has come
 const MOST_READ = 2 ** 30; // at once
+const PLAN_KEY = ["plan.json", "plan"];
 
 export class Files {
-  constructor(url, verify, onProgress) {
-    this.folder = isPath(url) ? null : addressOf(url);
-    this.path = this.folder ? shown(this.folder) : String(url);
-    this.verify = verify;
-    this.onProgress = onProgress;
-    this.known = null;
-    this.planDigest = null;
-    this.notes = [];
+  #folder;
+  #path;
+  #options;
+  #cache = null;
+  #keeping = []; // what is being kept, as promises
+  #planBytes = null; // to be kept once everything else is
+  #known = null;
+  planDigest = null;
+  notes = [];
+
+  constructor(url, options) {
+    this.#folder = isPath(url) ? null : addressOf(url);
+    this.#path = this.#folder ? shown(this.#folder) : String(url);
+    this.#options = options;
   }
 
   async readPlan() {
-    const bytes = await this.#bytes("plan.json", MOST_PLAN_BYTES);
-    const plan = parsePlan(bytes, this.path);
-    this.known = plan.files;
+    if (this.#options.cache) await this.#openCache();
+    const bytes = await this.#readPlanBytes();
+    const plan = parsePlan(bytes, this.#path);
+    this.#known = plan.files;
     this.planDigest = (await digest(bytes)) ?? "unknown";
     return plan;
   }
 
+  async #openCache() {
+    try {
+      this.#cache = await Cache.open(this.#folder);
+    } catch (error) {
+      this.notes.push(`nothing is kept for later visits: ${error.message}`);
+    }
+  }
+
+  async #readPlanBytes() {
+    try {
+      const bytes = await this.#bytes("plan.json", MOST_PLAN_BYTES);
+      this.#planBytes = bytes;
+      return bytes;
+    } catch (error) {
+      const kept = error instanceof Unreachable ? await this.#kept(PLAN_KEY, MOST_PLAN_BYTES) : null;
+      if (!kept) throw error;
+      this.notes.push(`the files of an earlier visit are used: ${error.message}`);
+      return kept;
+    }
+  }
+
   async read(name) {
-    if (!Object.hasOwn(this.known, name)) throw new Error(`${name} is not of this bundle`);
-    const bytes = await this.#bytes(name, this.verify ? this.known[name].bytes : MOST_BYTES);
-    if (this.verify) await this.#check(name, bytes);
+    if (!Object.hasOwn(this.#known, name)) throw new Error(`${name} is not of this bundle`);
+    const { bytes: size, sha256 } = this.#known[name];
+    const kept = await this.#kept([name, sha256], size);
+    if (kept && (await this.#check(name, kept).then(() => true, () => false))) return kept;
+    const bytes = await this.#bytes(name, this.#options.verify ? size : MOST_BYTES);
+    if (this.#options.verify) await this.#check(name, bytes);
+    if (this.#cache) this.#keeping.push(this.#cache.put([name, sha256], bytes));
     return bytes;
+  }
+
+  async #kept(key, most) {
+    const bytes = await this.#cache?.get(key).catch(() => null);
+    if (!bytes || bytes.byteLength > most) return null;
+    this.#options.onProgress({ file: key[0], loaded: bytes.byteLength, total: bytes.byteLength });
+    return bytes;
+  }
+
+  /** Called when all is read: once it is kept, so is the plan, and what it doesn't name is deleted. */
+  async finish() {
+    if (!this.#cache || !this.#planBytes) return;
+    try {
+      await Promise.all(this.#keeping);
+      await this.#cache.put(PLAN_KEY, this.#planBytes);
+      const named = Object.entries(this.#known).map(([name, { sha256 }]) => [name, sha256]);
+      await this.#cache.keepOnly([PLAN_KEY, ...named]);
+    } catch (error) { // of storage that is full, or denied
+      this.notes.push(`not all is kept for later visits: ${error.message}`);
+    }
   }
 
   // A file's bytes, of which there must not be more than `most`.
   async #bytes(name, most) {
-    const address = this.folder && new URL(name, this.folder);
+    const { onProgress, signal } = this.#options, address = this.#folder && new URL(name, this.#folder);
     if (isNode && (!address || address.protocol === "file:")) {
-      const place = address ?? builtin("path").join(this.path, name);
+      const place = address ?? builtin("path").join(this.#path, name);
       const bytes = await readFile(name, place, most);
-      this.onProgress({ file: name, loaded: bytes.byteLength, total: bytes.byteLength });
+      onProgress({ file: name, loaded: bytes.byteLength, total: bytes.byteLength });
       return bytes;
     }
-    address.search = this.folder.search; // of a signed address, for example
-    const response = await fetch(address).catch((error) => {
-      throw new Error(`${name} can't be fetched: ${error.message}${hint(address)}`);
+    address.search = this.#folder.search; // of a signed address, for example
+    const cache = name === PLAN_KEY[0] ? "no-cache" : "default"; // an old plan would find new files changed
+    const response = await fetch(address, { signal, cache }).catch((error) => {
+      throw new Unreachable(`${name} can't be fetched: ${error.message}${hint(address)}`);
     });
     if (!response.ok) {
-      throw new Error(`${name} can't be fetched: ${response.status} ${response.statusText}; is ${this.path} the folder of a bundle?`);
+      throw new Error(`${name} can't be fetched: ${response.status} ${response.statusText}; is ${this.#path} the folder of a bundle?`);
     }
     return this.#streamed(name, response, most);
   }
 
   async #streamed(name, response, most) {
     const length = Number(response.headers.get("content-length")) || 0; // of what is sent, maybe compressed
-    const total = this.known?.[name]?.bytes ?? length;
+    const total = this.#known?.[name]?.bytes ?? length;
     let bytes = new Uint8Array(Math.min(total, Math.max(length, FIRST_BYTES))), received = 0;
     for (const reader = response.body.getReader(); ; ) {
       const { done, value } = await reader.read();
@@ -71,12 +126,12 @@ export class Files {
       }
       bytes.set(value, received);
       received += value.byteLength;
-      this.onProgress({ file: name, loaded: received, total: Math.max(total, received) });
+      this.#options.onProgress({ file: name, loaded: received, total: Math.max(total, received) });
     }
   }
 
   async #check(name, bytes) {
-    const { bytes: size, sha256 } = this.known[name];
+    const { bytes: size, sha256 } = this.#known[name];
     const found = bytes.byteLength === size ? ((await digest(bytes)) ?? "unknown") : null;
     if (found === "unknown") {
       const note = "only the sizes of files were checked: the page is not a secure context (https or localhost)";
@@ -86,6 +141,13 @@ export class Files {
     }
   }
 }
+
+class Unreachable extends Error {
+  name = "Error";
+}
+
+/** Where a bundle is, as a text that is the same in a worker. */
+export const placeOf = (url) => (isPath(url) ? String(url) : addressOf(url).href);
 
 const OWN = import.meta.url; // apart from new URL, or bundlers would look for the folder
 const isPath = (url) => isNode && url !== undefined && !/^[a-z]+:\/\//i.test(String(url));

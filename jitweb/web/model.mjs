@@ -1,5 +1,6 @@
 // A model that was loaded: its runs take turns on the backend of its target.
 
+import { checkOptions, untilAborted } from "./abort.mjs";
 import { conditionOf } from "./plan.mjs";
 import { DISPOSED } from "./shared.mjs";
 import { fromStored, toStored } from "./values.mjs";
@@ -10,6 +11,7 @@ export class Model {
   #plan;
   #backend;
   #queue = Promise.resolve();
+  #notes;
 
   constructor(plan, target, backend, notes) {
     this.#plan = plan;
@@ -23,13 +25,17 @@ export class Model {
     this.outputs = all("outputs");
     this.device = backend.device;
     this.threads = backend.threads;
-    this.notes = [...backend.notes, ...notes];
+    this.#notes = [backend.notes, notes]; // to which later ones may be added
     this.timings = { fetch_ms: null, compile_ms: null, first_run_ms: null };
   }
 
+  get notes() {
+    return this.#notes.flat();
+  }
+
   /** Run the model; runs that overlap take turns. */
-  run(inputs) {
-    return this.#inTurn(inputs, async (stored, number) => {
+  run(inputs, options) {
+    return this.#inTurn(inputs, options, async (stored, number) => {
       const start = performance.now();
       const results = await this.#backend.run(stored, number);
       this.timings.first_run_ms ??= performance.now() - start;
@@ -40,8 +46,8 @@ export class Model {
   }
 
   /** Run the model some times and time each call of a kernel. */
-  profile(inputs) {
-    return this.#inTurn(inputs, async (stored, number) => {
+  profile(inputs, options) {
+    return this.#inTurn(inputs, options, async (stored, number) => {
       const times = await timesOf(this.#backend, stored, number);
       return this.#plan.variants[number].calls[this.target].map(({ task, kernel }, i) => ({
         task, kernel, kind: this.#plan.tasks[task].kind, name: this.#plan.tasks[task].name,
@@ -50,15 +56,17 @@ export class Model {
     });
   }
 
-  async #inTurn(given, work) {
+  async #inTurn(given, options = {}, work) {
+    checkOptions(options, ["signal"], "a run");
     const inputs = given ?? {}, number = this.#choose(inputs);
     const stored = this.#stored(inputs, number); // copied now: the caller may change them after this
     const turn = this.#queue.then(() => {
+      options.signal?.throwIfAborted();
       if (!this.#backend) throw new Error(DISPOSED);
       return work(stored, number);
     });
     this.#queue = turn.catch(() => {});
-    return turn;
+    return untilAborted(options.signal, turn);
   }
 
   // The number of the first variant whose condition these inputs fulfil.

@@ -67,10 +67,20 @@ export interface LoadOptions {
    */
   target?: Target;
   /**
-   * Threads for WebAssembly, 1 if left out. A page must be cross-origin isolated (COOP and COEP
-   * headers) for more; where they can't be started there is one, and `notes` says why.
+   * Threads for WebAssembly; if left out, as many as there are processors, at most 8. A page must be
+   * cross-origin isolated (COOP and COEP headers) for more than one; where they can't be started there
+   * is one, and `notes` says why.
    */
   threads?: number;
+  /** true runs the model in a worker, so that a run holds up nothing in this thread. */
+  worker?: boolean;
+  /**
+   * true keeps the files in the browser's Cache API: later visits fetch plan.json alone, or, offline,
+   * nothing. `notes` says where nothing can be kept, as in Node.
+   */
+  cache?: boolean;
+  /** Ends loading: `load` rejects with the signal's reason. */
+  signal?: AbortSignal;
   /** false leaves out the comparison of each file with its SHA-256. */
   verify?: boolean;
   /** Called while files are read; sizes in bytes, `total` 0 where the server doesn't say. */
@@ -80,6 +90,11 @@ export interface LoadOptions {
    * that the bundle needs. It stays the caller's: `dispose` frees the model's buffers alone.
    */
   device?: object;
+}
+
+export interface RunOptions {
+  /** Rejects the run with the signal's reason at once. One that has begun goes on unseen to its end. */
+  signal?: AbortSignal;
 }
 
 /** One call of a kernel, and how long it took. */
@@ -129,12 +144,12 @@ export interface Model<I extends Signature = Inputs, O extends Signature = Outpu
    * Rejects with an Error that says which input is wrong and what it must be; or that a kernel
    * failed, the GPU device was lost, or the model was disposed of.
    */
-  run(inputs: Given<I>): Promise<{ [K in keyof O]: Output<NonNullable<O[K]>> }>;
+  run(inputs: Given<I>, options?: RunOptions): Promise<{ [K in keyof O]: Output<NonNullable<O[K]>> }>;
   /**
    * Run the model some times and time each call of a kernel, in their order. Takes a quarter to half
    * a second, or one run where that takes longer; a time is the median of means.
    */
-  profile(inputs: Given<I>): Promise<CallTime[]>;
+  profile(inputs: Given<I>, options?: RunOptions): Promise<CallTime[]>;
   /** Give back memory, threads and GPU buffers; the model can't be used after it. */
   dispose(): void;
 }
@@ -147,7 +162,7 @@ export interface Model<I extends Signature = Inputs, O extends Signature = Outpu
  *
  * @param url the address of its folder, in Node also a path; if left out, that of the runtime's files.
  *   A query, as signed addresses have, goes with each file.
- * @throws Error if a file is missing or was changed, or this device can't run the model
+ * @throws Error if an option is unknown, a file is missing or was changed, or this device can't run the model
  */
 export function load<I extends Signature = Inputs, O extends Signature = Outputs>(
   url?: string | URL, options?: LoadOptions,

@@ -4,36 +4,32 @@
 //   const model = await load("./out/");
 //   const { logits } = await model.run({ input_ids });
 
-import { faster, usable } from "./choose.mjs";
-import { Files } from "./files.mjs";
-import { Model } from "./model.mjs";
-import { parseSafetensors } from "./plan.mjs";
-import { openWasm } from "./wasm.mjs";
-import { openWebgpu } from "./webgpu.mjs";
+import { checkOptions, untilAborted } from "./abort.mjs";
+import { openModel } from "./open.mjs";
+import { openRemote } from "./remote.mjs";
+import { builtin, isNode } from "./shared.mjs";
 
-const BACKENDS = { wasm: openWasm, webgpu: openWebgpu };
+const OPTIONS = ["target", "threads", "worker", "cache", "signal", "verify", "onProgress", "device"];
+const MOST_THREADS = 8; // that are started unasked
 
 /** Load a bundle from the address of its folder, by default the runtime's own. */
 export async function load(url, options = {}) {
-  const { target, threads = 1, verify = true, onProgress = () => {}, device = null } = options;
-  if (!Number.isInteger(threads) || threads < 1) throw new Error("threads must be a whole number from 1 up");
-  const started = performance.now();
-  const files = new Files(url, verify, onProgress);
-  const plan = await files.readPlan();
-  if (target && !Object.hasOwn(plan.targets, target)) {
-    throw new Error(`the bundle has no ${target}; it has ${Object.keys(plan.targets).join(", ")}`);
+  if (isNode && !process.getBuiltinModule) {
+    throw new Error(`this is Node ${process.versions.node}; the runtime needs 20.16, 22.3 or later`);
   }
-  const names = target ? [target] : await usable(plan, device);
-  // On their way while kernels are compiled.
-  const weights = files.read("weights.safetensors").then(parseSafetensors);
-  const fetched = weights.then(() => performance.now(), () => null);
-  const open = async (name) => {
-    const opened = performance.now();
-    const backend = await BACKENDS[name](plan, weights, files, { threads, device });
-    const model = new Model(plan, name, backend, files.notes);
-    model.timings.fetch_ms = (await fetched) - started;
-    model.timings.compile_ms = performance.now() - Math.max(opened, await fetched);
-    return model;
-  };
-  return names.length === 1 ? open(names[0]) : faster(plan, names, open, `jitweb:${threads}:${files.planDigest}`);
+  if (url !== undefined && typeof url !== "string" && !(url instanceof URL)) {
+    throw new Error("the first argument of load is the address of the bundle's folder, the second are options");
+  }
+  checkOptions(options, OPTIONS, "load");
+  const { signal, threads = threadsHere(), worker = false, cache = false, verify = true, onProgress = () => {}, device = null, target } = options;
+  if (!Number.isInteger(threads) || threads < 1) throw new Error("threads must be a whole number from 1 up");
+  if (worker && device) throw new Error("a GPUDevice can't go to a worker: leave out device or worker");
+  const open = worker ? openRemote : openModel;
+  const opened = open(url, { target, threads, cache, verify, onProgress, device, signal });
+  return untilAborted(signal, opened, (model) => model.dispose());
+}
+
+function threadsHere() {
+  const processors = isNode ? builtin("os").availableParallelism() : globalThis.navigator?.hardwareConcurrency;
+  return Math.min(processors || 1, MOST_THREADS);
 }

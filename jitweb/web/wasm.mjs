@@ -15,7 +15,13 @@ const RELAXED = Uint8Array.of(
   0, 32, 1, 32, 0, 253, 133, 2, 11,
 );
 
+// The same with one of plain SIMD (i8x16.splat).
+const SIMD = Uint8Array.of(
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11,
+);
+
 export async function openWasm(plan, weights, files, { threads }) {
+  if (!globalThis.WebAssembly) throw new Error("there is no WebAssembly here; a lockdown mode of the browser may have turned it off");
   const part = plan.targets.wasm;
   const variant = WebAssembly.validate(RELAXED) ? "relaxed" : "simd128";
   const content = await files.read(part.modules[variant]);
@@ -50,7 +56,7 @@ async function makeWasm(plan, weights, content, flag, threads) {
     content[flag] = SHARED_WITH_MAXIMUM;
   }
   const module = await WebAssembly.compile(content).catch((error) => {
-    throw new Error(`the kernels can't be compiled (they need WebAssembly SIMD): ${error.message}`);
+    throw new Error(`the kernels can't be compiled: ${causeOf(error)}`);
   });
   const all = callsOf(plan, "wasm");
   checkModule(module, all, part.stack_pointer);
@@ -74,6 +80,11 @@ async function makeWasm(plan, weights, content, flag, threads) {
   const thread = new Thread(exports, task, 0);
   const team = shared ? await Team.open(thread, task, layout.stacks) : null;
   return { memory, thread, team, slots: layout.slots };
+}
+
+function causeOf({ message }) {
+  if (/content.security.policy|\bCSP\b/i.test(message)) return "the page's Content-Security-Policy forbids WebAssembly; add 'wasm-unsafe-eval' to its script-src";
+  return WebAssembly.validate(SIMD) ? message : "there is no WebAssembly SIMD here; Chrome 91, Firefox 89, Safari 16.4 and later have it";
 }
 
 function makeMemory(pages, shared) {

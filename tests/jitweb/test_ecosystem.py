@@ -32,12 +32,36 @@ POLICIES = {
 APP = f"""
 import {{ load }} from "./out/runtime.mjs";
 {HELPERS}
-const options = JSON.parse(decodeURIComponent(location.search.slice(1)) || "{{}}");
+const {{ shell, ...options }} = JSON.parse(decodeURIComponent(location.search.slice(1)) || "{{}}");
 globalThis.ran = (async () => {{
+  if (shell) {{
+    await navigator.serviceWorker.register("./shell.js");
+    await navigator.serviceWorker.ready;
+  }}
   const model = await load("./model/", {{ target: "wasm", ...options }});
   const {{ threads, notes }} = model;
   return plain({{ ...(await model.run(right())), threads, notes }});
 }})().catch((error) => ({{ error: error.message }}));
+"""
+# Vite's build as others send it.
+OTHERS = {
+    "no-wasm": {"Content-Security-Policy": f"{STRICT}; worker-src 'self'"},
+    "not-isolated": {"Cross-Origin-Opener-Policy": "unsafe-none"},
+}
+# A service worker that keeps the app, and of the model nothing: that is the runtime's.
+SHELL = """
+addEventListener("install", (event) => event.waitUntil(skipWaiting()));
+addEventListener("activate", (event) => event.waitUntil(clients.claim()));
+addEventListener("fetch", (event) => event.respondWith((async () => {
+  const cache = await caches.open("shell"), { request } = event;
+  try {
+    const response = await fetch(request);
+    if (!request.url.includes("/model/")) await cache.put(request, response.clone());
+    return response;
+  } catch {
+    return (await cache.match(request)) ?? Response.error();
+  }
+})()));
 """
 
 
@@ -64,9 +88,12 @@ def apps(npm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     Tiny().write(app / "out")
     shutil.copytree(app / "out", app / "public" / "model")
     (app / "main.mjs").write_text(APP)
+    (app / "public" / "shell.js").write_text(SHELL)
     page = '<!doctype html><title>app</title><script type="module" src="./main.mjs"></script>'
     (app / "index.html").write_text(page)
     node(BUILD, npm, app, built, *BUILDERS)
+    for name in OTHERS:
+        (built / name).symlink_to("vite")
     return built
 
 
@@ -74,7 +101,7 @@ def apps(npm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site(apps: Path) -> Iterator[Site]:
     """Their server, which sends strict headers."""
     policies = {name: {"Content-Security-Policy": policy} for name, policy in POLICIES.items()}
-    with Site(apps, of_folder=policies) as served:
+    with Site(apps, of_folder=policies | OTHERS) as served:
         yield served
 
 
@@ -86,6 +113,7 @@ def tab(site: Site, browser: None) -> Iterator[Tab]:
 
 def ran(tab: Tab, address: str, **options: Any) -> Any:
     """What the app at an address returns, run with options for `load`."""
+    tab.evaluate("delete globalThis.ran")  # of the page before
     tab.send("Page.navigate", url=f"{address}?{quote(json.dumps(options))}")
     tab.wait_until("globalThis.ran")
     return tab.evaluate("ran")
@@ -98,6 +126,49 @@ def test_what_a_bundler_builds_runs_with_threads_under_a_strict_policy(
     returned = ran(tab, f"{site.address}{builder}/", threads=2)
     check(returned)
     assert (returned["threads"], returned["notes"]) == (2, [])
+
+
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_what_a_bundler_builds_runs_in_a_worker_or_says_what_to_build(
+    builder: str, site: Site, tab: Tab
+) -> None:
+    returned = ran(tab, f"{site.address}{builder}/", threads=2, worker=True)
+    if builder in BUILDERS[2:]:
+        assert "worker.mjs must be beside the runtime's files" in returned["error"]
+        return
+    check(returned)
+    assert (returned["threads"], returned["notes"]) == (2, [])
+
+
+def test_a_page_says_why_it_has_no_webassembly_or_one_thread(site: Site, tab: Tab) -> None:
+    for options in ({"threads": 2}, {"threads": 2, "worker": True}):
+        returned = ran(tab, f"{site.address}no-wasm/", **options)
+        assert returned["error"] == (
+            "the kernels can't be compiled: the page's Content-Security-Policy forbids "
+            "WebAssembly; add 'wasm-unsafe-eval' to its script-src"
+        )
+    returned = ran(tab, f"{site.address}not-isolated/", threads=2)
+    check(returned)
+    assert returned["threads"] == 1
+    (note,) = returned["notes"]
+    assert "not cross-origin isolated (COOP and COEP headers)" in note
+
+
+def test_a_second_visit_fetches_the_plan_alone_and_a_third_works_offline(
+    apps: Path, tab: Tab
+) -> None:
+    with Site(apps) as site:
+        address = f"{site.address}vite/"
+        check(ran(tab, address, cache=True, shell=True))
+        kept = 'caches.open("jitweb").then((cache) => cache.keys()).then((keys) => keys.length)'
+        tab.wait_until(f"{kept}.then((count) => count === 3)")  # plan, weights and kernels
+        before = len(site.asked)
+        check(ran(tab, address, cache=True, shell=True))
+        asked = {path for path in site.asked[before:] if "/model/" in path}
+        assert asked == {"/vite/model/plan.json"}
+    returned = ran(tab, address, cache=True, shell=True)
+    check(returned)
+    assert "the files of an earlier visit are used" in returned["notes"][0]
 
 
 TYPED = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,7 @@ def test_outputs_bear_their_shape_and_dtype(tiny: Path) -> None:
 
 def test_the_model_says_what_it_is(tiny: Path) -> None:
     returned = in_node(f"""
-        const model = await load("{tiny}");
+        const model = await load("{tiny}"); // with as many threads as this machine has
         const before = {{ ...model.timings }};
         await model.run(right());
         const {{ name, inputs, outputs, target, device, threads, notes, timings }} = model;
@@ -156,7 +157,8 @@ def test_the_model_says_what_it_is(tiny: Path) -> None:
         {"name": "ids", "dtype": "int64", "shape": [1, IDS]},
     ]
     assert [each["name"] for each in returned["outputs"]] == ["y", "twice", "stacks"]
-    assert (returned["name"], returned["target"], returned["threads"]) == ("tiny", "wasm", 1)
+    assert (returned["name"], returned["target"]) == ("tiny", "wasm")
+    assert returned["threads"] == min(8, len(os.sched_getaffinity(0)))
     assert returned["device"].startswith("Node v")
     assert returned["before"]["first_run_ms"] is None
     assert all(value > 0 for value in returned["timings"].values())
@@ -323,6 +325,10 @@ def test_what_is_no_bundle_for_this_place_is_refused_in_words(tiny: Path, tmp_pa
         (tiny, '{ target: "webgpu" }', "there is no WebGPU here"),
         (tiny, "{ threads: 0 }", "threads must be a whole number from 1 up"),
         (tiny, '{ threads: "two" }', "threads must be a whole number from 1 up"),
+        (tiny, "{ thread: 2 }", "load has no option thread; it has target, threads, worker"),
+        (tiny, "{ signal: {} }", "signal must be an AbortSignal"),
+        (tiny, "{ worker: true, device: {} }", "leave out device or worker"),
+        (tmp_path / "nowhere", "{ worker: true }", "plan.json can't be read"),
         (no_weight, "{}", "the weight other is missing from weights.safetensors"),
         (outside, "{}", "plan.json can't be used: the module of relaxed"),
         (page, "{}", "plan.json is not a plan"),
@@ -346,6 +352,59 @@ def test_where_threads_cannot_share_memory_one_does_it_and_the_model_says_so(
     check(returned["result"])
     assert returned["threads"] == 1
     assert len(returned["notes"]) == 1 and returned["notes"][0].startswith("one thread: ")
+
+
+def test_what_is_no_address_is_said_to_be_none(tiny: Path) -> None:
+    message = in_node("return words(() => load({ threads: 2 }));")
+    assert "the first argument of load is the address of the bundle's folder" in message
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_model_in_a_worker_is_like_one_here(threads: int, tiny: Path) -> None:
+    returned = in_node(f"""
+        const seen = {{}}, onProgress = (each) => (seen[each.file] = each);
+        const model = await load("{tiny}", {{ worker: true, threads: {threads}, onProgress }});
+        const results = [];
+        for (let i = 0; i < 3; i++) results.push(model.run(right()));
+        const {{ y }} = await results[0];
+        const facts = {{ dims: y.dims, dtype: y.dtype, inputs: model.inputs, notes: model.notes }};
+        const first = model.timings.first_run_ms, calls = (await model.profile(right())).length;
+        const wrong = await words(() => model.run({{ x: [1], ids: ids() }}));
+        const value = {{ results: await Promise.all(results), facts, first, calls, wrong }};
+        if ({threads} === 1) return {{ ...value, seen }}; // and ends, though it is not disposed of
+        model.dispose();
+        return {{ ...value, seen, after: await words(() => model.run(right())) }};""")
+    for result in returned["results"]:
+        check(result)
+    assert returned["facts"]["dims"] == returned["facts"]["inputs"][0]["shape"]
+    assert (returned["facts"]["dtype"], returned["facts"]["notes"]) == ("float32", [])
+    assert returned["first"] > 0 and returned["calls"] == 5
+    assert "x has 1 elements" in returned["wrong"] and "weights.safetensors" in returned["seen"]
+    assert "was disposed of" in returned.get("after", "was disposed of")
+
+
+@pytest.mark.parametrize("worker", ["false", "true"])
+def test_a_signal_ends_a_load_or_a_run_and_no_other(worker: str, tiny: Path) -> None:
+    returned = in_node(f"""
+        const options = {{ worker: {worker}, threads: 2 }}, aborted = [], later = [];
+        const controller = new AbortController(), {{ signal }} = controller;
+        const loading = load("{tiny}", {{ ...options, signal }});
+        controller.abort(new Error("enough"));
+        aborted.push(await words(() => loading));
+        aborted.push(await words(() => load("{tiny}", {{ ...options, signal }})));
+        const model = await load("{tiny}", options), second = new AbortController();
+        const others = [model.run(right())];
+        const queued = [0, 1].map(() => model.run(right(), {{ signal: second.signal }}));
+        others.push(model.run(right(), {{ signal: new AbortController().signal }}));
+        second.abort(new Error("enough"));
+        for (const each of queued) aborted.push(await words(() => each));
+        aborted.push(await words(() => model.run(right(), {{ signal }})));
+        const wrong = await words(() => model.run(right(), {{ timeout: 1 }}));
+        return {{ aborted, wrong, results: await Promise.all(others) }};""")
+    assert returned["aborted"] == ["Error: enough"] * 5
+    assert returned["wrong"] == "Error: a run has no option timeout; it has signal"
+    for result in returned["results"]:
+        check(result)
 
 
 def test_progress_ends_with_every_byte_of_every_file(tiny: Path) -> None:
