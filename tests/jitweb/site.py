@@ -27,6 +27,9 @@ class _Handler(SimpleHTTPRequestHandler):
         super().__init__(*arguments, **options)
 
     def do_GET(self) -> None:
+        if self.site.is_closed:  # browsers connect before they ask
+            self.close_connection = True
+            return
         path, _, query = self.path.partition("?")
         self.site.asked.append(path)
         if self.site.query is not None and query != self.site.query:
@@ -59,6 +62,7 @@ class Site:
     ) -> None:
         self.headers, self.of_folder, self.query = headers, of_folder or {}, query
         self.asked: list[str] = []
+        self.is_closed = False
         handler = partial(_Handler, site=self, directory=str(folder))
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
@@ -68,6 +72,7 @@ class Site:
 
     def close(self) -> None:
         """Stop it; nobody is served after this."""
+        self.is_closed = True
         self._server.shutdown()
         self._server.server_close()
 
