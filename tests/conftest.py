@@ -35,6 +35,7 @@ ONCE = (
     "harness/test_device_table.py",
     "harness/test_devices.py",
     "harness/test_files.py",
+    "harness/test_gpu_compiler.py",
     "harness/test_opened.py",
     "harness/test_post_mortem.py",
     "harness/test_processes.py",

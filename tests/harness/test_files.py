@@ -19,8 +19,10 @@ ENDLESS = Path("/proc/self/pagemap")  # a regular file without a size
 READ_OTHERWISE = {
     "harness/console/probes.py",
     "harness/coverage/elf.py",
+    "harness/devices/gpu_compiler.py",
     "harness/devices/node.py",
     "harness/devices/page_server.py",
+    "harness/devices/radv_program.py",
     "harness/devices/web_files.py",
     "harness/system/files.py",
     "harness/targets/llvm.py",
@@ -32,8 +34,12 @@ READ_OTHERWISE = {
     "tzer/report/page.py",
 }
 # Files in folders that were just made, a compiler's source, and the helper itself.
-OTHERWISE = {"harness/system/files.py", "harness/targets/c.py", "jitweb/bundle.py"} | {
-    "tzer/triage/reproducer_parts.py"  # a script for others
+OTHERWISE = {
+    "harness/devices/gpu_compiler.py",
+    "harness/system/files.py",
+    "harness/targets/c.py",
+    "jitweb/bundle.py",
+    "tzer/triage/reproducer_parts.py",  # a script for others
 }
 
 
