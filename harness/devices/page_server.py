@@ -13,9 +13,11 @@ import queue
 import secrets
 import socket
 import threading
+import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -58,6 +60,7 @@ class PageServer:
         self.state: dict[str, Any] = {}
         self._connected: queue.Queue[PageConnection] = queue.Queue()
         self._closing = threading.Event()
+        self._silent: weakref.WeakSet[socket.socket] = weakref.WeakSet()  # that have not asked yet
         self._token = secrets.token_urlsafe(16)
         self._folders = {
             name: folder.resolve() for name, folder in {"devices": HERE, **folders}.items()
@@ -69,6 +72,7 @@ class PageServer:
                 host,
                 port,
                 process_request=self._respond,
+                create_connection=cast(type[ServerConnection], self._accepted),
                 compression=None,
                 max_size=CHUNK_BYTES,
                 ping_interval=None,  # a kernel may take its time
@@ -94,7 +98,14 @@ class PageServer:
 
     def close(self) -> None:
         self._closing.set()
+        for each in list(self._silent):  # else the server would wait for ten seconds
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
         self._server.shutdown()
+
+    def _accepted(self, accepted: socket.socket, *args: Any, **options: Any) -> ServerConnection:
+        self._silent.add(accepted)
+        return ServerConnection(accepted, *args, **options)
 
     def _connect(self, connection: ServerConnection) -> None:
         # A phone that falls asleep must not block its sender for ever.
@@ -106,6 +117,7 @@ class PageServer:
             pass  # the connection lasts until this returns
 
     def _respond(self, connection: ServerConnection, request: Request) -> Response | None:
+        self._silent.discard(connection.socket)
         if is_foreign(request.headers.get_all, self._served):
             return _response(http.HTTPStatus.FORBIDDEN)
         parts = parts_of(request.path) or [""]

@@ -40,8 +40,10 @@ def write_atomically(
             temporary.replace(real)
         else:
             _rename_to_new(temporary, real)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # as of a full disk
+            error.filename = str(path)
         raise
 
 

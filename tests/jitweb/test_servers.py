@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -241,3 +242,17 @@ def test_a_fault_of_our_own_is_shown(
 def test_what_is_no_name_of_a_machine_is_not_listened_on(tmp_path: Path, host: str) -> None:
     with pytest.raises(JitwebError, match="can't listen on"):
         _server(tmp_path, 0, host)
+
+
+def test_a_server_that_is_closed_waits_for_nobody() -> None:
+    """A client that has sent half a request would hold up the end of the process."""
+    before = set(threading.enumerate())
+    server = PageServer({})
+    with connected(server.address) as client, connected(server.address):
+        client.sendall(b"GET /")
+        while len(set(threading.enumerate()) - before) < 3:  # one that accepts, and one for each
+            time.sleep(0.01)
+        closing = threading.Thread(target=server.close)
+        closing.start()
+        closing.join(5)
+        assert not closing.is_alive()

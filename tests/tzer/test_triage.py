@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -29,6 +31,7 @@ from tests import programs
 from tests.command import run_command
 from tzer.cli import main
 from tzer.triage.collect import findings_of
+from tzer.triage.commands import ProgressLines
 from tzer.triage.examine import FindingExaminer, Reproducer, exit_status
 from tzer.triage.folder import Kept, TriageFolder, keep_wheels, read_index, read_wheels
 from tzer.triage.issue_text import frames_that_matter, issue_text
@@ -378,10 +381,47 @@ def test_a_folder_of_cases_is_triaged_while_nothing_says_what_they_show(tmp_path
 
 
 def test_findings_are_read_while_a_campaign_writes(tmp_path: Path) -> None:
-    with Store.create_or_resume(tmp_path, {"tvm": "0.1"}) as store:
+    with Store.create_or_resume(tmp_path, {"tvm": "0.27.99 (blocks 2)"}) as store:
         store.add_finding(case_with(5), Verdict(Kind.CRASH, True, "x", "crash|x"), 1, False)
         (finding,), (note,) = findings_of(tmp_path, ())
-    assert not finding.confirmed and "the campaign is of TVM 0.1" in note
+    assert not finding.confirmed and "the campaign is of TVM 0.27.99, and this is 0.27" in note
+
+
+def test_a_campaign_of_another_release_is_left_alone(tmp_path: Path) -> None:
+    """Its modules end in errors and deaths of the loader, which are no findings; and what is there
+    was made with that release."""
+    with Store.create_or_resume(tmp_path, {"tvm": "0.1.2 (blocks 2)"}) as store:
+        store.add_finding(case_with(5), Verdict(Kind.CRASH, True, "x", "crash|x"), 1, True)
+    folder = TriageFolder(tmp_path)
+    folder.publish([TriageResult("01", "crash", Status.REPORTED, "", "s")], {"01": ("a", "b")})
+    folder.close()
+    for command in ("triage", "minimize"):
+        done = run_command(main, command, tmp_path, *["0"][: command == "minimize"])
+        assert done.returncode == 2 and "the campaign is of TVM 0.1.2" in done.stderr
+    assert (tmp_path / "triage" / "01.py").read_text() == "a"
+
+
+def test_what_was_done_before_an_interrupt_is_published(
+    campaign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "campaign.sqlite3").write_bytes((campaign / "campaign.sqlite3").read_bytes())
+    interrupt = lambda lines, result: os.kill(os.getpid(), signal.SIGINT)  # noqa: E731
+    monkeypatch.setattr(ProgressLines, "done", interrupt)
+    done = run_command(main, "triage", tmp_path)
+    assert done.returncode == 130 and "interrupted; run it again" in done.stderr
+    known = [result.status for result in read_index(tmp_path).values()]
+    assert known == [Status.KNOWN] * 3 and len(done.stdout.splitlines()) == 3
+
+
+def test_a_full_disk_is_no_fault_of_a_script() -> None:
+    """A limit to the size of files stands for it."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large: '/.*tzer-script-"):
+            exit_status("print('x' * 100)", lambda: False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_what_a_finding_says_stays_text_in_an_issue() -> None:

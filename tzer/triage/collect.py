@@ -10,6 +10,7 @@ from corpus.schema import FILE
 from corpus.store import Finding, Store
 from harness import UserError
 from harness.case import Case
+from harness.console.probes import release_of
 from harness.system.files import read_bounded
 from harness.system.text import first_line
 from harness.verdict import Kind, Verdict
@@ -23,24 +24,25 @@ def findings_of(directory: Path, ids: Sequence[str]) -> tuple[list[Finding], lis
     """The findings to triage, all unless `ids` name some, and what a user should know of them.
 
     Raises:
-        UserError: there is neither a campaign nor a case, or no finding has one of the ids.
+        UserError: there is neither a campaign nor a case, no finding has one of the ids, or the
+            campaign is of another release of TVM, which could load none of them.
     """
     if not (directory / FILE).exists() and directory.is_dir():
         cases = sorted(directory.glob("*.json"))
         if cases:
             return _of_cases(cases, ids)
     with Store.open(directory) as store:
+        release, ours = str(store.settings().get("tvm", "")).partition(" ")[0], tvm_release()
+        if release and release_of(release)[:2] != release_of(ours)[:2]:
+            raise UserError(
+                f"the campaign is of TVM {release}, and TVM {ours.split()[0]} can't load its "
+                "modules: use tzer where that release is installed"
+            )
         wanted = ids or [listed.id for listed in store.findings(unconfirmed=True)]
-        found = [store.finding(each) for each in wanted]
-        release = store.settings().get("tvm")
-    found = _each_once(found)
-    notes = []
-    if release not in (None, tvm_release()):
-        notes.append(
-            f"note: the campaign is of TVM {release}, and this is {tvm_release()}: what this one "
-            "can't load or does not show is not valid here"
-        )
-    return found, notes
+        found = _each_once(store.finding(each) for each in wanted)
+    if release in ("", ours.split()[0]):
+        return found, []
+    return found, [f"note: the campaign is of TVM {release}, and this is {ours}"]
 
 
 def _of_cases(files: Sequence[Path], ids: Sequence[str]) -> tuple[list[Finding], list[str]]:

@@ -89,7 +89,7 @@ def triage(
     results, wheels = [each.result for each in report.examined], read_wheels(directory)
     if json_output:
         print_json([with_files(result, wheels) for result in results])
-    else:
+    elif results or not findings:
         for line in table(results, wheels):
             print_line(line)
     for fault in report.faults:
@@ -176,11 +176,10 @@ def _triaged(
     try:
         with ended_by_signals(run.stop):
             report = run.run(findings)
-        if not report.interrupted:
+        publish(folder, report, release)  # also what was done before an interrupt
+        if releases and report.reproducers and not report.interrupted:
+            run_on(releases, directory, report)
             publish(folder, report, release)
-            if releases and report.reproducers:
-                run_on(releases, directory, report)
-                publish(folder, report, release)
         return report
     finally:
         folder.close()

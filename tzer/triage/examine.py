@@ -247,7 +247,7 @@ class FindingExaminer:
         }
         done = self.judge.run(request, fresh=True, seconds=REPRODUCE_SECONDS)
         if done.status != "done":
-            said = f"no script: writing it {done.status}: {last_line(done.stderr)}"
+            said = f"no script: writing it {done.status}: {last_line(done.stderr) or 'no message'}"
         elif "script" not in done.reply:
             said = f"no script: {done.reply['refused']}"
         else:

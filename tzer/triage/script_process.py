@@ -13,11 +13,13 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from harness.system.processes import ends_with_us
 
 MEMORY_BYTES = 16 << 30  # of address space
 MOST_OUTPUT = 1 << 20  # bytes that are read back, the last ones
+LEAST_SPACE = 1 << 20  # bytes on the disk, without which a script fails for a reason of its own
 EVERY_SECONDS = 0.2  # how often `stopped` is asked
 SHOWS = 1  # the exit status of a reproducer
 
@@ -39,13 +41,14 @@ def run_script(
     The status is None if it took more than so many `seconds`, or `stopped` said to end it.
 
     Raises:
-        OSError: it can't be started, or the temporary folder can't be written.
+        OSError: it can't be started, or the temporary folder can't be written, or is full.
     """
     limited = _limited(ends_with_us())
     with (
         tempfile.TemporaryDirectory(prefix="tzer-script-") as folder,
         open(Path(folder) / "output", "w+b") as output,
     ):
+        _check_space(output)
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -62,6 +65,15 @@ def run_script(
             _end_group(process)
         output.seek(max(0, output.seek(0, os.SEEK_END) - MOST_OUTPUT))
         return status, output.read().decode(errors="replace")
+
+
+def _check_space(file: BinaryIO) -> None:
+    try:
+        os.posix_fallocate(file.fileno(), 0, LEAST_SPACE)
+    except OSError as error:
+        error.filename = file.name
+        raise
+    file.truncate(0)
 
 
 def _waited_for(
