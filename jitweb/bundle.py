@@ -35,9 +35,9 @@ from jitweb.plan import Call, Plan, Weight, shared_tasks, task_json
 from jitweb.plan_check import FORMAT, MOST_BYTES, MOST_PLAN_BYTES, OtherFormat, parse_plan
 from jitweb.targets import Built, WebTarget
 from jitweb.tune import TaskState, TuningResult
+from jitweb.weight_files import write_weights
 
 PLAN = "plan.json"
-WEIGHTS = "weights.safetensors"
 SIGNATURE = "tensors.d.mts"
 OLDEST_NODE = ">=20.16"  # the first with process.getBuiltinModule
 CHECKED = 4096  # elements of an output that are kept to verify it by
@@ -240,11 +240,14 @@ def write_bundle(
     plans: Sequence[Plan],
     sections: Mapping[str, TargetSection],
     checks: Sequence[ExpectedOutputs],
+    shard: int | None = None,
 ) -> dict[str, int]:
     """Write the bundle of a model's variants; returns the bytes of each of its files.
 
+    `shard` is how many bytes of weights a file has at most.
+
     Raises:
-        JitwebError: the folder holds something else, or can't be written.
+        JitwebError: the folder holds something else, or can't be written, or `shard` is too small.
     """
     from safetensors import SafetensorError
 
@@ -256,7 +259,7 @@ def write_bundle(
         # A new folder, of a name that nobody can guess and put a link at.
         made = Path(tempfile.mkdtemp(prefix=f".{real.name}.{os.getpid()}.", dir=real.parent))
         made.chmod(0o777 & ~_umask())
-        _write_files(made, plans, sections, checks)
+        _write_files(made, plans, sections, checks, shard)
         sizes = {path.name: path.stat().st_size for path in sorted(made.iterdir())}
         _move_into_place(made, real)
     except (OSError, SafetensorError) as error:
@@ -309,13 +312,12 @@ def _write_files(
     plans: Sequence[Plan],
     sections: Mapping[str, TargetSection],
     checks: Sequence[ExpectedOutputs],
+    shard: int | None,
 ) -> None:
     from safetensors.numpy import save_file
 
     weights = {name: array for part in sections.values() for name, array in part.weights.items()}
-    save_file(
-        {name: np.ascontiguousarray(array) for name, array in weights.items()}, folder / WEIGHTS
-    )
+    files = write_weights(folder, weights, shard)
     for section in sections.values():
         for name, content in section.files.items():
             (folder / name).write_bytes(content)
@@ -351,6 +353,7 @@ def _write_files(
         "model": plans[0].model,
         "tasks": {key: task_json(task) for key, task in shared_tasks(plans).items()},
         "files": listing,
+        "weights": files,
         "targets": {name: part.plan for name, part in sections.items()},
         "variants": [
             plan.to_json() | {"calls": {name: part.calls[n] for name, part in sections.items()}}

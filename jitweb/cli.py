@@ -39,6 +39,7 @@ from jitweb.output import (
     shape_text,
 )
 from jitweb.records_cli import records, records_option
+from jitweb.weight_files import parse_size
 
 if TYPE_CHECKING:
     from harness.devices.base import Device
@@ -109,6 +110,18 @@ def _number(text: str) -> float:
     if text in ("true", "false"):
         return text == "true"
     return int(text) if re.fullmatch("-?[0-9]{1,18}", text) else float(text)
+
+
+class FileSize(click.ParamType):
+    """A size such as 24MB, in bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        try:
+            return value if isinstance(value, int) else parse_size(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class DeviceName(click.Choice[str]):
@@ -185,6 +198,9 @@ cli.add_command(records)
 @inputs_option
 @records_option
 @click.option(
+    "--shard", type=FileSize(), help="Weights in files of at most this size, such as 24MB."
+)
+@click.option(
     "-o", "--out", type=NonEmptyPath(path_type=Path), default=Path("out"), show_default=True
 )
 @as_json
@@ -198,6 +214,7 @@ def tune(
     retune: bool,
     inputs: Path | None,
     records_path: Path | None,
+    shard: int | None,
     out: Path,
     json_output: bool,
 ) -> None:
@@ -222,6 +239,7 @@ def tune(
         goes_on=budget is not None,
         values=dict(values),
         inputs=inputs,
+        shard=shard,
     )
 
     replaced = replaced_bundle(options)

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from harness.system.data import is_amount
 from jitweb.plan import DTYPES, nbytes
+from jitweb.weight_files import MOST_PARTS, WEIGHTS
 
 FORMAT = 2
 MOST_BYTES = 2**32  # what WebAssembly addresses
@@ -72,6 +73,14 @@ def check_plan(plan: Mapping[str, Any]) -> None:
     _require(_is_text(plan.get("model")), "the model's name")
     _require(_is_table(plan.get("files")), "the files")
     _require(all(_is_file(*item) for item in plan["files"].items()), "the files")
+    parts = plan.get("weights", [WEIGHTS])
+    _require(_is_list(parts, most=MOST_PARTS) and parts, "the files of weights")
+    _require(
+        all(_is_text(name) and name in plan["files"] for name in parts), "the files of weights"
+    )
+    _require(_are_distinct(parts), "the files of weights")
+    size = sum(plan["files"][name]["bytes"] for name in parts)
+    _require(size <= MOST_BYTES, "the size of the weights")
     _require(_is_table(plan.get("tasks"), _is_task), "the tasks")
     _require(_is_table(plan.get("targets")) and plan["targets"], "the targets")
     for name, part in plan["targets"].items():

@@ -43,6 +43,7 @@ class Options:
     goes_on: bool = False
     values: Mapping[str, Sequence[float]] = field(default_factory=dict)  # of inputs, for good
     inputs: Path | None = None  # an .npz file to verify the bundle with
+    shard: int | None = None  # bytes of weights in a file, at most
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,8 @@ def tune_model(
             share_layouts(tuner, outcome.states, models)
         devices[name] = device.fingerprint() if device else None
         sections[name] = bundle.section(name, target, models, outcome)
-    sizes = bundle.write_bundle(options.out, [each.plan for each in models], sections, checks)
+    plans = [each.plan for each in models]
+    sizes = bundle.write_bundle(options.out, plans, sections, checks, options.shard)
     finished = time.monotonic()
     return Report(options, outcomes, devices, finished - imported, imported - started, sizes)
 

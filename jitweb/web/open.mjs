@@ -21,7 +21,7 @@ export async function openModel(url, options) {
   const names = target ? [target] : await usable(plan, device);
   signal?.throwIfAborted();
   // On their way while kernels are compiled.
-  const weights = files.read("weights.safetensors").then(parseSafetensors);
+  const weights = files.readAll(plan.weights).then(parseSafetensors);
   const fetched = weights.then(() => performance.now(), () => null);
   const open = async (name) => {
     const opened = performance.now();

@@ -10,7 +10,7 @@ export const TYPES = {
 };
 export const FORMAT = 2;
 export const MOST_BYTES = 2 ** 32; // what WebAssembly addresses
-const MOST_ENTRIES = 100_000, MOST_TEXT = 1000, MOST_CODE = 2 ** 24, MOST_RANK = 32, MOST_ARGUMENTS = 64, MOST_VARIANTS = 64;
+const MOST_ENTRIES = 100_000, MOST_TEXT = 1000, MOST_CODE = 2 ** 24, MOST_RANK = 32, MOST_ARGUMENTS = 64, MOST_VARIANTS = 64, MOST_PARTS = 1000;
 const MOST_PAGES = 65536, MOST_ROWS = 2 ** 31 - 1, MOST_NUMBER = 1e30, MOST_HEADER = 1e8;
 const DEFAULT_LIMITS = {
   maxComputeWorkgroupsPerDimension: 65535, maxComputeInvocationsPerWorkgroup: 256,
@@ -44,6 +44,9 @@ export function parsePlan(bytes, place) {
   if (plan.format !== FORMAT) throw new Error(`the bundle is of format ${isNumber(plan.format) ? plan.format : "?"}, this runtime knows ${FORMAT}: tune the model again`);
   check(isText(plan.model), "the model's name");
   check(isTable(plan.files) && Object.entries(plan.files).every(isFile), "the files");
+  if (plan.weights === undefined) plan.weights = ["weights.safetensors"];
+  check(isList(plan.weights, MOST_PARTS) && plan.weights.length > 0 && plan.weights.every((name) => has(plan.files, name)) && areDistinct(plan.weights), "the files of weights");
+  check(plan.weights.reduce((sum, name) => sum + plan.files[name].bytes, 0) <= MOST_BYTES, "the size of the weights");
   check(isTable(plan.tasks) && Object.values(plan.tasks).every(isTask), "the tasks");
   check(isTable(plan.targets) && Object.keys(plan.targets).length > 0, "the targets");
   check(isList(plan.variants, MOST_VARIANTS) && plan.variants.length > 0, "the variants");

@@ -28,6 +28,7 @@ READ_OTHERWISE = {
     "harness/targets/llvm.py",
     "harness/targets/wasm.py",
     "jitweb/bundle.py",
+    "jitweb/weight_files.py",  # into the folder that bundle.py renames
     "jitweb/verify.py",
     "seeds/library.py",
     "tzer/in_subprocess.py",
@@ -39,6 +40,7 @@ OTHERWISE = {
     "harness/system/files.py",
     "harness/targets/c.py",
     "jitweb/bundle.py",
+    "jitweb/weight_files.py",  # into the folder that bundle.py renames
     "tzer/triage/reproducer_parts.py",  # a script for others
 }
 

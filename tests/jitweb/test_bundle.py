@@ -23,6 +23,7 @@ from jitweb.host import open_host
 from jitweb.plan import variants_of
 from jitweb.serve import serve
 from jitweb.verify import _error, verify_bundle
+from jitweb.weight_files import parse_size
 from jitweb.workflow import Options, tune_model
 from tests.tab import Tab
 
@@ -72,6 +73,35 @@ def test_every_small_model_is_right_on_webgpu(
     inputs = inputs_of(out)
     with open_host(out, read_plan(out), "webgpu", 1) as host:
         assert_agree(host.run(inputs), reference(small_models[kind], inputs))
+
+
+def test_weights_are_written_in_parts_of_at_most_a_size(
+    products: dict[str, Path], tmp_path: Path
+) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for out, shard in ((whole, None), (parts, 50_000)):
+        tune_model(Options(products["first"], out, shard=shard), lambda name: None, None)
+    names = read_plan(parts)["weights"]
+    assert names == [f"weights.{number}-of-3.bin" for number in (1, 2, 3)]
+    contents = [(parts / name).read_bytes() for name in names]
+    assert [len(each) for each in contents[:2]] == [50_000] * 2 and len(contents[2]) <= 50_000
+    assert b"".join(contents) == (whole / "weights.safetensors").read_bytes()
+    assert not (parts / "weights.safetensors").exists()
+    assert verify_bundle(parts, "wasm", TOLERANCE).is_right
+    with pytest.raises(JitwebError, match="at most 1000 are possible; give at least 13"):
+        options = Options(products["first"], tmp_path / "many", shard=100)
+        tune_model(options, lambda name: None, None)
+    assert not (tmp_path / "many").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("24MB", 24 * 10**6), ("25MiB", 25 << 20), ("1000", 1000), ("2 kb", 2000)]
+)
+def test_a_size_is_a_number_and_a_unit(text: str, size: int) -> None:
+    assert parse_size(text) == size
+    for wrong in (f"-{text}", f"{text}x", "0MB", "MB", "1.5GB"):
+        with pytest.raises(ValueError, match="is not a size; give one such as 24MB"):
+            parse_size(wrong)
 
 
 def test_a_bundle_is_verified_on_all_of_its_targets(bundle: Path, browser: None) -> None:

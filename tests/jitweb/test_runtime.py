@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -107,6 +108,39 @@ def test_a_bundle_loads_from_a_path_and_from_a_file_url(tiny: Path) -> None:
     for place in (f"{tiny}", f"{tiny}/", tiny.as_uri()):
         check(in_node(f'return (await load("{place}")).run(right());'))
     check(in_node(f'return (await load(new URL("{tiny.as_uri()}/"))).run(right());'))
+
+
+@pytest.fixture
+def in_parts(tiny: Path, tmp_path: Path) -> Path:
+    """The bundle with its weights in parts of 500 bytes."""
+    content = (tiny / "weights.safetensors").read_bytes()
+    parts = [content[at : at + 500] for at in range(0, len(content), 500)]
+    files = {f"w.{number}.bin": part for number, part in enumerate(parts)}
+
+    def change(plan: dict[str, Any]) -> None:
+        plan["weights"] = list(files)
+        for name, part in files.items():
+            sha256 = hashlib.sha256(part).hexdigest()
+            plan["files"][name] = {"bytes": len(part), "sha256": sha256}
+
+    folder = edit(tiny, tmp_path / "parts", change)
+    (folder / "weights.safetensors").unlink()
+    for name, part in files.items():
+        (folder / name).write_bytes(part)
+    return folder
+
+
+def test_weights_may_come_in_parts_each_of_which_is_checked(in_parts: Path) -> None:
+    check(in_node(f'return (await load("{in_parts}", {{ target: "wasm" }})).run(right());'))
+    content = (in_parts / "w.1.bin").read_bytes()
+    for other in (content[:-1], content + b"x", b"x" + content[1:]):
+        (in_parts / "w.1.bin").write_bytes(other)
+        message = in_node(f'return words(() => load("{in_parts}"));')
+        assert message.startswith("Error: w.1.bin was changed")
+    for other in (content[:-1], content + b"x"):
+        (in_parts / "w.1.bin").write_bytes(other)
+        message = in_node(f'return words(() => load("{in_parts}", {{ verify: false }}));')
+        assert message.startswith("Error: w.1.bin was changed")
 
 
 def test_without_an_address_a_bundle_loads_from_the_folder_of_its_runtime(tiny: Path) -> None:
