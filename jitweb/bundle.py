@@ -26,7 +26,6 @@ import psutil
 from harness.devices.shader import LEAST_LIMITS, Shader
 from harness.system.data import is_amount
 from harness.system.files import open_bounded, read_bounded
-from harness.targets.wasm import WasmOptions, build_object
 from harness.wasm.linker import MAX_PAGES, link
 from jitweb.compare import scale_of
 from jitweb.errors import JitwebError
@@ -105,8 +104,7 @@ def wasm_section(models: Sequence[ImportedModel], built: Mapping[str, Built]) ->
     modules, flags, files = {}, {}, {}
     for variant, relaxed in WASM_VARIANTS.items():
         objects = [
-            build_object({names[key]: each.lowered}, WasmOptions(relaxed, each.kernel.opt_level))
-            for key, each in built.items()
+            each.lowered.compiled(names[key], relaxed=relaxed) for key, each in built.items()
         ]
         linked = link(objects)
         modules[variant] = f"kernels.{variant}.wasm"

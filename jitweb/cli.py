@@ -292,11 +292,15 @@ def _devices(targets: Sequence[str], wanted: str) -> Iterator[dict[str, Device |
 @click.argument("model", metavar="MODEL.onnx", type=NonEmptyPath(path_type=Path))
 @shape_option
 @value_option
+@click.option(
+    "--target", type=click.Choice(("wasm",)), help="Compile the kernels, and show what by."
+)
 @as_json
 def inspect(
     model: Path,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
     values: tuple[tuple[str, tuple[float, ...]], ...],
+    target: str | None,
     json_output: bool,
 ) -> None:
     """Show what an ONNX model is, and how it will run.
@@ -307,7 +311,7 @@ def inspect(
     from jitweb.overview import overview
 
     with note_of_waiting(f"reading and importing {model} …"):
-        found = overview(model, dict(shapes), dict(values))
+        found = overview(model, dict(shapes), dict(values), is_compiled=target is not None)
     if found.problem:  # before what may be a page of lines
         print_line(f"jitweb: {found.problem}", err=True)
     if json_output:

@@ -130,6 +130,7 @@ WHY_GROWN = (
     "scales, zero points, weights of convolutions and of fewer than 1024 elements are float32, and "
     "what is computed from weights and shapes alone is stored"
 )
+CODE_MAKERS = {"direct": "our own emitter", "llvm": "LLVM"}
 MOST_NAMED, MOST_TENSORS, MOST_NAME = 5, 8, 24
 MOST_WORK = 26  # characters of what a kernel computes
 
@@ -177,6 +178,11 @@ def print_overview(found: Overview) -> None:
     for name, family in sorted(found.families.items(), key=lambda each: -each[1]["share"]):
         calls, share = counted(family["calls"], "call"), share_text(family["share"])
         _print_fact("", f"{name:11} {calls:>10} {share:>6}  {FAMILIES.get(name, '')}")
+    for number, (name, each) in enumerate((found.code or {}).items()):
+        why = ", ".join(f"{kind} ({count})" for kind, count in each["refused"].items())
+        text = f"{counted(each['kernels'], 'kernel')} {share_text(each['share'])} by "
+        text += CODE_MAKERS[name] + (f": {why}" if why else "")
+        _print_fact("" if number else "code", text)
     print_line("")
     title = f"{'share':>6} {'calls':>5} {'work a call':>15} {'bytes':>11}"
     print_line(f"{title}  {'what':{MOST_WORK}} result")

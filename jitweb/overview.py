@@ -14,6 +14,7 @@ from typing import Any
 
 import onnx
 
+from harness.targets.wasm_code import WasmCode
 from jitweb.errors import JitwebError
 from jitweb.model import ImportedModel, plan_simplified
 from jitweb.onnx.architecture import architecture, precision, weight_bytes
@@ -23,7 +24,7 @@ from jitweb.onnx.read import fix_inputs, read_outline, shape_options
 from jitweb.onnx.simplify import simplify
 from jitweb.onnx.to_relax import unsupported_nodes
 from jitweb.plan import Weight, shared_tasks
-from jitweb.targets import open_target
+from jitweb.targets import WasmTarget, open_target
 from jitweb.variants import (
     Setting,
     conditional,
@@ -56,6 +57,7 @@ class Overview:
     kernels: tuple[dict[str, Any], ...] = ()
     families: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     variants: tuple[dict[str, Any], ...] = ()
+    code: Mapping[str, dict[str, Any]] | None = None  # who compiles the kernels: see _compiled
 
     def to_json(self) -> dict[str, Any]:
         """The documented keys of `inspect --json`."""
@@ -73,16 +75,23 @@ class Overview:
             "families": dict(self.families),
             "calls": self.calls,
             "variants": list(self.variants),
+            "code": None if self.code is None else dict(self.code),
             "tasks": list(self.kernels),
         }
 
 
 def overview(
-    path: Path, shapes: Shapes, values: Values | None = None, largest: int = SMALL
+    path: Path,
+    shapes: Shapes,
+    values: Values | None = None,
+    largest: int = SMALL,
+    *,
+    is_compiled: bool = False,
 ) -> Overview:
     """What a file is and how it will run; of shapes that are left out examples are taken.
 
-    Weights of more elements than `largest` are not read.
+    Weights of more elements than `largest` are not read. `is_compiled` asks for what compiles the
+    kernels for WebAssembly as well.
 
     Raises:
         JitwebError: it is not an ONNX file, or damaged.
@@ -107,7 +116,10 @@ def overview(
         for each in variants:
             facts["not_yet"] |= unsupported_nodes(each)
         imported = (plan_simplified(path.stem, each) for each in variants)
-        facts |= _planned([conditional(*each) for each in zip(imported, settings, strict=True)])
+        models = [conditional(*each) for each in zip(imported, settings, strict=True)]
+        facts |= _planned(models)
+        if is_compiled:
+            facts["code"] = _compiled(models)
     except JitwebError as error:
         taken = f" (with {facts['needed']})" if facts["needed"] else ""
         facts["problem"] = f"{error}{taken}"
@@ -184,6 +196,40 @@ def _planned(models: Sequence[ImportedModel]) -> dict[str, Any]:
             for model in models
         ),
     }
+
+
+def _compiled(models: Sequence[ImportedModel]) -> dict[str, dict[str, Any]]:
+    """How many kernels and calls, and what share of the work, go through "direct" (our emitter) and
+    through "llvm"; with what the emitter doesn't cover, and of how many kernels."""
+    target = WasmTarget()
+    functions = {key: each for model in models for key, each in model.functions.items()}
+    tasks = shared_tasks([model.plan for model in models])
+    total = sum(task.flops * task.sites for task in tasks.values()) or 1.0
+    found: dict[str, dict[str, Any]] = {
+        code: {"kernels": 0, "calls": 0, "share": 0.0, "refused": {}} for code in ("direct", "llvm")
+    }
+    for task in tasks.values():
+        code = _first_code(target, functions[task.key], task.constants)
+        if code is None:
+            continue
+        counts = found["direct" if code.is_direct else "llvm"]
+        counts["kernels"] += 1
+        counts["calls"] += task.sites
+        counts["share"] += task.flops * task.sites / total
+        if code.refused:
+            counts["refused"][code.refused] = counts["refused"].get(code.refused, 0) + 1
+    return found
+
+
+def _first_code(target: WasmTarget, function: Any, constants: frozenset[int]) -> WasmCode | None:
+    """The code of the first candidate that compiles, which is what `tune --device none` takes."""
+    for candidate in target.candidates(function, constants):
+        try:
+            code: WasmCode = target.build(candidate.build()).lowered
+        except Exception:  # TVM may raise anything; others may compile
+            continue
+        return code
+    return None
 
 
 def _shipped_bytes(models: Sequence[ImportedModel]) -> int:

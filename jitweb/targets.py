@@ -9,7 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from harness.devices.base import Device, Launch
-from harness.targets import wasm, webgpu
+from harness.targets import webgpu
+from harness.targets.wasm import link_alone
+from harness.targets.wasm_code import compile_kernel
 from jitweb.space.candidate import Candidate, Kernel
 from jitweb.space.halves import FEATURE
 from jitweb.space.microbenchmark import Probe, gpu_probes, wasm_probes
@@ -27,7 +29,7 @@ class Built:
     code: Any
     entry: str
     scalars: tuple[int, ...]
-    lowered: Any  # for the bundle, so that it isn't lowered again
+    lowered: Any  # for the bundle, so that it isn't lowered again: a WasmCode, or shaders
     scratch: tuple[int, ...] = ()  # bytes of memory for itself: arguments after the task's own
     with_halves: Built | None = None  # the same for devices that have shader-f16
 
@@ -70,10 +72,11 @@ class WasmTarget:
         return wasm_probes()
 
     def build(self, kernel: Kernel) -> Built:
-        lowered, rows, scratch = wasm.lower(kernel.function)
-        options = wasm.WasmOptions(opt_level=kernel.opt_level)
-        module = wasm.link_alone(wasm.build_object({ENTRY: lowered}, options))
-        return Built(kernel, module, ENTRY, (0, rows), lowered, scratch)
+        code, content = compile_kernel(
+            ENTRY, kernel.function, direct=kernel.is_direct, opt_level=kernel.opt_level
+        )
+        scalars = (0, code.lowered.rows)
+        return Built(kernel, link_alone(content), ENTRY, scalars, code, code.lowered.scratch)
 
 
 class WebgpuTarget:

@@ -77,8 +77,10 @@ class Lowered(NamedTuple):
     scratch: tuple[int, ...]
 
 
-def lower(function: Any) -> Lowered:
+def lower(function: Any, *, for_llvm: bool = True) -> Lowered:
     """The function with the plain ABI, with large buffers of its own as scratch memory.
+
+    Not `for_llvm`, no two of its buffers share memory, so that the emitter can keep each apart.
 
     Raises:
         RaisedByTVM: a pass raised.
@@ -89,7 +91,8 @@ def lower(function: Any) -> Lowered:
     module = ir.IRModule({"kernel": named})
     with tvm.transform.PassContext(opt_level=3), raised_by_tvm():
         for lowering in _lowerings():
-            module = lowering(module)
+            if for_llvm or lowering.info.name != "tirx.StorageRewrite":
+                module = lowering(module)
     lowered, scratch = _with_scratch(module["kernel"])
     return Lowered(*plain_abi(lowered), scratch)
 

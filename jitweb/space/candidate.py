@@ -17,11 +17,13 @@ Value = int | str
 class Kernel:
     """A candidate as TIR that can be lowered for its target.
 
-    `packings` are the layouts of its weights; `opt_level` is LLVM's.
+    `packings` are the layouts of its weights. Code for WebAssembly is our emitter's if it
+    `is_direct` and that covers it, else LLVM's at `opt_level`.
     """
 
     function: Any
     packings: tuple[Packing, ...] = ()
+    is_direct: bool = True
     opt_level: int = 1
 
     def pack(self, arguments: list[np.ndarray]) -> list[np.ndarray]:

@@ -40,8 +40,9 @@ WINDOWS = (1 << 15, 1 << 16, 1 << 13)
 # With "columns" outside, a panel of B stays in the first-level cache while all rows pass it; with
 # "rows", a few rows of A do while all of B passes.
 ORDERS = ("columns", "rows")
-# LLVM at 3 unrolls and moves more, which at times ends in spills.
-OPT_LEVELS = (3, 1)
+DIRECT = "direct"
+# Our emitter's code is made in a tenth of the time, and is faster but for a few kernels.
+CODES = (DIRECT, "llvm")
 # Elements that a row kernel works on at once: more hides the latency of a sum's additions.
 WIDTHS = (16, 8, 4)
 
@@ -60,7 +61,8 @@ def wasm_candidates(function: Any, constants: frozenset[int]) -> list[Candidate]
 
     `constants` are the positions of the parameters that are weights at every call site.
     """
-    return [*_of_family(function, constants), *_plains(function)]
+    found = sorted(_of_family(function, constants), key=lambda each: each.point["code"])
+    return [*found, *_plains(function)]
 
 
 def _of_family(function: Any, constants: frozenset[int]) -> list[Candidate]:
@@ -80,7 +82,7 @@ def _of_family(function: Any, constants: frozenset[int]) -> list[Candidate]:
 
 def _plains(function: Any) -> list[Candidate]:
     """The function as the importer left it: slow, and there for what nothing else can do."""
-    return [Candidate("plain", {"opt": level}, _plain(function, level)) for level in OPT_LEVELS]
+    return [Candidate("plain", {"code": code}, _plain(function, code)) for code in CODES]
 
 
 def _matmuls(matmul: Matmul, constants: frozenset[int]) -> Iterator[Candidate]:
@@ -89,12 +91,12 @@ def _matmuls(matmul: Matmul, constants: frozenset[int]) -> Iterator[Candidate]:
     for rows, columns in dict.fromkeys(tiles):
         for order in ORDERS[1:] if is_packed else ORDERS:
             for pack in ("rows",) if is_packed else _packs(matmul, known, order, columns):
-                for level in OPT_LEVELS:
+                for code in CODES:
                     tiling = Tiling(rows, columns, order, pack)
                     point: dict[str, Value] = {
-                        "tile": f"{rows}x{columns}", "order": order, "pack": pack, "opt": level,
+                        "tile": f"{rows}x{columns}", "order": order, "pack": pack, "code": code,
                     }  # fmt: skip
-                    yield Candidate("matmul", point, _matmul(matmul, tiling, level))
+                    yield Candidate("matmul", point, _matmul(matmul, tiling, code))
 
 
 def _convolutions(convolution: Convolution, constants: frozenset[int]) -> Iterator[Candidate]:
@@ -117,22 +119,22 @@ def _convolutions(convolution: Convolution, constants: frozenset[int]) -> Iterat
                 continue
             blocks.add(block)
             for order in ORDERS[1:] if weight is None else ORDERS:
-                for level in OPT_LEVELS:
+                for code in CODES:
                     chosen = replace(tiling, order=order)
                     point: dict[str, Value] = {
                         "tile": f"{rows}x{columns}", "block": block, "order": order,
-                        "pack": tiling.pack, "opt": level,
+                        "pack": tiling.pack, "code": code,
                     }  # fmt: skip
-                    build = _convolution(convolution, chosen, floats, weight, level)
+                    build = _convolution(convolution, chosen, floats, weight, code)
                     yield Candidate("convolution", point, build)
 
 
 def _convolution(
-    convolution: Convolution, tiling: Tiling, floats: int, weight: int | None, level: int
+    convolution: Convolution, tiling: Tiling, floats: int, weight: int | None, code: str
 ) -> Any:
     def build() -> Kernel:
         function, packings = ConvolutionBuilder(convolution, tiling, floats, weight).build()
-        return Kernel(with_held_values(function), packings, level)
+        return Kernel(with_held_values(function), packings, code == DIRECT)
 
     return build
 
@@ -155,21 +157,21 @@ def _packs(matmul: Matmul, is_weight: bool, order: str, columns: int) -> tuple[s
 
 def _rows(rows: Rows) -> Iterator[Candidate]:
     for width in WIDTHS:
-        for level in OPT_LEVELS:
-            yield Candidate("rows", {"width": width, "opt": level}, _row(rows, width, level))
+        for code in CODES:
+            yield Candidate("rows", {"width": width, "code": code}, _row(rows, width, code))
 
 
-def _matmul(matmul: Matmul, tiling: Tiling, level: int) -> Any:
+def _matmul(matmul: Matmul, tiling: Tiling, code: str) -> Any:
     def build() -> Kernel:
         function, packings = build_matmul(matmul, tiling)
-        return Kernel(with_held_values(function), packings, level)
+        return Kernel(with_held_values(function), packings, code == DIRECT)
 
     return build
 
 
-def _row(rows: Rows, width: int, level: int) -> Any:
-    return lambda: Kernel(with_held_values(build_rows(rows, width)), (), level)
+def _row(rows: Rows, width: int, code: str) -> Any:
+    return lambda: Kernel(with_held_values(build_rows(rows, width)), (), code == DIRECT)
 
 
-def _plain(function: Any, level: int) -> Any:
-    return lambda: Kernel(approximate(function), (), level)
+def _plain(function: Any, code: str) -> Any:
+    return lambda: Kernel(approximate(function), (), code == DIRECT)

@@ -45,6 +45,15 @@ class Module:
                 C[i, j] = total[j]
 """
 
+ROWS = """
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((13,), "float32"), B: T.Buffer((13,), "float32")):
+        for i in T.parallel(13):
+            B[i] = A[i] * T.float32(2)
+"""
+
 # Values that are read, kept, and overwritten before they are used.
 KEPT = """
 @I.ir_module
@@ -143,6 +152,17 @@ def test_one_source_has_multiply_adds_that_are_relaxed_or_plain(node: NodeDevice
         assert (VECTOR["f32"]["relaxed_madd"] in code.code) is relaxed
         assert (VECTOR["f32"]["mul"] in code.code) is not relaxed
         assert run(node, code, arrays, rows)[2].tolist() == [[4.0] * 8] * 9
+
+
+def test_a_call_may_do_any_of_the_rows(node: NodeDevice) -> None:
+    lowered, rows, _ = lower(function(ROWS))
+    handle = node.load(link_alone(emit("kernel", lowered, relaxed=True)))
+    arrays = (np.arange(13, dtype=np.float32), np.zeros(13, np.float32))
+    for begin, end in ((5, 9), (9, 9), (12, 13)):
+        (result,) = node.run(Launch(handle, "kernel", arrays, (1,), (begin, end)))
+        expected = [2.0 * row if begin <= row < end else 0 for row in range(13)]
+        assert result.tolist() == expected
+    node.release(handle)
 
 
 def test_accumulators_stay_in_locals_and_addresses_are_added_up_outside() -> None:

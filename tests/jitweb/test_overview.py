@@ -261,3 +261,20 @@ def test_amounts_are_in_units_that_show_them(
     assert "slice" in printed and "gather nd" in printed
     assert "te gather" not in printed and "strided" not in printed
     assert "elementwise, reductions, moves" in printed or "no other family" in printed
+
+
+def test_what_compiles_the_kernels_is_shown_where_it_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nodes = [node("MatMul", ["x", "w"], ["h"]), node("Softmax", ["h"], ["y"])]
+    weights = {"w": np.ones((8, 12), np.float32)}
+    model = model_of(nodes, {"x": np.ones((3, 8), np.float32)}, ["y"], weights)
+    onnx.save(model, tmp_path / "m.onnx")
+    assert overview(tmp_path / "m.onnx", {}).code is None
+    found = overview(tmp_path / "m.onnx", {}, is_compiled=True)
+    assert found.code is not None
+    assert found.code["direct"]["share"] == pytest.approx(1)
+    assert found.code["direct"]["kernels"] == len(found.kernels)
+    assert found.code["llvm"] == {"kernels": 0, "calls": 0, "share": 0.0, "refused": {}}
+    print_overview(found)
+    assert "by our own emitter" in capsys.readouterr().out

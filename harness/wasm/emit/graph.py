@@ -108,8 +108,8 @@ class Phi:
 class Pointers:
     """A loop's addresses that grow with its counter: (base, bytes for a count) to their local."""
 
-    def __init__(self, counter: ValueNode) -> None:
-        self.counter = counter
+    def __init__(self, counter: ValueNode, start: ValueNode) -> None:
+        self.counter, self.start = counter, start
         self.found: dict[tuple[ValueNode, int], ValueNode] = {}
 
 

@@ -161,7 +161,11 @@ def _moving(
     graph: ValueGraph, body: CodeRegion, pointers: Pointers, terms: Terms, constant: int, step: int
 ) -> ValueNode:
     here, graph.region = graph.region, body.parent or body
-    base = _summed(graph, "i32", terms, constant)
+    more, first = parts(pointers.start)
+    terms = dict(terms)
+    for node, times in more.items():
+        terms[node] = terms.get(node, 0) + times * step
+    base = _summed(graph, "i32", terms, constant + first * step)
     graph.region = here
     known = pointers.found.get((base, step))
     if known is None:

@@ -134,7 +134,7 @@ def _counted(
         graph.use(each, region)
     loop.counting = Counting(counter, local, *ends, times * step)
     if not writes.has_loop and start.type == "i32":
-        loop.body.pointers = Pointers(counter)
+        loop.body.pointers = Pointers(counter, start)
     _begin(t, loop, region, writes)
     _repeat(t, fields, counter, range(0, times * step, step))
     _end(t, loop, region, writes)
