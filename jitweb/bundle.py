@@ -29,6 +29,7 @@ from harness.system.files import open_bounded, read_bounded
 from harness.wasm.linker import MAX_PAGES, link
 from jitweb.compare import scale_of
 from jitweb.errors import JitwebError
+from jitweb.kernel_text import kernel_text
 from jitweb.model import ImportedModel, aligned
 from jitweb.plan import Call, Plan, Weight, shared_tasks, task_json
 from jitweb.plan_check import FORMAT, MOST_BYTES, MOST_PLAN_BYTES, OtherFormat, parse_plan
@@ -349,7 +350,10 @@ def _write_files(
     whole = {
         "format": FORMAT,
         "model": plans[0].model,
-        "tasks": {key: task_json(task) for key, task in shared_tasks(plans).items()},
+        "tasks": {
+            key: task_json(task) | {"what": kernel_text(task)}
+            for key, task in shared_tasks(plans).items()
+        },
         "files": listing,
         "weights": files,
         "targets": {name: part.plan for name, part in sections.items()},

@@ -6,13 +6,14 @@ import re
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from harness.console.terminal import print_line
 from harness.system.text import printable
 from jitweb.errors import JitwebError
+from jitweb.kernel_text import operators_of, operators_text
 from jitweb.plan import condition_text
 
 if TYPE_CHECKING:
@@ -187,44 +188,21 @@ def print_overview(found: Overview) -> None:
     title = f"{'share':>6} {'calls':>5} {'work a call':>15} {'bytes':>11}"
     print_line(f"{title}  {'what':{MOST_WORK}} result")
     for row in found.kernels:
+        what = operators_text(operators_of(row["name"], row["kind"]))
         line = (
             f"{share_text(row['share']):>6} {row['sites']:4}x "
             f"{amount_text(row['flops'], 'FLOP'):>15} {amount_text(row['bytes'], 'B'):>11}  "
-            f"{_work_text(row):{MOST_WORK}} "
+            f"{_cut(what, MOST_WORK):{MOST_WORK}} "
             f"{shape_text(row['shapes'][-1])}"
         )
         print_line(_cut(line, WIDTH))
 
 
-NAMED = {
-    "take": "gather", "fakequantize": "quantize", "concatenate": "concat",
-    "gatherelements": "gather elements", "multiply": "mul", "divide": "div", "subtract": "sub",
-    "negative": "neg", "power": "pow",
-}  # fmt: skip
-PHRASES = {
-    "te ": "", "strided slice": "slice", "expand dims": "unsqueeze", "broadcast to": "expand",
-    "logical ": "",
-}  # fmt: skip
-PLAIN = ("reshape", "tir")  # words that say little beside others
-SUMS = ("matmul", "batched-matmul", "convolution")
 FAMILIES = {
     "matmul": "sums of products",
     "rows": "elementwise, reductions, moves",
     "plain": "as imported: no other family fits",
 }
-
-
-def _work_text(row: Mapping[str, Any]) -> str:
-    """What a kernel computes: its sum of products, and the operators that are fused with it."""
-    words = re.findall(r"([a-z_]*?[a-z])[0-9]*(?:_|$)", row["name"].removeprefix("fused_"))
-    operators = list(dict.fromkeys(NAMED.get(word, word) for word in words))
-    operators = [word for word in operators if word not in PLAIN] or operators
-    if row["kind"] in SUMS:
-        operators = [row["kind"], *(word for word in operators[1:] if word != "matmul")]
-    text = " ".join(operators) or row["kind"]
-    for raw, plain in PHRASES.items():
-        text = text.replace(raw, plain)
-    return _cut(text, MOST_WORK)
 
 
 def amount_text(number: float, unit: str, digits: int = 2) -> str:

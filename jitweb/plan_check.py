@@ -181,6 +181,7 @@ def _is_task(task: Any) -> bool:
         isinstance(task, dict)
         and _is_text(task.get("kind"))
         and _is_text(task.get("name"))
+        and _is_text(task.get("what", ""))
         and is_amount(task.get("flops"))
         and is_amount(task.get("bytes"))
         and _is_count(task.get("sites"), MOST_INTEGER, 1)

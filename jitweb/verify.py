@@ -28,7 +28,7 @@ from jitweb.variants import ImportedVariant, import_variants
 
 MOST_SOURCES_TEXT = 4096
 RESTORE = "copy the bundle again, or tune the model again"  # as the runtime says it
-NOT_RUNTIME = ("page.mjs", "host.mjs")
+NOT_RUNTIME = ("page.mjs", "page_inputs.mjs", "host.mjs")
 RUNTIME = tuple(path.name for path in WEB.glob("*.mjs") if path.name not in NOT_RUNTIME)
 
 

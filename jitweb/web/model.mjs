@@ -51,7 +51,7 @@ export class Model {
       const times = await timesOf(this.#backend, stored, number);
       return this.#plan.variants[number].calls[this.target].map(({ task, kernel }, i) => ({
         task, kernel, kind: this.#plan.tasks[task].kind, name: this.#plan.tasks[task].name,
-        ms: times[i],
+        what: this.#plan.tasks[task].what ?? this.#plan.tasks[task].name, ms: times[i],
       }));
     });
   }

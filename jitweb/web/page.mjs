@@ -1,10 +1,12 @@
-// The page of a bundle: loads the model, runs it on example inputs, shows how long everything takes.
+// The page of a bundle: loads the model, runs it on example inputs or on ids of the user's, and shows how
+// long everything takes.
 //
 // `?target=wasm|webgpu`, `?threads=N`, `?variant=N` (of several, by number) and `?run=1` (run at once)
 // set it up by address. What it knows is also in window.jitweb and in the element #state, as JSON:
 // `state` is loading, ready, running, done or error.
 
-import { TYPES, conditionOf, parsePlan } from "./plan.mjs";
+import { exampleInputs, ownIds, preview, withIds } from "./page_inputs.mjs";
+import { conditionOf, parsePlan } from "./plan.mjs";
 import { load } from "./runtime.mjs";
 
 const ROUNDS = 20, MOST_MS = 8000;
@@ -42,25 +44,13 @@ function showProgress({ file, loaded, total }) {
   $("status").textContent = `fetching ${file}, ${megabytes(sums[0])}`;
 }
 
-// Inputs that any model takes: ones for masks, small ids, and floats around zero.
-function example({ name, dtype, shape }) {
-  const count = shape.reduce((a, b) => a * b, 1);
-  const values = new TYPES[dtype](count);
-  for (let i = 0; i < count; i++) {
-    const value = dtype.startsWith("float") ? Math.sin(i) : name.includes("mask") || dtype === "bool" ? 1 : i % 2;
-    values[i] = dtype === "int64" ? BigInt(value) : value;
-  }
-  return values;
-}
-
 async function measure() {
   $("run").disabled = true;
   $("error").textContent = "";
   $("status").textContent = "running …";
   setState("running");
-  const { when, inputs: tensors } = model.variants[$("variant").value];
-  const inputs = Object.fromEntries(tensors.map((input) => [input.name, example(input)]));
-  Object.assign(inputs, when);
+  const variant = model.variants[$("variant").value], { when } = variant, own = $("ids").value.trim();
+  const inputs = { ...exampleInputs(variant), ...(own ? withIds(variant, own) : {}), ...when };
   const begun = performance.now();
   const outputs = await model.run(inputs);
   firstResultMs ??= loadedMs + performance.now() - begun; // not how long it waited for the button
@@ -86,7 +76,9 @@ async function measure() {
   $("latency").textContent = ms(sorted[0]);
   $("median").textContent = ms(result.latency_ms.median);
   showKernels(result.kernels);
-  $("status").textContent = `${samples.length} runs; example inputs`;
+  $("results").replaceChildren(...preview(variant, outputs, own).map(paragraph));
+  $("results-part").hidden = false;
+  $("status").textContent = `${samples.length} runs; ${own ? "your own" : "example"} inputs`;
   $("run").disabled = false;
   setState("done", { result });
 }
@@ -94,8 +86,8 @@ async function measure() {
 // The calls by task, those that take most time first.
 function grouped(calls) {
   const rows = new Map();
-  for (const { task, kind, name, ms } of calls) {
-    const row = rows.get(task) ?? { task, kind, name, sites: 0, ms: null };
+  for (const { task, kind, name, what, ms } of calls) {
+    const row = rows.get(task) ?? { task, kind, name, what, sites: 0, ms: null };
     row.sites++;
     if (ms !== null) row.ms = (row.ms ?? 0) + ms;
     rows.set(task, row);
@@ -111,15 +103,14 @@ function showKernels(rows) {
     : "This GPU has no clock to ask.";
   const most = Math.max(...rows.map(({ ms }) => ms ?? 0), 1e-9);
   $("kernels").replaceChildren(
-    ...rows.map(({ kind, name, sites, ms: took }) => {
+    ...rows.map(({ name, what, sites, ms: took }) => {
       const item = document.createElement("li");
       const part = (className, textContent) =>
         Object.assign(item.appendChild(document.createElement("span")), { className, textContent });
-      part("kind", kind);
       const label = part("name", "");
       const bar = label.appendChild(document.createElement("i"));
       bar.style.width = `${(100 * (took ?? 0)) / most}%`;
-      label.appendChild(document.createElement("span")).textContent = `${sites} × ${name}`;
+      label.appendChild(document.createElement("span")).textContent = `${sites} × ${what}`;
       label.title = name;
       part("ms", took === null ? "" : ms(took));
       item.title = total && took !== null ? `${((100 * took) / total).toFixed(1)} % of the kernels' time` : "";
@@ -128,19 +119,38 @@ function showKernels(rows) {
   );
 }
 
+const paragraph = (textContent) => Object.assign(document.createElement("p"), { textContent });
+
+// What the modules that were loaded and the kernels are as a server would send them.
+async function showCode(plan) {
+  const { modules } = plan.targets[model.target];
+  const kernels = Object.values(modules ?? {}).filter((name) => received.has(name));
+  const names = Object.keys(plan.files).filter((name) => /\.mjs$/.test(name) && !name.startsWith("page"));
+  const sizes = [...names, ...kernels].map(async (name) => {
+    const { body } = await fetch(name);
+    return (await new Response(body.pipeThrough(new CompressionStream("gzip"))).arrayBuffer()).byteLength;
+  });
+  const bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+  $("code").textContent = `${(bytes / 1e3).toFixed(0)} kB`;
+}
+
 function showModel() {
   $("title").textContent = model.name;
   document.title = `${model.name} – jitweb`;
   const threads = model.target === "wasm" ? `, ${model.threads} thread${model.threads > 1 ? "s" : ""}` : "";
   $("device").textContent = [`${model.target} on ${model.device}${threads}`, ...model.notes].join("; ");
-  $("size").textContent = megabytes([...received.values()].reduce((sum, [loaded]) => sum + loaded, 0));
-  const line = (role, { name, dtype, shape }) =>
-    Object.assign(document.createElement("p"), { textContent: `${role} ${name}: ${dtype} ${shape.join(" × ")}` });
+  const loaded = (files) => megabytes(files.reduce((sum, [, [bytes]]) => sum + bytes, 0));
+  $("size").textContent = loaded([...received]);
+  $("weights").textContent = loaded([...received].filter(([name]) => name.startsWith("weights.")));
+  const line = (role, { name, dtype, shape }) => paragraph(`${role} ${name}: ${dtype} ${shape.join(" × ")}`);
   $("variant").replaceChildren(...model.variants.map(({ when }, i) => new Option(conditionOf(when), i)));
   $("variant").value = model.variants[options.get("variant")] ? options.get("variant") : 0;
   $("variant").hidden = model.variants.length === 1;
   const showTensors = () => {
     const { inputs, outputs } = model.variants[$("variant").value];
+    const ids = ownIds(model.variants[$("variant").value]);
+    $("own").hidden = !ids;
+    if (ids) $("ids-note").textContent = `${ids.name}: up to ${ids.shape.at(-1)} numbers; the rest is 0, and masked if the model has a mask; left empty, example inputs`;
     $("tensors").replaceChildren(...inputs.map((each) => line("input", each)), ...outputs.map((each) => line("output", each)));
   };
   $("variant").onchange = showTensors;
@@ -151,27 +161,43 @@ function showModel() {
   $("run").disabled = false;
 }
 
-async function offerTargets() {
-  const content = await (await fetch("plan.json")).arrayBuffer();
-  const names = Object.keys(parsePlan(new Uint8Array(content), location.href).targets);
-  const choices = names.length > 1 ? ["", ...names] : names;
-  $("target").replaceChildren(...choices.map((name) => new Option(name || "faster target", name)));
-  $("target").value = choices.includes(options.get("target")) ? options.get("target") : choices[0];
-  $("target").addEventListener("change", ({ target }) => {
-    options.set("target", target.value);
-    if (!target.value) options.delete("target");
+// What is left out of the address is chosen by the runtime.
+function offer(id, choices, chosen) {
+  $(id).replaceChildren(...choices.map(([text, value]) => new Option(text, value)));
+  $(id).value = chosen;
+  $(id).addEventListener("change", ({ target }) => {
+    options.set(id, target.value);
+    if (!target.value) options.delete(id);
     location.search = options;
   });
 }
 
+// As many as the processor has, but for those that have far more than a model can use.
+function offerThreads() {
+  const most = crossOriginIsolated ? Math.max(1, navigator.hardwareConcurrency) : 1;
+  const choices = Array.from({ length: 7 }, (_, i) => 2 ** i).filter((count) => count < most);
+  const counts = [...new Set([...choices, most, model.threads])].sort((a, b) => a - b);
+  offer("threads", counts.map((count) => [`${count} thread${count > 1 ? "s" : ""}`, count]), model.threads);
+  $("threads").hidden = model.target !== "wasm" || counts.length === 1;
+}
+
+async function offerTargets() {
+  const content = await (await fetch("plan.json")).arrayBuffer();
+  const plan = parsePlan(new Uint8Array(content), location.href), names = Object.keys(plan.targets);
+  const choices = names.length > 1 ? ["", ...names] : names;
+  offer("target", choices.map((name) => [name || "faster target", name]), choices.includes(options.get("target")) ? options.get("target") : choices[0]);
+  return plan;
+}
+
 $("run").addEventListener("click", () => measure().catch(fail));
 try {
-  await offerTargets();
-  // One core is left to the browser itself: threads that wait for each other are as slow as the slowest.
-  const threads = Number(options.get("threads") ?? (crossOriginIsolated ? Math.min(4, Math.max(1, navigator.hardwareConcurrency - 1)) : 1));
-  model = await load("./", { target: options.get("target") ?? undefined, threads, onProgress: showProgress });
+  const plan = await offerTargets();
+  const threads = options.has("threads") ? Number(options.get("threads")) : undefined;
+  model = await load("./", { target: options.get("target") ?? undefined, threads, worker: true, onProgress: showProgress });
   loadedMs = performance.now() - opened;
   showModel();
+  offerThreads();
+  showCode(plan).catch(() => {});
   setState("ready", { inputs: model.inputs, outputs: model.outputs, target: model.target });
   if (options.get("run")) await measure();
 } catch (error) {

@@ -84,7 +84,7 @@ const isFile = ([name, facts]) =>
   isText(facts.sha256) && /^[0-9a-f]{64}$/.test(facts.sha256);
 
 const isTask = (task) =>
-  isObject(task) && isText(task.kind) && isText(task.name) && isNumber(task.flops) && isNumber(task.bytes) &&
+  isObject(task) && isText(task.kind) && isText(task.name) && (task.what === undefined || isText(task.what)) && isNumber(task.flops) && isNumber(task.bytes) &&
   isCount(task.sites, MOST_NUMBER, 1);
 
 function checkTensors(role, variant) {

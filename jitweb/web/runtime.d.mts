@@ -104,8 +104,10 @@ export interface CallTime {
   readonly kernel: string;
   /** The family of the kernel, such as "matmul". */
   readonly kind: string;
-  /** The name of the task, for people. */
+  /** The name of the task's function in TVM. */
   readonly name: string;
+  /** What the kernel computes, such as "matmul 128×768×3072 + add + gelu". */
+  readonly what: string;
   /** Milliseconds; null where the GPU has no clock to ask. */
   readonly ms: number | null;
 }

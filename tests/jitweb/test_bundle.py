@@ -20,7 +20,8 @@ from jitweb.bundle import read_plan
 from jitweb.check_inputs import example_inputs
 from jitweb.errors import JitwebError
 from jitweb.host import open_host
-from jitweb.plan import variants_of
+from jitweb.kernel_text import kernel_text
+from jitweb.plan import Task, variants_of
 from jitweb.serve import serve
 from jitweb.verify import _error, verify_bundle
 from jitweb.weight_files import parse_size
@@ -146,7 +147,10 @@ def test_the_page_runs_both_targets_and_they_agree(bundle: Path, browser: None) 
                 known = tab.wait_for("done")
                 assert known["state"] == "done", known
                 assert tab.evaluate("crossOriginIsolated") is True
-                assert tab.evaluate("document.querySelectorAll('#kernels li').length") > 10
+                rows = "[...document.querySelectorAll('#kernels li')].map((row) => row.textContent)"
+                kernels = "\n".join(tab.evaluate(rows))
+                assert "matmul 16×64×128 + add + gelu" in kernels and "layer norm" in kernels
+                assert "fused" not in kernels and "tir" not in kernels
                 assert json.loads(tab.evaluate("document.getElementById('state').textContent"))
                 results[target] = known["result"]
     for target, result in results.items():
@@ -154,6 +158,65 @@ def test_the_page_runs_both_targets_and_they_agree(bundle: Path, browser: None) 
         assert result["latency_ms"]["min"] > 0 and result["first_result_ms"] > 0
     for name, values in results["wasm"]["outputs"].items():
         np.testing.assert_allclose(values, results["webgpu"]["outputs"][name], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "shapes", "flops", "text"),
+    [
+        ("fused_matmul2_add5_divide_erf_add6_multiply2", "matmul",
+         ((1, 16, 64), (64, 128), (128,), (1, 16, 128)), 2 * 16 * 64 * 128,
+         "matmul 16×64×128 + add + gelu"),
+        ("matmul1", "batched-matmul", ((1, 4, 16, 8), (1, 4, 8, 16), (1, 4, 16, 16)),
+         2 * 4 * 16 * 16 * 8, "batched-matmul 4×16×8×16"),
+        ("layer_norm", "reduction", ((1, 16, 64), (64,), (1, 16, 64)), 5.0, "layer norm 16×64"),
+        ("fused_expand_dims_cast", "elementwise", ((1, 1),), 0.0, "unsqueeze + cast"),
+        ("fused_power_multiply1_add5_tir_tanh_multiply4_reshape6", "elementwise", ((16, 8),), 1.0,
+         "gelu (tanh) 16×8"),
+        ("multiply", "elementwise", ((),), 1.0, "mul"),
+    ],
+)  # fmt: skip
+def test_a_kernel_is_named_by_what_it_does(
+    name: str, kind: str, shapes: tuple[tuple[int, ...], ...], flops: float, text: str
+) -> None:
+    task = Task("key", name, kind, flops, 0.0, 1, shapes, (), frozenset())
+    assert kernel_text(task) == text
+
+
+def test_the_page_runs_a_users_own_ids_and_says_which_it_cannot(
+    bundle: Path, browser: None
+) -> None:
+    def run(ids: str) -> None:
+        tab.evaluate(f"""(() => {{
+            document.getElementById("ids").value = {json.dumps(ids)};
+            window.jitweb.state = "asked";
+            document.getElementById("run").click();
+        }})()""")
+        tab.wait_until("['done', 'error'].includes(window.jitweb.state)")
+
+    with serve(bundle) as address, Tab(f"{address}?target=wasm&threads=1") as tab:
+        assert tab.wait_for("ready")["state"] == "ready"
+        assert tab.evaluate("document.getElementById('threads').value") == "1"
+        run("5, 6 7")
+        values = tab.evaluate("window.jitweb.result.outputs.last_hidden_state")
+        shown = tab.evaluate("document.getElementById('results').textContent")
+        assert f"last_hidden_state: {values[0]:.4g}"[:20] in shown
+        for wrong, words in {
+            "5 x": "ids are whole numbers",
+            "1 " * 17: "17 ids; this bundle takes up to 16",
+            "100000": "input_ids holds 100000; it must be from",
+        }.items():
+            run(wrong)
+            assert words in tab.evaluate("document.getElementById('error').textContent")
+        run("5 6 7")  # again, after errors
+        assert tab.evaluate("window.jitweb.result.outputs.last_hidden_state") == values
+    inputs = inputs_of(bundle) | {
+        "input_ids": np.array([[5, 6, 7, *[0] * 13]]),
+        "attention_mask": np.array([[1] * 3 + [0] * 13]),
+        "token_type_ids": np.array([[0, 1] * 8]),
+    }
+    with open_host(bundle, read_plan(bundle), "wasm", 1) as host:
+        wanted = host.run(inputs)["last_hidden_state"].reshape(-1)[: len(values)]
+    np.testing.assert_allclose(values, wanted, atol=1e-5)
 
 
 def test_the_page_finds_the_faster_target_and_remembers_it(bundle: Path, browser: None) -> None:

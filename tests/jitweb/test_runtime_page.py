@@ -37,7 +37,9 @@ def test_both_targets_give_the_same_in_a_browser(tiny: Path, browser: None) -> N
         model.dispose();
         const after = await words(() => model.run(right()));
         return { results, target, threads, notes, calls, after, timings };"""
-    options = ['{ target: "wasm" }', '{ target: "wasm", threads: 3 }', '{ target: "webgpu" }']
+    options = [
+        '{ target: "wasm", threads: 1 }', '{ target: "wasm", threads: 3 }', '{ target: "webgpu" }',
+    ]  # fmt: skip
     returned = in_page(tiny, *(run % each for each in options))
     assert [(each["target"], each["threads"]) for each in returned] == [
         ("wasm", 1), ("wasm", 3), ("webgpu", 1),
