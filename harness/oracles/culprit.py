@@ -10,9 +10,11 @@ from harness.ir.ingredients import suspects
 from harness.oracles.meaning import Unknown, difference_after
 from harness.oracles.oracle import Compilation, interpretable
 from harness.passes.build import lower
+from harness.targets.executable import RaisedByTVM, raised_by_tvm
 from harness.worker.progress_page import STAGES
 
 CODE_GENERATION = "code generation"
+OF_EXPRESSIONS = ("tirx.LowerIntrin",)
 
 
 @dataclass(frozen=True)
@@ -55,4 +57,22 @@ def culprit(compilation: Compilation) -> Culprit:
 
     STAGES.enter(sequence.at("culprit"))
     lower(before, sequence.calls, opt_level=sequence.opt_level, after_pass=after)
-    return found or Culprit(CODE_GENERATION)
+    return found or _of_expressions(before, compilation) or Culprit(CODE_GENERATION)
+
+
+def _of_expressions(before: Any, compilation: Compilation) -> Culprit | None:
+    """A pass behind the interpretable ones that rewrites expressions alone: it is applied earlier.
+
+    `before` is the last module that can be interpreted.
+    """
+    opt_level = compilation.sequence.opt_level
+    try:
+        for call in compilation.sequence.calls:
+            if call.name in OF_EXPRESSIONS and difference_after(before, compilation) is None:
+                with raised_by_tvm():
+                    module = lower(before, (call,), opt_level=opt_level)
+                if difference_after(module, compilation) is not None:
+                    return Culprit(call.name, before)
+    except (Unknown, RaisedByTVM):
+        pass
+    return None

@@ -55,7 +55,8 @@ KNOWN_REFUSALS: dict[str, str] = {
 # Checks that fail on the arithmetic of a program: a finding where the interpreter says that the
 # program has a meaning, as one that never reaches the operation.
 UNDEFINED_ARITHMETIC = re.compile(
-    r"Divide by zero|Check failed: \(?pb->value >= 0 && pb->value < (result_ty|rtype)\.bits\(\)"
+    r"Divi(?:de|sion) by zero"
+    r"|Check failed: \(?pb->value >= 0 && pb->value < (result_ty|rtype)\.bits\(\)"
 )
 
 # Diagnostics of TVM's verifier about modules that its own passes create on purpose.

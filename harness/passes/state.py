@@ -150,12 +150,16 @@ class _StateReader:
         return bool(self.nodes[index]["data"])
 
     def flat(self, within_blocks: bool) -> bool:
-        """Whether every access has one index; in blocks, also every buffer one dimension."""
+        """Whether every access has one index, and every allocation one dimension; in blocks, also
+        every buffer."""
         accesses = self.of_kind("BufferLoad", "BufferStore")
         indices = [access["indices"] for access in accesses]
         if within_blocks:
             indices += [buffer["shape"] for buffer in self.of_kind("BufferType")]
-        return all(len(self.nodes[index]["data"]) == 1 for index in indices)
+        allocated = [node for node in self.definitions if isinstance(node, tirx.AllocBuffer)]
+        return all(len(self.nodes[index]["data"]) == 1 for index in indices) and all(
+            len(node.buffer.ty.shape) == 1 for node in allocated
+        )
 
     def has_dtype(self, *prefixes: str) -> bool:
         return any(dtype.startswith(prefixes) for dtype in self.dtypes)

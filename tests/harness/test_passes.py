@@ -33,6 +33,7 @@ from harness.passes.picture import lowering_as_mermaid, lowering_graph
 from harness.targets import get_target
 from harness.targets.table import NAMES
 from harness.verdict import Kind
+from seeds.recipe import from_script
 from tests.programs import matmul, scaled_sum, store_at
 
 SEEDS = st.integers(0, 1 << 32)
@@ -201,6 +202,13 @@ def test_a_loop_with_a_start_or_a_step_is_not_canonical() -> None:
         function = tirx.PrimFunc([target], loop).with_attr("global_symbol", "main")
         states = passes.initial_states(tvm.IRModule({"main": function}))
         assert State.CANONICAL_LOOPS not in states
+
+
+def test_an_allocation_that_nothing_accesses_is_flattened_all_the_same() -> None:
+    """Else LLVM's code generator refuses it."""
+    for shape, flat in (((16,), True), ((4, 4), False)):
+        module = from_script(f"def main():\n    A = T.alloc_buffer({shape})\n")
+        assert (State.FLAT_BUFFERS in passes.initial_states(module)) is flat
 
 
 def test_a_variable_defined_by_two_loops_is_not_unique() -> None:

@@ -187,6 +187,8 @@ def test_what_a_device_refuses_is_shown_by_the_harness(tmp_path: Path) -> None:
     done = run(text, tmp_path, PYTHONPATH=str(ROOT))
     assert done.returncode == 1, done.stderr
     assert "no definition in scope for identifier: `inff`" in done.stdout
+    done = run(text.replace("KIND = 'invalid-codegen'", "KIND = 'crash'"), tmp_path)
+    assert done.returncode == 2 and "not crash, but another finding: invalid-" in done.stdout
     done = run(text.replace("from harness.case", "from nowhere.case"), tmp_path)
     assert done.returncode == 2
     assert "this script needs tzer" in done.stdout

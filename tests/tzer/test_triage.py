@@ -34,7 +34,7 @@ from tzer.triage.collect import findings_of
 from tzer.triage.commands import ProgressLines
 from tzer.triage.examine import FindingExaminer, Reproducer, exit_status
 from tzer.triage.folder import Kept, TriageFolder, keep_wheels, read_index, read_wheels
-from tzer.triage.issue_text import frames_that_matter, issue_text
+from tzer.triage.issue_text import frames_that_matter, issue_text, title_of
 from tzer.triage.minimize import Smaller
 from tzer.triage.result import Status, TriageResult
 from tzer.triage.run import Triage, TriageReport
@@ -445,6 +445,20 @@ def test_what_a_finding_says_stays_text_in_an_issue() -> None:
         shown = re.sub(r"\\.|`[^`\n]*`", "", "\n".join(outside)).removeprefix("# [Bug]")
         assert not fence and not re.search(r"[<`\[@&]|://|#\d|\u2028", shown), text
         assert len(outside[0]) < 200
+
+
+@pytest.mark.parametrize(
+    ("place", "title"),
+    [
+        ("tirx.StmtSimplify", "`tirx.StmtSimplify` crashes"),
+        ("build", "code generation for `llvm` crashes"),
+        ("", "the compiler crashes"),
+        ("{0}{target}", "`{0}{target}` crashes"),
+    ],
+)
+def test_a_title_says_where(place: str, title: str) -> None:
+    result = TriageResult("01", "crash", Status.REPORTED, "", "s", target="llvm")
+    assert title_of(result, Verdict(Kind.CRASH, pass_name=place)) == f"[Bug] {title}"
 
 
 def test_an_issue_has_the_sections_of_tvms_template(report: TriageReport) -> None:

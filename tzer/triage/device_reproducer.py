@@ -48,8 +48,10 @@ def judge():
     verdict = Verdict.from_json(outcome.reply["verdict"]) if done else verdict_of(outcome)
     print(f"expected: {EXPECTED}")
     if verdict.is_finding:
-        other = "" if verdict.kind == KIND else f", where a finding of the kind {KIND} was"
-        print(f"came:     {verdict.kind}: {verdict.message}{other}")
+        if verdict.kind != KIND:
+            print(f"not {KIND}, but another finding: {verdict.kind}: {verdict.message}")
+            return 2
+        print(f"came:     {verdict.kind}: {verdict.message}")
         return 1
     if verdict.kind is Kind.INVALID:
         print(f"this machine can't judge the case: {verdict.message}")

@@ -226,7 +226,8 @@ class FindingExaminer:
         self.on_step(finding.id, "writing its reproducer, and running it")
         made = self.reproducer(smaller)
         if made.status is Status.INVALID and smaller.case != finding.case:
-            whole = Smaller(finding.case, finding.verdict, complete=True)
+            verdict = finding.verdict if finding.signature else smaller.verdict
+            whole = Smaller(finding.case, verdict, complete=True)
             larger = self.reproducer(whole)
             if larger.status is Status.REPORTED:
                 return Examined(replace(result, after=result.before), whole, larger)

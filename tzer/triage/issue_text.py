@@ -21,6 +21,13 @@ from tzer.triage.source_text import LONGEST_TEXT, clean
 MOST_FRAMES = 8
 LONGEST_TITLE = 120
 LONGEST_NAME = 50  # of a pass or a target
+PLACES = {
+    "": "the compiler",
+    "code generation": "code generation for {target}",
+    "build": "code generation for {target}",
+    "lower": "lowering for {target}",
+    "run": "code that was generated for {target}",
+}
 WHAT: dict[Kind, str] = {
     Kind.CRASH: "{place} crashes",
     Kind.HANG: "{place} does not come to an end",
@@ -53,8 +60,10 @@ def issue_text(
 
 def title_of(result: TriageResult, verdict: Verdict) -> str:
     """One line that says what is wrong, and where; what is free text is code in it."""
-    place = _code(verdict.pass_name, LONGEST_NAME) if verdict.pass_name else "the compiler"
-    what = WHAT[verdict.kind].format(place=place, target=_code(result.target, LONGEST_NAME))
+    target, name = _code(result.target, LONGEST_NAME), verdict.pass_name
+    known = PLACES.get(name)
+    place = _code(name, LONGEST_NAME) if known is None else known.format(target=target)
+    what = WHAT[verdict.kind].format(place=place, target=target)
     title = f"[Bug] {what}"
     if verdict.kind in (Kind.WRONG_RESULT, Kind.HANG, Kind.CRASH) or not verdict.message:
         return title
