@@ -9,13 +9,21 @@ from typing import Any
 
 from jitweb.bundle import read_plan
 from jitweb.check_inputs import example_inputs
+from jitweb.errors import JitwebError
 from jitweb.host import BundleHost, open_host
 
 
 def bench_bundle(
-    folder: Path, target: str | None, threads: int, seconds: float, device: str = "auto"
+    folder: Path,
+    target: str | None,
+    threads: int,
+    seconds: float,
+    device: str = "auto",
+    length: int | None = None,
 ) -> dict[str, Any]:
     """Measure the bundle; returns the documented keys of `jitweb bench --json`.
+
+    Where a length is open, at this one, or at the most.
 
     Those of the first variant are also at the top level.
 
@@ -23,9 +31,10 @@ def bench_bundle(
         JitwebError, DeviceError: the bundle can't be run here.
     """
     plan = read_plan(folder)
+    _check_length(folder, plan, length)
     with open_host(folder, plan, target, threads, device) as host:
         parts = [
-            _variant(plan, host, number, seconds / len(host.variants))
+            _variant(plan, host, number, seconds / len(host.variants), length)
             for number in range(len(host.variants))
         ]
     return {
@@ -41,14 +50,25 @@ def bench_bundle(
     }
 
 
-def _variant(plan: dict[str, Any], host: BundleHost, number: int, seconds: float) -> dict[str, Any]:
+def _check_length(folder: Path, plan: dict[str, Any], length: int | None) -> None:
+    """Raises: JitwebError, if no variant can have this length."""
+    most = max((each["open"]["most"] for each in plan["variants"] if "open" in each), default=0)
+    if length is not None and length > most:
+        offered = f"it may be {most} at the most" if most else "the bundle's lengths are fixed"
+        raise JitwebError(f"{folder} can't have a length of {length}: {offered}")
+
+
+def _variant(
+    plan: dict[str, Any], host: BundleHost, number: int, seconds: float, length: int | None
+) -> dict[str, Any]:
     variant = host.variants[number]
-    inputs = example_inputs(variant.inputs, variant.when)
+    inputs = example_inputs(variant.at(length).inputs, variant.when)
     measured = host.bench(inputs, seconds)
     calls = host.profile(inputs)
     samples = measured.samples
     return {
         "when": dict(variant.when),
+        "length": length if variant.open is None or length else variant.open.most,
         "latency_ms": {"min": min(samples), "median": statistics.median(samples)},
         "samples": len(samples),
         "first_result_ms": host.load_ms + measured.first_run_ms,

@@ -29,6 +29,7 @@ from harness.system.files import open_bounded, read_bounded
 from harness.wasm.linker import MAX_PAGES, link
 from jitweb.compare import scale_of
 from jitweb.errors import JitwebError
+from jitweb.extent import extent_json
 from jitweb.kernel_text import kernel_text
 from jitweb.model import ImportedModel, aligned
 from jitweb.plan import Call, Plan, Weight, shared_tasks, task_json
@@ -44,6 +45,7 @@ CHECKED = 4096  # elements of an output that are kept to verify it by
 NOT_SHIPPED = ("_", "host.")  # what the command line alone uses
 # What a run that was killed leaves beside a bundle: .NAME.PID.RANDOM; with .old what it replaced.
 LEFT = re.compile(r"(\d{1,9})(?:\.\w{8})?(\.old)?", re.ASCII)
+WASM_SCALARS = 2  # the rows from and to which a kernel is to go; a length comes before them
 WASM_VARIANTS = {"relaxed": True, "simd128": False}
 
 
@@ -65,11 +67,13 @@ class ExpectedOutputs:
     """Inputs of a model and what it should compute from them, by each that has computed it.
 
     The keys of `outputs` are these sources, such as "onnx.reference 1.19"; the values are by the
-    outputs' names.
+    outputs' names. They are of one variant, by its number.
     """
 
     inputs: Mapping[str, np.ndarray]
     outputs: Mapping[str, Mapping[str, np.ndarray]]
+    variant: int = 0
+    length: int | None = None  # where one is open
 
 
 def section(
@@ -138,7 +142,8 @@ def _wasm_call(
         "task": call.task,
         "kernel": names[call.task],
         "args": _arguments(call, kernel.kernel.packings, model.weights, used) + scratch,
-        "rows": kernel.scalars[1],
+        "rows": extent_json(kernel.scalars[-1]),
+        **({"takes_length": True} if len(kernel.scalars) > WASM_SCALARS else {}),
         **({"scratch": size} if scratch else {}),
     }
 
@@ -301,9 +306,9 @@ def refuse_foreign(out: Path) -> None:
         raise JitwebError(f"{out} holds other files and no bundle; name a new folder with -o")
 
 
-def check_file(number: int) -> str:
-    """The file that a variant is verified by."""
-    return f"check{number or ''}.safetensors"
+def check_file(number: int, length: int | None = None) -> str:
+    """The file that a variant is verified by, at a length where one is open."""
+    return f"check{number or ''}{'' if length is None else f'.{length}'}.safetensors"
 
 
 def _write_files(
@@ -320,9 +325,9 @@ def _write_files(
     for section in sections.values():
         for name, content in section.files.items():
             (folder / name).write_bytes(content)
-    for number, check in enumerate(checks):
+    for check in checks:
         sources = {"sources": json.dumps(list(check.outputs))}
-        save_file(sample(check), folder / check_file(number), sources)
+        save_file(sample(check), folder / check_file(check.variant, check.length), sources)
     for path in folder.glob("*.safetensors"):
         path.chmod(0o666 & ~_umask())  # it makes them the owner's alone, which no server can read
     for entry in resources.files("jitweb.web").iterdir():

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from jitweb.errors import JitwebError
+from jitweb.extent import Extent, length_of
 from jitweb.npz import read_npz
 from jitweb.plan import Condition, Plan, Tensor, Variant, condition_text
 
@@ -61,6 +62,25 @@ def ignored(variants: Sequence[Variant | Plan], number: int) -> frozenset[str]:
     """The inputs that other variants alone read: a caller may pass them all the same."""
     own = {each.name for each in variants[number].inputs}
     return frozenset(each.name for variant in variants for each in variant.inputs) - own
+
+
+def length_in(tensors: Sequence[Tensor], arrays: Mapping[str, np.ndarray]) -> int | None:
+    """The open length that arrays for these inputs have; None if none of them says.
+
+    Raises:
+        JitwebError: it is more than the most.
+    """
+    for tensor in tensors:
+        array = arrays.get(tensor.name)
+        if array is None or array.ndim != len(tensor.shape):
+            continue
+        for extent, side in zip(tensor.shape, array.shape, strict=True):
+            length = length_of(extent, side)
+            if length is not None:
+                return length
+            if isinstance(extent, Extent) and side > extent:
+                raise JitwebError(f"the input {tensor.name} has {side}; {extent} is the most")
+    return None
 
 
 Lengths = tuple[int, int]  # of the sequence with the cache, and of the cache alone

@@ -27,6 +27,7 @@ from harness.console.terminal import print_json, print_line
 from harness.devices.table import DEVICES, device_kind
 from jitweb.devices import HOSTING, MEASURING, NONE, device_of, open_device
 from jitweb.errors import JitwebError
+from jitweb.extent import Opening
 from jitweb.output import (
     device_text,
     note_of_waiting,
@@ -49,7 +50,8 @@ if TYPE_CHECKING:
 TARGET_NAMES = ("wasm", "webgpu")
 USUAL_BUDGET_S = 30.0
 FAILED_CHECK = 1
-LENGTH = re.compile(r"[1-9][0-9]{0,11}")  # of a dimension
+# Of a dimension: a number, or a name and the most.
+LENGTH = re.compile(r"(?:[A-Za-z][A-Za-z0-9_]{0,30}:(?=[1-9][0-9]{0,6}$))?[1-9][0-9]{0,11}")
 MOST_DIMENSIONS = 32
 
 bundle_folder = click.argument("folder", metavar="OUT", type=NonEmptyPath(path_type=Path))
@@ -74,19 +76,26 @@ threads_option = click.option("--threads", type=click.IntRange(1, 64), default=1
 
 
 class Shape(click.ParamType):
-    """NAME=1x128: the shape of one input."""
+    """NAME=1x128: the shape of one input; in NAME=1xN:512 a length is open, to 512."""
 
     name = "NAME=1x128"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, tuple[int, ...]]:
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, tuple[int | Opening, ...]]:
         if isinstance(value, tuple):
             return value
         name, _, text = value.rpartition("=")
         sizes = text.split("x") if text else []
-        if not name or not all(map(LENGTH.fullmatch, sizes)) or len(sizes) > MOST_DIMENSIONS:
+        found = [LENGTH.fullmatch(size) for size in sizes]
+        shape = [_length(each) for each in found if each]
+        if not name or len(shape) < len(sizes) or len(sizes) > MOST_DIMENSIONS:
             shown = f"{value[:80]!r} is not a shape"
-            self.fail(f"{shown}; give one such as input_ids=1x128", param, ctx)
-        return name, tuple(int(size) for size in sizes)
+            self.fail(f"{shown}; give one such as input_ids=1x128 or 1xN:512", param, ctx)
+        return name, tuple(shape)
+
+
+def _length(found: re.Match[str]) -> int | Opening:
+    name, _, most = found[0].rpartition(":")
+    return Opening(name, int(most)) if name else int(most)
 
 
 class InputValue(click.ParamType):
@@ -153,7 +162,8 @@ shape_option = click.option(
     type=Shape(),
     multiple=True,
     callback=_once_each,
-    help="Fix an input's shape, and dimensions of the same name in others; once for each input.",
+    help="Fix an input's shape, and dimensions of the same name in others; once for each input. "
+    "1xN:512 leaves one open, to 512.",
 )
 
 
@@ -207,7 +217,7 @@ cli.add_command(records)
 def tune(
     model: Path,
     targets: tuple[str, ...],
-    shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    shapes: tuple[tuple[str, tuple[int | Opening, ...]], ...],
     values: tuple[tuple[str, tuple[float, ...]], ...],
     device: str,
     budget: float | None,
@@ -298,7 +308,7 @@ def _devices(targets: Sequence[str], wanted: str) -> Iterator[dict[str, Device |
 @as_json
 def inspect(
     model: Path,
-    shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    shapes: tuple[tuple[str, tuple[int | Opening, ...]], ...],
     values: tuple[tuple[str, tuple[float, ...]], ...],
     target: str | None,
     json_output: bool,
@@ -404,6 +414,7 @@ def run_bundle(
 @host_option
 @threads_option
 @click.option("--time", "seconds", type=Duration(), default=5.0, help="How long. [5s]")
+@click.option("--length", type=click.IntRange(1), help="Of what the bundle leaves open. [the most]")
 @as_json
 def bench(
     folder: Path,
@@ -411,6 +422,7 @@ def bench(
     device: str,
     threads: int,
     seconds: float,
+    length: int | None,
     json_output: bool,
 ) -> None:
     """Measure a bundle end to end, and each kernel's part.
@@ -422,7 +434,7 @@ def bench(
     processors = os.cpu_count() or 1
     if threads > processors:
         print_line(f"note: {threads} threads share {processors} processors", err=True)
-    report = bench_bundle(folder, target, threads, seconds, device)
+    report = bench_bundle(folder, target, threads, seconds, device, length)
     if json_output:
         print_json(report)
         return

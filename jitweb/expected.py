@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,11 @@ import onnx
 from harness import compat
 from harness.system.text import first_line
 from jitweb.bundle import ExpectedOutputs
-from jitweb.check_inputs import chosen, example_inputs, given_arrays, ignored
+from jitweb.check_inputs import chosen, example_inputs, given_arrays, ignored, length_in
 from jitweb.compare import TOLERANCE, errors
 from jitweb.errors import JitwebError
 from jitweb.kernel_reference import run_by_tvm
-from jitweb.model import ImportedModel, plan_model, run_plan
+from jitweb.model import ImportedModel, plan_model
 from jitweb.npz import read_npz
 from jitweb.onnx.branches import Values
 from jitweb.onnx.ranges import Integers
@@ -35,6 +36,7 @@ from jitweb.onnx.reference import evaluator
 from jitweb.onnx.simplify import simplify
 from jitweb.onnx.weights import with_floats
 from jitweb.onnx.widen import is_short
+from jitweb.run_plan import model_at, run_plan
 from jitweb.variants import ImportedVariant
 
 Arrays = Mapping[str, np.ndarray]
@@ -78,15 +80,24 @@ def expected_of_variants(
     Raises:
         JitwebError: as `expected_outputs` does.
     """
-    plans = [each.model.plan for each in variants]
-    number = chosen(plans, read_npz(given)) if given is not None else -1
-    return [
-        expected_outputs(
-            path, each.setting.shapes, each.model, given if place == number else None,
-            each.setting.values, ignored(plans, place),
-        )
-        for place, each in enumerate(variants)
-    ]  # fmt: skip
+    plans, arrays = [each.model.plan for each in variants], dict[str, np.ndarray]()
+    number = -1
+    if given is not None:
+        arrays = read_npz(given)
+        number = chosen(plans, arrays)
+    checks = []
+    for place, each in enumerate(variants):
+        opening, own = plans[place].open, given if place == number else None
+        lengths: Sequence[int | None] = (None,) if opening is None else opening.checked
+        if opening is not None and own is not None:
+            lengths = (length_in(plans[place].inputs, arrays),)
+        for length in lengths:
+            check = expected_outputs(
+                path, each.setting.shapes_at(length), model_at(each.model, length), own,
+                each.setting.values, ignored(plans, place),
+            )  # fmt: skip
+            checks.append(replace(check, variant=place, length=length))
+    return checks
 
 
 class _Oracles:

@@ -31,7 +31,7 @@ from harness.devices.message import (
 )
 from harness.devices.remote import Responder
 from harness.devices.table import device_kind
-from jitweb.check_inputs import arranged, chosen, ignored
+from jitweb.check_inputs import arranged, chosen, ignored, length_in
 from jitweb.devices import device_of
 from jitweb.errors import JitwebError
 from jitweb.plan import nbytes, variants_of
@@ -91,7 +91,8 @@ class BundleHost(Closing):
             JitwebError: an input is missing or has another dtype or shape, or the model failed.
         """
         number, arrays = self._in_order(inputs)
-        outputs = self.variants[number].outputs
+        variant = self.variants[number]
+        outputs = variant.at(length_in(variant.inputs, inputs)).outputs
         expected = Expected(tuple(nbytes(each.dtype, each.shape) for each in outputs))
         request = {"do": "run", "variant": number}
         _, parts = self._ask(request, arrays, RUN_SECONDS, expected)
@@ -150,7 +151,9 @@ class BundleHost(Closing):
         number = chosen(self.variants, inputs)
         others = ignored(self.variants, number)
         own = {name: array for name, array in inputs.items() if name not in others}
-        return number, list(arranged(own, self.variants[number].inputs).values())
+        variant = self.variants[number]
+        fixed = variant.at(length_in(variant.inputs, own))
+        return number, list(arranged(own, fixed.inputs).values())
 
 
 def open_host(

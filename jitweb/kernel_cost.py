@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness import compat
+from jitweb.errors import NotEquations
 from jitweb.space import emit
-from jitweb.space.equations import (
-    Equation,
-    EquationSystem,
-    NotEquations,
-    inlined,
-    loads,
-)
+from jitweb.space.equations import Equation, EquationSystem, inlined, loads
 from jitweb.space.matmul_equations import read_matmul
 
 ARITHMETIC = frozenset("Add Sub Mul Div Min Max FloorDiv FloorMod Call".split())
@@ -62,7 +58,8 @@ def _operations(equation: Equation) -> int:
         for node in compat.nodes(equation.value)
         if compat.type_key(node) in ARITHMETIC and compat.dtype_of(node).startswith("float")
     )
-    return counted * emit.product(equation.extents) * emit.product(equation.reduced_extents)
+    extents = map(int, (*equation.extents, *equation.reduced_extents))
+    return counted * math.prod(extents)
 
 
 def _gathers(system: EquationSystem) -> bool:

@@ -21,7 +21,8 @@ from tvm import tirx
 from harness import compat
 from harness.passes.build import plain_build
 from harness.targets import get_target
-from jitweb.space.equations import Equation, NotEquations, read_equations
+from jitweb.errors import NotEquations
+from jitweb.space.equations import Equation, read_equations
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 

@@ -9,7 +9,7 @@ it lives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,9 +20,11 @@ import onnx
 from tvm import te
 
 from harness import compat
-from jitweb.errors import JitwebError
+from jitweb.errors import JitwebError, NotEquations
+from jitweb.extent import Opening
 from jitweb.kernel_cost import cost_of
 from jitweb.kernel_reference import run_function
+from jitweb.merge import Merger
 from jitweb.onnx.branches import Values
 from jitweb.onnx.graph import graph_inputs, nothing
 from jitweb.onnx.ranges import NARROW, Integers, integers_of, within_tables
@@ -34,7 +36,7 @@ from jitweb.plan import Call, Operand, Plan, Slot, Task, Tensor, Weight
 from jitweb.relax_graph import GraphValue, KernelCall, KernelGraph, import_graph
 from jitweb.small_weights import Quantized
 from jitweb.space.emit import shape_of
-from jitweb.space.equations import NotEquations, inlined
+from jitweb.space.equations import inlined
 from jitweb.weight_store import WeightStore
 
 MOST_NAME = 200  # characters of a task's name: TVM's lists all that it fused
@@ -88,10 +90,42 @@ def plan_simplified(
     Raises:
         JitwebError: the model can't be used.
     """
+    return plan_model(name, model, _integers(model, targets), store)
+
+
+def plan_open(
+    name: str,
+    models: Iterable[onnx.ModelProto],
+    opening: Opening,
+    targets: Sequence[str] = ("wasm",),
+    store: WeightStore | None = None,
+) -> ImportedModel:
+    """Import a model for all lengths, of what `simplify` returned at each of `lengths_of`.
+
+    Raises:
+        JitwebError: the model can't be used, or not with an open length.
+    """
+    found = [
+        (_part_of(each, integers), integers.wide)
+        for each, integers in ((model, _integers(model, targets)) for model in models)
+    ]
+    merger = Merger(opening)
+    parts = [part for part, _ in found]
+    inputs, outputs = (
+        _merged(merger, [getattr(part, role) for part in parts]) for role in ("inputs", "outputs")
+    )
+    part = _Part(merger.graph([part.graph for part in parts]), inputs, outputs)
+    if len({wide for _, wide in found}) > 1:
+        raise merger.refused("its integers are of 32 or of 64 bits")
+    planned = _Planner(name, part, store or WeightStore()).imported()
+    return replace(planned, wide=found[0][1], plan=replace(planned.plan, open=opening))
+
+
+def _integers(model: onnx.ModelProto, targets: Sequence[str]) -> Integers:
     check_kinds(model)
     integers = integers_of(model, set(targets) <= WIDE_TARGETS)
     within_tables(model, integers.loose)
-    return plan_model(name, model, integers, store)
+    return integers
 
 
 def plan_model(
@@ -105,12 +139,7 @@ def plan_model(
     Raises:
         JitwebError: the model can't be used.
     """
-    graph = import_graph(model, integers.wide)
-    takes = graph_inputs(model)[: len(graph.inputs)]  # weights without data come after them
-    inputs = _boundary(takes, graph.inputs, integers.ranges)
-    outputs = _boundary(model.graph.output, graph.outputs)
-    graph = with_packed_weights(_with_copies(_without_reshapes(_folded(graph))))
-    planner = _Planner(name, graph, inputs, outputs, store or WeightStore())
+    planner = _Planner(name, _part_of(model, integers), store or WeightStore())
     return replace(planner.imported(), wide=integers.wide)
 
 
@@ -126,6 +155,36 @@ class _Boundary:
     kind: int
     shape: tuple[int, ...]
     range: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What a plan is made of."""
+
+    graph: KernelGraph
+    inputs: Sequence[_Boundary]
+    outputs: Sequence[_Boundary]
+
+
+def _part_of(model: onnx.ModelProto, integers: Integers) -> _Part:
+    graph = import_graph(model, integers.wide)
+    takes = graph_inputs(model)[: len(graph.inputs)]  # weights without data come after them
+    inputs = _boundary(takes, graph.inputs, integers.ranges)
+    outputs = _boundary(model.graph.output, graph.outputs)
+    return _Part(
+        with_packed_weights(_with_copies(_without_reshapes(_folded(graph)))), inputs, outputs
+    )
+
+
+def _merged(merger: Merger, boundaries: Sequence[Sequence[_Boundary]]) -> list[_Boundary]:
+    """Inputs or outputs for all lengths, of those at each."""
+    merged = []
+    for same in zip(*boundaries, strict=True):
+        name = same[0].name
+        if len({each.range for each in same}) > 1:
+            raise merger.refused(f"what the input {name} may hold depends on it")
+        merged.append(replace(same[0], shape=merger.shape([each.shape for each in same], name)))
+    return merged
 
 
 def _boundary(
@@ -268,13 +327,11 @@ class _Planner:
     def __init__(
         self,
         name: str,
-        graph: KernelGraph,
-        inputs: list[_Boundary],
-        outputs: list[_Boundary],
+        part: _Part,
         store: WeightStore,
     ) -> None:
-        self.name, self.graph = name, graph
-        self.inputs, self.outputs = inputs, outputs
+        self.name, self.graph = name, part.graph
+        self.inputs, self.outputs = part.inputs, part.outputs
         self.slots: list[int] = []
         self.places: dict[GraphValue, int] = {}
         self.names: dict[GraphValue, str] = {}
@@ -299,7 +356,7 @@ class _Planner:
         return ImportedModel(plan, self.functions, self.store.arrays, self.store.packed)
 
     def _tensors(
-        self, boundary: list[_Boundary], values: tuple[GraphValue, ...]
+        self, boundary: Sequence[_Boundary], values: tuple[GraphValue, ...]
     ) -> tuple[Tensor, ...]:
         tensors = []
         for seen, value in zip(boundary, values, strict=True):
@@ -392,7 +449,7 @@ class _Planner:
                 cost.bytes,
                 1,
                 # As the kernel sees them: a reshape may lie between.
-                tuple(shape_of(parameter) for parameter in self.functions[key].params),
+                tuple(map(shape_of, filter(compat.is_buffer, self.functions[key].params))),
                 tuple(range(len(kernel.inputs), len(values))),
                 constants,
             )
@@ -402,45 +459,3 @@ class _Planner:
 def aligned(size: int) -> int:
     """The bytes that a slot for so many takes."""
     return -(-max(size, 4) // ALIGNMENT) * ALIGNMENT
-
-
-Evaluator = Callable[[Any, Sequence[np.ndarray]], Sequence[np.ndarray]]
-
-
-def run_plan(
-    model: ImportedModel, inputs: Mapping[str, np.ndarray], evaluator: Evaluator = run_function
-) -> dict[str, np.ndarray]:
-    """What the plan makes of these inputs.
-
-    The evaluator computes a function's outputs from its inputs; by default it is NumPy: see
-    kernel_reference.py. It works on the slots as the runtime does, so that a slot reused too early
-    shows.
-    """
-    plan = model.plan
-    slots: list[np.ndarray] = [np.zeros(size, np.uint8) for size in plan.slots]
-    shapes = {key: task.shapes for key, task in plan.tasks.items()}
-    for tensor in plan.inputs:
-        stored = np.asarray(inputs[tensor.name]).astype(tensor.stored)
-        slots[tensor.slot][: stored.nbytes] = stored.reshape(-1).view(np.uint8)
-    for call in plan.calls:
-        function = model.functions[call.task]
-        parameters = list(function.params)
-        arguments = []
-        for operand, shape, parameter in zip(call.args, shapes[call.task], parameters, strict=True):
-            if isinstance(operand, Weight):
-                arguments.append(model.weights[operand.name])
-            else:
-                dtype = np.dtype(str(parameter.ty.dtype))
-                count = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-                arguments.append(slots[operand.index][:count].view(dtype).reshape(shape))
-        writes = plan.tasks[call.task].writes
-        results = evaluator(function, arguments[: writes[0]])
-        for position, result in zip(writes, results, strict=True):
-            arguments[position][...] = result
-    outputs = {}
-    for tensor in plan.outputs:
-        dtype = np.dtype(tensor.stored)
-        count = int(np.prod(tensor.shape, dtype=np.int64)) * dtype.itemsize
-        held = slots[tensor.slot][:count].view(dtype).reshape(tensor.shape)
-        outputs[tensor.name] = held.astype(tensor.dtype)
-    return outputs

@@ -26,6 +26,7 @@ from jitweb.onnx.to_relax import unsupported_nodes
 from jitweb.plan import Weight, shared_tasks
 from jitweb.targets import WasmTarget, open_target
 from jitweb.variants import (
+    OpenShapes,
     Setting,
     conditional,
     missing_shapes,
@@ -35,7 +36,6 @@ from jitweb.variants import (
 )
 
 DTYPES: Mapping[int, str] = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.DOUBLE: "float64"}
-Shapes = Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Overview:
 
 def overview(
     path: Path,
-    shapes: Shapes,
+    shapes: OpenShapes,
     values: Values | None = None,
     largest: int = SMALL,
     *,
@@ -127,7 +127,7 @@ def overview(
 
 
 def _settings(
-    model: onnx.ModelProto, shapes: Shapes, values: Values, facts: dict[str, Any]
+    model: onnx.ModelProto, shapes: OpenShapes, values: Values, facts: dict[str, Any]
 ) -> list[Setting]:
     """The settings of the model's variants; what was not given is noted, and examples are taken."""
     part = without_weights(model)

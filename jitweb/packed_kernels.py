@@ -19,11 +19,12 @@ from tvm import te, tirx
 from harness import compat
 from harness.devices.shader import LEAST_LIMITS
 from harness.ir.rewrite import substitute
+from jitweb.errors import NotEquations
 from jitweb.onnx.graph import nothing
 from jitweb.relax_graph import GraphValue, KernelCall, KernelGraph
 from jitweb.small_weights import BRAIN, FLOAT, FLOAT_BITS, LEAST, Form, Packed, Quantized, pack
 from jitweb.space import emit
-from jitweb.space.equations import NotEquations, loads
+from jitweb.space.equations import loads
 from jitweb.space.matmul_equations import Matmul, longest_last, read_matmul, uses
 from jitweb.space.wasm import wasm_candidates
 from jitweb.space.webgpu import webgpu_candidates

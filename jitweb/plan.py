@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
+
+from jitweb.extent import Opening, extent_from_json, extent_json, shape_at
 
 # What the runtime has typed arrays for, and the bytes of an element.
 DTYPES = {
@@ -40,11 +42,15 @@ class Tensor:
     range: tuple[int, int] | None = None
 
     @classmethod
-    def from_json(cls, entry: Mapping[str, Any]) -> Self:
-        """A tensor as a plan that was checked holds it."""
+    def from_json(cls, entry: Mapping[str, Any], most: int = 1) -> Self:
+        """A tensor as a plan that was checked holds it; `most` is that of its open length."""
         texts = (entry["name"], entry["dtype"], entry["stored"])
-        ends = entry.get("range")
-        return cls(*texts, tuple(entry["shape"]), entry["slot"], ends and (ends[0], ends[1]))
+        ends, shape = entry.get("range"), (extent_from_json(each, most) for each in entry["shape"])
+        return cls(*texts, tuple(shape), entry["slot"], ends and (ends[0], ends[1]))
+
+    def at(self, length: int | None) -> Tensor:
+        """The tensor at a length."""
+        return replace(self, shape=shape_at(self.shape, length))
 
 
 Condition = Mapping[str, bool]  # the values of boolean inputs
@@ -55,18 +61,34 @@ class Variant:
     """What a bundle takes and returns where a condition on its inputs holds.
 
     These inputs are among `inputs`, though no kernel reads them. Without a condition it is the
-    only variant.
+    only variant. Where a length is `open`, shapes depend on it.
     """
 
     when: Condition
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+    open: Opening | None = None
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Self:
         """A variant as a plan that was checked holds it."""
-        inputs, outputs = (map(Tensor.from_json, entry[key]) for key in ("inputs", "outputs"))
-        return cls(entry["when"], tuple(inputs), tuple(outputs))
+        found = entry.get("open")
+        opening = Opening(found["name"], found["most"]) if found else None
+        most = opening.most if opening else 1
+        inputs, outputs = (
+            tuple(Tensor.from_json(each, most) for each in entry[role])
+            for role in ("inputs", "outputs")
+        )
+        return cls(entry["when"], inputs, outputs, opening)
+
+    def at(self, length: int | None = None) -> Variant:
+        """The variant at a length, without an open one; the most by default."""
+        if self.open is None:
+            return self
+        inputs, outputs = (
+            tuple(each.at(length) for each in tensors) for tensors in (self.inputs, self.outputs)
+        )
+        return Variant(self.when, inputs, outputs)
 
 
 def variants_of(plan: Mapping[str, Any]) -> list[Variant]:
@@ -133,11 +155,24 @@ class Plan:
     calls: tuple[Call, ...]
     tasks: Mapping[str, Task]
     when: Condition = field(default_factory=dict)
+    open: Opening | None = None
+
+    def at(self, length: int | None) -> Plan:
+        """The plan at a length, without an open one; None is the most."""
+        tasks = {
+            key: replace(task, shapes=tuple(shape_at(each, length) for each in task.shapes))
+            for key, task in self.tasks.items()
+        }
+        inputs, outputs = (
+            tuple(each.at(length) for each in tensors) for tensors in (self.inputs, self.outputs)
+        )
+        return replace(self, inputs=inputs, outputs=outputs, tasks=tasks, open=None)
 
     def to_json(self) -> dict[str, Any]:
         """What of a variant is the same for every target, as plan.json holds it."""
         return {
             "when": dict(self.when),
+            **({} if self.open is None else {"open": asdict(self.open)}),
             "inputs": [_boundary(tensor) for tensor in self.inputs],
             "outputs": [_boundary(tensor) for tensor in self.outputs],
             "slots": list(self.slots),
@@ -175,7 +210,7 @@ def _boundary(tensor: Tensor) -> dict[str, Any]:
         "name": tensor.name,
         "dtype": tensor.dtype,
         "stored": tensor.stored,
-        "shape": list(tensor.shape),
+        "shape": [extent_json(extent) for extent in tensor.shape],
         "slot": tensor.slot,
         **({} if tensor.range is None else {"range": list(tensor.range)}),
     }

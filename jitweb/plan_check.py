@@ -12,10 +12,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from harness.system.data import is_amount
+from jitweb.extent import MOST_DEGREE, MOST_FACTORS, extent_from_json
 from jitweb.plan import DTYPES, nbytes
 from jitweb.weight_files import MOST_PARTS, WEIGHTS
 
@@ -25,6 +26,7 @@ MOST_PLAN_BYTES = 2**26
 MOST_ENTRIES, MOST_TEXT, MOST_CODE, MOST_RANK, MOST_ARGUMENTS = 100_000, 1000, 2**24, 32, 64
 MOST_VARIANTS = 64
 MOST_PAGES, MOST_ROWS, MOST_INTEGER = 65536, 2**31 - 1, 2**53 - 1
+MOST_LENGTH = 2**24
 OPERANDS = {"slot", "weight", "scratch"}
 DEFAULT_LIMITS = {
     "maxComputeWorkgroupsPerDimension": 65535,
@@ -95,7 +97,8 @@ def check_plan(plan: Mapping[str, Any]) -> None:
     for name, part in plan["targets"].items():
         counts: dict[str, int] = {}
         for call in calls_of(plan, name):
-            is_same = counts.setdefault(call["kernel"], len(call["args"])) == len(call["args"])
+            count = len(call["args"]) + ("takes_length" in call)
+            is_same = counts.setdefault(call["kernel"], count) == count
             _require(is_same, f"a kernel's arguments for {name}")
         TARGETS[name](part, plan)
 
@@ -107,6 +110,9 @@ def calls_of(plan: Mapping[str, Any], target: str) -> list[dict[str, Any]]:
 
 def _check_variant(variant: Any, plan: Mapping[str, Any]) -> None:
     _require(isinstance(variant, dict), "a variant")
+    opening = variant.get("open")
+    _require("open" not in variant or _is_opening(opening), "what is left open")
+    most = opening["most"] if opening else None
     slots = variant.get("slots")
     _require(_is_list(slots, lambda size: _is_count(size, MOST_BYTES)), "the slots")
     _check_tensors("inputs", variant)
@@ -115,7 +121,7 @@ def _check_variant(variant: Any, plan: Mapping[str, Any]) -> None:
     flags = {
         each["name"]
         for each in variant["inputs"]
-        if each["dtype"] == "bool" and math.prod(each["shape"]) == 1
+        if each["dtype"] == "bool" and math.prod(_at_most(each["shape"], most)) == 1
     }
     when, calls = variant.get("when"), variant.get("calls")
     _require(
@@ -124,7 +130,7 @@ def _check_variant(variant: Any, plan: Mapping[str, Any]) -> None:
     )
     for name in plan["targets"]:
         each = calls.get(name) if isinstance(calls, dict) else None
-        is_right = _is_list(each, lambda call: _is_call(call, slots, plan["tasks"]))
+        is_right = _is_list(each, lambda call: _is_call(call, slots, plan["tasks"], most))
         _require(is_right, f"the calls for {name}")
 
 
@@ -135,13 +141,54 @@ def _require(is_right: Any, what: str) -> None:
 
 def _check_tensors(role: str, variant: Mapping[str, Any]) -> None:
     slots, tensors = variant["slots"], variant.get(role)
-    _require(_is_list(tensors, lambda tensor: _is_tensor(tensor, slots)), f"the {role}")
+    most = variant["open"]["most"] if "open" in variant else None
+    _require(_is_list(tensors, lambda tensor: _is_tensor(tensor, slots, most)), f"the {role}")
     _require(_are_distinct(each["name"] for each in variant[role]), f"two {role} of one name")
-    size = sum(nbytes(each["dtype"], each["shape"]) for each in variant[role])
+    size = sum(nbytes(each["dtype"], _at_most(each["shape"], most)) for each in variant[role])
     _require(size <= MOST_BYTES, f"the {role} are too large")
 
 
-def _is_tensor(tensor: Any, slots: list[int]) -> bool:
+def _is_opening(opening: Any) -> bool:
+    return (
+        isinstance(opening, dict)
+        and _is_text(opening.get("name"))
+        and _is_count(opening.get("most"), MOST_LENGTH, 1)
+    )
+
+
+def _is_extent(extent: Any, most: int | None, largest: int, least: int = 0) -> bool:
+    """Whether it is an extent in these bounds at every length: it doesn't shrink with it."""
+    if most is None or not isinstance(extent, list):
+        return _is_count(extent, largest, least)
+    return (
+        _is_list(extent, lambda factor: _is_factor(factor, most), MOST_FACTORS)
+        and _is_count(_value(extent, 1), largest, least)
+        and _is_count(_value(extent, most), largest, least)
+    )
+
+
+def _value(extent: list[list[int]], length: int) -> int:
+    return int(extent_from_json(extent, length))
+
+
+def _is_factor(factor: Any, most: int) -> bool:
+    """Whether it is [divisor, coefficients...] of a factor that is never negative nor shrinks."""
+    return (
+        _is_list(factor, lambda each: _is_count(each, MOST_ROWS, -MOST_ROWS), MOST_DEGREE + 2)
+        and len(factor) > 1
+        and factor[0] >= 1
+        and all(each >= 0 for each in factor[2:])
+        and sum(factor[1:]) >= 0
+        and sum(each * most**power for power, each in enumerate(factor[1:])) <= MOST_INTEGER
+    )
+
+
+def _at_most(shape: Sequence[Any], most: int | None) -> list[int]:
+    """A shape that was checked, at the most."""
+    return [int(extent_from_json(extent, most or 1)) for extent in shape]
+
+
+def _is_tensor(tensor: Any, slots: list[int], most: int | None) -> bool:
     if not isinstance(tensor, dict):
         return False
     dtype, stored, slot = tensor.get("dtype", ""), tensor.get("stored", ""), tensor.get("slot", -1)
@@ -150,9 +197,11 @@ def _is_tensor(tensor: Any, slots: list[int]) -> bool:
         and all(_is_text(each) and each in DTYPES for each in (dtype, stored))
         and (stored != "int64" or dtype == "int64")
         and dtype.startswith("float") == stored.startswith("float")
-        and _is_list(tensor.get("shape"), lambda each: _is_count(each, MOST_BYTES), MOST_RANK)
+        and _is_list(
+            tensor.get("shape"), lambda each: _is_extent(each, most, MOST_BYTES), MOST_RANK
+        )
         and _is_count(slot, len(slots) - 1)
-        and nbytes(stored, tensor["shape"]) <= slots[slot]
+        and nbytes(stored, _at_most(tensor["shape"], most)) <= slots[slot]
         and ("range" not in tensor or _is_range(tensor["range"]))
     )
 
@@ -188,7 +237,7 @@ def _is_task(task: Any) -> bool:
     )
 
 
-def _is_call(call: Any, slots: list[int], tasks: Mapping[str, Any]) -> bool:
+def _is_call(call: Any, slots: list[int], tasks: Mapping[str, Any], most: int | None) -> bool:
     def is_operand(each: Any) -> bool:
         if not isinstance(each, dict) or len(OPERANDS & each.keys()) != 1:
             return False
@@ -200,6 +249,8 @@ def _is_call(call: Any, slots: list[int], tasks: Mapping[str, Any]) -> bool:
     return (
         isinstance(call, dict)
         and _is_count(call.get("scratch", 0), MOST_BYTES)
+        and ("rows" not in call or _is_extent(call["rows"], most, MOST_ROWS, 1))
+        and ("takes_length" not in call or (call["takes_length"] is True and most is not None))
         and _is_text(call.get("task"))
         and call["task"] in tasks
         and _is_text(call.get("kernel"))
@@ -220,7 +271,7 @@ def _check_wasm(part: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     is_bounded = _is_count(part.get("static_end"), MOST_BYTES)
     _require(is_bounded and _is_count(part.get("max_pages"), MOST_PAGES, 1), "the memory's size")
     _require(
-        all(_is_count(call.get("rows"), MOST_ROWS, 1) for call in calls_of(plan, "wasm")),
+        all("rows" in call for call in calls_of(plan, "wasm")),
         "the rows of a call",
     )
 

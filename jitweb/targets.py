@@ -12,7 +12,9 @@ from harness.devices.base import Device, Launch
 from harness.targets import webgpu
 from harness.targets.wasm import link_alone
 from harness.targets.wasm_code import compile_kernel
+from jitweb.extent import shape_at
 from jitweb.space.candidate import Candidate, Kernel
+from jitweb.space.emit import lengths_of, rows_of
 from jitweb.space.halves import FEATURE
 from jitweb.space.microbenchmark import Probe, gpu_probes, wasm_probes
 from jitweb.space.wasm import wasm_candidates
@@ -28,17 +30,27 @@ class Built:
     kernel: Kernel
     code: Any
     entry: str
-    scalars: tuple[int, ...]
+    scalars: tuple[int, ...]  # perhaps of an open length
     lowered: Any  # for the bundle, so that it isn't lowered again: a WasmCode, or shaders
     scratch: tuple[int, ...] = ()  # bytes of memory for itself: arguments after the task's own
     with_halves: Built | None = None  # the same for devices that have shader-f16
 
-    def launch(self, handle: int, arguments: Sequence[np.ndarray], writes: Sequence[int]) -> Launch:
-        """A call with these arguments, with weights packed in the kernel's layout."""
+    def launch(
+        self,
+        handle: int,
+        arguments: Sequence[np.ndarray],
+        writes: Sequence[int],
+        length: int | None = None,
+    ) -> Launch:
+        """A call with these arguments, with weights packed in the kernel's layout.
+
+        Where a length is open, they are of this one, None being the most.
+        """
         packed = self.kernel.pack(list(arguments))
         # Not zero, so that a kernel that reads what it hasn't written is found wrong.
         scratch = [np.full(size, 0xFF, np.uint8) for size in self.scratch]
-        return Launch(handle, self.entry, (*packed, *scratch), tuple(writes), self.scalars)
+        scalars = shape_at(self.scalars, length)
+        return Launch(handle, self.entry, (*packed, *scratch), tuple(writes), scalars)
 
 
 class WebTarget(Protocol):
@@ -75,7 +87,10 @@ class WasmTarget:
         code, content = compile_kernel(
             ENTRY, kernel.function, direct=kernel.is_direct, opt_level=kernel.opt_level
         )
-        scalars = (0, code.lowered.rows)
+        rows = code.lowered.rows
+        if not isinstance(rows, int):  # which lowering has rewritten
+            rows = rows_of(kernel.function)
+        scalars = (*lengths_of(kernel.function), 0, rows)
         return Built(kernel, link_alone(content), ENTRY, scalars, code, code.lowered.scratch)
 
 

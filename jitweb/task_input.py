@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from harness import compat
 from jitweb.compare import TOLERANCE, errors, scale_of
+from jitweb.errors import NotEquations
+from jitweb.extent import CHECKED
 from jitweb.kernel_reference import NotEvaluable, evaluate, run_plainly
-from jitweb.space.equations import NotEquations, index_bounds
+from jitweb.space.emit import function_at, lengths_of
+from jitweb.space.equations import index_bounds
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,18 @@ class TaskInput:
     constants: frozenset[int]
     writes: tuple[int, ...]
     weights: Mapping[int, np.ndarray] = field(default_factory=dict)
+
+    def at(self, length: int | None) -> TaskInput:
+        """The task at a length that its function takes; None is the most."""
+        return replace(self, function=function_at(self.function, length))
+
+    @property
+    def lengths(self) -> tuple[int | None, ...]:
+        """The lengths that its kernels are verified at; None, the most, first."""
+        return (
+            None,
+            *(each for most in lengths_of(self.function) for each in CHECKED if each < most),
+        )
 
 
 ROUNDING = frozenset({"ceil", "floor", "nearbyint", "round", "trunc"})

@@ -96,6 +96,7 @@ class TuningResult:
         return _latency(self.states.values())
 
 
+Arguments = tuple[list[np.ndarray], dict[int, np.ndarray]]  # and what is expected for them
 OnProgress = Callable[[Progress], None]
 OnWrong = Callable[[TaskInput, Candidate, str], None]
 
@@ -124,7 +125,7 @@ class Tuner:
         self.budget_s, self.on_progress, self.on_wrong = budget_s, on_progress, on_wrong
         self.started = time.monotonic()
         self.measured = 0
-        self._arguments: tuple[str, list[np.ndarray], dict[int, np.ndarray]] | None = None
+        self._arguments: tuple[str, dict[int | None, Arguments]] | None = None
         self._device_key = recorded.device_key(device.fingerprint()) if device else ""
         self._compiler = f"tvm {tvm_version()}"
         self._step_s = 0.5  # how long a step took at most, as far as known
@@ -343,7 +344,6 @@ class Tuner:
         Its fallback must be, too: the bundle holds both.
         """
         assert self.device is not None
-        arguments, expected = self._inputs(state.task)
         try:
             built = self.target.build(candidate.build())
         except Exception as error:  # TVM may raise anything; only this candidate is lost
@@ -355,9 +355,7 @@ class Tuner:
             self._reject(state, candidate, recorded.REFUSED, f"refused: {refusal}")
             return None
         try:
-            outputs = self.device.run(built.launch(handle, arguments, state.task.writes))
-            tolerance = candidate.tolerance or TOLERANCE
-            diagnostic = difference(outputs, expected, state.task.writes, tolerance)
+            diagnostic = self._diagnostic(state.task, candidate, built, handle)
         except KernelFailed as failure:
             self._reject(state, candidate, recorded.FAILED, str(failure))
             return None
@@ -370,6 +368,20 @@ class Tuner:
             self._reject(state, candidate, recorded.FAILED, f"its fallback: {state.failure}")
             return None
         return built
+
+    def _diagnostic(
+        self, task: TaskInput, candidate: Candidate, built: Built, handle: int
+    ) -> str | None:
+        """What is wrong with a candidate's results, at whichever length; None if they are right."""
+        assert self.device is not None
+        for length in task.lengths:
+            arguments, expected = self._inputs(task, length)
+            outputs = self.device.run(built.launch(handle, arguments, task.writes, length))
+            tolerance = candidate.tolerance or TOLERANCE
+            found = difference(outputs, expected, task.writes, tolerance)
+            if found is not None:
+                return found if length is None else f"at a length of {length}, {found}"
+        return None
 
     def _reject(self, state: TaskState, candidate: Candidate, status: str, message: str) -> None:
         state.wrong.append(candidate)
@@ -430,12 +442,16 @@ class Tuner:
         times = (timing.min_ms, timing.median_ms) if timing else (None, None)
         self.records.add([Record(*key, status, *times)])
 
-    def _inputs(self, task: TaskInput) -> tuple[list[np.ndarray], dict[int, np.ndarray]]:
+    def _inputs(self, task: TaskInput, length: int | None = None) -> Arguments:
         """Arguments for the task, and the expected outputs; cached for one task."""
         if self._arguments is None or self._arguments[0] != task.key:
-            arguments = make_arguments(task)
-            self._arguments = (task.key, arguments, reference_outputs(task, arguments))
-        return self._arguments[1], self._arguments[2]
+            self._arguments = (task.key, {})
+        known = self._arguments[1]
+        if length not in known:
+            fixed = task.at(length)
+            arguments = make_arguments(fixed)
+            known[length] = (arguments, reference_outputs(fixed, arguments))
+        return known[length]
 
 
 def _no_kernel(state: TaskState) -> str:

@@ -15,7 +15,9 @@ from pathlib import Path
 import onnx
 
 from jitweb.errors import JitwebError
-from jitweb.model import ImportedModel, aligned, plan_simplified
+from jitweb.extent import Opening, at_length
+from jitweb.merge import lengths_of
+from jitweb.model import ImportedModel, aligned, plan_open, plan_simplified
 from jitweb.onnx.branches import MOST_KNOWN, Values, conditions, drop_unread, fix_values
 from jitweb.onnx.graph import graph_inputs, is_outline, shape_text
 from jitweb.onnx.read import (
@@ -30,7 +32,9 @@ from jitweb.onnx.simplify import inlined, simplify
 from jitweb.plan import Condition, Tensor, condition_text
 from jitweb.weight_store import WeightStore
 
+OPEN_TARGETS = ("wasm",)  # whose kernels may take a length
 Shapes = Mapping[str, Sequence[int]]
+OpenShapes = Mapping[str, Sequence[int | Opening]]  # with a length that is left open
 
 
 @dataclass(frozen=True)
@@ -41,9 +45,41 @@ class Setting:
     """
 
     when: Condition
-    shapes: Shapes
+    given: OpenShapes
     values: Values
     flags: tuple[onnx.ValueInfoProto, ...] = ()
+
+    @property
+    def shapes(self) -> Shapes:
+        """The shapes, at the most where a length is open."""
+        return self.shapes_at(None)
+
+    def shapes_at(self, length: int | None) -> Shapes:
+        """The shapes at a length, None being the most."""
+        return {
+            name: [
+                each if isinstance(each, int) else at_length(each.extent(), length)
+                for each in shape
+            ]
+            for name, shape in self.given.items()
+        }
+
+    @property
+    def opening(self) -> Opening | None:
+        """The length that is left open, if there is one.
+
+        Raises:
+            JitwebError: there are several.
+        """
+        every = (each for shape in self.given.values() for each in shape)
+        found = list(dict.fromkeys(each for each in every if isinstance(each, Opening)))
+        if len(found) > 1:
+            listed = " and ".join(f"{each.name}:{each.most}" for each in found)
+            raise JitwebError(
+                f"--shape leaves several lengths open ({listed}), and can leave one; fix the "
+                "others, or give equal ones the same name and most"
+            )
+        return found[0] if found else None
 
 
 @dataclass(frozen=True)
@@ -55,7 +91,7 @@ class ImportedVariant:
 
 
 def import_variants(
-    path: Path, shapes: Shapes, targets: Sequence[str], values: Values
+    path: Path, shapes: OpenShapes, targets: Sequence[str], values: Values
 ) -> list[ImportedVariant]:
     """Import all variants of an ONNX file: one, if no If of it hangs on a boolean input.
 
@@ -64,24 +100,44 @@ def import_variants(
     Raises:
         JitwebError: the file or the model can't be used; the message says how to fix it.
     """
-    first: onnx.ModelProto | None = load_onnx(path)
-    assert first is not None
-    settings = settings_of(first, shapes, values)
-    _check_shapes(first, settings)
+    loaded = [load_onnx(path)]
+    settings = settings_of(loaded[0], shapes, values)
+    if any(setting.opening for setting in settings):
+        _check_targets(targets)
+    _check_shapes(loaded[0], settings)
+
+    def simplified(setting: Setting, length: int | None) -> onnx.ModelProto:
+        model = loaded.pop() if loaded else load_onnx(path)
+        fix_inputs(model, setting.shapes_at(length), setting.values)
+        made = simplify(model)
+        if len(settings) > 1:
+            drop_unread(made)
+        return made
+
     store, imported = WeightStore(), []
     for setting in settings:
-        model, first = first or load_onnx(path), None
-        fix_inputs(model, setting.shapes, setting.values)
-        simplified = simplify(model)
-        if len(settings) > 1:
-            drop_unread(simplified)
-        del model  # of which the rest needs nothing
-        found = plan_simplified(path.stem, simplified, targets, store)
+        opening = setting.opening
+        if opening is None:
+            made = simplified(setting, None)
+            found = plan_simplified(path.stem, made, targets, store)
+        else:
+            models = (simplified(setting, length) for length in lengths_of(opening))
+            found = plan_open(path.stem, models, opening, targets, store)
         imported.append(ImportedVariant(setting, conditional(found, setting)))
     return imported
 
 
-def settings_of(model: onnx.ModelProto, shapes: Shapes, values: Values) -> list[Setting]:
+def _check_targets(targets: Sequence[str]) -> None:
+    """Raises: JitwebError, if a target has no kernels for an open length."""
+    others = [each for each in targets if each not in OPEN_TARGETS]
+    if others:
+        raise JitwebError(
+            f"{' and '.join(others)} can't leave a length open, {' and '.join(OPEN_TARGETS)} can: "
+            "fix the shape, or leave the target out"
+        )
+
+
+def settings_of(model: onnx.ModelProto, shapes: OpenShapes, values: Values) -> list[Setting]:
     """The settings of a model's variants.
 
     A shape that is for one alone has a name such as `use_cache_branch=true:input_ids`.
@@ -105,10 +161,10 @@ def settings_of(model: onnx.ModelProto, shapes: Shapes, values: Values) -> list[
     ]
 
 
-def _shapes_for(shapes: Shapes, when: Condition) -> dict[str, Sequence[int]]:
+def _shapes_for(shapes: OpenShapes, when: Condition) -> dict[str, Sequence[int | Opening]]:
     """The shapes for a variant, those of its own in the place of those for all."""
-    found: dict[str, Sequence[int]] = {}
-    own: dict[str, Sequence[int]] = {}
+    found: dict[str, Sequence[int | Opening]] = {}
+    own: dict[str, Sequence[int | Opening]] = {}
     for text, shape in shapes.items():
         condition, colon, name = text.partition(":")
         if not colon or "=" not in condition:

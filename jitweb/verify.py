@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 
 from jitweb.bundle import ExpectedOutputs, changed_files, check_file, read_plan, sample
-from jitweb.check_inputs import chosen, given_arrays, ignored
+from jitweb.check_inputs import chosen, given_arrays, ignored, length_in
 from jitweb.compare import SHORT_TOLERANCE, errors
 from jitweb.devices import device_of
 from jitweb.errors import JitwebError
 from jitweb.expected import expected_of_variants
+from jitweb.extent import Extent, Opening
 from jitweb.host import WEB, open_host
 from jitweb.npz import read_npz
 from jitweb.onnx.branches import Values
-from jitweb.plan import Condition, Variant, condition_text, variants_of
+from jitweb.plan import Condition, Tensor, Variant, condition_text, variants_of
 from jitweb.variants import ImportedVariant, import_variants
 
 MOST_SOURCES_TEXT = 4096
@@ -41,6 +42,7 @@ class Agreement:
     errors: Mapping[str, float]
     tolerance: float
     when: Condition = field(default_factory=dict)  # of the variant
+    length: int | None = None  # where one is open
 
     @property
     def is_right(self) -> bool:
@@ -65,8 +67,10 @@ class Agreement:
 
     def _compared(self, source: str, most: str = "") -> str:
         error = f"error {self.errors[source]:.2g} of the output's scale{most}"
-        when = f" ({condition_text(self.when)})" if self.when else ""
-        return f"{self.target} {self.output}{when}: {error}, against {source}"
+        said = [condition_text(self.when), "" if self.length is None else f"at {self.length}"]
+        when = ", ".join(filter(None, said))
+        where = f" ({when})" if when else ""
+        return f"{self.target} {self.output}{where}: {error}, against {source}"
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ class Verification:
                     "target": each.target,
                     "name": each.output,
                     "when": dict(each.when),
+                    "length": each.length,
                     "reference": each.source,
                     "error": each.error,
                     "errors": dict(each.errors),
@@ -154,18 +159,20 @@ def verify_bundle(
     for name in names:
         most = max(tolerance, SHORT_TOLERANCE) if _is_short(plan, name) else tolerance
         with open_host(folder, plan, name, 1, device) as host:
-            for number, (kept, sources) in expected.items():
+            for (number, length), (kept, sources) in expected.items():
                 when = variants[number].when
                 results = host.run(_inputs(kept, variants[number]))
                 try:
                     agreements += [
-                        Agreement(name, output, _errors(kept, sources, output, result), most, when)
+                        Agreement(
+                            name, output, _errors(kept, sources, output, result), most, when, length
+                        )
                         for output, result in results.items()
                     ]
                 except ValueError as error:
                     raise JitwebError(
-                        f"{model or given or folder / check_file(number)} is not that of this "
-                        f"model ({error}); tune the model again"
+                        f"{model or given or folder / check_file(number, length)} is not that of "
+                        f"this model ({error}); tune the model again"
                     ) from None
     sources = tuple(dict.fromkeys(name for _, names in expected.values() for name in names))
     is_ours = all(_is_ours(folder / name, WEB / name) for name in RUNTIME)
@@ -205,28 +212,36 @@ def _expected(
     given: Path | None,
     model: Path | None,
     values: Values | None,
-) -> dict[int, Expected]:
-    """What is expected of each variant, by its number; of one alone, where `given` is for it."""
-    numbers = range(len(variants))
+) -> dict[tuple[int, int | None], Expected]:
+    """What is expected of each variant, by its number and length.
+
+    Of one alone, where `given` is for it.
+    """
     if given is None and model is None:
-        return {number: _kept(folder / check_file(number)) for number in numbers}
-    if given is not None:
-        number = chosen(variants, read_npz(given))
-        numbers = range(number, number + 1)
+        return {
+            (number, length): _kept(folder / check_file(number, length))
+            for number, variant in enumerate(variants)
+            for length in (variant.open.checked if variant.open else (None,))
+        }
+    number = chosen(variants, read_npz(given)) if given is not None else None
     if model is not None:
         imported = _imported(model, variants, tuple(plan["targets"]), values or {})
-        checks = dict(enumerate(expected_of_variants(model, imported, given)))
-    elif given is not None:
-        checks = {number: _given(given, variants, number) for number in numbers}
-    return {number: (sample(checks[number]), tuple(checks[number].outputs)) for number in numbers}
+        checks = expected_of_variants(model, imported, given)
+    elif given is not None and number is not None:
+        checks = [_given(given, variants, number)]
+    return {
+        (check.variant, check.length): (sample(check), tuple(check.outputs))
+        for check in checks
+        if number in (None, check.variant)
+    }
 
 
 def _imported(
     path: Path, variants: Sequence[Variant], targets: Sequence[str], values: Values
 ) -> list[ImportedVariant]:
     """The variants of the model again, in the shapes of the bundle's."""
-    shapes = {
-        f"{condition_text(variant.when)}:{each.name}".removeprefix(":"): each.shape
+    shapes: dict[str, Sequence[int | Opening]] = {
+        f"{condition_text(variant.when)}:{each.name}".removeprefix(":"): _open_shape(variant, each)
         for variant in variants
         for each in variant.inputs
         if each.name not in variant.when
@@ -241,8 +256,10 @@ def _imported(
 
 
 def _given(given: Path, variants: Sequence[Variant], number: int) -> ExpectedOutputs:
-    variant = variants[number]
+    open_one = variants[number]
     others = ignored(variants, number)
+    length = length_in(open_one.inputs, read_npz(given)) if open_one.open else None
+    variant = open_one.at(length)
     arrays, results = given_arrays(given, variant.inputs, variant.outputs, others)
     if not results:
         raise JitwebError(
@@ -250,7 +267,13 @@ def _given(given: Path, variants: Sequence[Variant], number: int) -> ExpectedOut
             f"({', '.join(each.name for each in variant.outputs)}), or name the --model of the "
             "bundle"
         )
-    return ExpectedOutputs(arrays, {given.name: results})
+    return ExpectedOutputs(arrays, {given.name: results}, number, length)
+
+
+def _open_shape(variant: Variant, tensor: Tensor) -> Sequence[int | Opening]:
+    """The shape as `--shape` gives it."""
+    opening = variant.open
+    return [opening if opening and isinstance(n, Extent) else n for n in tensor.shape]
 
 
 def _kept(path: Path) -> Expected:

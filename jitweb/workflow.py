@@ -24,7 +24,7 @@ from jitweb.space.candidate import Candidate
 from jitweb.targets import open_target
 from jitweb.task_input import TaskInput
 from jitweb.tune import Progress, Tuner, TuningResult
-from jitweb.variants import import_variants
+from jitweb.variants import OpenShapes, import_variants
 
 # The work after the search: both variants of the kernels, weights, files.
 FINISH_SHARE, MOST_FINISH_S = 0.1, 5.0
@@ -37,7 +37,7 @@ class Options:
     model: Path
     out: Path
     targets: tuple[str, ...] = ("wasm",)
-    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    shapes: OpenShapes = field(default_factory=dict)
     budget_s: float | None = 30.0
     retune: bool = False
     goes_on: bool = False

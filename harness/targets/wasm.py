@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -67,13 +67,14 @@ class WasmOptions:
 class Lowered(NamedTuple):
     """A function with the plain ABI.
 
-    Its parameters are a pointer for each buffer, the scalars, a pointer for each of `scratch`, and
-    int32 begin and end, a part of `rows`, the extent of the outermost parallel loop (1 if none).
-    `scratch` are the bytes of memory that it needs for itself; threads can't share them.
+    Its parameters are a pointer for each buffer, one for each of `scratch`, the scalars, and int32
+    begin and end, a part of `rows`, the extent of the outermost parallel loop (1 if none; an
+    expression where it depends on the scalars). `scratch` are the bytes of memory that it needs for
+    itself; threads can't share them.
     """
 
     function: Any
-    rows: int
+    rows: Any
     scratch: tuple[int, ...]
 
 
@@ -84,17 +85,18 @@ def lower(function: Any, *, for_llvm: bool = True) -> Lowered:
 
     Raises:
         RaisedByTVM: a pass raised.
+        ValueError: a buffer of its own is of a size that depends on a scalar.
     """
     named = function.with_attr("global_symbol", "kernel").with_attr(
         "target", _target(WasmOptions())
     )
     module = ir.IRModule({"kernel": named})
     with tvm.transform.PassContext(opt_level=3), raised_by_tvm():
-        for lowering in _lowerings():
+        for lowering in _lowerings(keeps_sizes=not all(map(compat.is_buffer, function.params))):
             if for_llvm or lowering.info.name != "tirx.StorageRewrite":
                 module = lowering(module)
     lowered, scratch = _with_scratch(module["kernel"])
-    return Lowered(*plain_abi(lowered), scratch)
+    return Lowered(*plain_abi(lowered, has_open_rows=True), scratch)
 
 
 def _with_scratch(function: Any) -> tuple[Any, tuple[int, ...]]:
@@ -102,11 +104,10 @@ def _with_scratch(function: Any) -> tuple[Any, tuple[int, ...]]:
 
     Returns it with the bytes of each of these buffers.
     """
-    sizes = {
-        node.buffer: _bytes_of(node.buffer)
-        for node in compat.nodes(function.body)
-        if compat.type_key(node) == "AllocBuffer" and compat.static_shape(node.buffer) is not None
-    }
+    own = [node.buffer for node in compat.nodes(function.body) if _is_allocation(node)]
+    if any(compat.static_shape(buffer) is None for buffer in own):
+        raise ValueError("a buffer of its own is of no constant size")
+    sizes = {buffer: _bytes_of(buffer) for buffer in own}
     taken, moved = sum(sizes.values()), []
     for buffer in sorted(sizes, key=lambda each: -sizes[each]):
         if taken <= MOST_ON_STACK:
@@ -121,8 +122,15 @@ def _with_scratch(function: Any) -> tuple[Any, tuple[int, ...]]:
         return tirx.Evaluate(0) if is_moved else allocation
 
     body = tvm_ffi.structural_map(function.body, (tirx.AllocBuffer, without))
-    changed = tirx.PrimFunc([*function.params, *moved], body, attrs=function.attrs)
+    given = [*function.params]
+    buffers = [each for each in given if compat.is_buffer(each)]
+    scalars = [each for each in given if not compat.is_buffer(each)]
+    changed = tirx.PrimFunc([*buffers, *moved, *scalars], body, attrs=function.attrs)
     return changed, tuple(sizes[buffer] for buffer in moved)
+
+
+def _is_allocation(node: Any) -> bool:
+    return compat.type_key(node) == "AllocBuffer"
 
 
 def _bytes_of(buffer: Any) -> int:
@@ -132,12 +140,14 @@ def _bytes_of(buffer: Any) -> int:
     return math.prod(compat.static_shape(buffer) or ()) * int(lanes or 1) * max(bits // 8, 1)
 
 
-def _lowerings() -> list[Any]:
+def _lowerings(keeps_sizes: bool) -> list[Any]:
+    """TVM's passes; one that makes buffers smaller would have their sizes depend on scalars."""
+    compaction = [] if keeps_sizes else [s_tir.transform.CompactBufferAllocation()]
     return [
         s_tir.transform.LowerInitBlock(),
         s_tir.transform.PlanAndUpdateBufferAllocationLocation(),
         s_tir.transform.ConvertBlocksToOpaque(),
-        s_tir.transform.CompactBufferAllocation(),
+        *compaction,
         s_tir.transform.LowerMatchBuffer(),
         s_tir.transform.LowerOpaqueBlock(),
         tirx.transform.FlattenBuffer(),
@@ -190,8 +200,11 @@ def link_alone(content: bytes | ObjectFile, imports: Collection[str] = ()) -> by
     return linked.content
 
 
-def plain_abi(function: Any) -> tuple[Any, int]:
-    """A function that was lowered by other passes with the plain ABI, and its rows: see Lowered."""
+def plain_abi(function: Any, has_open_rows: bool = False) -> tuple[Any, Any]:
+    """A function that was lowered by other passes with the plain ABI, and its rows: see Lowered.
+
+    Unless it `has_open_rows`, a loop of constant extent alone is split.
+    """
     pointers: dict[Any, Any] = {}
     parameters: list[Any] = []
     for parameter in function.params:
@@ -202,7 +215,8 @@ def plain_abi(function: Any) -> tuple[Any, int]:
         pointers[parameter] = compat.Var(parameter.name, element)
         parameters.append(pointers[parameter])
     begin, end = compat.Var("begin", _int32()), compat.Var("end", _int32())
-    body, rows = _split_rows(_by_pointers(function.body, pointers), begin, end)
+    scalars = [each for each in function.params if has_open_rows and not compat.is_buffer(each)]
+    body, rows = _split_rows(_by_pointers(function.body, pointers), begin, end, scalars)
     used = {node for node in compat.nodes(body) if compat.is_buffer(node)}
     # A buffer of one dimension is accessed directly; others have a flat view by now.
     views = [tirx.DeclBuffer(each, data=pointers[each]) for each in pointers if each in used]
@@ -231,11 +245,16 @@ def _by_pointers(body: Any, pointers: Mapping[Any, Any]) -> Any:
     return tvm_ffi.structural_map(body, (compat.Call, replaced))
 
 
-def _split_rows(body: Any, begin: Any, end: Any) -> tuple[Any, int]:
-    """The body with its outermost parallel loop from begin to end; other loops become serial."""
+def _split_rows(body: Any, begin: Any, end: Any, scalars: Sequence[Any] = ()) -> tuple[Any, Any]:
+    """The body with its outermost parallel loop from begin to end; other loops become serial.
+
+    Its extent is constant, or depends on these scalars alone.
+    """
     found: list[Any] = [node for node in compat.nodes(body) if _is_parallel(node)]
-    constant = bool(found) and isinstance(found[-1].extent, compat.IntImm)
-    outermost = found[-1] if constant and _encloses_all(body, found[-1]) else None
+    is_known = bool(found) and (
+        isinstance(found[-1].extent, compat.IntImm) or _uses_only(found[-1].extent, scalars)
+    )
+    outermost = found[-1] if is_known and _encloses_all(body, found[-1]) else None
 
     def replaced(loop: Any) -> Any:
         if not _is_parallel(loop):
@@ -247,8 +266,17 @@ def _split_rows(body: Any, begin: Any, end: Any) -> tuple[Any, int]:
             return tirx.For(loop.loop_var, start, count, SERIAL, loop.body)
         return tirx.For(loop.loop_var, loop.min, loop.extent, SERIAL, loop.body)
 
-    rows = int(outermost.extent) if outermost is not None else 1
+    rows: Any = 1
+    if outermost is not None:
+        is_constant = isinstance(outermost.extent, compat.IntImm)
+        rows = int(outermost.extent) if is_constant else outermost.extent
     return tvm_ffi.structural_map(body, (tirx.For, replaced)), rows
+
+
+def _uses_only(expression: Any, scalars: Sequence[Any]) -> bool:
+    """Whether an expression is of these scalars, and there is one."""
+    used = [each for each in compat.nodes(expression) if isinstance(each, compat.Var)]
+    return bool(scalars) and all(any(each.same_as(known) for known in scalars) for each in used)
 
 
 def _is_parallel(node: Any) -> bool:

@@ -14,15 +14,9 @@ from tvm import tirx
 
 from harness import compat
 from harness.ir.rewrite import substitute
+from jitweb.errors import NotEquations
 from jitweb.space import emit
-from jitweb.space.equations import (
-    Equation,
-    NotEquations,
-    loads,
-    read_equations,
-    read_once,
-    simplify,
-)
+from jitweb.space.equations import Equation, loads, read_equations, read_once, simplify
 from jitweb.space.matmul_equations import Matmul, read_matmul, uses
 
 

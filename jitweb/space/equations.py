@@ -19,15 +19,13 @@ from tvm import tirx
 
 from harness import compat
 from harness.ir.rewrite import children, refresh, replace_at, substitute
+from jitweb.errors import NotEquations
+from jitweb.space import emit
 
 REDUCTION = 2  # tirx.IterVar.CommReduce
 SHORT = (compat.BufferLoad, compat.IntImm, compat.FloatImm, compat.Var)
 Read = TypeVar("Read")
 MOST_READ = 512  # functions whose equations are kept: more than the kernels of a model
-
-
-class NotEquations(ValueError):
-    """The function doesn't have this form; it is built unchanged."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,8 @@ class EquationSystem:
 
     @property
     def parameters(self) -> tuple[Any, ...]:
-        return tuple(self.function.params)
+        """The function's buffers; a length that is open comes after them."""
+        return tuple(each for each in self.function.params if compat.is_buffer(each))
 
     @property
     def outputs(self) -> tuple[Any, ...]:
@@ -145,9 +144,10 @@ def _read_nest(nest: Any) -> Equation:
 
 
 def _constant(expression: Any) -> int:
-    if not isinstance(expression, compat.IntImm):
+    extent = emit.extent_of(expression)
+    if extent is None:
         raise NotEquations("an extent is not a constant")
-    return int(expression)
+    return extent
 
 
 @read_once
@@ -286,11 +286,13 @@ def simplify(value: Any, extents: Mapping[Any, int]) -> Any:
     What it binds stays bound: the analyzer would put each pure value wherever its variable stands.
     """
     analyzer = compat.analyzer()
+    for var, most in emit.lengths_in(extents.values()).items():
+        analyzer.bind(var, compat.Range.from_min_extent(1, most))
     for var, extent in extents.items():
         if extent == 1:
             analyzer.bind(var, tirx.IntImm(compat.dtype_of(var), 0))
         else:
-            analyzer.bind(var, compat.Range.from_min_extent(0, extent))
+            analyzer.bind(var, compat.Range.from_min_extent(0, emit.constant(extent)))
     bindings: dict[Any, Any] = {}  # by what stands for each, the inner ones first
 
     def stand_in(let: Any) -> Any:
@@ -326,7 +328,7 @@ def index_bounds(function: Any) -> dict[int, int]:
     bounds: dict[int, int] = {}
     for equation in system.equations:
         for load in loads(equation.value):
-            shape = compat.static_shape(compat.load_buffer(load)) or ()
+            shape = emit.shape_of(compat.load_buffer(load))
             for index, extent in zip(load.indices, shape, strict=True):
                 for inner in loads(index):
                     position = positions.get(compat.load_buffer(inner))

@@ -11,6 +11,7 @@ before: both write the same values, so no size needs a slow remainder.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from tvm import tirx
 from harness import compat
 from harness.ir.loop_kinds import PARALLEL, SERIAL, UNROLLED, VECTORIZED
 from harness.ir.rewrite import substitute
+from jitweb.extent import Extent, at_length, ceil_div, is_multiple
 from jitweb.space import emit
 from jitweb.space.approximate import FUNCTIONS, Functions, approximate
 from jitweb.space.emit import LANES
@@ -58,8 +60,8 @@ class MatmulBuilder:
     def __init__(self, matmul: Matmul, tiling: Tiling, lanes: int | None = None) -> None:
         self.matmul, self.tiling = matmul, tiling
         self.lanes = min(lanes or tiling.columns, tiling.columns)
-        self.row_tiles = -(-matmul.rows // tiling.rows)
-        self.column_tiles = -(-matmul.columns // tiling.columns)
+        self.row_tiles = ceil_div(matmul.rows, tiling.rows)
+        self.column_tiles = ceil_div(matmul.columns, tiling.columns)
         self.batches = emit.product(matmul.batch)
         self.parameters = list(matmul.system.parameters)
         self.panel: Any = None  # of floats, in memory of the kernel's own
@@ -72,44 +74,78 @@ class MatmulBuilder:
 
     def build(self) -> tuple[Any, tuple[Packing, ...]]:
         tiling, outer = self.tiling, emit.index("outer")
-        row_tile, column_tile = emit.index("row_tile"), emit.index("column_tile")
-        columns_outside = tiling.order == "columns"
-        tiles = self.column_tiles if columns_outside else self.row_tiles
-        number, tile = emit.row_major(outer, (self.batches, tiles))
-        batch = emit.row_major(number, self.matmul.batch)
-        rows_at, columns_at = (row_tile, tile) if columns_outside else (tile, column_tile)
-        before, locals_ = self._panel(batch, columns_at)
-        tile_body = self.tile(batch, rows_at, columns_at)
-        if columns_outside:
-            body = emit.loop(row_tile, self.row_tiles, tile_body)
-        else:
-            body = emit.loop(column_tile, self.column_tiles, tile_body)
-            if tiling.pack == "rows":
-                before = [self._rows_unpacked(batch, tile)]
-                locals_ = [self.rows]
-        body = emit.with_locals(locals_, emit.sequence([*before, body]))
-        body = emit.loop(outer, self.batches * tiles, body, PARALLEL)
-        return emit.function(self.parameters, body), self.packings
-
-    def _panel(self, batch: list[Any], column_tile: Any) -> tuple[list[Any], list[Any]]:
-        """Statements that load a panel of B, and their buffers."""
-        tiling, matmul = self.tiling, self.matmul
         if tiling.pack in ("weight", "unpack"):
             self._take_panels()
         if tiling.pack == "rows":
             self._take_row_panels()
+        tiles = self.column_tiles if tiling.order == "columns" else self.row_tiles
+        number, tile = emit.row_major(outer, (self.batches, tiles))
+        batch = emit.row_major(number, self.matmul.batch)
+        body = self._inside(batch, tile)
+        fits = [
+            emit.constant(extent) >= size
+            for extent, size in (
+                (self.matmul.rows, tiling.rows), (self.matmul.columns, tiling.columns),
+            )
+            if at_length(extent, 1) < size
+        ]  # fmt: skip
+        if fits:
+            body = tirx.IfThenElse(tirx.all(*fits), body, self._too_short(batch, tile))
+        body = emit.loop(outer, self.batches * tiles, body, PARALLEL)
+        return emit.function(self.parameters, body), self.packings
+
+    def _inside(self, batch: list[Any], tile: Any) -> Any:
+        """All tiles at a tile of the outer axis."""
+        inner = emit.index("inner")
+        if self.tiling.order == "columns":
+            before, locals_ = self._panel(batch, tile)
+            body = emit.loop(inner, self.row_tiles, self.tile(batch, inner, tile))
+        else:
+            before, locals_ = self._panel(batch, inner)
+            body = emit.loop(inner, self.column_tiles, self.tile(batch, tile, inner))
+            if self.tiling.pack == "rows":
+                before = [self._rows_unpacked(batch, tile)]
+                locals_ = [self.rows]
+        return emit.with_locals(locals_, emit.sequence([*before, body]))
+
+    def _too_short(self, batch: list[Any], tile: Any) -> Any:
+        """What `_inside` does, for a length at which a tile doesn't fit: in tiles of a single row,
+        or column, along what depends on the length.
+        """
+        matmul, tiling, single = self.matmul, self.tiling, copy(self)
+        rows = 1 if isinstance(matmul.rows, Extent) else tiling.rows
+        columns = 1 if isinstance(matmul.columns, Extent) else tiling.columns
+        pack = "none" if columns < tiling.columns and tiling.pack == "copy" else tiling.pack
+        single.tiling = Tiling(rows, columns, tiling.order, pack)
+        single.lanes, single.panel = min(self.lanes, columns), None
+        single.row_tiles = ceil_div(matmul.rows, rows)
+        single.column_tiles = ceil_div(matmul.columns, columns)
+        extent, size, now = (
+            (matmul.columns, tiling.columns, columns)
+            if tiling.order == "columns"
+            else (matmul.rows, tiling.rows, rows)
+        )
+        if now == size:
+            return single._inside(batch, tile)
+        within, start = emit.index("within"), tile * emit.constant(size)
+        count = tirx.min(emit.constant(size), emit.constant(extent) - start)
+        return emit.loop(within, count, single._inside(batch, start + within))
+
+    def _panel(self, batch: list[Any], column_tile: Any) -> tuple[list[Any], list[Any]]:
+        """Statements that load a panel of B, and their buffers."""
+        tiling, matmul = self.tiling, self.matmul
         if tiling.pack not in ("unpack", "copy"):
             return [], []
         panel = emit.local("panel", (matmul.depth, tiling.columns))
 
         def copied(k: Any) -> Any:
             column = emit.index("column_copy")
-            copy = emit.store(panel, self.right(batch, column_tile, column, k), k, column)
-            return emit.loop(column, tiling.columns, copy, VECTORIZED)
+            element = emit.store(panel, self.right(batch, column_tile, column, k), k, column)
+            return emit.loop(column, tiling.columns, element, VECTORIZED)
 
-        copy = self.over_k(copied)
+        filled = self.over_k(copied)
         self.panel = panel
-        return [copy], [panel]
+        return [filled], [panel]
 
     def _take_panels(self) -> None:
         """Replace weights among the parameters by panels, and the right side by what is there."""
@@ -325,7 +361,9 @@ def in_vectors(extent: int, make: Callable[[Any], Any]) -> Any:
 def tile_start(tile: Any, size: int, extent: int) -> Any:
     """The start of a tile; the last one overlaps the one before."""
     start = tile * emit.constant(size)
-    return start if extent % size == 0 else tirx.min(start, emit.constant(extent - size))
+    if is_multiple(extent, size):
+        return start
+    return tirx.min(start, emit.constant(extent - size))
 
 
 def fitting(columns: int, extent: int) -> int:

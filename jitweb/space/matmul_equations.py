@@ -17,17 +17,10 @@ from tvm import tirx
 
 from harness import compat
 from harness.ir.rewrite import substitute
+from jitweb.errors import NotEquations
 from jitweb.space import emit
 from jitweb.space.approximate import FUNCTIONS
-from jitweb.space.equations import (
-    Equation,
-    EquationSystem,
-    NotEquations,
-    inlined,
-    loads,
-    read_once,
-    simplify,
-)
+from jitweb.space.equations import Equation, EquationSystem, inlined, loads, read_once, simplify
 
 
 @dataclass(frozen=True)

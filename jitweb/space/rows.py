@@ -20,12 +20,12 @@ from tvm import tirx
 from harness import compat
 from harness.ir.loop_kinds import PARALLEL, SERIAL, UNROLLED, VECTORIZED
 from harness.ir.rewrite import substitute
+from jitweb.errors import NotEquations
 from jitweb.space import emit
 from jitweb.space.approximate import FUNCTIONS, Functions, approximate
 from jitweb.space.equations import (
     Equation,
     EquationSystem,
-    NotEquations,
     inlined,
     loads,
     read_equations,
@@ -220,17 +220,17 @@ class RowsBuilder:
 
         k, lane = emit.index("k"), emit.index("lane")
         start, lane_sum = emit.index("lane_start"), emit.index("lane_end")
+        whole, end, left = emit.divided(extent, width)
         inner = [
             emit.loop(
                 k,
-                extent // width,
+                whole,
                 emit.loop(lane, width, combined(lanes, k * width + lane, lane), VECTORIZED),
             )
         ]
-        if extent % width:
+        if not isinstance(left, int) or left:
             rest = emit.index("k_rest")
-            place = rest + emit.constant(extent - extent % width)
-            inner.append(emit.loop(rest, extent % width, combined(total, place, 0)))
+            inner.append(emit.loop(rest, left, combined(total, rest + end, 0)))
         run = emit.sequence(inner)
         for var, count in zip(
             reversed(outer), reversed(equation.reduced_extents[:-1]), strict=True
@@ -284,12 +284,18 @@ class RowsBuilder:
             return emit.loop(lane, count, written, kind) if count > 1 else written
 
         step, rest = emit.index("step"), emit.index("rest")
-        parts = [emit.loop(step, extent // width, vector(step * width, width))]
-        left = extent % width
-        if left and in_place:
-            parts.append(emit.loop(rest, left, vector(rest + emit.constant(extent - left), 1)))
-        elif left:
-            parts.append(vector(emit.constant(extent - width), width))
+        whole, end, left = emit.divided(extent, width)
+        parts = [emit.loop(step, whole, vector(step * width, width))]
+        is_open = not isinstance(left, int)
+        if in_place and (is_open or left):
+            parts.append(emit.loop(rest, left, vector(rest + end, 1)))
+        elif is_open or left:
+            last = vector(emit.constant(extent - width), width)
+            if is_open:  # and perhaps shorter than a vector
+                single = emit.loop(rest, left, vector(rest + end, 1))
+                last = tirx.IfThenElse(whole > 0, last, single)
+                last = tirx.IfThenElse(left > 0, last, None)
+            parts.append(last)
         body = emit.sequence(parts)
         for var, count in zip(reversed(outer), reversed(extents[:-1]), strict=True):
             body = emit.loop(var, count, body)

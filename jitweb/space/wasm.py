@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from jitweb.errors import NotEquations
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
 from jitweb.space.convolution import ConvolutionBuilder
 from jitweb.space.convolution_equations import Convolution, read_convolution, weight_position
 from jitweb.space.emit import LANES
-from jitweb.space.equations import NotEquations
 from jitweb.space.held import with_held_values
 from jitweb.space.matmul import Tiling, build_matmul, fitting
 from jitweb.space.matmul_equations import Matmul, read_matmul
@@ -86,7 +86,8 @@ def _plains(function: Any) -> list[Candidate]:
 
 
 def _matmuls(matmul: Matmul, constants: frozenset[int]) -> Iterator[Candidate]:
-    tiles = [(min(rows, matmul.rows), fitting(wide, matmul.columns)) for rows, wide in TILES]
+    most = int(matmul.rows)
+    tiles = [(min(rows, most), fitting(wide, matmul.columns)) for rows, wide in TILES]
     is_packed, known = bool(matmul.row_weights(constants)), bool(matmul.weights(constants))
     for rows, columns in dict.fromkeys(tiles):
         for order in ORDERS[1:] if is_packed else ORDERS:

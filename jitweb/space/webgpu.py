@@ -21,11 +21,12 @@ from harness.ir.loop_kinds import SERIAL, UNROLLED, VECTORIZED
 from harness.targets.invocations import as_kernel
 from harness.targets.webgpu import MAX_GRID, MAX_THREADS
 from jitweb.compare import SHORT_TOLERANCE
+from jitweb.errors import NotEquations
 from jitweb.space import emit, halves
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
 from jitweb.space.emit import LANES
-from jitweb.space.equations import Equation, NotEquations, loads
+from jitweb.space.equations import Equation, loads
 from jitweb.space.held import with_held_values
 from jitweb.space.matmul import ELEMENTS, MatmulBuilder, Tiling, at_place, fitting
 from jitweb.space.matmul_equations import Matmul, read_matmul

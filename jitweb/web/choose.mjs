@@ -1,5 +1,6 @@
 // Which of a bundle's targets runs: the faster one on this device.
 
+import { shapeAt } from "./extent.mjs";
 import { TYPES } from "./plan.mjs";
 import { isNode, product } from "./shared.mjs";
 
@@ -21,8 +22,8 @@ export async function faster(plan, names, open, key, notes) {
       // The device has changed since: look again.
     }
   }
-  const [{ inputs: tensors, when }] = plan.variants;
-  const zeros = Object.fromEntries(tensors.map(({ name, dtype, shape }) => [name, new TYPES[dtype](product(shape))]));
+  const [{ inputs: tensors, when, open: opening }] = plan.variants;
+  const zeros = Object.fromEntries(tensors.map(({ name, dtype, shape }) => [name, new TYPES[dtype](product(shapeAt(shape, opening?.most)))]));
   const inputs = { ...zeros, ...when };
   let best = null;
   const failures = [];

@@ -2,6 +2,7 @@
 // bounded, operands within slots, slots as large as what they hold, names those of files beside the
 // plan. plan_check.py checks the same in Python.
 
+import { isExtent, shapeAt } from "./extent.mjs";
 import { RESTORE } from "./shared.mjs";
 
 export const TYPES = {
@@ -11,7 +12,7 @@ export const TYPES = {
 export const FORMAT = 2;
 export const MOST_BYTES = 2 ** 32; // what WebAssembly addresses
 const MOST_ENTRIES = 100_000, MOST_TEXT = 1000, MOST_CODE = 2 ** 24, MOST_RANK = 32, MOST_ARGUMENTS = 64, MOST_VARIANTS = 64, MOST_PARTS = 1000;
-const MOST_PAGES = 65536, MOST_ROWS = 2 ** 31 - 1, MOST_NUMBER = 1e30, MOST_HEADER = 1e8;
+const MOST_PAGES = 65536, MOST_LENGTH = 2 ** 24, MOST_ROWS = 2 ** 31 - 1, MOST_NUMBER = 1e30, MOST_HEADER = 1e8;
 const DEFAULT_LIMITS = {
   maxComputeWorkgroupsPerDimension: 65535, maxComputeInvocationsPerWorkgroup: 256,
   maxComputeWorkgroupSizeX: 256, maxComputeWorkgroupSizeY: 256, maxComputeWorkgroupSizeZ: 64,
@@ -54,8 +55,9 @@ export function parsePlan(bytes, place) {
   check(areDistinct(plan.variants.map(({ when }) => conditionOf(when))), "two variants of one condition");
   for (const [name, part] of Object.entries(plan.targets)) {
     check(has(TARGETS, name) && isObject(part), "a target of an unknown name");
-    const calls = callsOf(plan, name), counts = new Map(calls.map(({ kernel, args }) => [kernel, args.length]));
-    check(calls.every(({ kernel, args }) => counts.get(kernel) === args.length), `a kernel's arguments for ${name}`);
+    const calls = callsOf(plan, name), count = ({ args, takes_length }) => args.length + (takes_length ? 1 : 0);
+    const counts = new Map(calls.map((call) => [call.kernel, count(call)]));
+    check(calls.every((call) => counts.get(call.kernel) === count(call)), `a kernel's arguments for ${name}`);
     TARGETS[name](part, plan, calls);
   }
   return plan;
@@ -67,15 +69,16 @@ export const conditionOf = (when) => Object.entries(when).map((each) => each.joi
 
 function checkVariant(variant, plan) {
   check(isObject(variant), "a variant");
-  const { slots, when, calls } = variant;
+  const { slots, when, calls, open } = variant;
+  check(open === undefined || (isObject(open) && isText(open.name) && isCount(open.most, MOST_LENGTH, 1)), "what is left open");
   check(isList(slots) && slots.every((size) => isCount(size, MOST_BYTES)), "the slots");
   checkTensors("inputs", variant);
   check(areDistinct(variant.inputs.map(({ slot }) => slot)), "two inputs in one slot");
   checkTensors("outputs", variant);
-  const isFlag = (flag) => variant.inputs.some(({ name, dtype, shape }) => name === flag && dtype === "bool" && bytesIn(dtype, shape) === 1);
+  const isFlag = (flag) => variant.inputs.some(({ name, dtype, shape }) => name === flag && dtype === "bool" && bytesIn(dtype, shapeAt(shape, open?.most)) === 1);
   check(isTable(when) && Object.entries(when).every(([name, value]) => typeof value === "boolean" && isFlag(name)), "a variant's condition");
   for (const name of Object.keys(plan.targets)) {
-    check(isTable(calls) && has(calls, name) && isList(calls[name]) && calls[name].every((call) => isCall(call, plan, slots)), `the calls for ${name}`);
+    check(isTable(calls) && has(calls, name) && isList(calls[name]) && calls[name].every((call) => isCall(call, plan, slots, open?.most)), `the calls for ${name}`);
   }
 }
 
@@ -88,20 +91,20 @@ const isTask = (task) =>
   isCount(task.sites, MOST_NUMBER, 1);
 
 function checkTensors(role, variant) {
-  const tensors = variant[role];
-  check(isList(tensors) && tensors.every((tensor) => isTensor(tensor, variant.slots)), `the ${role}`);
+  const tensors = variant[role], most = variant.open?.most;
+  check(isList(tensors) && tensors.every((tensor) => isTensor(tensor, variant.slots, most)), `the ${role}`);
   check(areDistinct(tensors.map(({ name }) => name)), `two ${role} of one name`);
-  const bytes = tensors.reduce((sum, { dtype, shape }) => sum + bytesIn(dtype, shape), 0);
+  const bytes = tensors.reduce((sum, { dtype, shape }) => sum + bytesIn(dtype, shapeAt(shape, most)), 0);
   check(bytes <= MOST_BYTES, `the ${role} are too large`);
 }
 
-function isTensor(tensor, slots) {
+function isTensor(tensor, slots, most) {
   if (!isObject(tensor) || !isText(tensor.name) || !has(TYPES, tensor.dtype) || !has(TYPES, tensor.stored)) return false;
   const { dtype, stored, shape, slot } = tensor, isFloat = (name) => name.startsWith("float");
   return (
     (stored !== "int64" || dtype === "int64") && isFloat(dtype) === isFloat(stored) &&
-    isList(shape, MOST_RANK) && shape.every((extent) => isCount(extent, MOST_BYTES)) &&
-    isCount(slot, slots.length - 1) && bytesIn(stored, shape) <= slots[slot] && isRange(tensor.range)
+    isList(shape, MOST_RANK) && shape.every((extent) => isExtent(extent, most, MOST_BYTES)) &&
+    isCount(slot, slots.length - 1) && bytesIn(stored, shapeAt(shape, most)) <= slots[slot] && isRange(tensor.range)
   );
 }
 
@@ -114,9 +117,11 @@ const OPERANDS = {
   scratch: (offset, { scratch = -1 }) => isCount(offset, scratch),
 };
 
-const isCall = (call, { tasks }, slots) =>
+const isCall = (call, { tasks }, slots, most) =>
   isObject(call) && has(tasks, call.task) && isText(call.kernel) && isList(call.args, MOST_ARGUMENTS) &&
   (call.scratch === undefined || isCount(call.scratch, MOST_BYTES)) &&
+  (call.rows === undefined || isExtent(call.rows, most, MOST_ROWS, 1)) &&
+  (call.takes_length === undefined || (call.takes_length === true && most !== undefined)) &&
   call.args.every((each) => {
     const [kind, ...others] = isObject(each) ? Object.keys(OPERANDS).filter((name) => each[name] !== undefined) : [];
     return kind && others.length === 0 && OPERANDS[kind](each[kind], call, slots);
@@ -132,7 +137,7 @@ function checkWasm(part, { files }, calls) {
   }
   check(pointer == null || isText(pointer), "the stack pointer's name");
   check(isCount(part.static_end, MOST_BYTES) && isCount(part.max_pages, MOST_PAGES, 1), "the memory's size");
-  check(calls.every(({ rows }) => isCount(rows, MOST_ROWS, 1)), "the rows of a call");
+  check(calls.every(({ rows }) => rows !== undefined), "the rows of a call");
 }
 
 function checkWebgpu(part, { variants }, calls) {

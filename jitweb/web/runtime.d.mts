@@ -56,6 +56,11 @@ export type Signature = Readonly<Record<string, DType | undefined>>;
  */
 export interface Variant {
   readonly when: Readonly<Record<string, boolean>>;
+  /**
+   * The length that the bundle leaves open, by its name, and the most that it may be; null if none. A
+   * run takes it from how many elements its inputs have; shapes are those at the most.
+   */
+  readonly open: { readonly name: string; readonly most: number } | null;
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
 }

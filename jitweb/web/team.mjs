@@ -8,8 +8,12 @@ import { builtin, isNode, isWorker } from "./shared.mjs";
  * Node, and in pages for which nobody has built or served thread.mjs.
  */
 export function threadParts() {
-  const GENERATION = 0, ARRIVED = 1, PHASE = 2, FAILED = 3, VARIANT = 4; // FAILED: a call's number from 1 up
+  const GENERATION = 0, ARRIVED = 1, PHASE = 2, FAILED = 3, VARIANT = 4, LENGTH = 5; // FAILED: a call's number from 1 up
   const SPINS = 20000;
+
+  // As in extent.mjs.
+  const valueAt = (extent, length) => typeof extent === "number" ? extent : extent.reduce((product, [divisor, ...terms]) =>
+    product * Math.ceil(terms.reduce((sum, each, power) => sum + each * length ** power, 0) / divisor), 1);
 
   function meet(control, threads, maySleep) {
     const phase = Atomics.load(control, PHASE);
@@ -30,17 +34,31 @@ export function threadParts() {
     constructor(exports, { pointer, variants, arenas, threads }, number) {
       this.stack = pointer ? exports[pointer] : null;
       this.stackTop = this.stack ? this.stack.value : 0;
+      Object.assign(this, { exports, variants, arenas, threads, number });
+      this.known = []; // by the variant's number: a length, and the parts at this
+      variants.forEach((calls, i) => this.partsOf(i, 0));
+    }
+
+    // The parts of a variant's calls at a length, where one is open.
+    partsOf(variant, length) {
+      const calls = this.variants[variant], known = this.known[variant];
+      if (known && known.length === length) return known.parts;
+      const { threads, number, arenas } = this;
       const share = (rows, part) => Math.ceil((rows * part) / threads);
-      this.variants = variants.map((calls) => calls.map(({ kernel, addresses, rows, isShared }, i) => {
-        const first = number === 0 ? rows : 0, run = exports[kernel], next = calls[i + 1];
+      const isShared = (call) => call !== undefined && length >= call.sharedFrom;
+      const parts = calls.map((call, i) => {
+        const { kernel, addresses, takesLength } = call, run = this.exports[kernel], rows = valueAt(call.rows, length);
         const values = addresses.map((each) => (each.scratch === undefined ? each : arenas[number] + each.scratch));
-        const [begin, end] = isShared ? [share(rows, number), share(rows, number + 1)] : [0, first];
-        if (run.length !== addresses.length + 2) throw new Error(`the kernel ${kernel} takes other arguments`);
+        if (takesLength) values.push(length);
+        const [begin, end] = isShared(call) ? [share(rows, number), share(rows, number + 1)] : [0, number === 0 ? rows : 0];
+        if (run.length !== values.length + 2) throw new Error(`the kernel ${kernel} takes other arguments`);
         return {
           kernel, run: begin < end ? () => run(...values, begin, end) : () => {},
-          meetsAfter: isShared || (next ? next.isShared : false),
+          meetsAfter: isShared(call) || isShared(calls[i + 1]),
         };
-      }));
+      });
+      this.known[variant] = { length, parts };
+      return parts;
     }
 
     // Run the part of a call; returns the Error if it trapped.
@@ -55,9 +73,10 @@ export function threadParts() {
     }
   }
 
-  // Let the others go through a variant's calls.
-  function wake(control, number) {
+  // Let the others go through a variant's calls, at a length.
+  function wake(control, number, length) {
     Atomics.store(control, VARIANT, number);
+    Atomics.store(control, LENGTH, length);
     Atomics.add(control, GENERATION, 1);
     Atomics.notify(control, GENERATION);
   }
@@ -77,7 +96,7 @@ export function threadParts() {
       (thread) => {
         for (let generation = 0; ; generation = (generation + 1) | 0) {
           while (Atomics.load(control, GENERATION) === generation) Atomics.wait(control, GENERATION, generation);
-          thread.variants[Atomics.load(control, VARIANT)].forEach((part, i) => {
+          thread.partsOf(Atomics.load(control, VARIANT), Atomics.load(control, LENGTH)).forEach((part, i) => {
             if (thread.attempt(part)) Atomics.compareExchange(control, FAILED, 0, i + 1);
             if (part.meetsAfter) meet(control, threads, true);
           });
@@ -98,7 +117,7 @@ export class Team {
     const team = new Team();
     team.thread = thread;
     team.threads = task.threads;
-    team.control = new Int32Array(new SharedArrayBuffer(20));
+    team.control = new Int32Array(new SharedArrayBuffer(24));
     team.workers = [];
     const start = async (stack, i) => {
       const theirs = { ...task, stack, number: i + 1, control: team.control };
@@ -110,10 +129,10 @@ export class Team {
     throw new Error(`threads can't be started: ${failed.reason.message}`);
   }
 
-  run(number, timed) {
-    const { control, threads } = this, parts = this.thread.variants[number];
+  run(number, length, timed) {
+    const { control, threads } = this, parts = this.thread.partsOf(number, length);
     let failure = null;
-    if (parts.some(({ meetsAfter }) => meetsAfter)) wake(control, number); // else they'd be left behind
+    if (parts.some(({ meetsAfter }) => meetsAfter)) wake(control, number, length); // else they'd be left behind
     for (const part of parts) {
       timed(() => {
         failure ??= this.thread.attempt(part); // and go on, as the others do

@@ -1,5 +1,6 @@
 // A model on WebAssembly: its weights and slots in one memory, its calls on one thread or several.
 
+import { shapeAt } from "./extent.mjs";
 import { TYPES, callsOf, checkModule } from "./plan.mjs";
 import { DISPOSED, bytesOf, isNode, product, roundUp, weightNames } from "./shared.mjs";
 import { Team, Thread } from "./team.mjs";
@@ -61,7 +62,7 @@ async function makeWasm(plan, weights, content, flag, threads) {
   const all = callsOf(plan, "wasm");
   checkModule(module, all, part.stack_pointer);
   const tensors = await weights;
-  const isShared = ({ task, rows }) => shared && rows > 1 && workOf(plan.tasks[task]) > LEAST_SHARED_US;
+  const isShared = ({ task, rows }) => shared && rows !== 1 && workOf(plan.tasks[task]) > LEAST_SHARED_US;
   const layout = layOut(plan, all, tensors, threads, isShared);
   const pages = Math.ceil(layout.end / PAGE);
   if (pages > part.max_pages) throw new Error(`the model needs ${pages} pages of memory; WebAssembly has ${part.max_pages}`);
@@ -73,8 +74,9 @@ async function makeWasm(plan, weights, content, flag, threads) {
   for (const [name, at] of layout.weights) bytes.set(tensors.get(name), at);
   const addressIn = (slots) => ({ slot, weight, scratch }) =>
     scratch !== undefined ? { scratch } : weight !== undefined ? layout.weights.get(weight) : slots[slot];
-  const variants = plan.variants.map(({ calls }, i) => calls.wasm.map((call) => ({
-    kernel: call.kernel, addresses: call.args.map(addressIn(layout.slots[i])), rows: call.rows, isShared: isShared(call),
+  const variants = plan.variants.map(({ calls, open }, i) => calls.wasm.map((call) => ({
+    kernel: call.kernel, addresses: call.args.map(addressIn(layout.slots[i])), rows: call.rows, takesLength: !!call.takes_length,
+    sharedFrom: isShared(call) ? Math.ceil(((open?.most ?? 0) * LEAST_SHARED_US) / workOf(plan.tasks[call.task])) : Infinity,
   })));
   const task = { module, memory, variants, arenas: layout.arenas, threads, pointer: part.stack_pointer };
   const thread = new Thread(exports, task, 0);
@@ -140,28 +142,28 @@ class WasmBackend {
     this.slots = slots;
   }
 
-  #compute(inputs, number, timed) {
+  #compute(inputs, number, length, timed) {
     if (this.isClosed) throw new Error(DISPOSED); // its threads are gone: nobody would come to meet us
     this.plan.variants[number].inputs.forEach(({ slot }, i) => {
       new inputs[i].constructor(this.memory.buffer, this.slots[number][slot], inputs[i].length).set(inputs[i]);
     });
-    if (this.team) return this.team.run(number, timed);
-    for (const part of this.thread.variants[number]) {
+    if (this.team) return this.team.run(number, length, timed);
+    for (const part of this.thread.partsOf(number, length)) {
       const error = timed(() => this.thread.attempt(part));
       if (error) throw error;
     }
   }
 
-  async run(inputs, number) {
-    this.#compute(inputs, number, (work) => work());
+  async run(inputs, number, length) {
+    this.#compute(inputs, number, length, (work) => work());
     return this.plan.variants[number].outputs.map(({ slot, stored, shape }) =>
-      new TYPES[stored](this.memory.buffer, this.slots[number][slot], product(shape)).slice(),
+      new TYPES[stored](this.memory.buffer, this.slots[number][slot], product(shapeAt(shape, length))).slice(),
     );
   }
 
-  async profile(inputs, number) {
+  async profile(inputs, number, length) {
     const times = [];
-    this.#compute(inputs, number, (work) => {
+    this.#compute(inputs, number, length, (work) => {
       const start = performance.now();
       const result = work();
       times.push(performance.now() - start);

@@ -1,5 +1,6 @@
 // A model on WebGPU: a buffer for each weight and slot, and one command encoder for all of its calls.
 
+import { shapeAt } from "./extent.mjs";
 import { TYPES, bytesIn, callsOf } from "./plan.mjs";
 import { DISPOSED, bytesOf, product, roundUp, weightNames } from "./shared.mjs";
 
@@ -115,11 +116,11 @@ class WebgpuBackend {
     const names = [...weightNames(callsOf(plan, "webgpu"))];
     this.weights = new Map(names.map((name) => [name, this.#constant(bytesOf(weights, name), GPUBufferUsage.STORAGE)]));
     const staging = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-    this.variants = plan.variants.map(({ inputs, outputs, calls }) => ({
+    this.variants = plan.variants.map(({ inputs, outputs, calls, open }) => ({
       inputs,
       dispatches: calls.webgpu.map(({ kernel, args }) => this.#dispatch(pipelines.get(kernel), args)),
       outputs: outputs.map(({ slot, stored, shape }) => {
-        const size = roundUp(bytesIn(stored, shape), 4);
+        const size = roundUp(bytesIn(stored, shapeAt(shape, open?.most)), 4);
         return { slot, stored, shape, size, staging: this.#buffer(size, staging) };
       }),
     }));
@@ -175,11 +176,11 @@ class WebgpuBackend {
     this.gpu.queue.submit([encoder.finish()]);
   }
 
-  async run(inputs, number) {
+  async run(inputs, number, length) {
     const variant = this.variants[number], submit = () => this.#submit(inputs, variant);
     const [, checked] = variant.isProven ? [submit()] : watched(this.gpu, submit);
     const results = await Promise.all(
-      variant.outputs.map(async ({ staging, stored, shape }) => new TYPES[stored](await this.#read(staging), 0, product(shape))),
+      variant.outputs.map(async ({ staging, stored, shape }) => new TYPES[stored](await this.#read(staging), 0, product(shapeAt(shape, length)))),
     );
     await checked;
     variant.isProven = true; // a run went through, and nothing was refused
@@ -187,10 +188,10 @@ class WebgpuBackend {
   }
 
   // Times by the GPU's own clock; null where it has none.
-  async profile(inputs, number) {
+  async profile(inputs, number, length) {
     const variant = this.variants[number], { dispatches } = variant, count = dispatches.length;
     if (!this.gpu.features.has("timestamp-query") || 2 * count > MOST_QUERIES) {
-      await this.run(inputs, number);
+      await this.run(inputs, number, length);
       return new Array(count).fill(null);
     }
     const querySet = this.gpu.createQuerySet({ type: "timestamp", count: 2 * count });

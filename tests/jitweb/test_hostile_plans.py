@@ -37,11 +37,12 @@ TEXTS = {
 }
 
 
-def hostile_plans(right: Any, right_variants: Any) -> Iterator[tuple[str, Any]]:
-    """Rows of "variants" change a plan that has two."""
+def hostile_plans(right: Any, right_variants: Any, right_open: Any) -> Iterator[tuple[str, Any]]:
+    """Rows of "variants" change a plan of two, those of "open" one with an open length."""
     for row in TABLE:
         for value in row["values"]:
-            plan = copy.deepcopy(right_variants if row.get("variants") else right)
+            bases = {"variants": right_variants, "open": right_open}
+            plan = copy.deepcopy(next((bases[each] for each in bases if row.get(each)), right))
             name = f"{row['what']}: {json.dumps(value)[:40]}"
             if not row["path"]:
                 yield name, value
@@ -58,7 +59,9 @@ def folders(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     """A folder for each hostile plan, with the plan alone."""
     base = tmp_path_factory.mktemp("hostile")
     both = Tiny(has_variants=True).write(base / "variants")
-    plans = hostile_plans(*(json.loads((each / "plan.json").read_text()) for each in (tiny, both)))
+    length = Tiny(is_open=True).write(base / "open")
+    right = (json.loads((each / "plan.json").read_text()) for each in (tiny, both, length))
+    plans = hostile_plans(*right)
     contents = {
         name: json.dumps(plan).replace("Infinity", "1e400").encode() for name, plan in plans
     }

@@ -18,10 +18,11 @@ from onnx.reference import ReferenceEvaluator
 from harness import compat
 from jitweb.errors import JitwebError
 from jitweb.kernel_reference import run_function
-from jitweb.model import Evaluator, ImportedModel, _folded, import_model, run_plan
+from jitweb.model import ImportedModel, _folded, import_model
 from jitweb.narrow import ENDLESS, NotNarrowable, narrow_array
 from jitweb.plan import Slot, Weight
 from jitweb.relax_graph import GraphValue, KernelCall, KernelGraph
+from jitweb.run_plan import Evaluator, run_plan
 from tests.jitweb.test_examples import KINDS
 from tests.jitweb.test_examples import make_model as example
 

@@ -15,12 +15,13 @@ from harness.devices.base import Device
 from harness.devices.node import NodeDevice
 from harness.ir.loop_kinds import PARALLEL, VECTORIZED
 from harness.semantics import compile_program
+from jitweb.errors import NotEquations
 from jitweb.kernel_reference import evaluate
 from jitweb.space import emit
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel
 from jitweb.space.convolution_equations import read_convolution, weight_position
-from jitweb.space.equations import NotEquations, inlined
+from jitweb.space.equations import inlined
 from jitweb.space.matmul_equations import read_matmul
 from jitweb.space.wasm import REGISTERS, TILES, registers
 from jitweb.targets import WasmTarget, WebTarget

@@ -163,6 +163,7 @@ class Tiny:
     small: tuple[str, ...] = ()  # tasks of which a call is not worth sharing among threads
     calls: Sequence[tuple[str, list[dict[str, Any]], int]] | None = None
     has_variants: bool = False  # see `variants`
+    is_open: bool = False  # see `opened`
 
     def write(self, folder: Path) -> Path:
         folder.mkdir(exist_ok=True)
@@ -261,6 +262,8 @@ class Tiny:
         }
         if self.has_variants:
             plan["variants"] = variants(plan["variants"][0])
+        if self.is_open:
+            plan["variants"] = [opened(plan["variants"][0])]
         (folder / "plan.json").write_text(json.dumps(plan))
 
     def _calls(self) -> Sequence[tuple[str, list[dict[str, Any]], int]]:
@@ -301,6 +304,26 @@ def variants(whole: dict[str, Any]) -> list[dict[str, Any]]:
         "calls": calls,
     }
     return [slow, fast]
+
+
+def opened(whole: dict[str, Any]) -> dict[str, Any]:
+    """As `whole`, but that there may be fewer ids than IDS."""
+    length = [[1, 0, 1]]
+    calls = {
+        name: [
+            {**call, "rows": length} if call["kernel"] == "double" and "rows" in call else call
+            for call in calls
+        ]
+        for name, calls in whole["calls"].items()
+    }
+    ids, twice = whole["inputs"][1], whole["outputs"][1]
+    return {
+        **whole,
+        "open": {"name": "N", "most": IDS},
+        "inputs": [whole["inputs"][0], {**ids, "shape": [1, length]}],
+        "outputs": [whole["outputs"][0], {**twice, "shape": [1, length]}, whole["outputs"][2]],
+        "calls": calls,
+    }
 
 
 def weight() -> np.ndarray:

@@ -12,7 +12,8 @@ from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from jitweb.compare import errors
-from jitweb.model import import_model, run_plan
+from jitweb.model import import_model
+from jitweb.run_plan import run_plan
 
 node = helper.make_node
 Arrays = Mapping[str, np.ndarray]

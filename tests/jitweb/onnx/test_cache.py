@@ -12,7 +12,8 @@ import pytest
 from onnx import helper
 
 from jitweb.errors import JitwebError
-from jitweb.model import import_model, run_plan
+from jitweb.model import import_model
+from jitweb.run_plan import run_plan
 from tests.jitweb.onnx.models import Arrays, assert_agree, check, model_of, node, referred
 
 RANDOM = np.random.default_rng(0)

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jitweb.model import ImportedModel, plan_model, run_plan
+from jitweb.model import ImportedModel, plan_model
 from jitweb.onnx.reference import evaluator
 from jitweb.onnx.simplify import simplify
+from jitweb.run_plan import run_plan
 from tests.jitweb.onnx.models import assert_agree, check, model_of, node, referred
 
 Case = tuple[str, dict[str, Any], tuple[int, ...], tuple[int, ...]]

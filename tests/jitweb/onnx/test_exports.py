@@ -9,7 +9,8 @@ import onnx
 import pytest
 
 from jitweb.compare import errors
-from jitweb.model import import_model, run_plan
+from jitweb.model import import_model
+from jitweb.run_plan import run_plan
 from tests.jitweb.onnx import genai_export
 from tests.jitweb.onnx.exports import FOLDER, NAMES, filled, kept
 

@@ -16,9 +16,9 @@ from jitweb.bundle import read_plan
 from jitweb.compare import TOLERANCE, errors
 from jitweb.errors import JitwebError
 from jitweb.host import open_host
-from jitweb.model import run_plan
 from jitweb.overview import overview
 from jitweb.plan import variants_of
+from jitweb.run_plan import run_plan
 from jitweb.variants import import_variants
 from jitweb.verify import verify_bundle
 from jitweb.workflow import Options, tune_model

@@ -15,11 +15,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from jitweb.bundle import read_plan
 from jitweb.host import open_host
-from jitweb.model import import_model, run_plan
+from jitweb.model import import_model
 from jitweb.onnx.read import read_onnx
 from jitweb.onnx.simplify import simplify
 from jitweb.onnx.weights import with_floats
 from jitweb.overview import overview
+from jitweb.run_plan import run_plan
 from jitweb.workflow import Options, tune_model
 from tests.jitweb.onnx.models import assert_agree, computed, model_of, node, referred
 

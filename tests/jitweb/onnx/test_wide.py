@@ -11,9 +11,10 @@ import pytest
 
 from jitweb.bundle import read_plan
 from jitweb.host import open_host
-from jitweb.model import import_model, run_plan
+from jitweb.model import import_model
 from jitweb.onnx.ranges import integers_of
 from jitweb.onnx.simplify import simplify
+from jitweb.run_plan import run_plan
 from jitweb.workflow import Options, tune_model
 from tests.jitweb.onnx.models import Arrays, assert_agree, model_of, node, referred
 from tests.jitweb.test_runtime import in_node
