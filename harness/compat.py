@@ -68,6 +68,9 @@ TIRX_PASSES_TAKE_BLOCKS = pass_constructor("s_tir.StmtSimplify") is None
 SIMPLIFY_WITH_BLOCKS = ("tirx" if TIRX_PASSES_TAKE_BLOCKS else "s_tir") + ".StmtSimplify"
 SSA_WITH_BLOCKS = ("tirx" if TIRX_PASSES_TAKE_BLOCKS else "s_tir") + ".ConvertSSA"
 # Names of TVMScript that the parsers of only some of the supported releases know.
+# 0.26 refuses a loop of int32 with a constant extent of int64, which 0.27 converts.
+CHECKS_WIDTH_OF_EXTENTS = TIRX_PASSES_TAKE_BLOCKS
+
 SCRIPT_NAMES_OF_ONE_RELEASE = frozenset(
     "BitwiseAnd BitwiseNot BitwiseOr BitwiseXor LShift RShift ProducerLoad StringImm Tuple "
     "call_ffi_kernel compose_op masked_load masked_store tensormap_encode_tiled".split()

@@ -65,7 +65,7 @@ PRIMITIVES: tuple[tuple[str, str, str], ...] = (
     ("cache_index:starts-elsewhere", "it drops the loop's start", ""),
     ("cache_index:computed-variables", "it takes each variable for a loop", ""),
     ("cache_index:several-variables", "it gives a buffer of any rank one stride", ""),
-    ("cache_index:any", "the block does not declare what it reads, or there is one index", ""),
+    ("cache_index:one-variable", "the block does not declare that it reads the indices", ""),
     ("cache_inplace:nested-blocks", "it uses the variables of blocks around outside of them", ""),
     ("fuse_reduction_epilogue:not-a-bias", "what is no sum is applied at each step", FUSED),
     ("fuse_reduction_epilogue:not-a-sum", "it takes the reduction to start at zero", FUSED),
@@ -81,4 +81,9 @@ PRIMITIVES: tuple[tuple[str, str, str], ...] = (
     ("reverse_compute_at:guarded-load", "what reads nothing, such as padding, is left out", ""),
     ("reverse_compute_at:readers-before", "it moves a block behind its consumers", ""),
     ("transform_block_layout:partial-domain", COVER, ""),
+    ("transform_block_layout:guarded", "the predicate names loops that it has replaced", ""),
+    ("dlight:guarded", "it lays out blocks, whose predicates then name loops that are gone", ""),
+    ("dlight:no-writes", "it takes each block to write something", ""),
+    ("read_at:wide-regions", "its loops are of int32, whatever the extents", ""),
+    ("write_at:wide-regions", "its loops are of int32, whatever the extents", ""),
 )

@@ -30,6 +30,7 @@ from harness.schedules.properties import (
     has_loops,
     has_part_of_fused,
     has_undeclared_regions,
+    has_wide_regions,
     is_guarded,
     is_nested,
     is_partial,
@@ -177,6 +178,8 @@ def _copied_at(draw: Drawing, arguments: Any) -> Conditions:
         yield "starts-elsewhere"
     if not all(isinstance(loop.extent, compat.IntImm) for loop in draw.loops(arguments[1])):
         yield "symbolic"
+    if compat.CHECKS_WIDTH_OF_EXTENTS and has_wide_regions(draw.node(arguments[1])):
+        yield "wide-regions"
 
 
 def _reindexed(draw: Drawing, arguments: Any) -> Conditions:
@@ -213,7 +216,7 @@ def _cached_index(draw: Drawing, arguments: Any) -> Conditions:
         yield "starts-elsewhere"
     if any(compat.type_key(value) != "Var" for value in values):
         yield "computed-variables"
-    yield "any" if len(node.iter_vars) == 1 else "several-variables"
+    yield "one-variable" if len(node.iter_vars) == 1 else "several-variables"
 
 
 def _fused_epilogue(draw: Drawing, arguments: Any) -> Conditions:
@@ -372,6 +375,15 @@ def _factored(draw: Drawing, arguments: Any) -> Conditions:
         yield "nested-blocks"
 
 
+def _scheduled_whole(draw: Drawing, arguments: Any) -> Conditions:
+    """By a rule of dlight, for the whole function."""
+    if any(is_guarded(draw, label) for label in draw.blocks):
+        yield "guarded"
+    silent = any(not len(draw.node(label).writes) for label in draw.blocks)
+    if silent and arguments[0] in ("adreno.Fallback", "cpu.GEMV"):
+        yield "no-writes"
+
+
 _KNOWN: dict[str, Callable[[Drawing, Any], Conditions]] = {
     "loop_partition": _partitioned,
     "merge": _merged,
@@ -390,6 +402,7 @@ _KNOWN: dict[str, Callable[[Drawing, Any], Conditions]] = {
     "cache_inplace": _cached_inplace,
     "fuse_reduction_epilogue": _fused_epilogue,
     "decompose_reduction": _guarded,
+    "dlight": _scheduled_whole,
     "decompose_padding": _padding_decomposed,
     "rfactor": _factored,
     "pad_einsum": _padded_einsum,

@@ -113,6 +113,12 @@ def loads_from(expr: Any, buffer: Any) -> bool:
     )
 
 
+def has_wide_regions(block: Any) -> bool:
+    """Whether what the block accesses is counted in 64 bits."""
+    regions = (*block.reads, *block.writes)
+    return any(compat.dtype_of(each.extent) == "int64" for one in regions for each in one.region)
+
+
 def has_company(draw: Drawing, label: str) -> bool:
     """Whether other blocks share a loop with the block."""
     return any(len(blocks_in(loop)) > 1 for loop in draw.loops(label))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -167,7 +168,12 @@ def _check_opencl(source: str) -> str | None:
     )
     errors = (each for each in unit.diagnostics if each.severity >= cindex.Diagnostic.Error)
     found = next(errors, None)
-    return None if found is None else f"error: {found.spelling}"
+    return None if found is None else f"error: {_unquoted(found.spelling)}"
+
+
+def _unquoted(diagnostic: str) -> str:
+    """The diagnostic with the function of the language that it is of, which quotes would hide."""
+    return re.sub(r"^call to '(\w+)' is ambiguous", r"call to \1 is ambiguous", diagnostic)
 
 
 COMPILERS: dict[str, SourceCompiler] = {

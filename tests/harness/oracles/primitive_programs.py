@@ -217,3 +217,39 @@ class Module:
                             B[w] = T.float32(-9)
                         B[w] = T.max(B[w], A[w * 2 + r])
 """)
+
+
+def wide() -> Any:
+    """B = A + 1 on 9×13, counted in 64 bits."""
+    shape = (tirx.IntImm("int64", 9), tirx.IntImm("int64", 13))
+    a = te.placeholder(shape, "float32", "A")
+    return function(a, te.compute(shape, lambda i, j: a[i, j] + 1.0, "B"))
+
+
+def first_of_nine() -> Any:
+    """B = A + 1 on 8 elements, by nine iterations of which the last does nothing."""
+    return from_source("""
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((8,), "float32"), B: T.Buffer((8,), "float32")):
+        for i in range(9):
+            with T.sblock("B"):
+                v = T.axis.spatial(8, i)
+                T.where(i < 8)
+                B[v] = A[v] + T.float32(1)
+""")
+
+
+def evaluated() -> Any:
+    """Each of 8 elements is read, and nothing is written."""
+    return from_source("""
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((8,), "float32")):
+        for i in range(8):
+            with T.sblock("B"):
+                v = T.axis.spatial(8, i)
+                T.evaluate(A[v])
+""")

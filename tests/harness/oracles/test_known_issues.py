@@ -14,6 +14,7 @@ from tests.harness.oracles.known_programs import PROGRAMS, case_of
 CODEGEN = "invalid-codegen|CompilerRejected|code generation|line #:#: error: "
 CRASH, PRIMITIVE = "crash|SIGSEGV|", "src/s_tir/schedule/primitive/"
 SOURCE = "invalid-codegen|CompilerRejected|code generation|"
+WGSL = "invalid-codegen|code generation|"
 UNPARSED = "round-trip||its TVMScript does not parse: error: "
 # Signatures of campaigns on 0.26 and 0.27 whose programs crash, need another target, or are random.
 RECORDED: tuple[tuple[str, str], ...] = (
@@ -62,18 +63,17 @@ RECORDED: tuple[tuple[str, str], ...] = (
         "reverse_compute_inline-of-null",
         f"{CRASH}reverse_compute_inline|{PRIMITIVE}compute_inline.cc+0x2b9e0c0",
     ),
-    ("dlight-program", "internal-error|IndexError|dlight|list index out of range"),
-    ("dlight-program", "internal-error|IndexError|dlight|Index out of range. size: #, got index #"),
-    (
-        "dlight-program",
-        "internal-error|InternalError|dlight|ValueError: Invalid use of undefined variable k at _",
-    ),
     ("vectors-in-c", f"{CODEGEN}unknown type name ‘#’; did you mean ‘#’?"),
     (
         "vectors-in-c",
         f"{CODEGEN}‘#’ undeclared (first use in this function); did you mean ‘float’?",
     ),
     ("vectors-in-c", f"{CODEGEN}request for member ‘#’ in something not a structure or union"),
+    (
+        "infinity-in-c",
+        f"{CODEGEN}invalid operands to binary * (have ‘float’ and "
+        "‘__attribute__((const)) float (*)(const char *)’)",
+    ),
     ("infinity-in-c", f"{CODEGEN}‘inff’ undeclared (first use in this function)"),
     ("infinity-in-c", f"{CODEGEN}incompatible type for argument # of ‘powf’"),
     ("one-element-round-trip", f"{UNPARSED}_ object has no attribute _"),
@@ -90,7 +90,39 @@ RECORDED: tuple[tuple[str, str], ...] = (
         "eight-lanes-in-cuda",
         f"{SOURCE}NVRTC: kernel.cu(#): error: too many arguments in function call",
     ),
-    ("ambiguous-calls-in-opencl", f"{SOURCE}clang: error: call to _ is ambiguous"),
+    ("select-in-opencl", f"{SOURCE}clang: error: call to select is ambiguous"),
+    ("packed-bytes-in-opencl", f"{SOURCE}clang: error: call to convert_float# is ambiguous"),
+    (
+        "cache_index-of-few",
+        "internal-error|InternalError|src/tirx/ir/stmt.cc|Check failed: seq.size() != # (# vs. #) "
+        ": A SeqStmt of length # is prohibited. Use the node for # in range(#):"
+        "|cache_index:one-variable",
+    ),
+    (
+        "cache_index-of-few",
+        "internal-error|InternalError|src/tirx/ir/stmt.cc|Check failed: seq.size() != # (# vs. #) "
+        ": An empty SeqStmt is prohibited. To write a no-op, use Evaluate(#), or the result of "
+        "SeqStmt::Flatten()|cache_index:several-variables",
+    ),
+    (
+        "block-in-init",
+        "internal-error|InternalError|src/s_tir/schedule/primitive/get_block_loop.cc|"
+        "Check failed: (it != self_->#.end()) is false",
+    ),
+    ("infinity-in-wgsl", f"{WGSL}no definition in scope for identifier: `inff`"),
+    ("infinity-in-wgsl", f"{WGSL}#:#: unresolved value 'inff'"),
+    ("infinity-in-wgsl", f"{WGSL}no definition in scope for identifier: `nanf`"),
+    ("functions-in-wgsl", f"{WGSL}no definition in scope for identifier: `atanhf`"),
+    (
+        "lanes-of-condition",
+        "internal-error|InternalError|src/ir/prim/expr.cc|Check failed: value_ty->dtype.lanes == "
+        "value_expr_ty->dtype.lanes (# vs. #) :",
+    ),
+    (
+        "lanes-of-condition",
+        "internal-error|InternalError|src/tirx/ir/expr.cc|Check failed: value_ty->dtype.lanes == "
+        "value_expr_ty->dtype.lanes (# vs. #) :",
+    ),
     (
         "one-element-round-trip",
         f"{UNPARSED}unsupported operand type(s) for +: _ and _",
@@ -157,6 +189,9 @@ def test_every_known_issue_has_a_real_verdict() -> None:
         "failed with the following errors: Instruction does not dominate all uses! add # #, #",
         "round-trip||its TVMScript parses to another program",
         f"{UNPARSED}module _ has no attribute _|prefetch",
+        "internal-error|IndexError|dlight|list index out of range",
+        "internal-error|InternalError|cache_index|another check|cache_index:one-variable",
+        f"{SOURCE}clang: error: call to fmin is ambiguous",
     ],
 )
 def test_another_bug_of_the_same_place_is_not_known(signature: str) -> None:
