@@ -171,6 +171,31 @@ def test_a_second_visit_fetches_the_plan_alone_and_a_third_works_offline(
     assert "the files of an earlier visit are used" in returned["notes"][0]
 
 
+def test_the_lines_of_the_readme_run_as_typed_in_node_a_page_and_vite(
+    bundle: Path, npm: Path, tab: Tab, tmp_path: Path
+) -> None:
+    text = (ROOT / "README.md").read_text()
+    lines = text[text.index('    import { load } from "./out/runtime.mjs"') :].partition("\n\n")[0]
+    assert len(lines.splitlines()) == 5
+    app = tmp_path / "app"
+    (app / "public").mkdir(parents=True)
+    for out in (app / "out", app / "public" / "out"):
+        shutil.copytree(bundle, out)
+    (app / "main.mjs").write_text(f"{lines}\nglobalThis.dims = last_hidden_state.dims;\n")
+    page = '<!doctype html><title>app</title><script type="module" src="./main.mjs"></script>'
+    (app / "index.html").write_text(page)
+    done = subprocess.run(
+        [find_node(), "main.mjs"], cwd=app, capture_output=True, text=True, timeout=SECONDS
+    )
+    assert done.stdout.startswith("[ 1, 16, 64 ] Float32Array(1024)"), done.stderr
+    node(BUILD, npm, app, tmp_path / "built", "vite")
+    for folder in (app, tmp_path / "built" / "vite"):
+        with Site(folder) as site:
+            tab.send("Page.navigate", url=site.address)
+            tab.wait_until("globalThis.dims")
+            assert tab.evaluate("dims") == [1, 16, 64]
+
+
 TYPED = """
 import { load, type Model, type Signature } from "./out/runtime.mjs";
 
