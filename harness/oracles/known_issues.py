@@ -50,6 +50,13 @@ _OF_PASSES: tuple[KnownIssue, ...] = (
         ingredient="float-division-by-zero",
     ),
     KnownIssue(
+        "wrapped-divisor",
+        DESCRIBED,
+        "the analyzer multiplies divisors with overflow, to zero, and divides by that",
+        (Kind.REJECTED_VALID, Kind.INTERNAL_ERROR),
+        r"^(rejected-valid|internal-error)\|\w+\|[^|]*\|Division by zero$",
+    ),
+    KnownIssue(
         "negative-unsigned-difference",
         "apache/tvm#10484",
         "folding an unsigned comparison checks for a negative difference",

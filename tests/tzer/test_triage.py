@@ -448,6 +448,24 @@ def test_what_a_finding_says_stays_text_in_an_issue() -> None:
 
 
 @pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("Check failed: (value == 0) is false: 2 exceeds range of bool", "2 exceeds range of bool"),
+        ("Check failed: seq.size() != 1 (1 vs. 1) : A SeqStmt", "A SeqStmt"),
+        ("Check failed: a == b (0x559587f97330 vs. 0x559587f40750) :", "… a == b (0x… vs. 0x…) :"),
+        ("'key is not in Map'", "'key is not in Map'"),
+        ("x" * 200, "xxxxx…"),
+    ],
+)
+def test_a_title_says_what_a_check_says_and_no_address(message: str, said: str) -> None:
+    result = TriageResult("01", "internal-error", Status.REPORTED, "", "s")
+    title = title_of(result, Verdict(Kind.INTERNAL_ERROR, True, message, pass_name="tirx.X"))
+    begin = "[Bug] `tirx.X` fails on a valid program: `"
+    assert title.startswith(begin) and title.endswith(f"{said.removeprefix('… ')}`")
+    assert len(title) <= 125 and (said[0] == "…" or said[-1] == "…" or title == f"{begin}{said}`")
+
+
+@pytest.mark.parametrize(
     ("place", "title"),
     [
         ("tirx.StmtSimplify", "`tirx.StmtSimplify` crashes"),

@@ -16,6 +16,7 @@ from tzer.triage.backtrace import frames_of_backtrace
 from tzer.triage.examine import Reproducer
 from tzer.triage.minimize import Smaller
 from tzer.triage.result import TriageResult
+from tzer.triage.signature import check_of
 from tzer.triage.source_text import LONGEST_TEXT, clean
 
 MOST_FRAMES = 8
@@ -38,7 +39,7 @@ WHAT: dict[Kind, str] = {
     Kind.WRONG_RESULT: "{place} changes what a program computes",
     Kind.OUT_OF_BOUNDS: "{place} makes a program access memory outside of its buffers",
     Kind.INVALID_CODEGEN: "code generation for {target} writes code that is rejected",
-    Kind.ROUND_TRIP: "a module does not survive being printed and read again",
+    Kind.ROUND_TRIP: "a module does not survive printing and parsing",
     Kind.NONDETERMINISM: "the same passes on the same module return different modules",
     Kind.SLOW_CODE: "{place} makes a program many times slower",
 }
@@ -67,7 +68,11 @@ def title_of(result: TriageResult, verdict: Verdict) -> str:
     title = f"[Bug] {what}"
     if verdict.kind in (Kind.WRONG_RESULT, Kind.HANG, Kind.CRASH) or not verdict.message:
         return title
-    return f"{title}: {_code(verdict.message, LONGEST_TITLE - len(title))}"
+    said = _ADDRESS.sub("0x…", check_of(verdict.message)[1] or verdict.message)
+    return f"{title}: {_code(said, LONGEST_TITLE - len(title))}"
+
+
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 
 
 def _lines(

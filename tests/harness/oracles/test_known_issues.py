@@ -63,6 +63,7 @@ RECORDED: tuple[tuple[str, str], ...] = (
         "reverse_compute_inline-of-null",
         f"{CRASH}reverse_compute_inline|{PRIMITIVE}compute_inline.cc+0x2b9e0c0",
     ),
+    ("wrapped-divisor", "rejected-valid|RuntimeError|tirx.FlattenBuffer|Division by zero"),
     ("vectors-in-c", f"{CODEGEN}unknown type name ‘#’; did you mean ‘#’?"),
     (
         "vectors-in-c",
