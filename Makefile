@@ -51,7 +51,7 @@ install-oldest:
 bare: install # where reproducers are run in the tests, those of the oldest TVM as well
 	@bash scripts/bare_environment.sh "$(VENV)/bin/python" "$(BARE_VENV)" "apache-tvm==$(BARE_TVM)" numpy
 
-browser: # what the tests of WebGPU need: Debian's chromium, and a Vulkan driver
+browser: # what tests in browsers need: Debian's chromium and Firefox, and a Vulkan driver
 	@bash scripts/install_browser.sh
 
 npm: install # what the tests build and type-check users' programs with

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs a browser with WebGPU and a Vulkan driver that needs no GPU, for the devices "browser" and
-# "wgpu" and their tests; does nothing if they are installed.
+# "wgpu" and their tests, and Firefox for tests of WebAssembly; does nothing if they are installed.
 #
 #   scripts/install_browser.sh
 #
@@ -33,6 +33,7 @@ has_browser() {
 missing_packages() {
     local package
     has_browser || echo chromium
+    if has_apt && ! command -v firefox >/dev/null && ! command -v firefox-esr >/dev/null; then echo firefox-esr; fi
     # Vulkan is for Linux only; macOS has Metal.
     [ "$(uname -s)" = Linux ] || return 0
     for package in mesa-vulkan-drivers libvulkan1; do
@@ -49,7 +50,7 @@ if ! has_apt; then
     exit 0
 fi
 if [ "$(id -u)" = 0 ]; then
-    say "installing missing packages for WebGPU: $packages"
+    say "installing missing packages for tests in browsers: $packages"
     # shellcheck disable=SC2086  # several packages, one word each
     if apt-get update -q >&2 && DEBIAN_FRONTEND=noninteractive \
         apt-get install -q -y --no-install-recommends $packages >&2; then
@@ -57,5 +58,5 @@ if [ "$(id -u)" = 0 ]; then
     fi
     say "apt-get failed; its error message is above"
 fi
-say "warning: tests of WebGPU will be skipped here. To run them, as root:"
+say "warning: tests in browsers will be skipped here. To run them, as root:"
 say "         apt-get update && apt-get install --no-install-recommends $packages"

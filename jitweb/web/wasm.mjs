@@ -46,7 +46,10 @@ function browserName() {
   const brands = globalThis.navigator?.userAgentData?.brands ?? [];
   const find = (test) => brands.find(({ brand }) => test(brand));
   const known = find((brand) => !/not|chromium/i.test(brand)) ?? find((brand) => /chromium/i.test(brand));
-  return known ? `${known.brand} ${known.version}` : "this browser";
+  if (known) return `${known.brand} ${known.version}`;
+  const agent = globalThis.navigator?.userAgent ?? "";
+  const [firefox] = /Firefox\/\d+/.exec(agent) ?? [], [, safari] = /Version\/([\d.]+).* Safari/.exec(agent) ?? [];
+  return firefox?.replace("/", " ") ?? (safari ? `Safari ${safari}` : "this browser");
 }
 
 // The module at work in a memory that holds the weights, and threads beside this one.

@@ -14,7 +14,8 @@ from urllib.parse import quote
 import pytest
 
 from harness.devices.node import find_node
-from tests.jitweb.site import Site
+from tests.firefox import FirefoxTab
+from tests.jitweb.site import ISOLATED, Site
 from tests.jitweb.tiny import HELPERS, Tiny, check
 from tests.tab import Tab
 
@@ -39,8 +40,8 @@ globalThis.ran = (async () => {{
     await navigator.serviceWorker.ready;
   }}
   const model = await load("./model/", {{ target: "wasm", ...options }});
-  const {{ threads, notes }} = model;
-  return plain({{ ...(await model.run(right())), threads, notes }});
+  const {{ threads, notes, device }} = model;
+  return plain({{ ...(await model.run(right())), threads, notes, device }});
 }})().catch((error) => ({{ error: error.message }}));
 """
 # Vite's build as others send it.
@@ -169,6 +170,43 @@ def test_a_second_visit_fetches_the_plan_alone_and_a_third_works_offline(
     returned = ran(tab, address, cache=True, shell=True)
     check(returned)
     assert "the files of an earlier visit are used" in returned["notes"][0]
+
+
+def test_a_runtime_on_another_origin_has_threads_and_workers(
+    tiny: Path, tab: Tab, tmp_path: Path
+) -> None:
+    (tmp_path / "index.html").write_text("<!doctype html><title>page</title>")
+    allowed = {**ISOLATED, "Access-Control-Allow-Origin": "*"}
+    with Site(tiny, allowed) as there, Site(tiny) as closed, Site(tmp_path) as here:
+        tab.send("Page.navigate", url=here.address)
+        tab.wait_until("document.title === 'page'")
+        *results, message = tab.evaluate(f"""(async () => {{
+            {HELPERS}
+            const {{ load }} = await import("{there.address}runtime.mjs"), results = [];
+            for (const worker of [false, true]) {{
+              const model = await load(undefined, {{ target: "wasm", threads: 2, worker }});
+              const {{ threads, notes }} = model;
+              results.push(plain({{ ...(await model.run(right())), threads, notes }}));
+            }}
+            return [...results, await words(() => load("{closed.address}"))];
+        }})()""")
+        origin = closed.address.rstrip("/")
+    for result in results:
+        check(result)
+        assert (result["threads"], result["notes"]) == (2, [])
+    assert f"{origin} must allow other origins (Access-Control-Allow-Origin)" in message
+
+
+def test_firefox_runs_webassembly_with_threads_and_in_a_worker(site: Site) -> None:
+    with FirefoxTab() as firefox:
+        for builder, options in (("vite", {"worker": True}), ("esbuild", {"cache": True})):
+            firefox.open(f"{site.address}{builder}/?{quote(json.dumps({'threads': 2, **options}))}")
+            returned = firefox.evaluate("ran")
+            check(returned)
+            assert (returned["threads"], returned["notes"]) == (2, [])
+            assert returned["device"].startswith("Firefox 1")
+        firefox.open(f"{site.address}no-wasm/")
+        assert "add 'wasm-unsafe-eval' to its script-src" in firefox.evaluate("ran")["error"]
 
 
 def test_the_lines_of_the_readme_run_as_typed_in_node_a_page_and_vite(
