@@ -16,7 +16,8 @@ the tests check against float64:
 | pow      | products for whole exponents to 8, sqrt for 0.5, else exp(y log x)  | of its parts   |
 
 NaN stays NaN, in max and min as well, and infinities are treated as IEEE 754 says: so softmax of a
-row with NaN is NaN. Below -87 exp returns 0. sin and cos are for |x| < 1e4.
+row with NaN is NaN. Below -87 exp returns 0. sin and cos are for |x| < 4e5; beyond, they are
+some number from -1 to 1.
 scripts/fit_functions.py computed the coefficients of tanh and erf.
 """
 
@@ -37,8 +38,8 @@ LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4
 BIAS, MANTISSA_BITS = 127, 23
 SQRT_HALF = 0x3F3504F3  # the bits of sqrt(1/2)
 LEAST_NORMAL = 2.0**-126
-# pi / 2 in three such parts.
-HALF_PI = (1.5703125, 4.83751296997e-4, 7.54978995489e-8)
+# pi / 2 in parts, the first of six bits: n times one, for n below 2^18, is exact.
+HALF_PI = (1.5625, 0.008056640625, 0.00023651123046875, 3.1749393656355096e-06)
 # Limit of x, then P and Q, constants first.
 ERF = (
     3.9,
@@ -285,6 +286,7 @@ def _quarter_turns(x: Any, ahead: int) -> Any:
         rest = x
         for part in HALF_PI:
             rest = rest - n * number(part)
+        rest = clipped(rest, -1, 1)  # where x is too large for n it is anything, but no infinity
         return let(
             n.astype("int32") + ahead, lambda quarter: let(rest, lambda r: of_rest(quarter, r))
         )
@@ -298,7 +300,9 @@ def _quarter_turns(x: Any, ahead: int) -> Any:
         return let(value, lambda v: tirx.Select((quarter & 2) != 0, number(0) - v, v))
 
     def of_held(x: Any) -> Any:
-        return let(tirx.floor(x * number(2 / math.pi) + number(0.5)), lambda n: of_whole(x, n))
+        n = tirx.floor(x * number(2 / math.pi) + number(0.5))
+        is_finite = tirx.abs(x) < number(math.inf)
+        return tirx.Select(is_finite, let(n, lambda n: of_whole(x, n)), number(math.nan))
 
     return let(x, of_held)
 

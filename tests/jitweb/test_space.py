@@ -200,13 +200,21 @@ def test_functions_keep_the_error_that_is_stated(node: NodeDevice, name: str) ->
     if name in ("log", "rsqrt"):
         values = np.exp(values.astype(np.float64) / 1.1).astype(np.float32)
     if name in ("sin", "cos"):
-        values = np.concatenate([values, np.linspace(-9999, 9999, 1 << 15, dtype=np.float32)])
+        for end in (9999, 4e5):  # positions, as of rotary embeddings, are large
+            values = np.concatenate([values, np.linspace(-end, end, 1 << 15, dtype=np.float32)])
     output = _apply(node, lambda x: approximate(getattr(tirx, name)(x)), values)
     wanted = exact(values.astype(np.float64))
     error = np.abs(output - wanted)
     if kind == "relative":
         error /= np.maximum(np.abs(wanted), 1e-3 if name == "log" else 1e-38)
     assert error.max() <= bound
+
+
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_a_wave_far_from_zero_is_no_infinity(node: NodeDevice, name: str) -> None:
+    values = np.array([1e6, -5e8, 1e20, 3e38, np.inf, -np.inf, np.nan, 0], np.float32)
+    output = _apply(node, lambda x: approximate(getattr(tirx, name)(x)), values)
+    assert np.all(np.abs(output[:4]) <= 1.01) and np.all(np.isnan(output[4:7]))
 
 
 def _apply(node: NodeDevice, function: Any, values: np.ndarray) -> np.ndarray:
