@@ -32,6 +32,7 @@ Sources = dict[str, frozenset[str]]  # the inputs that a value is computed from
 
 MOST_DECIDING = 3  # booleans, each of which doubles the variants
 MOST_KNOWN = 16  # elements of a constant that a condition is computed from
+LOOPS = ("Loop", "Scan")
 ELSEWHERE = ""  # in the place of an input's name: a loop's state, which no input fixes
 
 
@@ -95,13 +96,28 @@ def branches(node: onnx.NodeProto) -> list[onnx.GraphProto]:
 
 
 def check_branches(model: onnx.ModelProto) -> None:
-    """Raises: JitwebError, if an If that is left hangs on inputs."""
+    """Raises: JitwebError, if an If that is left hangs on inputs, or a loop on values."""
+    sizes = {
+        value.name: math.prod(each.dim_value for each in value.type.tensor_type.shape.dim)
+        for value in graph_inputs(model)
+    }
     for node, found in decisions(model):
         names = sorted(found - {ELSEWHERE})
+        if any(sizes.get(name, 0) > 1 for name in names):
+            raise JitwebError(
+                f"{node_text(node)} takes a branch by the values of {', '.join(names)}, which is "
+                "not supported; export the model with one branch, or with Where in its place"
+            )
         if names:
             raise JitwebError(
                 f"{node_text(node)} takes a branch by {', '.join(names)}: make a "
                 f"bundle for each value that you need, with {set_options(model, names)}"
+            )
+    for node in model.graph.node:
+        if node.domain in STANDARD and node.op_type in LOOPS:
+            raise JitwebError(
+                f"{node_text(node)} repeats as often as values say, which is not supported; fix "
+                "the input that says it by --set, or export the model with a fixed number"
             )
 
 

@@ -159,6 +159,12 @@ def names_read(node: onnx.NodeProto) -> list[str]:
     return names
 
 
+def graph_nodes(graph: onnx.GraphProto) -> int:
+    """How many nodes a graph and those in it have."""
+    inner = (each.g for node in graph.node for each in node.attribute if each.HasField("g"))
+    return len(graph.node) + sum(map(graph_nodes, inner))
+
+
 def attributes(node: onnx.NodeProto) -> dict[str, Any]:
     """A node's attributes as Python values; texts as str."""
     found = {each.name: helper.get_attribute_value(each) for each in node.attribute}

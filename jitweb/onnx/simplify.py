@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from onnx import helper, inliner, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from jitweb.errors import JitwebError
+from jitweb.onnx.branches import LOOPS
 from jitweb.onnx.cast_weights import note_bytes
 from jitweb.onnx.check import MOST_WEIGHT_BYTES, check_constant
 from jitweb.onnx.graph import (
@@ -31,6 +33,7 @@ from jitweb.onnx.graph import (
     outline,
     outline_input,
 )
+from jitweb.onnx.loops import written_out
 from jitweb.onnx.rules import rule_for
 from jitweb.onnx.widen import SHORT, SHORT_BITS, widen_node, widened, widened_type
 
@@ -123,6 +126,10 @@ class _Simplifier(Graph):
                 pass
         if node.op_type == "If" and self.value(node.input[0]) is not None:
             return self._branch(node)
+        if node.op_type in LOOPS and not node.domain:
+            results = written_out(self, node, partial(self._iteration, node))
+            if results is not None:
+                return results
         self._infer(node, opset)
         self._check_sizes(node)
         note_bytes(self, node)
@@ -147,20 +154,30 @@ class _Simplifier(Graph):
         """The nodes of the branch that a constant condition takes."""
         condition = bool(np.asarray(self.value(node.input[0])).reshape(-1)[0])
         branches = {each.name: each.g for each in node.attribute}
-        branch = branches["then_branch" if condition else "else_branch"]
+        return self._inner(
+            branches["then_branch" if condition else "else_branch"], node.output[0], {}
+        )
+
+    def _iteration(self, node: onnx.NodeProto, number: int, given: Mapping[str, str]) -> list[str]:
+        """The results of a loop's body; `given` names what its inputs are."""
+        (body,) = (each.g for each in node.attribute if each.name == "body")
+        return self._inner(body, f"{next(filter(None, node.output))}/{number}", given)
+
+    def _inner(self, inner: onnx.GraphProto, place: str, given: Mapping[str, str]) -> list[str]:
+        """The results of a graph in a node; what it makes is named by the place."""
         prefix = self._prefix
-        made = [name for each in branch.node for name in each.output if name]
-        local = {name: f"{node.output[0]}/{name}" for name in made}
-        for tensor in branch.initializer:
-            local[tensor.name] = f"{node.output[0]}/{tensor.name}"
+        made = [name for each in inner.node for name in each.output if name]
+        local = {**given, **{name: f"{place}/{name}" for name in made}}
+        for tensor in inner.initializer:
+            local[tensor.name] = f"{place}/{tensor.name}"
             copy = onnx.TensorProto()
             copy.CopyFrom(tensor)
             copy.name = local[tensor.name]
             self.constants[copy.name] = copy
-        for each in branch.node:
+        for each in inner.node:
             self._take(each, local)
         self._prefix = prefix
-        names = [local.get(value.name, value.name) for value in branch.output]
+        names = [local.get(value.name, value.name) for value in inner.output]
         return [self.renamed.get(name, name) for name in names]
 
     def _fold(self, node: onnx.NodeProto, opset: int) -> bool:

@@ -6,7 +6,8 @@ twice the variables of what it makes no vectors of. A store to a buffer as wide 
 neither: LLVM keeps it in registers.
 
 What an if_then_else keeps from being computed, as an element that is not there, is held for itself,
-under the same condition; all that is made of it is computed in any case, in vectors.
+under the same condition; all that is made of it is computed in any case, in vectors. Where the
+place of such an element has variables itself, the loop stays one of single elements.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import tvm_ffi
 from tvm import tirx
 
 from harness import compat
-from harness.ir.loop_kinds import VECTORIZED
-from harness.ir.rewrite import children, substitute, with_child
+from harness.ir.loop_kinds import SERIAL, VECTORIZED
+from harness.ir.rewrite import children, substitute, with_child, with_fields
 from jitweb.space import emit
 
 DIVISIONS = frozenset({"Div", "Mod", "FloorDiv", "FloorMod"})
@@ -45,6 +46,8 @@ def _held(store: Any, loop: Any) -> Any:
     value = flat.expression(store.value)
     if not flat.values:
         return store if loop is None else loop
+    if loop is not None and any(map(_has_variables, flat.values.values())):
+        return with_fields(loop, kind=SERIAL)  # of what VectorizeLoop makes no vectors it errs
     width = 1 if loop is None else int(loop.extent)
     lane = emit.constant(0) if loop is None else loop.loop_var
     buffers = {var: emit.local(var.name, (width,), compat.dtype_of(var)) for var in flat.values}
@@ -104,9 +107,7 @@ class _Flat:
         (first, asked), *branches = parts
         condition = self.expression(asked, conditions)
         node = _with_part(node, first, asked, condition)
-        if not any(
-            compat.type_key(each) == "Let" for _, part in branches for each in compat.nodes(part)
-        ):
+        if not any(_has_variables(part) for _, part in branches):
             return node
         cases = (condition, tirx.Not(condition))
         for (step, part), case in zip(branches, cases, strict=True):
@@ -116,6 +117,10 @@ class _Flat:
 
 def _with_part(node: Any, step: Any, part: Any, new: Any) -> Any:
     return node if new.same_as(part) else with_child(node, step, new)
+
+
+def _has_variables(value: Any) -> bool:
+    return any(compat.type_key(each) == "Let" for each in compat.nodes(value))
 
 
 def _may_trap(node: Any) -> bool:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from tvm import te, tirx, topi
 
 from harness import compat
+from harness.devices.node import NodeDevice
 from harness.targets import wasm
+from jitweb.kernel_reference import run_function
 from jitweb.targets import WasmTarget, WebgpuTarget
 
 
@@ -57,3 +60,26 @@ def test_roundings_are_vectors(times: int) -> None:
         if isinstance(node, compat.Call) and compat.call_name(node) == "call_llvm_pure_intrin"
     ]
     assert roundings and all(compat.dtype_of(each) == "float32x16" for each in roundings)
+
+
+def test_an_element_at_a_computed_place_is_that_of_its_own_lane() -> None:
+    """What VectorizeLoop makes no vectors of took the last lane's, as in GridSample."""
+    x = te.placeholder((2, 6), "float32", name="x")
+    at = te.placeholder((2, 4), "float32", name="at")
+
+    def element(row: Any, column: Any) -> Any:
+        place = tirx.min(tirx.max(at[row, column], 0.0), 5.0).astype("int32")
+        inside = tirx.all(place >= 0, place < 6)
+        return te.if_then_else(inside, x[row, place], tirx.const(0, "float32"))
+
+    function = te.create_prim_func([x, at, te.compute((2, 4), element, name="y")])
+    target, random = WasmTarget(), np.random.default_rng(0)
+    given = [random.standard_normal((2, 6)), 5 * random.random((2, 4))]
+    arrays = [each.astype(np.float32) for each in given]
+    (wanted,) = run_function(function, arrays)
+    best = target.candidates(function, frozenset())[0]
+    built = target.build(best.build())
+    with NodeDevice() as device:
+        launch = built.launch(device.load(built.code), [*arrays, np.zeros_like(wanted)], (2,))
+        (found,) = device.run(launch)
+    assert best.family == "rows" and np.array_equal(found, wanted)
