@@ -21,6 +21,7 @@ OF_TWO_WORDS = ("layer norm", "rms norm", "group norm", "gather elements", "log 
 PLAIN = ("reshape", "tir")  # words that say little beside others
 PRODUCTS = ("matmul", "batched-matmul")
 SUMS = (*PRODUCTS, "convolution")
+SUM_WORDS = ("matmul", "d")  # the latter of conv2d
 # What an activation is made of: where all of it is there, it is that; the first that fits.
 ACTIVATIONS = {
     "gelu": {"erf", "mul", "add"}, "gelu (tanh)": {"pow", "tanh", "mul", "add"},
@@ -35,7 +36,8 @@ def operators_of(name: str, kind: str) -> list[str]:
     operators = list(dict.fromkeys(NAMED.get(word, word) for word in words))
     operators = [word for word in operators if word not in PLAIN] or operators
     if kind in SUMS:
-        operators = [kind, *(word for word in operators[1:] if word != "matmul")]
+        named = [word for word in operators if word not in SUM_WORDS]
+        operators = [kind, *(named if len(named) < len(operators) else named[1:])]
     return operators or [kind]
 
 

@@ -5,7 +5,7 @@
 // set it up by address. What it knows is also in window.jitweb and in the element #state, as JSON:
 // `state` is loading, ready, running, done or error.
 
-import { exampleInputs, ownIds, preview, withIds } from "./page_inputs.mjs";
+import { exampleInputs, inputsWithIds, ownIds, preview } from "./page_inputs.mjs";
 import { conditionOf, parsePlan } from "./plan.mjs";
 import { load } from "./runtime.mjs";
 
@@ -14,7 +14,7 @@ const $ = (id) => document.getElementById(id);
 const options = new URLSearchParams(location.search);
 const opened = performance.now();
 const received = new Map();
-let model = null, loadedMs = null, firstResultMs = null;
+let plan = null, model = null, loadedMs = null, firstResultMs = null;
 
 function setState(state, more = {}) {
   window.jitweb = { ...window.jitweb, ...more, state };
@@ -49,8 +49,9 @@ async function measure() {
   $("error").textContent = "";
   $("status").textContent = "running …";
   setState("running");
-  const variant = model.variants[$("variant").value], { when } = variant, own = $("ids").value.trim();
-  const inputs = { ...exampleInputs(variant), ...(own ? withIds(variant, own) : {}), ...when };
+  const number = $("variant").value, { when } = model.variants[number], own = $("ids").value.trim();
+  const given = own ? inputsWithIds(plan.variants[number], own) : exampleInputs(model.variants[number]);
+  const inputs = { ...given, ...when };
   const begun = performance.now();
   const outputs = await model.run(inputs);
   firstResultMs ??= loadedMs + performance.now() - begun; // not how long it waited for the button
@@ -76,7 +77,7 @@ async function measure() {
   $("latency").textContent = ms(sorted[0]);
   $("median").textContent = ms(result.latency_ms.median);
   showKernels(result.kernels);
-  $("results").replaceChildren(...preview(variant, outputs, own).map(paragraph));
+  $("results").replaceChildren(...preview(outputs, own).map(paragraph));
   $("results-part").hidden = false;
   $("status").textContent = `${samples.length} runs; ${own ? "your own" : "example"} inputs`;
   $("run").disabled = false;
@@ -122,7 +123,7 @@ function showKernels(rows) {
 const paragraph = (textContent) => Object.assign(document.createElement("p"), { textContent });
 
 // What the modules that were loaded and the kernels are as a server would send them.
-async function showCode(plan) {
+async function showCode() {
   const { modules } = plan.targets[model.target];
   const kernels = Object.values(modules ?? {}).filter((name) => received.has(name));
   const names = Object.keys(plan.files).filter((name) => /\.mjs$/.test(name) && !name.startsWith("page"));
@@ -148,9 +149,10 @@ function showModel() {
   $("variant").hidden = model.variants.length === 1;
   const showTensors = () => {
     const { inputs, outputs } = model.variants[$("variant").value];
-    const ids = ownIds(model.variants[$("variant").value]);
+    const variant = model.variants[$("variant").value], ids = ownIds(variant);
     $("own").hidden = !ids;
-    if (ids) $("ids-note").textContent = `${ids.name}: up to ${ids.shape.at(-1)} numbers; the rest is 0, and masked if the model has a mask; left empty, example inputs`;
+    const rest = variant.open ? "" : "; the rest is 0, and masked if the model has a mask";
+    if (ids) $("ids-note").textContent = `${ids.name}: up to ${ids.shape.at(-1)} numbers${rest}; left empty, example inputs`;
     $("tensors").replaceChildren(...inputs.map((each) => line("input", each)), ...outputs.map((each) => line("output", each)));
   };
   $("variant").onchange = showTensors;
@@ -183,21 +185,21 @@ function offerThreads() {
 
 async function offerTargets() {
   const content = await (await fetch("plan.json")).arrayBuffer();
-  const plan = parsePlan(new Uint8Array(content), location.href), names = Object.keys(plan.targets);
+  const found = parsePlan(new Uint8Array(content), location.href), names = Object.keys(found.targets);
   const choices = names.length > 1 ? ["", ...names] : names;
   offer("target", choices.map((name) => [name || "faster target", name]), choices.includes(options.get("target")) ? options.get("target") : choices[0]);
-  return plan;
+  return found;
 }
 
 $("run").addEventListener("click", () => measure().catch(fail));
 try {
-  const plan = await offerTargets();
+  plan = await offerTargets();
   const threads = options.has("threads") ? Number(options.get("threads")) : undefined;
   model = await load("./", { target: options.get("target") ?? undefined, threads, worker: true, onProgress: showProgress });
   loadedMs = performance.now() - opened;
   showModel();
   offerThreads();
-  showCode(plan).catch(() => {});
+  showCode().catch(() => {});
   setState("ready", { inputs: model.inputs, outputs: model.outputs, target: model.target });
   if (options.get("run")) await measure();
 } catch (error) {

@@ -99,6 +99,20 @@ def inputs_of(path: Path, length: int) -> dict[str, np.ndarray]:
     return arrays
 
 
+def test_the_page_runs_as_many_ids_as_it_is_given(opened: tuple[Path, Path]) -> None:
+    _, out = opened
+    returned = in_node(f"""
+        const {{ readFileSync }} = await import("node:fs");
+        const {{ parsePlan }} = await import("{(out / "plan.mjs").as_uri()}");
+        const {{ inputsWithIds }} = await import("{(out / "page_inputs.mjs").as_uri()}");
+        const [variant] = parsePlan(readFileSync("{out / "plan.json"}"), "out").variants;
+        const tooMany = await words(() => inputsWithIds(variant, "1 ".repeat({MOST + 1})));
+        return {{ inputs: inputsWithIds(variant, "5, 6 7"), tooMany }};""")
+    assert returned["inputs"]["input_ids"] == [5, 6, 7]
+    assert returned["inputs"].get("attention_mask", [1] * 3) == [1] * 3
+    assert f"must be [1, N] with N from 1 to {MOST}" in returned["tooMany"]
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_bundle_is_right_at_every_length(opened: tuple[Path, Path], threads: int) -> None:
     path, out = opened

@@ -393,6 +393,13 @@ def test_what_is_no_address_is_said_to_be_none(tiny: Path) -> None:
     assert "the first argument of load is the address of the bundle's folder" in message
 
 
+def test_an_old_node_is_told_which_the_runtime_needs(tiny: Path) -> None:
+    message = in_node(f"""
+        delete process.getBuiltinModule; // which came with Node 20.16
+        return words(() => load("{tiny}"));""")
+    assert message.startswith("Error: this is Node ") and "needs 20.16, 22.3 or later" in message
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_model_in_a_worker_is_like_one_here(threads: int, tiny: Path) -> None:
     returned = in_node(f"""
