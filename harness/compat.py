@@ -12,7 +12,6 @@ One table stands elsewhere because it must be read without loading TVM:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
@@ -243,37 +242,6 @@ def structural_equal(left: Any, right: Any) -> bool:
 def structural_hash(node: Any) -> int:
     """A hash that agrees with `structural_equal`."""
     return int(tvm_ffi.structural_hash(node, map_free_vars=True))
-
-
-def plain_nodes(root: Any) -> tuple[list[str], list[Any], int]:
-    """Every object that `root` is made of, without TVM: kinds, fields, and the number of `root`.
-
-    Fields are names with values or with the numbers of other objects; of an array, its numbers. The
-    kinds and fields are those of the later release: operators that 0.26 calls are nodes with `a`
-    and `b`, `buffer` is that of loads, and integer constants have their `value` in place.
-    """
-    graph = json.loads(tvm.ir.save_json(root))
-    nodes = graph["nodes"]
-    kinds: list[str] = []
-    fields = [node.get("data") for node in nodes]
-    for number, node in enumerate(nodes):
-        kind = node_kind(node["type"])
-        if kind == "IntImm" and _INTEGERS_ARE_NODES:
-            fields[number]["value"] = fields[fields[number]["value"]]
-        elif kind == "BufferLoad" and "source" in fields[number]:
-            fields[number]["buffer"] = fields[number]["source"]
-        elif kind == "Call" and kinds[fields[number]["op"]] == "Op":
-            name = str(fields[fields[number]["op"]]).partition(".")[2]
-            if name in _OPERATOR_OF_CALL:
-                kind = _OPERATOR_OF_CALL[name]
-                operands = dict(zip("ab", fields[fields[number]["args"]], strict=False))
-                fields[number] = {"ty": fields[number]["ty"], **operands}
-        kinds.append(kind)
-    return kinds, fields, int(graph["root_index"])
-
-
-# Whether an integer constant's JSON has the number of a node with the value, or the value itself.
-_INTEGERS_ARE_NODES = len(json.loads(tvm.ir.save_json(IntImm("int32", 5)))["nodes"]) > 3
 
 
 @cache

@@ -87,11 +87,11 @@ class WasmTarget:
         code, content = compile_kernel(
             ENTRY, kernel.function, direct=kernel.is_direct, opt_level=kernel.opt_level
         )
-        rows = code.lowered.rows
+        rows = code.rows
         if not isinstance(rows, int):  # which lowering has rewritten
             rows = rows_of(kernel.function)
         scalars = (*lengths_of(kernel.function), 0, rows)
-        return Built(kernel, link_alone(content), ENTRY, scalars, code, code.lowered.scratch)
+        return Built(kernel, link_alone(content), ENTRY, scalars, code, code.scratch)
 
 
 class WebgpuTarget:

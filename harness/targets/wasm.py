@@ -78,25 +78,53 @@ class Lowered(NamedTuple):
     scratch: tuple[int, ...]
 
 
-def lower(function: Any, *, for_llvm: bool = True) -> Lowered:
+def lower(function: Any) -> Lowered:
     """The function with the plain ABI, with large buffers of its own as scratch memory.
-
-    Not `for_llvm`, no two of its buffers share memory, so that the emitter can keep each apart.
 
     Raises:
         RaisedByTVM: a pass raised.
         ValueError: a buffer of its own is of a size that depends on a scalar.
     """
+    lowered, scratch = _with_scratch(_lowered(function, _lowerings(_has_scalars(function))))
+    return Lowered(*plain_abi(lowered, has_open_rows=True), scratch)
+
+
+def lower_directly(function: Any) -> Any:
+    """The function for the emitter, which needs fewer passes, and buffers that share no memory.
+
+    Raises:
+        RaisedByTVM: a pass raised.
+    """
+    blocks: list[Any] = []
+    tvm_ffi.structural_walk(function.body, (compat.SBlock, blocks.append))
+    left_out = LEFT_OUT if blocks else LEFT_OUT | OF_BLOCKS
+    passes = _lowerings(_has_scalars(function))
+    return _lowered(function, [each for each in passes if each.info.name not in left_out])
+
+
+def _has_scalars(function: Any) -> bool:
+    return not all(map(compat.is_buffer, function.params))
+
+
+# What the emitter does itself, and what only functions with blocks need; but LowerOpaqueBlock makes
+# loops of one iteration their bodies, which VectorizeLoop can't take.
+LEFT_OUT = frozenset({"tirx.StorageRewrite", "tirx.RemoveNoOp"})
+OF_BLOCKS = frozenset(
+    {"s_tir.LowerInitBlock", "s_tir.PlanAndUpdateBufferAllocationLocation",
+     "s_tir.ConvertBlocksToOpaque", "s_tir.CompactBufferAllocation", "s_tir.LowerMatchBuffer",
+     "tirx.NarrowDataType"}
+)  # fmt: skip
+
+
+def _lowered(function: Any, passes: Sequence[Any]) -> Any:
     named = function.with_attr("global_symbol", "kernel").with_attr(
         "target", _target(WasmOptions())
     )
     module = ir.IRModule({"kernel": named})
     with tvm.transform.PassContext(opt_level=3), raised_by_tvm():
-        for lowering in _lowerings(keeps_sizes=not all(map(compat.is_buffer, function.params))):
-            if for_llvm or lowering.info.name != "tirx.StorageRewrite":
-                module = lowering(module)
-    lowered, scratch = _with_scratch(module["kernel"])
-    return Lowered(*plain_abi(lowered, has_open_rows=True), scratch)
+        for each in passes:
+            module = each(module)
+    return module["kernel"]
 
 
 def _with_scratch(function: Any) -> tuple[Any, tuple[int, ...]]:
@@ -140,6 +168,7 @@ def _bytes_of(buffer: Any) -> int:
     return math.prod(compat.static_shape(buffer) or ()) * int(lanes or 1) * max(bits // 8, 1)
 
 
+@cache
 def _lowerings(keeps_sizes: bool) -> list[Any]:
     """TVM's passes; one that makes buffers smaller would have their sizes depend on scalars."""
     compaction = [] if keeps_sizes else [s_tir.transform.CompactBufferAllocation()]

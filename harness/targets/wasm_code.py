@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from harness.targets.wasm import Lowered, WasmOptions, build_object, lower
+from harness.targets.wasm import WasmOptions, build_object, lower, lower_directly
 from harness.wasm.emit.module import emit
 from harness.wasm.emit.program import NotCovered
 from harness.wasm.object_file import ObjectFile
@@ -13,14 +13,16 @@ from harness.wasm.object_file import ObjectFile
 
 @dataclass(frozen=True)
 class WasmCode:
-    """A lowered kernel and what compiles it.
+    """A lowered kernel, what it needs of its caller (see `Lowered`), and what compiles it.
 
     `refused` is what the emitter doesn't cover, "" where nothing is; `opt_level` is LLVM's.
     """
 
-    lowered: Lowered
+    function: Any
+    rows: Any
+    scratch: tuple[int, ...]
     is_direct: bool
-    opt_level: int
+    opt_level: int = 1
     refused: str = ""
 
     def compiled(self, name: str, *, relaxed: bool) -> bytes | ObjectFile:
@@ -30,9 +32,8 @@ class WasmCode:
             RaisedByTVM: TVM's LLVM code generator raised.
         """
         if self.is_direct:
-            return emit(name, self.lowered.function, relaxed=relaxed)
-        options = WasmOptions(relaxed, self.opt_level)
-        return build_object({name: self.lowered.function}, options)
+            return emit(name, self.function, relaxed=relaxed, has_open_rows=True).code
+        return build_object({name: self.function}, WasmOptions(relaxed, self.opt_level))
 
 
 def compile_kernel(
@@ -47,10 +48,14 @@ def compile_kernel(
     """
     refused = ""
     if direct:
-        code = WasmCode(lower(function, for_llvm=False), True, opt_level)
         try:
-            return code, code.compiled(name, relaxed=True)
+            return _emitted(name, lower_directly(function))
         except NotCovered as missing:
             refused = str(missing)
-    code = WasmCode(lower(function), False, opt_level, refused)
+    code = WasmCode(*lower(function), False, opt_level, refused)
     return code, code.compiled(name, relaxed=True)
+
+
+def _emitted(name: str, lowered: Any) -> tuple[WasmCode, ObjectFile]:
+    made = emit(name, lowered, relaxed=True, has_open_rows=True)
+    return WasmCode(lowered, made.rows, made.scratch, True), made.code

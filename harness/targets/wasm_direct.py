@@ -17,9 +17,11 @@ class WasmDirect(Wasm):
 
     name = "wasm-direct"
 
-    def object_of(self, plain: Any) -> ObjectFile:
+    def object_of(self, function: Any) -> tuple[ObjectFile, int]:
         try:
-            return emit(ENTRY, plain, relaxed=False)
+            emitted = emit(ENTRY, function, relaxed=False)
+            assert emitted.rows is not None, "the loops of rows have constant extents"
+            return emitted.code, emitted.rows
         except NotCovered as missing:
             raise NotExpressible(f"the emitter doesn't cover {missing}") from None
 

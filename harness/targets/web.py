@@ -62,15 +62,16 @@ class Wasm:
             lowered = tirx.transform.SkipAssert()(lowered)
             function = tirx.transform.LowerIntrin()(lowered)["main"]
         check_stack(function)
-        plain, rows = wasm.plain_abi(function)
+        content, rows = self.object_of(function)
         try:
-            return wasm.link_alone(self.object_of(plain), wasm.C_MATHS), function, rows
+            return wasm.link_alone(content, wasm.C_MATHS), function, rows
         except LinkError as error:
             raise NotExpressible(str(error)) from None
 
-    def object_of(self, plain: Any) -> bytes | ObjectFile:
-        """The object of a function with the plain ABI."""
-        return wasm.build_object({ENTRY: plain}, wasm.WasmOptions(relaxed=False))
+    def object_of(self, function: Any) -> tuple[bytes | ObjectFile, int]:
+        """The object of a lowered function, and the number of its rows."""
+        plain, rows = wasm.plain_abi(function)
+        return wasm.build_object({ENTRY: plain}, wasm.WasmOptions(relaxed=False)), rows
 
     def build(self, lowered: Any) -> OnDevice:
         module, function, rows = self._linked(lowered)

@@ -15,7 +15,7 @@ from harness.devices.base import Launch
 from harness.devices.node import NodeDevice
 from harness.oracles.verify import verify
 from harness.targets import wasm
-from harness.targets.wasm import WasmOptions, build_object, link_alone, lower
+from harness.targets.wasm import WasmOptions, build_object, link_alone, lower, lower_directly
 from harness.verdict import Kind
 from harness.wasm.emit.module import emit
 from harness.wasm.emit.opcodes import VECTOR
@@ -132,31 +132,34 @@ def test_generated_programs_mean_what_the_interpreter_says(seed: int) -> None:
 
 @pytest.mark.parametrize("source", [MATMUL, KEPT, BRANCHES], ids=["matmul", "kept", "branches"])
 def test_what_is_emitted_computes_what_llvm_s_code_does(node: NodeDevice, source: str) -> None:
+    emitted = emit("kernel", lower_directly(function(source)), relaxed=False)
     lowered, rows, _ = lower(function(source))
+    assert (emitted.rows, emitted.scratch) == (rows, ())
     rng = np.random.default_rng(3)
     arrays = [
         np.asarray(rng.integers(0, 9, tuple(map(int, each.ty.shape)))).astype(str(each.ty.dtype))
         for each in function(source).params
     ]
-    emitted = run(node, emit("kernel", lowered, relaxed=False), arrays, rows)
+    found = run(node, emitted.code, arrays, rows)
     built = build_object({"kernel": lowered}, WasmOptions(relaxed=False))
-    for ours, theirs in zip(emitted, run(node, built, arrays, rows), strict=True):
+    for ours, theirs in zip(found, run(node, built, arrays, rows), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
 def test_one_source_has_multiply_adds_that_are_relaxed_or_plain(node: NodeDevice) -> None:
-    lowered, rows, _ = lower(function(MATMUL))
+    lowered = lower_directly(function(MATMUL))
     arrays = [np.full(shape, 0.5, np.float32) for shape in ((9, 16), (16, 8), (9, 8))]
     for relaxed in (True, False):
-        code = emit("kernel", lowered, relaxed=relaxed)
+        code, _, _ = emit("kernel", lowered, relaxed=relaxed)
         assert (VECTOR["f32"]["relaxed_madd"] in code.code) is relaxed
         assert (VECTOR["f32"]["mul"] in code.code) is not relaxed
-        assert run(node, code, arrays, rows)[2].tolist() == [[4.0] * 8] * 9
+        assert run(node, code, arrays, 9)[2].tolist() == [[4.0] * 8] * 9
 
 
 def test_a_call_may_do_any_of_the_rows(node: NodeDevice) -> None:
-    lowered, rows, _ = lower(function(ROWS))
-    handle = node.load(link_alone(emit("kernel", lowered, relaxed=True)))
+    emitted = emit("kernel", lower_directly(function(ROWS)), relaxed=True)
+    assert emitted.rows == 13
+    handle = node.load(link_alone(emitted.code))
     arrays = (np.arange(13, dtype=np.float32), np.zeros(13, np.float32))
     for begin, end in ((5, 9), (9, 9), (12, 13)):
         (result,) = node.run(Launch(handle, "kernel", arrays, (1,), (begin, end)))
@@ -166,8 +169,7 @@ def test_a_call_may_do_any_of_the_rows(node: NodeDevice) -> None:
 
 
 def test_accumulators_stay_in_locals_and_addresses_are_added_up_outside() -> None:
-    lowered, _, _ = lower(function(MATMUL))
-    code = emit("kernel", lowered, relaxed=True)
+    code = emit("kernel", lower_directly(function(MATMUL)), relaxed=True).code
     assert code.frame == 0
     stores = code.code.count(b"\xfd\x0b\x00")  # v128.store without an offset, and with one
     assert stores == 2
@@ -175,7 +177,7 @@ def test_accumulators_stay_in_locals_and_addresses_are_added_up_outside() -> Non
 
 def test_what_is_not_covered_is_refused_by_its_name() -> None:
     with pytest.raises(NotCovered, match="erf"):
-        emit("kernel", lower(function(UNCOVERED)).function, relaxed=False)
+        emit("kernel", lower_directly(function(UNCOVERED)), relaxed=False)
 
 
 def test_what_the_emitter_does_not_cover_is_no_finding() -> None:

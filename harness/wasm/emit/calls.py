@@ -68,13 +68,11 @@ def call_vector(t: Translation, fields: Fields, dtype: TirType) -> Value | None:
 
 
 def _called(t: Translation, fields: Fields) -> tuple[str, list[int]]:
-    op = t.program.fields[fields["op"]]
-    if not isinstance(op, str):
+    name, args = fields["name"], fields["args"]
+    if not name:
         raise NotCovered("a call of another function")
-    name, args = op.partition(".")[2], t.program.array(fields["args"])
     if name in EXTERN:
-        external = t.program.fields[args[0]]
-        return str(t.program.fields[external["value"]]).removesuffix("f"), args[1:]
+        return str(t.program.fields[args[0]].get("value")).removesuffix("f"), args[1:]
     if name in LLVM:
         number = t.program.constant(args[0])
         if number is None:
@@ -188,9 +186,9 @@ SPECIAL: dict[str, Any] = {
 
 def shuffle(t: Translation, fields: Fields, dtype: TirType) -> ValueNode:
     """A lane of several vectors, one after another, by constant indices."""
-    indices = t.program.array(fields["indices"])
+    indices = fields["indices"]
     wanted = t.program.constant(indices[t.lane if len(indices) > 1 and t.lane is not None else 0])
-    for number in t.program.array(fields["vectors"]):
+    for number in fields["vectors"]:
         lanes = t.program.dtype(number).lanes
         if wanted is None or wanted < lanes:
             break

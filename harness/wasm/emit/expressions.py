@@ -258,9 +258,9 @@ def is_safe(t: Translation, number: int) -> bool:
     if kind in TRAPS:
         return False
     if kind == "Call":
-        return all(is_safe(t, each) for each in t.program.array(fields["args"]))
+        return all(is_safe(t, each) for each in fields["args"])
     names = ("a", "b", "value", "body", "condition", "true_value", "false_value", "base", "stride")
-    if not isinstance(fields, dict) or kind in ("IntImm", "FloatImm", "Var"):
+    if not isinstance(fields, dict) or kind in ("IntImm", "FloatImm", "StringImm", "Var"):
         return True
     return all(is_safe(t, fields[name]) for name in names if name in fields)
 

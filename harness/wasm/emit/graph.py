@@ -52,13 +52,16 @@ class ValueNode:
 class CodeRegion:
     """A body. `floor` is the innermost branch around it, which nothing of it may leave."""
 
-    __slots__ = ("depth", "effects", "floor", "loop", "open", "parent", "pointers", "table")
+    __slots__ = (
+        "addresses", "depth", "effects", "floor", "loop", "open", "parent", "pointers", "table",
+    )  # fmt: skip
 
     def __init__(self, parent: CodeRegion | None, *, is_branch: bool = False) -> None:
         self.parent = parent
         self.depth: int = parent.depth + 1 if parent else 0
         self.floor: CodeRegion = self if is_branch or parent is None else parent.floor
         self.table: dict[Any, ValueNode] = {}
+        self.addresses: dict[Any, tuple[ValueNode, int]] = {}  # of a floor: see integers.py
         self.effects: list[Effect] = []
         self.open: Effect | None = None  # the effect that the region in the making belongs to
         self.pointers: Pointers | None = None  # of an innermost loop

@@ -130,6 +130,16 @@ def address(
     The machine adds the offset to the node's value as to a number without sign, so it is 0 unless
     the index without its constant is known not to be negative.
     """
+    known = graph.region.floor.addresses
+    key = (base, index, size, constant)
+    if key not in known:
+        known[key] = _address(graph, base, index, size, constant)
+    return known[key]
+
+
+def _address(
+    graph: ValueGraph, base: ValueNode, index: ValueNode, size: int, constant: int
+) -> tuple[ValueNode, int]:
     terms, fixed = parts(index)
     fixed = fixed * size + constant
     total: Terms = {base: 1}

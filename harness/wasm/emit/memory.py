@@ -26,7 +26,7 @@ from harness.wasm.emit.opcodes import (
     memory,
     simd,
 )
-from harness.wasm.emit.program import NotCovered, TirType
+from harness.wasm.emit.program import NotCovered, TirType, dtype_of
 from harness.wasm.emit.translation import MemoryArea, Translation, Value, Vector, natural
 
 Fields = dict[str, Any]
@@ -75,14 +75,14 @@ def load_vector(t: Translation, fields: Fields, dtype: TirType) -> Value | None:
 
 
 def _only_index(t: Translation, fields: Fields) -> int:
-    indices = t.program.array(fields["indices"])
+    indices = fields["indices"]
     if len(indices) != 1:
         raise NotCovered("a buffer of several dimensions")
     return indices[0]
 
 
 def _refuse_predicate(t: Translation, fields: Fields) -> None:
-    if t.program.kinds[fields.get("predicate") or 0] != "None":
+    if fields["predicate"]:
         raise NotCovered("a predicate of lanes")
 
 
@@ -221,7 +221,7 @@ def store(t: Translation, fields: Fields) -> None:
 
 
 def _bytes_of_mask(t: Translation, mask: Vector, lanes: int) -> Vector:
-    dtype = TirType("bool", 8, 1)
+    dtype = dtype_of("bool")
     if mask.lane != "i8":
         nodes = [extracted(t.graph, mask, lane, dtype) for lane in range(lanes)]
         return assembled(t.graph, nodes, "i8")

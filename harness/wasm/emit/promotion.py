@@ -13,6 +13,8 @@ from typing import Any
 from harness.wasm.emit.program import NotCovered, PlainProgram
 
 MOST_SLOTS = 256  # of all buffers; V8 takes long with more locals, and spills most
+NO_WORK = frozenset({"AllocBuffer", "DeclBuffer", "AssertStmt"})
+PARALLEL = 1
 ADDRESSES = frozenset({"address_of", "buffer_data", "tvm_access_ptr"})
 
 Place = tuple[int, int]  # the first element and the number of elements
@@ -75,7 +77,7 @@ def _without_aliases(program: PlainProgram, own: dict[int, set[Place]]) -> None:
 
 
 def _place(program: PlainProgram, access: dict[str, Any]) -> Place | None:
-    indices = program.array(access["indices"])
+    indices = access["indices"]
     if len(indices) != 1:
         return None
     (index,), each = indices, program.dtype(access["buffer"]).lanes
@@ -91,9 +93,9 @@ def _place(program: PlainProgram, access: dict[str, Any]) -> Place | None:
 
 def _addressed(program: PlainProgram, call: dict[str, Any]) -> list[int]:
     """The buffers whose address a call takes."""
-    name = str(program.fields[call["op"]]).partition(".")[2]
+    name = call["name"]
     found = []
-    for argument in program.array(call["args"]) if name in ADDRESSES else ():
+    for argument in call["args"] if name in ADDRESSES else ():
         fields = program.fields[argument]
         found.append(fields["buffer"] if program.kinds[argument] == "BufferLoad" else argument)
     return found
@@ -118,6 +120,26 @@ def _is_plain(program: PlainProgram, buffer: int, places: set[Place]) -> bool:
     return not is_boolean or all(count == 1 for _, count in places)
 
 
+def row_loop(program: PlainProgram, number: int, is_open: bool) -> tuple[int, int | None]:
+    """The parallel loop that is all of a function's work, and its rows; -1 and 1 if there is none.
+
+    Where the extent `is_open`, it may be no constant: then the rows are None.
+
+    Any rows can be done in any order, by several threads.
+    """
+    kind, fields = program.kinds[number], program.fields[number]
+    if kind == "SeqStmt":
+        work = [each for each in fields["seq"] if program.kinds[each] not in NO_WORK]
+        return row_loop(program, work[0], is_open) if len(work) == 1 else (-1, 1)
+    if kind == "AttrStmt":
+        return row_loop(program, fields["body"], is_open)
+    if kind == "For" and fields["kind"] == PARALLEL:
+        extent = program.constant(fields["extent"])
+        if (extent is not None or is_open) and not fields["step"]:
+            return number, extent
+    return -1, 1
+
+
 def writes_of(program: PlainProgram, slots: dict[int, Places], root: int) -> dict[int, Writes]:
     """What every loop and branch below a statement writes, and whether it has a loop inside."""
     found: dict[int, Writes] = {}
@@ -125,7 +147,7 @@ def writes_of(program: PlainProgram, slots: dict[int, Places], root: int) -> dic
     def visit(number: int, around: Writes) -> None:
         kind, fields = program.kinds[number], program.fields[number]
         if kind == "SeqStmt":
-            for each in program.array(fields["seq"]):
+            for each in fields["seq"]:
                 visit(each, around)
         elif kind == "BufferStore":
             buffer = fields["buffer"]
@@ -140,7 +162,7 @@ def writes_of(program: PlainProgram, slots: dict[int, Places], root: int) -> dic
         elif kind in ("For", "While", "IfThenElse"):
             own = found[number] = Writes()
             for name in ("body", "then_case", "else_case"):
-                if name in fields and program.kinds[fields[name]] != "None":
+                if fields.get(name):
                     visit(fields[name], own)
             around.slots |= own.slots
             around.buffers |= own.buffers

@@ -8,6 +8,7 @@ from typing import Any
 from harness.wasm.emit.graph import Branch, CodeRegion, Counting, Loop, Phi, Pointers, ValueNode
 from harness.wasm.emit.integers import added, value_of
 from harness.wasm.emit.memory import empty, store
+from harness.wasm.emit.opcodes import CONVERSIONS
 from harness.wasm.emit.program import NotCovered
 from harness.wasm.emit.promotion import Writes
 from harness.wasm.emit.translation import Translation, Value, Vector
@@ -16,7 +17,7 @@ Fields = dict[str, Any]
 ALIGNMENT = 16
 VECTORIZED = 2
 # Iterations done at once: until they store so many vectors, if there are as many such left.
-MOST_UNROLLED, VECTORS_AT_ONCE, LEAST_ITERATIONS = 8, 16, 2
+MOST_UNROLLED, VECTORS_AT_ONCE, LEAST_ITERATIONS = 8, 8, 2
 IGNORED_CALLS = frozenset({"tvm_storage_sync", "assume"})
 
 
@@ -29,12 +30,12 @@ def statement(t: Translation, number: int) -> None:
 
 
 def _sequence(t: Translation, fields: Fields) -> None:
-    for each in t.program.array(fields["seq"]):
+    for each in fields["seq"]:
         statement(t, each)
 
 
 def _attribute(t: Translation, fields: Fields) -> None:
-    key = str(t.program.fields[fields["attr_key"]])
+    key = fields["key"]
     if key in ("thread_extent", "virtual_thread"):
         raise NotCovered(f"the attribute {key}")
     statement(t, fields["body"])
@@ -57,14 +58,18 @@ def _allocate(t: Translation, fields: Fields) -> None:
 
 def _declare(t: Translation, fields: Fields) -> None:
     buffer, data = fields["buffer"], fields["data"]
-    ty = t.program.fields[t.program.fields[buffer]["ty"]]
-    if t.program.array(ty["strides"]) or t.program.constant(ty["elem_offset"]) != 0:
-        raise NotCovered("a buffer with strides or an offset")
+    refuse_layout(t, buffer)
     if t.program.kinds[data] == "Call" and t.call_name(data) == "buffer_data":
-        (data,) = t.program.array(t.program.fields[data]["args"])
+        (data,) = t.program.fields[data]["args"]
     if data not in t.memories:
         raise NotCovered("a buffer of a pointer that is computed")
     t.memories[buffer] = t.memories[data]
+
+
+def refuse_layout(t: Translation, buffer: int) -> None:
+    """Raises: NotCovered, where elements don't lie side by side from the buffer's address on."""
+    if not t.program.is_compact(buffer):
+        raise NotCovered("a buffer with strides or an offset")
 
 
 def _bind(t: Translation, fields: Fields) -> None:
@@ -101,13 +106,20 @@ def _known(t: Translation, writes: Writes) -> set[int]:
 
 def _loop(t: Translation, fields: Fields) -> None:
     step = 1
-    if t.program.kinds[fields.get("step") or 0] != "None":
+    if fields["step"]:
         step = t.program.constant(fields["step"]) or 0
-    if t.program.kinds[fields["thread_binding"]] != "None" or fields["kind"] == VECTORIZED:
+    if fields["is_bound"] or fields["kind"] == VECTORIZED:
         raise NotCovered("a loop of threads or of vectors")
     if step < 1:
         raise NotCovered("a step that is not a positive constant")
     start, extent = t.index(fields["min"]), t.index(fields["extent"])
+    if fields["number"] == t.row_loop:
+        begin, end = t.row_ends
+        if start.type == "i64":
+            begin, end = (
+                t.graph.op(CONVERSIONS["i32_u", "i64"], "i64", each) for each in (begin, end)
+            )
+        start, extent = added(t.graph, start, begin), added(t.graph, end, begin, -1)
     if extent.value is not None and extent.value <= step:
         if extent.value > 0:
             t.values[fields["loop_var"]] = start
@@ -212,10 +224,10 @@ def _branch(t: Translation, fields: Fields) -> None:
     graph, region = t.graph, t.graph.region
     condition = t.scalar(fields["condition"])
     writes: Writes = t.writes[fields["number"]]
-    cases = [fields["then_case"], fields.get("else_case") or 0]
+    cases = [fields["then_case"], fields["else_case"]]
     if condition.value is not None:
         taken = cases[0 if condition.value else 1]
-        if t.program.kinds[taken] != "None":
+        if taken:
             statement(t, taken)
         return
     graph.use(condition, region)
@@ -227,7 +239,7 @@ def _branch(t: Translation, fields: Fields) -> None:
     before, results = dict(t.current), []
     for case, body in zip(cases, bodies, strict=True):
         t.current, graph.region = dict(before), body
-        if t.program.kinds[case] != "None":
+        if case:
             statement(t, case)
         _changed(t, _known(t, writes))
         values = [

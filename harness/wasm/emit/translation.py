@@ -62,6 +62,8 @@ class Translation:
         self.current: dict[tuple[int, int, int], Value] = {}  # what a slot holds
         self.writes: dict[int, Any] = {}  # of statements: see promotion.py
         self.lane: int | None = None
+        self.row_loop = -1  # the loop that runs from the first of `row_ends` to the other
+        self.row_ends: tuple[ValueNode, ...] = ()
         self._memories = 0
         self.frame = 0  # bytes of the stack
         self.frame_pointer: ValueNode
@@ -77,7 +79,9 @@ class Translation:
         dtype = self.program.dtype(number)
         if dtype.lanes > 1 and self.lane is None:
             rule = self.vector_rules.get(kind)
-            made = rule(self, fields | {"number": number}, dtype) if rule else None
+            if kind == "Var":
+                fields = {"number": number}
+            made = rule(self, fields, dtype) if rule else None
             return made if made is not None else self.by_lanes(self, number, dtype)
         rule = self.rules.get(kind)
         if rule is None:
@@ -92,8 +96,7 @@ class Translation:
 
     def call_name(self, number: int) -> str:
         """The name of what a call calls, without its dialect."""
-        op = self.program.fields[self.program.fields[number]["op"]]
-        return op.partition(".")[2] if isinstance(op, str) else "of another function"
+        return str(self.program.fields[number]["name"]) or "of another function"
 
     def imported(self, name: str, dtype: TirType, args: list[ValueNode]) -> ValueNode:
         """The result of a function of C's mathematics, of a float's type."""
