@@ -303,16 +303,24 @@ class _GraphReader:
     def _function(self, name: str) -> Any:
         if name not in self.functions:
             function = self.module[name]
-            narrowed = self._narrow(lambda: narrow_function(function, self.wide))
+            narrowed = self._narrow(lambda: narrow_function(function, self.wide), name)
             self.functions[name] = _bare(narrowed)
         return self.functions[name]
 
-    def _narrow(self, narrow: Callable[[], Any]) -> Any:
-        """Raises: JitwebError, with the nodes that read the constant that can't be narrowed."""
+    def _nodes_of(self, kernel: str) -> list[str]:
+        """The nodes that a kernel of TVM's may come from, by its name."""
+        plain = kernel.replace("_", "").lower()
+        return [node_text(each) for each in self.model.graph.node if each.op_type.lower() in plain]
+
+    def _narrow(self, narrow: Callable[[], Any], kernel: str = "") -> Any:
+        """Raises: JitwebError, with the nodes that read or are what can't be narrowed."""
         try:
             return narrow()
         except NotNarrowable as error:
             nodes = _readers_of(self.model, error.number)
+            if error.number is None and self._nodes_of(kernel):
+                listed = ", ".join(self._nodes_of(kernel)[:5])
+                raise JitwebError(f"{NOT_SUPPORTED}: {listed}; {REPLACE}") from None
             where = f"{', '.join(nodes[:5])}: " if nodes else ""
             raise JitwebError(f"{where}{error}") from None
 

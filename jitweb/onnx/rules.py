@@ -89,6 +89,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("", "Upsample"): Rule(resize.upsample),
     ("", "LSTM"): Rule(recurrent.lstm),
     ("", "GRU"): Rule(recurrent.gru),
+    ("", "RNN"): Rule(recurrent.rnn),
     ("", "TensorScatter"): Rule(cache.tensor_scatter),
     ("", "QLinearMatMul"): Rule(qlinear.qlinear_matmul),
     ("", "QLinearConv"): Rule(qlinear.qlinear_conv),

@@ -358,6 +358,19 @@ def of_a_size_that_depends_on_values() -> onnx.ModelProto:
     return graph([node], [CUBE], [("y", INT64, [3, "count"])])
 
 
+def recurrent(steps: int, **given: Any) -> onnx.ModelProto:
+    node = NODE("RNN", ["x", "w", "r"], ["y"], name="cell", hidden_size=4, **given)
+    weights = {name: np.ones((1, 4, size), np.float32) for name, size in (("w", 3), ("r", 4))}
+    return graph([node], [("x", FLOAT, [steps, 2, 3])], [("y", FLOAT, ["a", 1, 2, 4])], weights)
+
+
+def suppressing() -> onnx.ModelProto:
+    """Of an operator whose kernel TVM writes with statements that there are no equations for."""
+    node = NODE("NonMaxSuppression", ["b", "s", "m"], ["y"], name="boxes")
+    ends: Ends = ([("b", FLOAT, [1, 6, 4]), ("s", FLOAT, [1, 1, 6])], [("y", INT64, ["n", 3])])
+    return graph([node], *ends, {"m": np.array(3)})
+
+
 def branching() -> onnx.ModelProto:
     result = helper.make_tensor_value_info("r", FLOAT, [3])
     branch = helper.make_graph([NODE("Relu", ["x"], ["r"])], "branch", [], [result])
@@ -381,6 +394,14 @@ def taking(kind: int) -> onnx.ModelProto:
         (unsupported(), r"Det \(first, second\); StringNormalizer \(third\)"),
         (failing(), r"TVM can't import wider \(Resize\): ."),
         (of_a_size_that_depends_on_values(), "not supported: places"),
+        (
+            recurrent(5, layout=1),
+            r"cell \(RNN\) has the batch first; export the model with layout=0",
+        ),
+        (recurrent(999), r"cell \(RNN\) has 999 steps, and at most 256 are written out; use a"),
+        (recurrent(5, activations=["Sin"]), r"cell \(RNN\) has the activation Sin, which ONNX"),
+        (recurrent(5, activations=["Tanh"] * 2), r"cell \(RNN\) has 2 activations; export"),
+        (suppressing(), r"not supported: boxes \(NonMaxSuppression\); export the model"),
         (in_training(), r"norm \(BatchNormalization\) is in training mode; export the model for"),
         (
             graph(

@@ -135,6 +135,7 @@ def value(name: str) -> np.ndarray:
         "longmask": np.array([[1] * 8, [1] * 6 + [0] * 2]),
         "ends": np.array([5, 3]),
         "first": np.array([2]),
+        "seqlens": np.array([LENGTH, 3]),
         "places": np.array([[0, 1, 2, 3, 4], [3, 4, 5, 6, 7]]),
         "wlast": np.full((BATCH,), LENGTH - 1),
         "wlastpast": np.full((BATCH,), PAST),
@@ -281,6 +282,17 @@ def recurrent_cases() -> Iterator[FusedCase]:
     yield FusedCase("GRU", (*gates, "", "state"), size, **every)
     yield FusedCase("GRU", gates, {**size, "linear_before_reset": 1}, **every)
     yield FusedCase("GRU", both_gates, {**both, "linear_before_reset": 1}, **every)
+    yield FusedCase("GRU", (*both_gates, "", "seqlens"), both, **every)
+    sharp = {"activations": ["HardSigmoid", "Softsign"], "activation_alpha": [0.3], "clip": 1.5}
+    yield FusedCase("GRU", gates, {**size, **sharp}, **every)
+    simple = ("seq", "wgates1x1_6", f"wgates1x1_{CELLS}", "wgates1x2_0")
+    yield FusedCase("RNN", (*simple, "", "state"), size, **every)
+    leaky = {"activations": ["LeakyRelu"], "activation_alpha": [0.3], "direction": "reverse"}
+    yield FusedCase("RNN", (*simple, "seqlens"), {**size, **leaky}, **every)
+    every = {"outputs": 3, "domain": "", "kept": (0, 1, 2)}
+    looking = (*one, "wgates1x8_0", "seqlens", "", "", "wgates1x3_0")
+    yield FusedCase("LSTM", looking, size, **every)
+    yield FusedCase("LSTM", (*two, "seqlens"), {**both, "clip": 0.5, "input_forget": 1}, **every)
 
 
 def record() -> None:
