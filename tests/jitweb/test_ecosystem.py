@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 
 from harness.devices.node import find_node
+from jitweb.bundle import read_plan
+from jitweb.host import open_host
 from tests.firefox import FirefoxTab
 from tests.jitweb.site import ISOLATED, Site
 from tests.jitweb.tiny import HELPERS, Tiny, check
@@ -232,6 +235,50 @@ def test_the_lines_of_the_readme_run_as_typed_in_node_a_page_and_vite(
             tab.send("Page.navigate", url=site.address)
             tab.wait_until("globalThis.dims")
             assert tab.evaluate("dims") == [1, 16, 64]
+
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *(f"word{number}" for number in range(90))]
+TOKENIZER: dict[str, Any] = {
+    "version": "1.0", "truncation": None, "padding": None, "normalizer": None, "decoder": None,
+    "added_tokens": [],
+    "pre_tokenizer": {"type": "WhitespaceSplit"},
+    "post_processor": {
+        "type": "BertProcessing", "cls": ["[CLS]", WORDS.index("[CLS]")],
+        "sep": ["[SEP]", WORDS.index("[SEP]")],
+    },
+    "model": {
+        "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+        "max_input_chars_per_word": 100, "vocab": {word: id for id, word in enumerate(WORDS)},
+    },
+}  # fmt: skip
+
+
+def test_the_example_of_sentences_embeds_what_its_tokenizer_reads(
+    bundle: Path, npm: Path, tab: Tab, tmp_path: Path
+) -> None:
+    app = tmp_path / "app"
+    shutil.copytree(ROOT / "examples" / "sentences", app)
+    (app / "node_modules").symlink_to(npm / "node_modules")
+    for out in (app / "out", app / "public" / "out"):
+        shutil.copytree(bundle, out)
+    (app / "public" / "tokenizer.json").write_text(json.dumps(TOKENIZER))
+    (app / "public" / "tokenizer_config.json").write_text("{}")
+    node(BUILD, npm, app, tmp_path / "built", "vite")
+    with Site(tmp_path / "built" / "vite") as site:
+        tab.send("Page.navigate", url=site.address)
+        tab.wait_until("Boolean(globalThis.embed)")
+        found = tab.evaluate("embed('word3 word5 nothing').then((values) => [...values])")
+        shown = tab.evaluate("document.getElementById('similarity').value")
+    assert "% alike, on Chromium" in shown
+    ids = [WORDS.index(each) for each in ("[CLS]", "word3", "word5", "[UNK]", "[SEP]")]
+    inputs = {
+        "input_ids": np.array([[*ids, *[0] * 11]]),
+        "attention_mask": np.array([[1] * 5 + [0] * 11]),
+        "token_type_ids": np.zeros((1, 16), np.int64),
+    }
+    with open_host(bundle, read_plan(bundle), "wasm", 1) as host:
+        wanted = host.run(inputs)["last_hidden_state"][0, :5].mean(axis=0)
+    np.testing.assert_allclose(found, wanted / np.linalg.norm(wanted), atol=1e-4)
 
 
 TYPED = """
