@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +45,19 @@ def test_a_wrong_result_of_a_primitive_is_run(tmp_path: Path) -> None:
     assert "s.loop_partition(loop(s, 'C', 2), [4, None], True)  # <- here" in text
     done = run(text, tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "elements are wrong" in done.stdout
+    assert re.search("^came:     .* elements are wrong", done.stdout, re.MULTILINE), done.stdout
+    # A release in which the primitive refuses, and one that can't compile what it returns.
+    done = run(text.replace("s.loop_partition(", "s.refused("), tmp_path)
+    assert done.returncode == 0 and "raised, which is fine" in done.stdout, done.stdout
+    other = re.sub("JUDGED = .*", "JUDGED = ''", text)
+    done = run(other.replace("tvm.compile(", "tvm.gone("), tmp_path)
+    assert done.returncode == 2 and "fails in another way: the process ended" in done.stdout
 
 
 def test_what_only_the_interpreter_sees_is_shown_by_the_module(tmp_path: Path) -> None:
     done = run(scripted(matmul(7, 5, 6), *IMPERFECT, Call("rfactor", (("C", 4), 0))), tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "a reference interpreter says: block-domain" in done.stdout
+    assert "a reference interpreter says of this module: block-domain" in done.stdout
 
 
 def test_an_internal_error_of_a_primitive_is_raised_again(tmp_path: Path) -> None:

@@ -25,13 +25,16 @@ def attempt():
     try:
         module = build(passes())
     except Exception as error:
+        if MEMORY_BYTES and (isinstance(error, MemoryError) or "bad_alloc" in str(error)):
+            print("it takes more memory than that:", said(error))
+            sys.exit(SHOWN)
         print("raised, which is fine:", said(error))
         return
     if RUNS:
         _, damaged = run(module)
         if damaged:
             print("bytes beside the buffers were written")
-            sys.exit(3)
+            sys.exit(SHOWN)
 '''
 
 _RAISED = """
