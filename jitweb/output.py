@@ -6,7 +6,7 @@ import re
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +108,7 @@ def print_report(report: Report) -> None:
         if part["latency_ms"] is None:
             print_line(f"{name}: nothing measured; kernels by the space's static order")
         else:
-            print_line(f"{name}: {part['latency_ms']['min']:.2f} ms in kernels")
+            print_line(f"{name}: {part['latency_ms']['min']:.2f} ms in kernels{_gain_text(part)}")
         for row in part["kernels"]:
             print_line(kernel_line(row, row["candidate"]))
     parts = facts["targets"].values()
@@ -122,6 +122,12 @@ def print_report(report: Report) -> None:
     print_line(f"tuned in {facts['tuning_s']:.1f} s ({how}), imported in {facts['import_s']:.1f} s")
     size = amount_text(facts["bundle_bytes"], "B", 1)
     print_line(f"{report.options.out}: {size}. Next: jitweb verify {report.options.out}")
+
+
+def _gain_text(part: Mapping[str, Any]) -> str:
+    """What tuning gained over the static order."""
+    static, tuned = part["static_ms"], part["latency_ms"]["min"]
+    return f"; {static:.2f} in the static order, {static / tuned:.2f} x" if static else ""
 
 
 LONG_S = 2.0

@@ -75,11 +75,23 @@ class Report:
         latency = outcome.latency_ms
         return {
             "latency_ms": None if latency is None else {"min": latency, "median": _median(outcome)},
+            "static_ms": static_ms(outcome),
             "device": self.devices[name],
             "measured": outcome.measured,
             "complete": outcome.is_complete,
             "kernels": kernel_rows(outcome),
         }
+
+
+def static_ms(outcome: TuningResult) -> float | None:
+    """The sum of what the first candidates of the static order take; None if one has no time."""
+    total = 0.0
+    for state in outcome.states.values():
+        first = state.times.get(state.candidates[0].text)
+        if first is None:
+            return None
+        total += state.task.sites * first.min_ms
+    return total
 
 
 def _median(outcome: TuningResult) -> float:

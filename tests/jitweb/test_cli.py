@@ -33,7 +33,7 @@ def test_tune_verify_run_and_bench(products: dict[str, Path], tmp_path: Path) ->
     tuned = jitweb(*tune)
     assert tuned.returncode == 0, tuned.stderr
     report = json.loads(tuned.stdout)
-    assert report.keys() >= {"latency_ms", "device", "kernels", "tuning_s", "bundle"}
+    assert report.keys() >= {"latency_ms", "static_ms", "device", "kernels", "tuning_s", "bundle"}
     assert report["measured"] > 0 and report["tuning_s"] > 0
     for row in report["kernels"]:
         assert row.keys() >= {"task", "kind", "sites", "tried", "ms", "share", "gflops"}
