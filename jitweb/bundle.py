@@ -180,14 +180,17 @@ def webgpu_section(models: Sequence[ImportedModel], built: Mapping[str, Built]) 
     for model in models:
         calls.append([])
         for call in model.plan.calls:
-            arguments = _arguments(call, built[call.task].kernel.packings, model.weights, used)
+            each = built[call.task]
+            arguments = _arguments(call, each.kernel.packings, model.weights, used)
+            arguments += [{"length": True} for _ in each.lengths]
             calls[-1] += [
                 {
                     "task": call.task,
                     "kernel": name,
                     "args": [arguments[position] for position in shader.arguments],
+                    **({"grid": list(map(extent_json, each.grids[place]))} if each.grids else {}),
                 }
-                for name, shader in parts[call.task]
+                for place, (name, shader) in enumerate(parts[call.task])
             ]
     slots = (size for model in models for size in model.plan.slots)
     largest = max([*slots, *(array.nbytes for array in used.values())])

@@ -146,7 +146,10 @@ def ceil_div(extent: int, divisor: int) -> int:
     try:
         return extent // divisor
     except DependsOnLength:
-        return Extent(extent.most, ((divisor, extent._terms()),))
+        if len(extent.factors) > 1:
+            raise
+        (before, terms), *_ = extent.factors
+        return Extent(extent.most, ((before * divisor, terms),))
 
 
 def is_multiple(extent: int, divisor: int) -> bool:

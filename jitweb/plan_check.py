@@ -27,7 +27,7 @@ MOST_ENTRIES, MOST_TEXT, MOST_CODE, MOST_RANK, MOST_ARGUMENTS = 100_000, 1000, 2
 MOST_VARIANTS = 64
 MOST_PAGES, MOST_ROWS, MOST_INTEGER = 65536, 2**31 - 1, 2**53 - 1
 MOST_LENGTH = 2**24
-OPERANDS = {"slot", "weight", "scratch"}
+OPERANDS = {"slot", "weight", "scratch", "length"}
 DEFAULT_LIMITS = {
     "maxComputeWorkgroupsPerDimension": 65535,
     "maxComputeInvocationsPerWorkgroup": 256,
@@ -243,6 +243,8 @@ def _is_call(call: Any, slots: list[int], tasks: Mapping[str, Any], most: int | 
             return False
         if "scratch" in each:
             return _is_count(each["scratch"], call.get("scratch", -1))
+        if "length" in each:
+            return each["length"] is True and most is not None
         is_slot = "slot" in each and _is_count(each["slot"], len(slots) - 1)
         return is_slot or _is_text(each.get("weight"))
 
@@ -251,11 +253,18 @@ def _is_call(call: Any, slots: list[int], tasks: Mapping[str, Any], most: int | 
         and _is_count(call.get("scratch", 0), MOST_BYTES)
         and ("rows" not in call or _is_extent(call["rows"], most, MOST_ROWS, 1))
         and ("takes_length" not in call or (call["takes_length"] is True and most is not None))
+        and ("grid" not in call or _is_grid(call["grid"], most))
         and _is_text(call.get("task"))
         and call["task"] in tasks
         and _is_text(call.get("kernel"))
         and _is_list(call.get("args"), is_operand, MOST_ARGUMENTS)
     )
+
+
+def _is_grid(grid: Any, most: int | None) -> bool:
+    """Whether it is a grid that depends on the length, and no larger than any device takes."""
+    largest = DEFAULT_LIMITS["maxComputeWorkgroupsPerDimension"]
+    return _is_list(grid, lambda each: _is_extent(each, most, largest, 1), 3) and len(grid) == 3
 
 
 def _check_wasm(part: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
@@ -270,9 +279,11 @@ def _check_wasm(part: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     _require(pointer is None or _is_text(pointer), "the stack pointer's name")
     is_bounded = _is_count(part.get("static_end"), MOST_BYTES)
     _require(is_bounded and _is_count(part.get("max_pages"), MOST_PAGES, 1), "the memory's size")
+    calls = calls_of(plan, "wasm")
+    _require(all("rows" in call for call in calls), "the rows of a call")
     _require(
-        all("rows" in call for call in calls_of(plan, "wasm")),
-        "the rows of a call",
+        not any("length" in each for call in calls for each in call["args"]),
+        "a length in memory, for WebAssembly",
     )
 
 

@@ -12,11 +12,13 @@ from harness.devices.base import Device, Launch
 from harness.targets import webgpu
 from harness.targets.wasm import link_alone
 from harness.targets.wasm_code import compile_kernel
-from jitweb.extent import shape_at
+from jitweb.errors import NotEquations
+from jitweb.extent import at_length, shape_at
 from jitweb.space.candidate import Candidate, Kernel
 from jitweb.space.emit import lengths_of, rows_of
 from jitweb.space.halves import FEATURE
 from jitweb.space.microbenchmark import Probe, gpu_probes, wasm_probes
+from jitweb.space.open_shader import Grid, with_length_buffer
 from jitweb.space.wasm import wasm_candidates
 from jitweb.space.webgpu import webgpu_candidates
 
@@ -34,6 +36,8 @@ class Built:
     lowered: Any  # for the bundle, so that it isn't lowered again: a WasmCode, or shaders
     scratch: tuple[int, ...] = ()  # bytes of memory for itself: arguments after the task's own
     with_halves: Built | None = None  # the same for devices that have shader-f16
+    lengths: tuple[int, ...] = ()  # that are in buffers of their own: arguments after all others
+    grids: tuple[Grid, ...] = ()  # of each shader, where they depend on a length
 
     def launch(
         self,
@@ -50,7 +54,8 @@ class Built:
         # Not zero, so that a kernel that reads what it hasn't written is found wrong.
         scratch = [np.full(size, 0xFF, np.uint8) for size in self.scratch]
         scalars = shape_at(self.scalars, length)
-        return Launch(handle, self.entry, (*packed, *scratch), tuple(writes), scalars)
+        held = [np.array([at_length(each, length)], np.int32) for each in self.lengths]
+        return Launch(handle, self.entry, (*packed, *scratch, *held), tuple(writes), scalars)
 
 
 class WebTarget(Protocol):
@@ -115,9 +120,13 @@ class WebgpuTarget:
 
     def build(self, kernel: Kernel) -> Built:
         storage = self.limits.get("maxComputeWorkgroupStorageSize", webgpu.MAX_WORKGROUP_STORAGE)
-        made = webgpu.build_shader(kernel.function, max_workgroup_storage=storage)
+        function, grids = with_length_buffer(kernel.function)
+        made = webgpu.build_shader(function, max_workgroup_storage=storage, keeps_sizes=bool(grids))
         shaders = made if isinstance(made, tuple) else (made,)
-        return Built(kernel, shaders, ENTRY, (), shaders)
+        if grids and [tuple(map(int, grid)) for grid in grids] != [each.grid for each in shaders]:
+            raise NotEquations("its grids are not those of its shaders")
+        lengths = tuple(lengths_of(kernel.function))
+        return Built(kernel, shaders, ENTRY, (), shaders, lengths=lengths, grids=grids)
 
 
 def open_target(name: str, device: Device | None) -> WebTarget:

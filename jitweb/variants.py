@@ -32,7 +32,6 @@ from jitweb.onnx.simplify import inlined, simplify
 from jitweb.plan import Condition, Tensor, condition_text
 from jitweb.weight_store import WeightStore
 
-OPEN_TARGETS = ("wasm",)  # whose kernels may take a length
 Shapes = Mapping[str, Sequence[int]]
 OpenShapes = Mapping[str, Sequence[int | Opening]]  # with a length that is left open
 
@@ -102,8 +101,7 @@ def import_variants(
     """
     loaded = [load_onnx(path)]
     settings = settings_of(loaded[0], shapes, values)
-    if any(setting.opening for setting in settings):
-        _check_targets(targets)
+    openings = [setting.opening for setting in settings]  # or what is wrong with them
     _check_shapes(loaded[0], settings)
 
     def simplified(setting: Setting, length: int | None) -> onnx.ModelProto:
@@ -115,8 +113,7 @@ def import_variants(
         return made
 
     store, imported = WeightStore(), []
-    for setting in settings:
-        opening = setting.opening
+    for setting, opening in zip(settings, openings, strict=True):
         if opening is None:
             made = simplified(setting, None)
             found = plan_simplified(path.stem, made, targets, store)
@@ -125,16 +122,6 @@ def import_variants(
             found = plan_open(path.stem, models, opening, targets, store)
         imported.append(ImportedVariant(setting, conditional(found, setting)))
     return imported
-
-
-def _check_targets(targets: Sequence[str]) -> None:
-    """Raises: JitwebError, if a target has no kernels for an open length."""
-    others = [each for each in targets if each not in OPEN_TARGETS]
-    if others:
-        raise JitwebError(
-            f"{' and '.join(others)} can't leave a length open, {' and '.join(OPEN_TARGETS)} can: "
-            "fix the shape, or leave the target out"
-        )
 
 
 def settings_of(model: onnx.ModelProto, shapes: OpenShapes, values: Values) -> list[Setting]:

@@ -27,6 +27,7 @@ from harness.targets.executable import NotExpressible, raised_by_tvm
 
 __all__ = ["Shader", "build_shader"]
 
+COMPACTION = "s_tir.CompactBufferAllocation"
 DEVICE_KERNEL_LAUNCH = 2  # TVM's calling convention of kernels
 LAUNCH_PARAMETERS = "tirx.kernel_launch_params"
 MAX_THREADS = LEAST_LIMITS["maxComputeInvocationsPerWorkgroup"]  # and as many in x and y
@@ -44,9 +45,15 @@ _UNIFORM = re.compile(
 
 
 def build_shader(
-    function: Any, *, max_workgroup_storage: int = MAX_WORKGROUP_STORAGE
+    function: Any,
+    *,
+    max_workgroup_storage: int = MAX_WORKGROUP_STORAGE,
+    keeps_sizes: bool = False,
 ) -> Shader | tuple[Shader, ...]:
     """The function's shader; several, to be dispatched in order, if it has several grids.
+
+    With `keeps_sizes` its buffers are as large as they are declared, which what it reads could
+    change otherwise.
 
     Raises:
         NotExpressible: it has parameters other than float32, float16, int32 or uint32 buffers,
@@ -56,7 +63,11 @@ def build_shader(
     """
     _check_parameters(function)
     target = _target(max_workgroup_storage)
-    lowered = _lowered(function, target, (*_lowerings(), *_splitting()))
+    lowerings = [
+        each for each in (*_lowerings(), *_splitting())
+        if not keeps_sizes or each.info.name != COMPACTION
+    ]  # fmt: skip
+    lowered = _lowered(function, target, tuple(lowerings))
     shaders = tuple(_shaders(lowered, target, max_workgroup_storage, fixed=True))
     return shaders[0] if len(shaders) == 1 else shaders
 

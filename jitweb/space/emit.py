@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import operator
 from collections.abc import Iterable, Sequence
 from functools import lru_cache, reduce
@@ -13,9 +14,10 @@ from harness import compat
 from harness.ir.loop_kinds import PARALLEL, SERIAL, THREAD_BINDING
 from harness.ir.rewrite import substitute
 from jitweb.errors import NotEquations
-from jitweb.extent import Extent, at_length, ceil_div, is_multiple, shape_at
+from jitweb.extent import Extent, at_length, ceil_div, extent_json, is_multiple, shape_at
 
 LANES = 4  # float32 in a vector, of WebAssembly as of WGSL
+GRID = "grid"  # the note of an extent
 MOST_KEPT = 512  # functions at a length
 THREAD_INDEX = 1  # tirx.IterVar.ThreadIndex
 
@@ -74,11 +76,15 @@ def loops(variables: Sequence[Any], extents: Sequence[int], body: Any) -> Any:
 
 
 def bound(var: Any, extent: int, tag: str, body: Any) -> Any:
-    """A loop whose iterations are the GPU's threads or workgroups of this tag, e.g. threadIdx.x."""
+    """A loop whose iterations are the GPU's threads or workgroups of this tag, e.g. threadIdx.x.
+
+    Where the extent depends on an open length, there are as many as for the most, and it is noted.
+    """
     thread = tirx.IterVar(
-        compat.Range.from_min_extent(0, extent), tirx.Var(tag, "int32"), THREAD_INDEX, tag
+        compat.Range.from_min_extent(0, int(extent)), tirx.Var(tag, "int32"), THREAD_INDEX, tag
     )
-    return tirx.For(var, constant(0), constant(extent), THREAD_BINDING, body, thread)
+    note = {GRID: json.dumps(extent_json(extent))} if isinstance(extent, Extent) else {}
+    return tirx.For(var, constant(0), constant(int(extent)), THREAD_BINDING, body, thread, note)
 
 
 def load(buffer: Any, *indices: Any) -> Any:

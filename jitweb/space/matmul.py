@@ -82,15 +82,8 @@ class MatmulBuilder:
         number, tile = emit.row_major(outer, (self.batches, tiles))
         batch = emit.row_major(number, self.matmul.batch)
         body = self._inside(batch, tile)
-        fits = [
-            emit.constant(extent) >= size
-            for extent, size in (
-                (self.matmul.rows, tiling.rows), (self.matmul.columns, tiling.columns),
-            )
-            if at_length(extent, 1) < size
-        ]  # fmt: skip
-        if fits:
-            body = tirx.IfThenElse(tirx.all(*fits), body, self._too_short(batch, tile))
+        if self._fits:
+            body = tirx.IfThenElse(tirx.all(*self._fits), body, self._too_short(batch, tile))
         body = emit.loop(outer, self.batches * tiles, body, PARALLEL)
         return emit.function(self.parameters, body), self.packings
 
@@ -108,10 +101,46 @@ class MatmulBuilder:
                 locals_ = [self.rows]
         return emit.with_locals(locals_, emit.sequence([*before, body]))
 
+    def tiled(self, batch: list[Any], row_tile: Any, column_tile: Any) -> Any:
+        """One tile, or the elements of it that are there where it doesn't fit."""
+        body = self.tile(batch, row_tile, column_tile)
+        fits = self._fits
+        if not fits:
+            return body
+        single = self._single()
+        row, column = emit.index("row_within"), emit.index("column_within")
+        places, loops = [], []
+        for within, tile, extent, size, now in (
+            (row, row_tile, self.matmul.rows, self.tiling.rows, single.tiling.rows),
+            (column, column_tile, self.matmul.columns, self.tiling.columns, single.tiling.columns),
+        ):
+            start = tile * emit.constant(size)
+            places.append(tile if now == size else start + within)
+            count = tirx.min(emit.constant(size), emit.constant(extent) - start)
+            loops.append((within, 1 if now == size else count))
+        other = single.tile(batch, *places)
+        for within, count in reversed(loops):
+            other = emit.loop(within, count, other)
+        return tirx.IfThenElse(tirx.all(*fits), body, other)
+
     def _too_short(self, batch: list[Any], tile: Any) -> Any:
         """What `_inside` does, for a length at which a tile doesn't fit: in tiles of a single row,
         or column, along what depends on the length.
         """
+        matmul, tiling, single = self.matmul, self.tiling, self._single()
+        extent, size, now = (
+            (matmul.columns, tiling.columns, single.tiling.columns)
+            if tiling.order == "columns"
+            else (matmul.rows, tiling.rows, single.tiling.rows)
+        )
+        if now == size:
+            return single._inside(batch, tile)
+        within, start = emit.index("within"), tile * emit.constant(size)
+        count = tirx.min(emit.constant(size), emit.constant(extent) - start)
+        return emit.loop(within, count, single._inside(batch, start + within))
+
+    def _single(self) -> MatmulBuilder:
+        """The builder of tiles of one row, or column, along what depends on the length."""
         matmul, tiling, single = self.matmul, self.tiling, copy(self)
         rows = 1 if isinstance(matmul.rows, Extent) else tiling.rows
         columns = 1 if isinstance(matmul.columns, Extent) else tiling.columns
@@ -120,16 +149,15 @@ class MatmulBuilder:
         single.lanes, single.panel = min(self.lanes, columns), None
         single.row_tiles = ceil_div(matmul.rows, rows)
         single.column_tiles = ceil_div(matmul.columns, columns)
-        extent, size, now = (
-            (matmul.columns, tiling.columns, columns)
-            if tiling.order == "columns"
-            else (matmul.rows, tiling.rows, rows)
-        )
-        if now == size:
-            return single._inside(batch, tile)
-        within, start = emit.index("within"), tile * emit.constant(size)
-        count = tirx.min(emit.constant(size), emit.constant(extent) - start)
-        return emit.loop(within, count, single._inside(batch, start + within))
+        return single
+
+    @property
+    def _fits(self) -> list[Any]:
+        """The conditions that a tile fits, as far as they depend on the length."""
+        sizes = (self.matmul.rows, self.tiling.rows), (self.matmul.columns, self.tiling.columns)
+        return [
+            emit.constant(extent) >= size for extent, size in sizes if at_length(extent, 1) < size
+        ]
 
     def _panel(self, batch: list[Any], column_tile: Any) -> tuple[list[Any], list[Any]]:
         """Statements that load a panel of B, and their buffers."""

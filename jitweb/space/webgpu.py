@@ -22,6 +22,7 @@ from harness.targets.invocations import as_kernel
 from harness.targets.webgpu import MAX_GRID, MAX_THREADS
 from jitweb.compare import SHORT_TOLERANCE
 from jitweb.errors import NotEquations
+from jitweb.extent import Extent, at_length, ceil_div, is_multiple
 from jitweb.space import emit, halves
 from jitweb.space.approximate import approximate
 from jitweb.space.candidate import Candidate, Kernel, Value
@@ -79,6 +80,8 @@ def _plain(function: Any) -> Kernel:
     By TVM's own schedule for whatever it may be; where that keeps values between its grids, which
     WebGPU has no memory for, by one invocation.
     """
+    if emit.lengths_of(function):
+        raise NotEquations("a plain kernel takes no length")
     function = approximate(function, FUNCTIONS)
     with tvm.target.Target({"kind": "webgpu"}):
         module = tvm.IRModule({"main": function})
@@ -100,14 +103,18 @@ def _matmuls(matmul: Matmul, most: int, uses: Sequence[str]) -> Iterator[Candida
     yield from plain[: MOST_BESIDE_HALVES if known else len(plain)]
 
 
-def _points(matmul: Matmul, most: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+def _points(matmul: Matmul, threads: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
     """Tiles of rows x columns, and groups of threads along columns x along rows."""
-    tiles = [(min(rows, matmul.rows), fitting(columns, matmul.columns)) for rows, columns in TILES]
+    most = int(matmul.rows)
+    tiles = [(min(rows, most), fitting(columns, matmul.columns)) for rows, columns in TILES]
     for rows, columns in dict.fromkeys(tiles):
         groups = [
-            (min(x, -(-matmul.columns // columns)), min(y, -(-matmul.rows // rows)))
+            (
+                min(x, int(ceil_div(matmul.columns, columns))),
+                min(y, int(ceil_div(matmul.rows, rows))),
+            )
             for x, y in GROUPS
-            if x * y <= most
+            if x * y <= threads
         ]
         for group in dict.fromkeys(groups):
             yield (rows, columns), group
@@ -167,8 +174,8 @@ class _GpuMatmul(MatmulBuilder):
 
     def function(self) -> Any:
         """Workgroups over the tiles; those of all batches lie along y."""
-        blocks_x = -(-self.column_tiles // self.x)
-        blocks_y = -(-self.row_tiles // self.y)
+        blocks_x = ceil_div(self.column_tiles, self.x)
+        blocks_y = ceil_div(self.row_tiles, self.y)
         block_x, block_y = emit.index("block_x"), emit.index("block_y")
         thread_x, thread_y = emit.index("thread_x"), emit.index("thread_y")
         grid_x, grid_y = blocks_x, blocks_y * self.batches
@@ -181,7 +188,9 @@ class _GpuMatmul(MatmulBuilder):
             row_block = block_y
         row_tile = _clamped(row_block * self.y + thread_y, self.row_tiles, self.y)
         column_tile = _clamped(column_block * self.x + thread_x, self.column_tiles, self.x)
-        body = self.tile(emit.row_major(number, self.matmul.batch), row_tile, column_tile)
+        if emit.lengths_in((self.batches, blocks_x, blocks_y)):  # the grid may be that of the most
+            number = tirx.min(number, emit.constant(self.batches) - 1)
+        body = self.tiled(emit.row_major(number, self.matmul.batch), row_tile, column_tile)
         for var, extent, tag in (
             (thread_x, self.x, "threadIdx.x"),
             (thread_y, self.y, "threadIdx.y"),
@@ -256,7 +265,8 @@ class _GpuMatmul(MatmulBuilder):
 
 def _clamped(tile: Any, tiles: int, group: int) -> Any:
     """The tile, or the last one for threads beyond it, which then do what another does as well."""
-    return tile if tiles % group == 0 else tirx.min(tile, emit.constant(tiles - 1))
+    is_whole = not isinstance(tiles, Extent) and tiles % group == 0
+    return tile if is_whole else tirx.min(tile, emit.constant(tiles) - 1)
 
 
 def _rows(rows: Rows, most: int) -> Iterator[Candidate]:
@@ -279,7 +289,7 @@ class _GpuRows(RowsBuilder):
         block, thread = emit.index("block"), emit.index("thread")
         row = _clamped(block * group + thread, count, group)
         body = emit.bound(thread, group, "threadIdx.x", self.row(row))
-        body = emit.bound(block, -(-count // group), "blockIdx.x", body)
+        body = emit.bound(block, ceil_div(count, group), "blockIdx.x", body)
         return emit.function(self.rows.system.parameters, body)
 
 
@@ -299,13 +309,15 @@ def _elementwise(rows: Rows, group: int) -> Any:
     for equation in rows.system.equations:
         extents = equation.extents or (1,)
         width = LANES if extents[-1] >= LANES and _is_float(equation) else 1
-        steps = -(-extents[-1] // width)
+        if width > at_length(extents[-1], 1):
+            width = 1  # which is less than a vector at some lengths
+        steps = ceil_div(extents[-1], width)
         count = emit.product(extents[:-1]) * steps
         block, thread, lane = emit.index("block"), emit.index("thread"), emit.index("lane")
         flat = _clamped(block * group + thread, count, group)
         *at, step = emit.row_major(flat, (*extents[:-1], steps))
         start = step * width
-        if extents[-1] % width:
+        if not is_multiple(extents[-1], width):
             start = tirx.min(start, emit.constant(extents[-1] - width))
         place = [*at, start + lane] if width > 1 else [*at, start]
         place = place[: len(equation.extents)]  # a scalar has none
@@ -316,7 +328,7 @@ def _elementwise(rows: Rows, group: int) -> Any:
         if width > 1:
             body = emit.loop(lane, width, body, VECTORIZED)
         body = emit.bound(thread, group, "threadIdx.x", body)
-        bodies.append(emit.bound(block, -(-count // group), "blockIdx.x", body))
+        bodies.append(emit.bound(block, ceil_div(count, group), "blockIdx.x", body))
     return emit.function(rows.system.parameters, emit.sequence(bodies))
 
 

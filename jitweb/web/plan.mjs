@@ -115,17 +115,23 @@ const OPERANDS = {
   slot: (slot, call, slots) => isCount(slot, slots.length - 1),
   weight: (weight) => isText(weight),
   scratch: (offset, { scratch = -1 }) => isCount(offset, scratch),
+  length: (isLength, call, slots, most) => isLength === true && most !== undefined,
 };
 
 const isCall = (call, { tasks }, slots, most) =>
   isObject(call) && has(tasks, call.task) && isText(call.kernel) && isList(call.args, MOST_ARGUMENTS) &&
   (call.scratch === undefined || isCount(call.scratch, MOST_BYTES)) &&
   (call.rows === undefined || isExtent(call.rows, most, MOST_ROWS, 1)) &&
+  (call.grid === undefined || isGrid(call.grid, most)) &&
   (call.takes_length === undefined || (call.takes_length === true && most !== undefined)) &&
   call.args.every((each) => {
     const [kind, ...others] = isObject(each) ? Object.keys(OPERANDS).filter((name) => each[name] !== undefined) : [];
-    return kind && others.length === 0 && OPERANDS[kind](each[kind], call, slots);
+    return kind && others.length === 0 && OPERANDS[kind](each[kind], call, slots, most);
   });
+
+// A grid that depends on the length, and is no larger than any device takes.
+const isGrid = (grid, most) =>
+  isList(grid, 3) && grid.length === 3 && grid.every((each) => isExtent(each, most, DEFAULT_LIMITS.maxComputeWorkgroupsPerDimension, 1));
 
 const TARGETS = { wasm: checkWasm, webgpu: checkWebgpu };
 
@@ -138,6 +144,7 @@ function checkWasm(part, { files }, calls) {
   check(pointer == null || isText(pointer), "the stack pointer's name");
   check(isCount(part.static_end, MOST_BYTES) && isCount(part.max_pages, MOST_PAGES, 1), "the memory's size");
   check(calls.every(({ rows }) => rows !== undefined), "the rows of a call");
+  check(calls.every(({ args }) => args.every(({ length }) => length === undefined)), "a length in memory, for WebAssembly");
 }
 
 function checkWebgpu(part, { variants }, calls) {

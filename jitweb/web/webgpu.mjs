@@ -115,13 +115,14 @@ class WebgpuBackend {
     this.slots = sizes.map((size) => this.#buffer(size, storage));
     const names = [...weightNames(callsOf(plan, "webgpu"))];
     this.weights = new Map(names.map((name) => [name, this.#constant(bytesOf(weights, name), GPUBufferUsage.STORAGE)]));
+    this.length = this.#buffer(4, storage); // for kernels that take it
     const staging = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
     this.variants = plan.variants.map(({ inputs, outputs, calls, open }) => ({
       inputs,
-      dispatches: calls.webgpu.map(({ kernel, args }) => this.#dispatch(pipelines.get(kernel), args)),
+      dispatches: calls.webgpu.map(({ kernel, args, grid }) => this.#dispatch(pipelines.get(kernel), args, grid)),
       outputs: outputs.map(({ slot, stored, shape }) => {
         const size = roundUp(bytesIn(stored, shapeAt(shape, open?.most)), 4);
-        return { slot, stored, shape, size, staging: this.#buffer(size, staging) };
+        return { slot, stored, shape, staging: this.#buffer(size, staging) };
       }),
     }));
   }
@@ -139,22 +140,24 @@ class WebgpuBackend {
     return buffer;
   }
 
-  #dispatch({ grid, pipeline, layout }, args) {
-    const buffers = args.map(({ slot, weight }) => (weight === undefined ? this.slots[slot] : this.weights.get(weight)));
+  #dispatch({ grid, pipeline, layout }, args, own) {
+    const buffers = args.map(({ slot, weight, length }) =>
+      length ? this.length : weight === undefined ? this.slots[slot] : this.weights.get(weight));
     const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
-    return { grid, pipeline, group: this.gpu.createBindGroup({ layout, entries }) };
+    return { grid: own ?? grid, pipeline, group: this.gpu.createBindGroup({ layout, entries }) };
   }
 
-  #begin(inputs, variant) {
+  #begin(inputs, variant, length) {
     if (this.lost) throw new Error(this.lost);
     variant.inputs.forEach(({ slot }, i) => this.gpu.queue.writeBuffer(this.slots[slot], 0, inputs[i]));
+    if (length) this.gpu.queue.writeBuffer(this.length, 0, Int32Array.of(length));
     return this.gpu.createCommandEncoder();
   }
 
-  #encode(pass, { pipeline, group, grid }) {
+  #encode(pass, { pipeline, group, grid }, length) {
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, group);
-    pass.dispatchWorkgroups(...grid);
+    pass.dispatchWorkgroups(...shapeAt(grid, length));
   }
 
   // The content of a buffer, as a copy.
@@ -168,16 +171,18 @@ class WebgpuBackend {
     return content;
   }
 
-  #submit(inputs, variant) {
-    const encoder = this.#begin(inputs, variant), pass = encoder.beginComputePass();
-    for (const dispatch of variant.dispatches) this.#encode(pass, dispatch);
+  #submit(inputs, variant, length) {
+    const encoder = this.#begin(inputs, variant, length), pass = encoder.beginComputePass();
+    for (const dispatch of variant.dispatches) this.#encode(pass, dispatch, length);
     pass.end();
-    for (const { slot, size, staging } of variant.outputs) encoder.copyBufferToBuffer(this.slots[slot], 0, staging, 0, size);
+    for (const { slot, stored, shape, staging } of variant.outputs) {
+      encoder.copyBufferToBuffer(this.slots[slot], 0, staging, 0, roundUp(bytesIn(stored, shapeAt(shape, length)), 4));
+    }
     this.gpu.queue.submit([encoder.finish()]);
   }
 
   async run(inputs, number, length) {
-    const variant = this.variants[number], submit = () => this.#submit(inputs, variant);
+    const variant = this.variants[number], submit = () => this.#submit(inputs, variant, length);
     const [, checked] = variant.isProven ? [submit()] : watched(this.gpu, submit);
     const results = await Promise.all(
       variant.outputs.map(async ({ staging, stored, shape }) => new TYPES[stored](await this.#read(staging), 0, product(shapeAt(shape, length)))),
@@ -199,12 +204,12 @@ class WebgpuBackend {
     const resolved = this.gpu.createBuffer({ size, usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC });
     const readable = this.gpu.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
     try {
-      const encoder = this.#begin(inputs, variant);
+      const encoder = this.#begin(inputs, variant, length);
       dispatches.forEach((dispatch, i) => {
         const pass = encoder.beginComputePass({
           timestampWrites: { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 },
         });
-        this.#encode(pass, dispatch);
+        this.#encode(pass, dispatch, length);
         pass.end();
       });
       encoder.resolveQuerySet(querySet, 0, 2 * count, resolved, 0);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
 from harness.devices.node import NodeDevice
+from harness.devices.remote import RemoteDevice
 from jitweb.bundle import read_plan
 from jitweb.cli import main
 from jitweb.errors import JitwebError, NotEquations
@@ -23,11 +24,13 @@ from jitweb.extent import Extent, Opening, ceil_div, extent_from_json, extent_js
 from jitweb.host import open_host
 from jitweb.merge import Differs, merged_function
 from jitweb.onnx.reference import evaluator
-from jitweb.targets import WasmTarget
+from jitweb.space.candidate import Candidate
+from jitweb.targets import WasmTarget, WebgpuTarget, WebTarget
 from jitweb.task_input import TaskInput, difference, make_arguments, reference_outputs
 from jitweb.verify import verify_bundle
 from jitweb.workflow import Options, tune_model
 from tests.command import run_command
+from tests.harness.gpu import needs_browser, open_device
 from tests.jitweb import kernels
 from tests.jitweb.conftest import examples
 from tests.jitweb.test_runtime import in_node
@@ -84,7 +87,8 @@ def opened(
     path = folder / f"{request.param}.onnx"
     onnx.save(open_model(request.param), path)
     shapes = {"input_ids": (1, Opening("N", MOST))}
-    tune_model(Options(path, folder / "out", shapes=shapes), lambda name: None, None)
+    targets = ("wasm", "webgpu") if request.param == "bert" else ("wasm",)
+    tune_model(Options(path, folder / "out", targets, shapes), lambda name: None, None)
     return path, folder / "out"
 
 
@@ -126,6 +130,20 @@ def test_a_bundle_is_right_at_every_length(opened: tuple[Path, Path], threads: i
                 np.testing.assert_allclose(found[name], wanted, atol=1e-4 * np.abs(wanted).max())
 
 
+def test_a_gpu_is_right_at_every_length(opened: tuple[Path, Path]) -> None:
+    path, out = opened
+    if "webgpu" not in read_plan(out)["targets"]:
+        return
+    needs_browser()
+    reference = evaluator(onnx.load(path))
+    with open_host(out, read_plan(out), "webgpu", 1) as host:
+        for length in (37, *LENGTHS):
+            inputs = inputs_of(path, length)
+            found = host.run(inputs)
+            for name, wanted in zip(found, reference.run(None, inputs), strict=True):
+                np.testing.assert_allclose(found[name], wanted, atol=1e-4 * np.abs(wanted).max())
+
+
 def test_more_than_the_most_is_refused(opened: tuple[Path, Path]) -> None:
     path, out = opened
     with open_host(out, read_plan(out), "wasm", 1) as host:
@@ -134,7 +152,7 @@ def test_more_than_the_most_is_refused(opened: tuple[Path, Path]) -> None:
 
 
 def test_verify_asks_at_several_lengths(opened: tuple[Path, Path]) -> None:
-    found = verify_bundle(opened[1], None, 1e-4)
+    found = verify_bundle(opened[1], "wasm", 1e-4)
     assert found.is_right
     assert {each.length for each in found.agreements} == {1, 7, 37, MOST}
 
@@ -170,7 +188,6 @@ def test_the_runtime_takes_the_length_from_its_inputs(tmp_path: Path, threads: i
         (["input_ids=M:64xN:64"], "several lengths open (M:64 and N:64)"),
         (["input_ids=1xN:8"], "must be 16 at least"),
         (["input_ids=1xN:0"], "is not a shape"),
-        (["input_ids=1xN:64", "--target=wasm,webgpu"], "webgpu can't leave a length open"),
     ],
 )
 def test_what_cant_be_left_open_is_one_line(
@@ -206,8 +223,8 @@ def test_a_constant_that_ends_with_the_length_is_refused(tmp_path: Path) -> None
 
 KERNELS: dict[str, tuple[Callable[[int], Any], frozenset[int]]] = {
     "dense": (lambda n: kernels.dense(n, 40, 24), frozenset({1})),
-    "scores": (lambda n: kernels.batched((2,), n, n, 12), frozenset()),
-    "mixed": (lambda n: kernels.batched((2,), n, 20, n), frozenset()),
+    "scores": (lambda n: kernels.batched((1, 2), n, n, 12), frozenset()),
+    "mixed": (lambda n: kernels.batched((1, 2), n, 20, n), frozenset()),
     "softmax": (lambda n: kernels.softmax(3, n), frozenset()),
     "norm": (lambda n: kernels.layer_norm(n, 20), frozenset()),
     "mean": (lambda n: kernels.mean(4, n), frozenset()),
@@ -221,30 +238,55 @@ def node() -> Iterator[NodeDevice]:
         yield device
 
 
-@pytest.mark.parametrize("name", KERNELS)
-def test_a_kernel_is_right_at_every_length(name: str, node: NodeDevice) -> None:
-    """Also where it is shorter than a tile, or than a vector."""
+@pytest.fixture(scope="module")
+def gpu() -> Iterator[RemoteDevice]:
+    with open_device("wgpu") as device:
+        yield device
+
+
+def open_task(name: str) -> TaskInput:
     make, constants = KERNELS[name]
     lengths = (64, 63, 62)
     function = merged_function([make(each) for each in lengths], lengths)
-    count = len(function.params) - 1
-    target = WasmTarget()
-    candidates = [
-        each
-        for each in target.candidates(function, constants)
-        if each.point.get("opt") in (None, 1)
-    ]
-    task = TaskInput(name, name, "", function, 1, 1.0, 1.0, constants, (count - 1,))
-    for candidate in candidates[:1] + candidates[1::4] + candidates[-1:]:
-        built = target.build(candidate.build())
-        handle = node.load(built.code)
-        for length in (64, 1, 2, 3, 5, 7, 15, 17, 63):
-            fixed = task.at(length)
-            arguments = make_arguments(fixed)
-            outputs = node.run(built.launch(handle, arguments, task.writes, length))
-            wrong = difference(outputs, reference_outputs(fixed, arguments), task.writes)
-            assert wrong is None, f"{candidate.text} at {length}: {wrong}"
-        node.release(handle)
+    return TaskInput(name, name, "", function, 1, 1.0, 1.0, constants, (len(function.params) - 2,))
+
+
+def check_candidate(
+    task: TaskInput,
+    candidate: Candidate,
+    target: WebTarget,
+    device: RemoteDevice,
+    lengths: Sequence[int] = (64, 1, 2, 3, 5, 7, 15, 17, 63),
+) -> None:
+    built = target.build(candidate.build())
+    handle = device.load(built.code)
+    for length in lengths:
+        fixed = task.at(length)
+        arguments = make_arguments(fixed)
+        outputs = device.run(built.launch(handle, arguments, task.writes, length))
+        wrong = difference(outputs, reference_outputs(fixed, arguments), task.writes)
+        assert wrong is None, f"{candidate.text} at {length}: {wrong}"
+    device.release(handle)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_kernel_is_right_at_every_length(name: str, node: NodeDevice) -> None:
+    """Also where it is shorter than a tile, or than a vector."""
+    task, target = open_task(name), WasmTarget()
+    candidates = target.candidates(task.function, task.constants)
+    tried = [each for each in candidates if each.point.get("opt") in (None, 1)]
+    assert tried[0].family != "plain"
+    for candidate in tried[:1] + tried[1::8] + tried[-1:]:
+        check_candidate(task, candidate, target, node)
+
+
+@pytest.mark.parametrize("name", ["scores", "mixed", "softmax", "norm", "sum"])
+def test_a_gpus_kernel_is_right_at_every_length(name: str, gpu: RemoteDevice) -> None:
+    task, target = open_task(name), WebgpuTarget()
+    first, *others = target.candidates(task.function, task.constants)
+    assert first.family != "plain"
+    for candidate in (first, *others[11:-1:11]):
+        check_candidate(task, candidate, target, gpu, (64, 1, 5, 17))
 
 
 def test_functions_that_are_not_the_same_dont_merge() -> None:
