@@ -17,7 +17,7 @@ Fields = dict[str, Any]
 ALIGNMENT = 16
 VECTORIZED = 2
 # Iterations done at once: until they store so many vectors, if there are as many such left.
-MOST_UNROLLED, VECTORS_AT_ONCE, LEAST_ITERATIONS = 8, 8, 2
+MOST_UNROLLED, VECTORS_AT_ONCE, LEAST_ITERATIONS = 4, 16, 2
 IGNORED_CALLS = frozenset({"tvm_storage_sync", "assume"})
 
 
