@@ -213,3 +213,33 @@ def test_a_query_that_sees_no_key_gives_zeros(kind: str, tmp_path: Path) -> None
     found = computed(model, inputs, tmp_path)
     assert np.all(found["y"][0, :, 1] == 0)
     check(model, inputs, tmp_path)
+
+
+GRID = np.random.default_rng(3).standard_normal((1, 4, 3, 2)).astype(np.float32)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize(
+    ("mode", "aligned"), [("linear", 0), ("linear", 1), ("nearest", 0), ("cubic", 1)]
+)
+def test_samples_of_a_grid(mode: str, aligned: int, padding: str, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"mode": mode, "padding_mode": padding, "align_corners": aligned}
+    nodes = [node("GridSample", ["x", "g"], ["y"], "sample", **given)]
+    inputs = {"x": IMAGE, "g": GRID if padding != "border" else GRID / 4}
+    check(model_of(nodes, inputs, ["y"], opset=20), inputs, tmp_path)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("shape", [(2, 2, 5, 6), (1, 2, 4, 5, 6)], ids=str)
+def test_samples_of_a_grid_of_a_batch_and_of_a_volume(
+    shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    random = np.random.default_rng(4)
+    rank = len(shape) - 2
+    inputs = {
+        "x": random.standard_normal(shape, np.float32),
+        "g": random.standard_normal((shape[0], *[3] * rank, rank), np.float32),
+    }
+    nodes = [node("GridSample", ["x", "g"], ["y"], mode="linear")]
+    check(model_of(nodes, inputs, ["y"], opset=20), inputs, tmp_path)
