@@ -344,6 +344,9 @@ def _allowed(output: Any, tolerance: np.ndarray | None, mask: np.ndarray | None)
         return np.float64(0)
     allowed = np.zeros(output.shape) if tolerance is None else np.asarray(tolerance, np.float64)
     allowed = np.broadcast_to(allowed, output.shape).astype(np.float64)
+    # A little more, in three digits, which can be read.
+    short = [float(f"{each * 1.01:.2e}") for each in allowed.ravel()]
+    allowed = np.array(short, np.float64).reshape(output.shape)
     return allowed if mask is None else np.where(mask, np.inf, allowed)
 
 
@@ -356,6 +359,9 @@ def _value(value: Any) -> str:
         return f"{_value(np.asarray(value))}[()]"
     name, plain = value.dtype.name, value.dtype.kind in "biu" or value.dtype.kind == "f"
     finite = bool(np.isfinite(value).all()) if value.dtype.kind == "f" else True
+    equal = value.size > 0 and value.tobytes() == value.flat[:1].tobytes() * value.size
+    if plain and finite and equal:
+        return f"np.full({value.shape!r}, {value.flat[0].item()!r}, {name!r})"
     if plain and finite and value.size <= LONGEST_LIST:
         numbers = pprint.pformat(value.ravel().tolist(), width=88, compact=True)
         return f"array({name!r}, {value.shape!r}, {textwrap.indent(numbers, '        ').strip()})"
