@@ -44,7 +44,7 @@ FORMATS = (
     _Format(b"ustar", "a tar archive", UNPACK, 257),
 )
 PAGES = ("<!doctype html", "<html", "<head", "<?xml")
-PAGE_FIX = "download the file itself (from Hugging Face or GitHub, of the page's download button)"
+PAGE_FIX = "download the file itself (on Hugging Face or GitHub with the page's download button)"
 
 
 def looks_like(content: bytes) -> str:
@@ -58,7 +58,7 @@ def looks_like(content: bytes) -> str:
                 return f"is a checkpoint of PyTorch (torch.save); {EXPORT}"
             return f"is {each.name}; {each.fix}"
     if not beginning.strip(b"\0"):
-        return f"is of zeros alone where it begins, as of an interrupted download; {AGAIN}"
+        return f"is zeros where it begins, as after an interrupted download; {AGAIN}"
     return _as_text(beginning) or f"is not an ONNX file, or is damaged or cut short; {AGAIN}"
 
 

@@ -163,6 +163,9 @@ def group_normalization(graph: Graph, node: onnx.NodeProto) -> list[str]:
     """
     x, scale, bias = node.input
     given, shape = attributes(node), graph.shape(node.input[0])
+    if graph.shape(scale) == (given["num_groups"],):
+        each = graph.constant(np.arange(shape[1]) // (shape[1] // given["num_groups"]))
+        scale, bias = (graph.op("Gather", name, each, axis=0) for name in (scale, bias))
     groups = graph.constant(np.array([shape[0], given["num_groups"], -1]))
     flat = graph.op("Reshape", x, groups)
     dtype = graph.dtype(x)

@@ -213,18 +213,21 @@ def _run(
         found = [""] * steps
         for place in range(steps)[:: -1 if is_backward[direction] else 1]:
             new = step(_taken(graph, given, place), now)
-            result = new[0]
-            if lengths:  # what lies beyond one's own leaves its states, and gives zeros
+            if lengths:  # what lies beyond one's own leaves its states
                 is_in = graph.op("Less", graph.constant(place, graph.dtype(lengths)), lengths)
-                result = graph.op("Where", is_in, result, zero)
                 pairs = zip(new, now, strict=True)
                 new = [graph.op("Where", is_in, after, before) for after, before in pairs]
             now = new
-            found[place] = graph.op("Unsqueeze", result, graph.constant(np.array([0, 1])))
+            found[place] = graph.op("Unsqueeze", now[0], graph.constant(np.array([0, 1])))
         all_steps.append(graph.ops("Concat", found, 1, axis=0)[0] if steps > 1 else found[0])
         lasts.append([graph.op("Unsqueeze", each, graph.constant(np.array([0]))) for each in now])
     joined = [_joined(graph, list(each), 0) for each in zip(*lasts, strict=True)]
-    return [_joined(graph, all_steps, 1), *joined]
+    whole = _joined(graph, all_steps, 1)
+    if lengths:  # and gives zeros
+        numbers = graph.constant(np.arange(steps).reshape(-1, 1, 1, 1), graph.dtype(lengths))
+        is_in = graph.op("Less", numbers, lengths)
+        whole = graph.op("Where", is_in, whole, graph.constant(0.0, graph.dtype(x)))
+    return [whole, *joined]
 
 
 def _joined(graph: Graph, parts: list[str], axis: int) -> str:

@@ -29,7 +29,6 @@ from jitweb.onnx import (
 )
 from jitweb.onnx.graph import CONTRIB, Graph
 
-NEWER = 21  # the first opset after the one that all become
 ANY = 10**6
 
 
@@ -67,7 +66,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("", "Clip"): Rule(_inputs("min", "max"), end=11),
     ("", "Pad"): Rule(_inputs("pads", "value"), end=11),
     ("", "Scatter"): Rule(opset.scatter),
-    ("", "GroupNormalization"): Rule(opset.group_normalization, first=NEWER),
+    ("", "GroupNormalization"): Rule(opset.group_normalization),
     ("", "Swish"): Rule(opset.swish),
     ("", "BatchNormalization"): Rule(opset.batch_normalization),
     ("", "ThresholdedRelu"): Rule(opset.thresholded_relu),

@@ -58,7 +58,7 @@ def refused_model(folder: Path, model: onnx.ModelProto) -> str:
         (bytes(4) + b"TFL3" + bytes(60), ["TensorFlow Lite", "tf2onnx"]),
         (b'{"error": "gone"}', ['a text and not a model: it begins with "{"error"', "again"]),
         ("é".encode() * 4095, ['it begins with "éé']),
-        (bytes(999), ["zeros alone", "interrupted"]),
+        (bytes(999), ["is zeros where it begins", "interrupted"]),
         (b"\x01\xfe" * 40, ["not an ONNX file, or is damaged or cut short", "again"]),
     ],
 )

@@ -243,3 +243,21 @@ def test_samples_of_a_grid_of_a_batch_and_of_a_volume(
     }
     nodes = [node("GridSample", ["x", "g"], ["y"], mode="linear")]
     check(model_of(nodes, inputs, ["y"], opset=20), inputs, tmp_path)
+
+
+@pytest.mark.once
+def test_an_operator_that_onnx_has_withdrawn_is_taken(tmp_path: Path) -> None:
+    """GroupNormalization of opset 18, which has a scale for each group, as onnxruntime takes it."""
+    x = np.random.default_rng(5).standard_normal((1, 4, 3, 3)).astype(np.float32)
+    scale, bias = np.array([2, 3], np.float32), np.array([-1, 5], np.float32)
+    made = node("GroupNormalization", ["x", "s", "b"], ["y"], num_groups=2)
+    model = model_of([made], {"x": x}, ["y"], {"s": scale, "b": bias}, 18)
+    groups = x.reshape(2, -1)
+    normal = (groups - groups.mean(1, keepdims=True)) / np.sqrt(groups.var(1, keepdims=True) + 1e-5)
+    wanted = (normal * scale[:, None] + bias[:, None]).reshape(x.shape)
+    assert_agree(computed(model, {"x": x}, tmp_path), {"y": wanted}, 1e-5)
+    model.graph.node.append(node("Relu", ["nowhere"], ["y2"]))  # which the checker no longer sees
+    model.graph.output.append(onnx.helper.make_tensor_value_info("y2", 1, [1]))
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(JitwebError, match="y2"):
+        import_model(tmp_path / "m.onnx")
