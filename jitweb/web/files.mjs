@@ -46,7 +46,7 @@ export class Files {
 
   async #readPlanBytes() {
     try {
-      const bytes = await this.#bytes("plan.json", MOST_PLAN_BYTES);
+      const bytes = await this.#bytes("plan.json", MOST_PLAN_BYTES, "no-cache");
       this.#planBytes = bytes;
       return bytes;
     } catch (error) {
@@ -62,8 +62,10 @@ export class Files {
     const { bytes: size, sha256 } = this.#known[name];
     const kept = await this.#kept([name, sha256], size);
     if (kept && (await this.#check(name, kept).then(() => true, () => false))) return kept;
-    const bytes = await this.#bytes(name, this.#options.verify ? size : MOST_BYTES);
-    if (this.#options.verify) await this.#check(name, bytes);
+    const bytes = await this.#checked(name, size).catch((error) => {
+      if (!(error instanceof Changed) || isNode) throw error;
+      return this.#checked(name, size, "reload"); // the browser's HTTP cache may have an older bundle's
+    });
     if (this.#cache) this.#keeping.push(this.#cache.put([name, sha256], bytes));
     return bytes;
   }
@@ -81,6 +83,12 @@ export class Files {
       all.set(bytes, begin);
     }));
     return all;
+  }
+
+  async #checked(name, size, mode) {
+    const bytes = await this.#bytes(name, this.#options.verify ? size : MOST_BYTES, mode);
+    if (this.#options.verify) await this.#check(name, bytes);
+    return bytes;
   }
 
   async #kept(key, most) {
@@ -104,7 +112,7 @@ export class Files {
   }
 
   // A file's bytes, of which there must not be more than `most`.
-  async #bytes(name, most) {
+  async #bytes(name, most, cache = "default") {
     const { onProgress, signal } = this.#options, address = this.#folder && new URL(name, this.#folder);
     if (isNode && (!address || address.protocol === "file:")) {
       const place = address ?? builtin("path").join(this.#path, name);
@@ -113,7 +121,6 @@ export class Files {
       return bytes;
     }
     address.search = this.#folder.search; // of a signed address, for example
-    const cache = name === PLAN_KEY[0] ? "no-cache" : "default"; // an old plan would find new files changed
     const response = await fetch(address, { signal, cache }).catch((error) => {
       throw new Unreachable(`${name} can't be fetched: ${error.message}${hint(address)}`);
     });
@@ -152,12 +159,15 @@ export class Files {
       const note = "only the sizes of files were checked: the page is not a secure context (https or localhost)";
       if (!this.notes.includes(note)) this.notes.push(note);
     } else if (found !== sha256) {
-      throw new Error(`${name} was changed: it is not as the bundle was written; ${RESTORE}`);
+      throw new Changed(`${name} was changed: it is not as the bundle was written; ${RESTORE}`);
     }
   }
 }
 
 class Unreachable extends Error {
+  name = "Error";
+}
+class Changed extends Error {
   name = "Error";
 }
 
@@ -212,7 +222,7 @@ async function readFile(name, place, most) {
   }
 }
 
-const tooLarge = (name) => new Error(`${name} was changed: it is larger than the bundle says; ${RESTORE}`);
+const tooLarge = (name) => new Changed(`${name} was changed: it is larger than the bundle says; ${RESTORE}`);
 
 // SHA-256 in hexadecimal; null where it can't be computed.
 async function digest(bytes) {

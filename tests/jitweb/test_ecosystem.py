@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -198,6 +199,39 @@ def test_a_runtime_on_another_origin_has_threads_and_workers(
         check(result)
         assert (result["threads"], result["notes"]) == (2, [])
     assert f"{origin} must allow other origins (Access-Control-Allow-Origin)" in message
+
+
+def test_a_new_bundle_at_an_address_is_not_taken_for_a_damaged_old_one(
+    tiny: Path, tab: Tab, tmp_path: Path
+) -> None:
+    """Though the browser's HTTP cache has the old weights, for which it need not ask again."""
+
+    def write(offset: int) -> None:
+        plan = json.loads((tiny / "plan.json").read_text())
+        content = bytearray((tiny / "weights.safetensors").read_bytes())
+        content[-4:] = np.array([offset], np.float32).tobytes()
+        (folder / "weights.safetensors").write_bytes(content)
+        plan["files"]["weights.safetensors"]["sha256"] = hashlib.sha256(content).hexdigest()
+        (folder / "plan.json").write_text(json.dumps(plan))
+        os.utime(folder / "plan.json", (offset, offset))  # a server's dates are whole seconds
+
+    folder = tmp_path / "site"
+    shutil.copytree(tiny, folder)
+    found = []
+    with Site(folder, {**ISOLATED, "Cache-Control": "max-age=1000"}) as site:
+        tab.send("Page.navigate", url=f"{site.address}shared.mjs")
+        tab.wait_until(f"location.href.startsWith('{site.address}')")
+        for offset in (0, 1000):
+            write(offset)
+            found.append(
+                tab.evaluate(f"""(async () => {{
+                    {HELPERS}
+                    const {{ load }} = await import("/runtime.mjs");
+                    const model = await load("/", {{ target: "wasm", threads: 1 }});
+                    return (await model.run(right())).y.at(-1);
+                }})()""")
+            )
+    assert found[1] == found[0] + 1000
 
 
 def test_firefox_runs_webassembly_with_threads_and_in_a_worker(site: Site) -> None:
