@@ -20,6 +20,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,24 +65,20 @@ def costs(candidate: Candidate, rounds: int) -> dict[str, float]:
     return dict(zip(PARTS, (schedule, passes, emission, llvm_passes, llvm), strict=True))
 
 
-def points(task: TaskInput, target: WasmTarget, most: int) -> list[tuple[Candidate, Candidate]]:
-    """The first points of a task's space, each by the emitter and by LLVM."""
-    candidates = [
-        each
-        for each in target.candidates(task.function, task.constants)
-        if each.family != "plain" or task.kind == "plain"
-    ]
-    half = len(candidates) // 2
-    return list(zip(candidates[:half], candidates[half:], strict=False))[:most]
+def points(task: TaskInput, target: WasmTarget, most: int) -> list[Candidate]:
+    """The first points of a task's space."""
+    candidates = target.candidates(task.function, task.constants)
+    return [each for each in candidates if each.point["code"] == DIRECT][:most]
 
 
 def times(
-    task: TaskInput, pairs: list[tuple[Candidate, Candidate]], target: WasmTarget, device: Device
+    task: TaskInput, candidates: list[Candidate], target: WasmTarget, device: Device
 ) -> tuple[list[tuple[float, float]], list[float]]:
-    """Milliseconds of each pair, and of loading the emitted modules."""
+    """Milliseconds of each point by either, and of loading the emitted modules."""
     arguments, found, loading = make_arguments(task), [], []
-    for pair in pairs:
-        built = [target.build(each.build()) for each in pair]
+    for candidate in candidates:
+        kernel = candidate.build()
+        built = [target.build(replace(kernel, is_direct=each)) for each in (True, False)]
         handles = []
         for each in built:
             start = time.perf_counter()
@@ -113,12 +110,11 @@ def main() -> int:
     loading: list[float] = []
     with NodeDevice() as device:
         for task in tasks:
-            pairs = points(task, target, options.points)
-            pairs = [pair for pair in pairs if pair[0].point["code"] == DIRECT]
-            rows += [costs(ours, options.rounds) for ours, _ in pairs]
+            taken = points(task, target, options.points)
+            rows += [costs(candidate, options.rounds) for candidate in taken]
             if options.no_times:
                 continue
-            found, loaded = times(task, pairs, target, device)
+            found, loaded = times(task, taken, target, device)
             loading += loaded
             ours, theirs = (min(each) for each in zip(*found, strict=True))
             kernels.append(
