@@ -207,6 +207,8 @@ def cast(t: Translation, fields: Fields, dtype: TirType) -> Vector | None:
             return None
         return Vector(each(t, code, vector(t, fields["value"])), dtype.lane, dtype.lanes)
     bits = dtype.bits
+    if dtype.is_float and source.bits > bits:  # the integer would be cut first
+        return None
     found = resized(t, vector(t, fields["value"]), source, bits)
     if not dtype.is_float:
         return found
