@@ -42,6 +42,19 @@ def lengths_of(opening: Opening) -> tuple[int, ...]:
     return tuple(opening.most - each for each in range(LENGTHS))
 
 
+def open_constants(graphs: Sequence[KernelGraph]) -> frozenset[GraphValue]:
+    """The constants that depend on the length, which are to stay as they are.
+
+    Packed in words a shorter one would not be what a longer one begins with.
+    """
+    found: set[GraphValue] = set()
+    for calls in zip(*(graph.calls for graph in graphs), strict=False):
+        for values in zip(*(call.inputs for call in calls), strict=False):
+            if len({value.shape for value in values}) > 1:
+                found.update(values)
+    return frozenset(found)
+
+
 class Differs(ValueError):
     """Functions are not the same but for the length; the message says in what."""
 

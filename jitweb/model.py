@@ -24,7 +24,7 @@ from jitweb.errors import JitwebError, NotEquations
 from jitweb.extent import Opening
 from jitweb.kernel_cost import cost_of
 from jitweb.kernel_reference import run_function
-from jitweb.merge import Merger
+from jitweb.merge import Merger, open_constants
 from jitweb.onnx.branches import Values
 from jitweb.onnx.graph import graph_inputs, nothing
 from jitweb.onnx.ranges import NARROW, Integers, integers_of, within_tables
@@ -114,7 +114,9 @@ def plan_open(
     inputs, outputs = (
         _merged(merger, [getattr(part, role) for part in parts]) for role in ("inputs", "outputs")
     )
-    part = _Part(merger.graph([part.graph for part in parts]), inputs, outputs)
+    plain = open_constants([part.graph for part in parts])
+    graphs = [with_packed_weights(part.graph, plain) for part in parts]
+    part = _Part(merger.graph(graphs), inputs, outputs)
     if len({wide for _, wide in found}) > 1:
         raise merger.refused("its integers are of 32 or of 64 bits")
     planned = _Planner(name, part, store or WeightStore()).imported()
@@ -139,7 +141,9 @@ def plan_model(
     Raises:
         JitwebError: the model can't be used.
     """
-    planner = _Planner(name, _part_of(model, integers), store or WeightStore())
+    part = _part_of(model, integers)
+    part = replace(part, graph=with_packed_weights(part.graph))
+    planner = _Planner(name, part, store or WeightStore())
     return replace(planner.imported(), wide=integers.wide)
 
 
@@ -171,9 +175,7 @@ def _part_of(model: onnx.ModelProto, integers: Integers) -> _Part:
     takes = graph_inputs(model)[: len(graph.inputs)]  # weights without data come after them
     inputs = _boundary(takes, graph.inputs, integers.ranges)
     outputs = _boundary(model.graph.output, graph.outputs)
-    return _Part(
-        with_packed_weights(_with_copies(_without_reshapes(_folded(graph)))), inputs, outputs
-    )
+    return _Part(_with_copies(_without_reshapes(_folded(graph))), inputs, outputs)
 
 
 def _merged(merger: Merger, boundaries: Sequence[Sequence[_Boundary]]) -> list[_Boundary]:

@@ -10,6 +10,7 @@ would be left, as that has no place to convert it but a copy of the whole.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,14 +56,20 @@ class _Axes:
         return weight.transpose(0, *self.order).reshape(len(weight), -1)
 
 
-def with_packed_weights(graph: KernelGraph) -> KernelGraph:
-    """The graph with each large constant in its smallest form, where kernels can take it."""
-    packer = _Packer()
+def with_packed_weights(
+    graph: KernelGraph, plain: AbstractSet[GraphValue] = frozenset()
+) -> KernelGraph:
+    """The graph with each large constant in its smallest form, where kernels can take it.
+
+    Those in `plain` are float32.
+    """
+    packer = _Packer(plain)
     return replace(graph, calls=tuple(packer.call(call) for call in graph.calls))
 
 
 class _Packer:
-    def __init__(self) -> None:
+    def __init__(self, plain: AbstractSet[GraphValue]) -> None:
+        self._plain = plain
         self._axes: dict[Any, Mapping[int, _Axes]] = {}
         self._packed: dict[tuple[GraphValue, _Axes], tuple[Form, list[GraphValue]] | None] = {}
         self._floats: dict[GraphValue, GraphValue] = {}
@@ -75,6 +82,7 @@ class _Packer:
             if value.array is not None
             and value.dtype == "float32"
             and value.count >= LEAST
+            and value not in self._plain
             and not value.has_no_data
         }
         found = {}

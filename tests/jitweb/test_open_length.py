@@ -52,6 +52,9 @@ def open_model(kind: str) -> onnx.ModelProto:
         array = numpy_helper.to_array(tensor)
         if array.dtype == np.int64 and array.ndim == 1 and TABLE in array:
             tensor = numpy_helper.from_array(np.where(array == TABLE, -1, array), tensor.name)
+        if array.dtype == np.float32 and TABLE in array.shape:  # which is packed, then
+            array = array.astype(np.float16).astype(np.float32)
+            tensor = numpy_helper.from_array(array, tensor.name)
         axes = [axis for axis, extent in enumerate(array.shape) if extent == TABLE]
         if axes and "wpe" not in tensor.name:
             name, tensor.name = tensor.name, f"{tensor.name}.table"
