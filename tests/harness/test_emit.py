@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tvm
+from tvm import tirx
 
 from harness.case import Case, module_text
 from harness.devices.base import Launch
@@ -178,6 +179,16 @@ def test_accumulators_stay_in_locals_and_addresses_are_added_up_outside() -> Non
 def test_what_is_not_covered_is_refused_by_its_name() -> None:
     with pytest.raises(NotCovered, match="erf"):
         emit("kernel", lower_directly(function(UNCOVERED)), relaxed=False)
+
+
+def test_an_expression_that_is_too_deep_is_refused() -> None:
+    buffer = tirx.decl_buffer((1,), "float32", "a")
+    deep = tirx.BufferLoad(buffer, [0])
+    for _ in range(3000):
+        deep = deep + tirx.FloatImm("float32", 1.0)
+    with pytest.raises(NotCovered, match="deep"):
+        store = tirx.BufferStore(buffer, deep, [0])
+        emit("kernel", tirx.PrimFunc([buffer], store), relaxed=False)
 
 
 def test_what_the_emitter_does_not_cover_is_no_finding() -> None:

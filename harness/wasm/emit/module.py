@@ -47,7 +47,13 @@ def emit(name: str, function: Any, *, relaxed: bool, has_open_rows: bool = False
     Raises:
         NotCovered: the function has what the emitter doesn't cover.
     """
-    program = PlainProgram(function)
+    try:
+        return _emitted(name, PlainProgram(function), relaxed, has_open_rows)
+    except RecursionError:
+        raise NotCovered("an expression as deep as this") from None
+
+
+def _emitted(name: str, program: PlainProgram, relaxed: bool, has_open_rows: bool) -> Emitted:
     t = Translation(program, relaxed=relaxed)
     t.rules, t.vector_rules, t.by_lanes = ALL_RULES, ALL_VECTOR_RULES, by_lanes
     t.slots = promoted(program)
@@ -60,11 +66,7 @@ def emit(name: str, function: Any, *, relaxed: bool, has_open_rows: bool = False
     t.writes = writes_of(program, t.slots, body)
     statement(t, body)
     code = Code(t.graph, len(parameters))
-    try:
-        content = code.body(t.frame, frame_local)
-    except RecursionError:
-        raise NotCovered("an expression as deep as this") from None
-    made = _object(name, content, code, parameters, t.frame)
+    made = _object(name, code.body(t.frame, frame_local), code, parameters, t.frame)
     return Emitted(made, rows, tuple(scratch.values()))
 
 
