@@ -309,6 +309,26 @@ def refuse_foreign(out: Path) -> None:
         raise JitwebError(f"{out} holds other files and no bundle; name a new folder with -o")
 
 
+def check_writable(out: Path) -> None:
+    """Check that the bundle's folder can be made, before anybody works for it.
+
+    Raises:
+        JitwebError: it holds something else, or can't be made.
+    """
+    real = Path(os.path.realpath(out))
+    there = next((each for each in real.parents if os.path.lexists(each)), real)
+    shown = there if out.is_absolute() else os.path.relpath(there)
+    try:
+        refuse_foreign(out)
+        if there.is_dir():
+            os.rmdir(tempfile.mkdtemp(prefix=f".{real.name}.{os.getpid()}.", dir=there))
+            return
+        reason = f"{shown} is a file"
+    except OSError as error:
+        reason = f"{shown} takes no new folder ({error.strerror})"
+    raise JitwebError(f"{out} can't be written: {reason}; name another folder with -o") from None
+
+
 def check_file(number: int, length: int | None = None) -> str:
     """The file that a variant is verified by, at a length where one is open."""
     return f"check{number or ''}{'' if length is None else f'.{length}'}.safetensors"

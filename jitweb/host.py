@@ -156,6 +156,13 @@ class BundleHost(Closing):
         return number, list(arranged(own, fixed.inputs).values())
 
 
+def check_target(folder: Path, plan: Mapping[str, Any], target: str) -> None:
+    """Raises: JitwebError, if the bundle lacks this target."""
+    if target not in plan["targets"]:
+        held = ", ".join(plan["targets"])
+        raise JitwebError(f"{folder} holds {held} and no {target}; tune it for that")
+
+
 def open_host(
     folder: Path, plan: Mapping[str, Any], target: str | None, threads: int, device: str = "auto"
 ) -> BundleHost:
@@ -165,10 +172,8 @@ def open_host(
         JitwebError: the bundle lacks the target, the device can't run it, or loading fails.
         DeviceError: a required program is not installed.
     """
-    names = list(plan["targets"])
-    chosen = target or names[0]
-    if chosen not in names:
-        raise JitwebError(f"{folder} holds {', '.join(names)} and no {chosen}; tune it for that")
+    chosen = target or next(iter(plan["targets"]))
+    check_target(folder, plan, chosen)
     kind = device_kind(device_of(chosen, device))
     if not kind.hosts_modules:
         raise JitwebError(f"{kind.name} runs no JavaScript; name another --device")

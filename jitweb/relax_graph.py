@@ -181,16 +181,22 @@ def _readers_of(model: onnx.ModelProto, number: int | None) -> list[str]:
     return [node_text(each) for each in model.graph.node if not holding.isdisjoint(each.input)]
 
 
-def _culprit(model: onnx.ModelProto) -> onnx.NodeProto | None:
+def _is_refused(model: onnx.ModelProto) -> bool:
+    return isinstance(_converted(model, []), str)
+
+
+def _culprit(
+    model: onnx.ModelProto, fails: Callable[[onnx.ModelProto], bool] = _is_refused
+) -> onnx.NodeProto | None:
     """The first node that makes the import fail; None if several do."""
     few, many = 0, len(model.graph.node)  # the import of so many works, and fails
     while many - few > 1:
         middle = (few + many) // 2
-        if isinstance(_converted(_beginning(model, middle), []), str):
+        if fails(_beginning(model, middle)):
             many = middle
         else:
             few = middle
-    if not many or not isinstance(_converted(_beginning(model, many), []), str):
+    if not many or not fails(_beginning(model, many)):
         return None
     return model.graph.node[many - 1]
 
@@ -312,15 +318,32 @@ class _GraphReader:
         plain = kernel.replace("_", "").lower()
         return [node_text(each) for each in self.model.graph.node if each.op_type.lower() in plain]
 
+    def _node_with(self, message: str) -> list[str]:
+        """The first node of which a kernel can't be narrowed for this reason."""
+
+        def fails(part: onnx.ModelProto) -> bool:
+            module = _converted(part, _passes(self.inputs))
+            return not isinstance(module, str) and any(
+                _why_not_narrow(function, self.wide) == message
+                for function in module.functions.values()
+                if isinstance(function, tirx.PrimFunc)
+            )
+
+        node = _culprit(self.model, fails)
+        return [] if node is None else [node_text(node)]
+
     def _narrow(self, narrow: Callable[[], Any], kernel: str = "") -> Any:
         """Raises: JitwebError, with the nodes that read or are what can't be narrowed."""
         try:
             return narrow()
         except NotNarrowable as error:
             nodes = _readers_of(self.model, error.number)
-            if error.number is None and self._nodes_of(kernel):
-                listed = ", ".join(self._nodes_of(kernel)[:5])
-                raise JitwebError(f"{NOT_SUPPORTED}: {listed}; {REPLACE}") from None
+            if error.number is None:
+                found = self._nodes_of(kernel) or self._node_with(str(error))
+                if found:
+                    raise JitwebError(
+                        f"{NOT_SUPPORTED}: {', '.join(found[:5])}; {REPLACE}"
+                    ) from None
             where = f"{', '.join(nodes[:5])}: " if nodes else ""
             raise JitwebError(f"{where}{error}") from None
 
@@ -367,6 +390,15 @@ def _from_infinity(block: Any) -> Any:
         return block
     infinity = tirx.FloatImm("float32", math.copysign(math.inf, float(value)))
     return with_fields(block, init=with_fields(start, value=infinity))
+
+
+def _why_not_narrow(function: Any, wide: bool) -> str:
+    """Why a kernel can't be narrowed; "" if it can."""
+    try:
+        narrow_function(function, wide)
+    except NotNarrowable as error:
+        return str(error)
+    return ""
 
 
 def _is_call(node: Any) -> bool:

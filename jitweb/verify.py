@@ -21,7 +21,7 @@ from jitweb.devices import device_of
 from jitweb.errors import JitwebError
 from jitweb.expected import expected_of_variants
 from jitweb.extent import Extent, Opening
-from jitweb.host import WEB, open_host
+from jitweb.host import WEB, check_target, open_host
 from jitweb.npz import read_npz
 from jitweb.onnx.branches import Values
 from jitweb.plan import Condition, Tensor, Variant, condition_text, variants_of
@@ -147,13 +147,15 @@ def verify_bundle(
         JitwebError: it is not a bundle, or can't be run here.
     """
     plan = read_plan(folder)
+    names = [target] if target else list(plan["targets"])
+    for name in names:
+        check_target(folder, plan, name)
     changed = tuple(changed_files(folder, plan))
     if changed:
         return Verification(changed, (), ())
     variants = variants_of(plan)
     expected = _expected(folder, plan, variants, given, model, values)
     agreements: list[Agreement] = []
-    names = [target] if target else list(plan["targets"])
     for name in names:  # before the first is run, which takes its time
         device_of(name, device)
     for name in names:

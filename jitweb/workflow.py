@@ -166,11 +166,11 @@ def tune_model(
     Raises:
         JitwebError, DeviceError: an error that the user can fix.
     """
+    bundle.check_writable(options.out)
     try:
         bundle.recover(options.out)
     except OSError as error:
         raise JitwebError(f"{options.out} can't be written: {error.strerror}") from None
-    bundle.refuse_foreign(options.out)
     started = time.monotonic()
     variants = import_variants(options.model, options.shapes, options.targets, options.values)
     models = [each.model for each in variants]

@@ -17,6 +17,7 @@ import pytest
 from jitweb.cli import main
 from tests.command import run_command
 from tests.harness.liar import LyingPage, answered
+from tests.jitweb.tiny import Tiny
 from tests.tab import Tab
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,6 +138,8 @@ def test_an_interrupted_tune_keeps_what_it_has(
         (["tune", "{bert}", "--device", "wgpu"], "wgpu runs no WebAssembly"),
         (["tune", "{bert}", "--target", "webgpu", "--device", "node"], "node runs no WebGPU"),
         (["tune", "{bert}", "-o", "{garbage}"], "is a file"),
+        (["tune", "/nowhere.onnx", "-o", "{garbage}/x"], "garbage.onnx is a file; name another"),
+        (["tune", "/nowhere.onnx", "-o", "/proc/x"], "/proc takes no new folder"),
         (["tune", "{bert}", "--records", "{garbage}"], "can't be used for records"),
         (["verify", "{tmp}"], "is not a bundle"),
         (["verify", "{bundle}", "--target", "metal"], "metal"),
@@ -182,6 +185,14 @@ def test_wrong_use_is_one_line_and_status_two(
     assert len(lines) == 1 and words in lines[0], done.stderr
     assert "Traceback" not in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_target_that_a_bundle_lacks_is_named_with_those_that_it_holds(tmp_path: Path) -> None:
+    out = Tiny(targets=("wasm",)).write(tmp_path / "out")
+    for command in ("verify", "bench"):
+        done = jitweb(command, out, "--target", "webgpu")
+        assert done.returncode == 2 and done.stdout == ""
+        assert done.stderr == f"jitweb: {out} holds wasm and no webgpu; tune it for that\n"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["tune", "--help"], ["records", "ls"]])

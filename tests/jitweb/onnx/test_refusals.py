@@ -11,6 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from jitweb import relax_graph
 from jitweb.cli import main
 from jitweb.errors import JitwebError
 from jitweb.model import import_model
@@ -122,6 +123,24 @@ def test_a_node_that_computes_strings_is_named(tmp_path: Path) -> None:
     ]
     message = refused_model(tmp_path, model_of(nodes, {"x": FLOATS}, ["y"]))
     assert message.startswith("spell (Cast) computes strings") and "leave the processing" in message
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_a_kernel_that_can_not_be_read_is_named_by_its_node(
+    is_renamed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the kernel's name, and, where that says nothing, by the first node that has such a one."""
+    if is_renamed:
+        monkeypatch.setattr(relax_graph._GraphReader, "_nodes_of", lambda self, kernel: [])
+    nodes = [
+        node("Relu", ["b"], ["boxes"], "relu"),
+        node("NonMaxSuppression", ["boxes", "s", "most"], ["y"], "/nms/NMS"),
+    ]
+    inputs = {"b": np.ones((1, 4, 4), np.float32), "s": np.ones((1, 1, 4), np.float32)}
+    model = model_of(nodes, inputs, ["y"], {"most": np.array([3], np.int64)})
+    message = refused_model(tmp_path, model)
+    assert message.startswith("operators that are not supported: /nms/NMS (NonMaxSuppression); ")
 
 
 @pytest.mark.once
