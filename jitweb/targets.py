@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from harness.devices.base import Device, Launch
+from harness.devices.base import Device, Launch, is_software_adapter
 from harness.targets import webgpu
 from harness.targets.wasm import link_alone
 from harness.targets.wasm_code import compile_kernel
@@ -102,18 +102,25 @@ class WasmTarget:
 class WebgpuTarget:
     """WebGPU; `limits` and `features` are the device's, by WebGPU's names.
 
-    Without limits they are WebGPU's defaults.
+    Without limits they are WebGPU's defaults. `is_software`: its adapter is the processor.
     """
 
     name = "webgpu"
 
     def __init__(
-        self, limits: Mapping[str, int] | None = None, features: Collection[str] = ()
+        self,
+        limits: Mapping[str, int] | None = None,
+        features: Collection[str] = (),
+        *,
+        is_software: bool = False,
     ) -> None:
         self.limits, self.features = dict(limits or {}), frozenset(features)
+        self.is_software = is_software
 
     def candidates(self, function: Any, constants: frozenset[int]) -> list[Candidate]:
-        return webgpu_candidates(function, constants, self.limits, self.features)
+        return webgpu_candidates(
+            function, constants, self.limits, self.features, is_software=self.is_software
+        )
 
     def probes(self) -> tuple[Probe, Probe, Probe]:
         return gpu_probes()
@@ -136,6 +143,7 @@ def open_target(name: str, device: Device | None) -> WebTarget:
     """
     if name == "wasm":
         return WasmTarget()
-    return (
-        WebgpuTarget(device.limits(), device.features()) if device else WebgpuTarget({}, {FEATURE})
-    )
+    if device is None:
+        return WebgpuTarget({}, {FEATURE})
+    is_software = is_software_adapter(device.fingerprint())
+    return WebgpuTarget(device.limits(), device.features(), is_software=is_software)

@@ -7,7 +7,7 @@ raises one of the errors below, and the next call restarts it.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -111,6 +111,16 @@ class Device(Protocol):
 
     def close(self) -> None:
         """End the device's process."""
+
+
+# What software adapters of WebGPU are called, in a fingerprint's architecture or adapter.
+SOFTWARE_ADAPTERS = ("swiftshader", "llvmpipe", "microsoft basic render driver")
+
+
+def is_software_adapter(fingerprint: Mapping[str, str]) -> bool:
+    """Whether a device's WebGPU runs on the processor."""
+    names = f"{fingerprint.get('architecture', '')} {fingerprint.get('adapter', '')}".lower()
+    return any(name in names for name in SOFTWARE_ADAPTERS)
 
 
 class Closing:

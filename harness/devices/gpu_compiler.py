@@ -112,5 +112,6 @@ def compile_for(family: str, modules: Sequence[bytes]) -> list[Compiled]:
 
 
 def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "it ended without a message"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if "error" in line.lower()]
+    return (errors or lines or ["it ended without a message"])[-1]

@@ -24,6 +24,9 @@ const device = await adapter.requestDevice({
 });
 for (const [number, { code, entry }] of JSON.parse(readFileSync(shaders, "utf8")).entries()) {
   const module = device.createShaderModule({ code });
+  for (const { type, message, lineNum } of (await module.getCompilationInfo()).messages) {
+    if (type === "error") throw new Error(`line ${lineNum}: ${message}`);
+  }
   await device.createComputePipelineAsync({
     layout: "auto",
     compute: { module, entryPoint: entry },

@@ -24,6 +24,7 @@ from tvm import ir, s_tir, tirx
 from harness import compat
 from harness.devices.shader import LEAST_LIMITS, Shader
 from harness.targets.executable import NotExpressible, raised_by_tvm
+from harness.targets.vectors import with_vector_buffers
 
 __all__ = ["Shader", "build_shader"]
 
@@ -63,11 +64,11 @@ def build_shader(
     """
     _check_parameters(function)
     target = _target(max_workgroup_storage)
-    lowerings = [
-        each for each in (*_lowerings(), *_splitting())
-        if not keeps_sizes or each.info.name != COMPACTION
-    ]  # fmt: skip
-    lowered = _lowered(function, target, tuple(lowerings))
+    lowerings = (*_with_vectors(), *_splitting())
+    if keeps_sizes:  # also where a size is no multiple of a vector's
+        whole = (*_lowerings(), *_splitting())
+        lowerings = tuple(each for each in whole if each.info.name != COMPACTION)
+    lowered = _lowered(function, target, lowerings)
     shaders = tuple(_shaders(lowered, target, max_workgroup_storage, fixed=True))
     return shaders[0] if len(shaders) == 1 else shaders
 
@@ -182,6 +183,12 @@ def _lowerings() -> tuple[Any, ...]:
         s_tir.transform.RewriteUnsafeSelect(),
         tirx.transform.CommonSubexprElim(),
     )
+
+
+def _with_vectors() -> tuple[Any, ...]:
+    """The lowerings, with vectors before common indices get names of their own."""
+    *before, naming = _lowerings()
+    return (*before, with_vector_buffers, naming)
 
 
 @cache

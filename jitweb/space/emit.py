@@ -75,6 +75,13 @@ def loops(variables: Sequence[Any], extents: Sequence[int], body: Any) -> Any:
     return body
 
 
+def loops_of(extents: Sequence[tuple[Any, int]], body: Any, kind: int) -> Any:
+    """A loop over all of these variables, each with its extent, of the same kind."""
+    for var, extent in reversed(extents):
+        body = loop(var, extent, body, kind)
+    return body
+
+
 def bound(var: Any, extent: int, tag: str, body: Any) -> Any:
     """A loop whose iterations are the GPU's threads or workgroups of this tag, e.g. threadIdx.x.
 

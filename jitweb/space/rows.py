@@ -113,7 +113,7 @@ def _check(rows: Rows) -> None:
         if equation.is_reduction:
             if emit.product(equation.extents[len(rows.extents) :]) != 1:
                 raise NotEquations("a reduction leaves more than one element of a row")
-            _combine(equation)
+            combine_of(equation)
         for load in loads(equation.value):
             for earlier in made:
                 if compat.load_buffer(load).same_as(earlier.buffer):
@@ -127,7 +127,7 @@ def _check_same_row(load: Any, equation: Equation, rows: Rows) -> None:
             raise NotEquations("a row depends on another one")
 
 
-def _combine(equation: Equation) -> tuple[Callable[[Any, Any], Any], Any]:
+def combine_of(equation: Equation) -> tuple[Callable[[Any, Any], Any], Any]:
     """The operation of a reduction, and its operand."""
     make = COMBINES.get(compat.type_key(equation.value))
     if make is not None:
@@ -201,7 +201,7 @@ class RowsBuilder:
         return width
 
     def _reduce(self, equation: Equation, at: list[Any]) -> list[Any]:
-        combine, value = _combine(equation)
+        combine, value = combine_of(equation)
         combine = self._keeping_nan(equation, combine)
         dtype = str(equation.buffer.ty.dtype)
         width = self._width_for(equation, equation.reduced_extents[-1])

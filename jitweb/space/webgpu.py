@@ -19,19 +19,22 @@ from tvm.s_tir import dlight
 from harness import compat
 from harness.ir.loop_kinds import SERIAL, UNROLLED, VECTORIZED
 from harness.targets.invocations import as_kernel
-from harness.targets.webgpu import MAX_GRID, MAX_THREADS
+from harness.targets.webgpu import MAX_GRID, MAX_THREADS, MAX_WORKGROUP_STORAGE
 from jitweb.compare import SHORT_TOLERANCE
 from jitweb.errors import NotEquations
 from jitweb.extent import Extent, at_length, ceil_div, is_multiple
 from jitweb.space import emit, halves
 from jitweb.space.approximate import approximate
+from jitweb.space.blockings import Blocking, blockings
 from jitweb.space.candidate import Candidate, Kernel, Value
 from jitweb.space.emit import LANES
 from jitweb.space.equations import Equation, loads
+from jitweb.space.group_rows import GroupRows, group_sizes
 from jitweb.space.held import with_held_values
 from jitweb.space.matmul import ELEMENTS, MatmulBuilder, Tiling, at_place, fitting
 from jitweb.space.matmul_equations import Matmul, read_matmul
 from jitweb.space.rows import Rows, RowsBuilder, read_rows
+from jitweb.space.tiled_matmul import TiledMatmul
 from jitweb.space.webgpu_functions import FUNCTIONS
 
 # A thread's tile of C, rows x columns: more of both is less to load for each multiply-add, until
@@ -51,27 +54,38 @@ def webgpu_candidates(
     constants: frozenset[int],
     limits: Mapping[str, int],
     features: Collection[str] = (),
+    *,
+    is_software: bool = False,
 ) -> list[Candidate]:
     """The candidates for a PrimFunc, best guess first; at most 64.
 
-    `limits` and `features` are the device's, by WebGPU's names.
+    `limits` and `features` are the device's, by WebGPU's names. For software adapters there are
+    no kernels with workgroup memory: to them it is memory like any other, and barriers are slow.
+    Nor are there for open lengths: tiles have constant sizes.
     """
     most = limits.get("maxComputeInvocationsPerWorkgroup", MAX_THREADS)
+    storage = limits.get("maxComputeWorkgroupStorageSize", MAX_WORKGROUP_STORAGE)
     uses = halves.USES if halves.FEATURE in features else ()
-    return [*_of_family(function, most, uses), Candidate("plain", {}, lambda: _plain(function))]
+    shares = not is_software and not emit.lengths_of(function)
+    found = _of_family(function, most, storage if shares else 0, uses)
+    return [*found, Candidate("plain", {}, lambda: _plain(function))]
 
 
-def _of_family(function: Any, most: int, uses: Sequence[str]) -> list[Candidate]:
+def _of_family(function: Any, most: int, storage: int, uses: Sequence[str]) -> list[Candidate]:
     try:
-        return list(_matmuls(read_matmul(function), most, uses))
+        matmul = read_matmul(function)
     except NotEquations:
         pass
+    else:
+        tiled = _tiled(matmul, most, storage) if storage else ()
+        return [*tiled, *_matmuls(matmul, most, uses)]
     try:
         rows = read_rows(function)
     except NotEquations:
         return []
-    make = _rows if rows.has_reductions else _elements
-    return list(make(rows, most))
+    if rows.has_reductions:
+        return [*(_group_rows(rows, most) if storage else ()), *_rows(rows, most)]
+    return list(_elements(rows, most))
 
 
 def _plain(function: Any) -> Kernel:
@@ -89,6 +103,20 @@ def _plain(function: Any) -> Kernel:
     if not scheduled.body.block.alloc_buffers:
         return Kernel(scheduled)
     return Kernel(function.with_body(as_kernel(function.body)))
+
+
+def _tiled(matmul: Matmul, most: int, storage: int) -> Iterator[Candidate]:
+    for blocking in blockings(matmul, most, storage):
+        point: dict[str, Value] = {
+            "tile": f"{blocking.rows}x{blocking.columns}",
+            "group": f"{blocking.x}x{blocking.y}",
+            "depth": blocking.depth,
+        }
+        yield Candidate("tiled", point, _tiled_kernel(matmul, blocking))
+
+
+def _tiled_kernel(matmul: Matmul, blocking: Blocking) -> Any:
+    return lambda: Kernel(with_held_values(TiledMatmul(matmul, blocking).function()))
 
 
 def _matmuls(matmul: Matmul, most: int, uses: Sequence[str]) -> Iterator[Candidate]:
@@ -267,6 +295,15 @@ def _clamped(tile: Any, tiles: int, group: int) -> Any:
     """The tile, or the last one for threads beyond it, which then do what another does as well."""
     is_whole = not isinstance(tiles, Extent) and tiles % group == 0
     return tile if is_whole else tirx.min(tile, emit.constant(tiles) - 1)
+
+
+def _group_rows(rows: Rows, most: int) -> Iterator[Candidate]:
+    for group in group_sizes(rows, most):
+        yield Candidate("group-rows", {"group": group}, _group_rows_kernel(rows, group))
+
+
+def _group_rows_kernel(rows: Rows, group: int) -> Any:
+    return lambda: Kernel(with_held_values(GroupRows(rows, group).function()))
 
 
 def _rows(rows: Rows, most: int) -> Iterator[Candidate]:

@@ -179,18 +179,22 @@ def task(name: str, *, key: str | None = None, sites: int = 1) -> TaskInput:
     constants = [i for i, each in enumerate(names) if each in ("B", "bias", "gamma", "beta")]
     if name in ("batched", "tanh-add"):
         constants = []
+    return task_of(function, name, key or name, sites, frozenset(constants))
+
+
+def task_of(
+    function: Any,
+    name: str = "kernel",
+    key: str = "kernel",
+    sites: int = 1,
+    constants: frozenset[int] = frozenset(),
+) -> TaskInput:
+    """A kernel as the tuner takes it; its last parameter is its output."""
     sizes = [4 * emit.product(emit.shape_of(parameter)) for parameter in function.params]
     work = cost_of(function, sizes)
+    writes = (len(function.params) - 1,)
     return TaskInput(
-        key or name,
-        name,
-        work.kind,
-        function,
-        sites,
-        work.flops,
-        work.bytes,
-        frozenset(constants),
-        (len(names) - 1,),
+        key, name, work.kind, function, sites, work.flops, work.bytes, constants, writes
     )
 
 
