@@ -211,6 +211,7 @@ def instructions(words: Words) -> Iterator[tuple[int, Sequence[int]]]:
 
 def main(paths: Sequence[str]) -> None:
     vulkan = Vulkan()
+    channel = sys.stdout.buffer  # a pipe, whose lines are read as JSON
     for path in paths:
         data = Path(path).read_bytes()
         try:
@@ -221,7 +222,8 @@ def main(paths: Sequence[str]) -> None:
             }
         except VulkanError as error:
             made = {"error": str(error)}
-        print(json.dumps(made), flush=True)
+        channel.write(json.dumps(made).encode() + b"\n")
+        channel.flush()
 
 
 if __name__ == "__main__":
