@@ -25,6 +25,14 @@ def matmul(n: int = 4) -> Any:
     return tvm.IRModule({"main": te.create_prim_func([a, b, c])})
 
 
+def cosine(dtype: str) -> Any:
+    """A[i] = cos(A[i])"""
+    buffer, i = tirx.decl_buffer((4,), dtype, "A"), tirx.Var("i", "int32")
+    store = tirx.BufferStore(buffer, tirx.cos(buffer[i]), [i])
+    body = tirx.For(i, 0, 4, tirx.ForKind.SERIAL, store)
+    return tvm.IRModule({"main": tirx.PrimFunc([buffer], body)})
+
+
 def store_at(index: Any, extent: int = 4) -> Any:
     """A loop i < extent that stores i to target[index(i)], target having `extent` elements."""
     i = tirx.Var("i", "int32")

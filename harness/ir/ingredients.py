@@ -309,11 +309,11 @@ def _shifted_modulus(node: Any) -> Any | None:
 
 
 def _reversed_modulus(node: Any) -> Any | None:
-    """(c - x) % n, where the iterator has a negative stride"""
+    """(c - x) % n or (c - x) // n, where the iterator has a negative stride."""
     dividend = node.a
     if compat.type_key(dividend) != "Sub" or is_constant(dividend.b):
         return None
-    return tirx.FloorMod(dividend.b, node.b)
+    return type(node)(dividend.b, node.b)
 
 
 def _sub_word_promotion(node: Any) -> Any | None:
@@ -326,8 +326,9 @@ def _sub_word_promotion(node: Any) -> Any | None:
 
 
 def _nested_bounds(node: Any) -> Any | None:
-    """A loop from another start than zero, whose variable bounds a loop inside it."""
-    if node.step is not None or number_of(node.min) == 0:
+    """A loop with another start or step than 0 and 1, whose variable bounds a loop inside it."""
+    step = 1 if node.step is None else number_of(node.step)
+    if step is None or (step == 1 and number_of(node.min) == 0):
         return None
     bounds = [
         bound
@@ -338,9 +339,14 @@ def _nested_bounds(node: Any) -> Any | None:
     if not any(node.loop_var.same_as(used) for bound in bounds for used in compat.nodes(bound)):
         return None
     var = compat.Var(node.loop_var.name, node.loop_var.ty)
-    body = rewrite.substitute(node.body, {node.loop_var: tirx.Add(var, node.min)})
-    zero = tirx.IntImm(compat.dtype_of(var), 0)
-    return tirx.For(var, zero, node.extent, node.kind, body, node.thread_binding, node.annotations)
+    dtype = compat.dtype_of(var)
+    value = var if step == 1 else tirx.Mul(var, tirx.IntImm(dtype, step))
+    body = rewrite.substitute(node.body, {node.loop_var: tirx.Add(value, node.min)})
+    zero, extent = tirx.IntImm(dtype, 0), node.extent
+    if step != 1:
+        up = tirx.Add(extent, tirx.IntImm(compat.dtype_of(extent), step - 1))
+        extent = tirx.FloorDiv(up, tirx.IntImm(compat.dtype_of(extent), step))
+    return tirx.For(var, zero, extent, node.kind, body, node.thread_binding, node.annotations)
 
 
 INGREDIENTS: tuple[Ingredient, ...] = (
@@ -362,7 +368,7 @@ INGREDIENTS: tuple[Ingredient, ...] = (
     Ingredient("repeated-store", ("For",), _idle_loop),
     Ingredient("bfloat16-let", ("Let", "Bind"), _bfloat16_let),
     Ingredient("shifted-modulus", ("FloorDiv",), _shifted_modulus),
-    Ingredient("reversed-modulus", ("FloorMod",), _reversed_modulus),
+    Ingredient("reversed-modulus", ("FloorMod", "FloorDiv"), _reversed_modulus),
     Ingredient("sub-word-promotion", (*WRAPPING, "Call"), _sub_word_promotion),
 )
 NAMES: tuple[str, ...] = tuple(dict.fromkeys(ingredient.name for ingredient in INGREDIENTS))

@@ -20,6 +20,13 @@ KNOWN_REFUSALS: dict[str, str] = {
     NESTED_PARALLEL: (
         "a parallel loop inside another one is a schedule that the runtime does not support"
     ),
+    "of the software pipeline is not defined": (
+        "a software_pipeline annotation has both stages and an order"
+    ),
+    "Can only handle constant size stack allocation": "a GPU has no allocation of a variable size",
+    "(op->kind == ForKind::kSerial) is false": (
+        "LLVM's code generator for GPUs has no parallel loops: that of the host makes threads"
+    ),
     "but pipeline annotation is": (
         "a software_pipeline annotation is for as many statements as the loop has"
     ),

@@ -45,9 +45,51 @@ _OF_PASSES: tuple[KnownIssue, ...] = (
         "float-division-by-zero",
         "apache/tvm#13348",
         "folding a float's division by zero fails on purpose",
-        (Kind.INTERNAL_ERROR,),
+        (Kind.INTERNAL_ERROR, Kind.ROUND_TRIP),
         r"fb->value != # .*Divide by zero",
         ingredient="float-division-by-zero",
+    ),
+    KnownIssue(
+        "integer-division-by-zero",
+        DESCRIBED,
+        "a division by a constant zero fails on purpose, also where it is never reached",
+        (Kind.INTERNAL_ERROR, Kind.ROUND_TRIP),
+        r"Check failed: (pb->value != # .*Divide by zero|\(!divisor\.is_const\(#\)\) is false)",
+    ),
+    KnownIssue(
+        "wide-float",
+        DESCRIBED,
+        "folding the conversion of a float that the narrower dtype can't hold fails",
+        (Kind.INTERNAL_ERROR,),
+        r"\|src/ir/expr\.cc\|Check failed: value (>=|<=) (std::numeric_limits<float>|support::#)",
+    ),
+    KnownIssue(
+        "definition-out-of-scope",
+        DESCRIBED,
+        "CommonSubexprElim defines a variable in a Let, and uses it outside",
+        (Kind.ILL_FORMED_IR,),
+        r"\|tirx\.CommonSubexprElim\|ValueError: Invalid use of undefined variable",
+    ),
+    KnownIssue(
+        "jump-in-unrolled-loop",
+        "tile-ai/tilelang#3026",
+        "UnrollLoop unrolls loops that break or continue",
+        (Kind.INTERNAL_ERROR,),
+        r"codegen_llvm\.cc\|Check failed: \(!loop_frame_jump_tgts_\.empty\(\)\)",
+    ),
+    KnownIssue(
+        "bfloat16-cast-in-value",
+        "tile-ai/tvm#70",
+        "BF16ComputeLegalize leaves conversions to bfloat16 in the value of a let",
+        (Kind.INTERNAL_ERROR,),
+        r"codegen_llvm\.cc\|Check failed: \(!(to|from)\.MatchesElementType\(.*kDLBfloat",
+    ),
+    KnownIssue(
+        "vectors-of-narrow-floats",
+        DESCRIBED,
+        "BF16StorageLegalize and FP8StorageLegalize store vectors whose types don't match",
+        (Kind.REJECTED_VALID, Kind.INTERNAL_ERROR),
+        r"\|TypeError\|src/tirx/ir/stmt\.cc\|dtype mismatch on BufferStore: buffer_s dtype is",
     ),
     KnownIssue(
         "wrapped-divisor",
@@ -148,7 +190,7 @@ _OF_PASSES: tuple[KnownIssue, ...] = (
         DESCRIBED,
         "LLVM's folder crashes on the conversion of a bfloat16 constant, which is an integer there",
         (Kind.CRASH,),
-        r"\|SIGSEGV\|build\|libtvm_compiler\.so\+0x(88bcdd0|8c96250)$",
+        r"\|SIGSEGV\|build\|libtvm_compiler\.so\+0x(88bcdd0|8c96250|8e0bd10)$",
         ingredient="bfloat16-constant",
     ),
     KnownIssue(
@@ -321,6 +363,13 @@ _OF_PASSES: tuple[KnownIssue, ...] = (
         r"^invalid-codegen\|CompilerRejected\|.*\|clang: error: call to convert_\S+ is ambiguous$",
     ),
     KnownIssue(
+        "bool-in-opencl",
+        DESCRIBED,
+        "a scalar parameter of bool is one of the kernel's, which OpenCL does not allow",
+        (Kind.INVALID_CODEGEN,),
+        r"\|clang: error: _ cannot be used as the type of a kernel parameter$",
+    ),
+    KnownIssue(
         "one-element-round-trip",
         DESCRIBED,
         "a buffer of one element is printed as a bare name, which max and if_then_else don't take",
@@ -329,7 +378,8 @@ _OF_PASSES: tuple[KnownIssue, ...] = (
         r"|Cannot convert from type _ to _|Mismatched type on argument ## when calling: _"
         r"|Expected a primitive-valued expression, but result type is metadata"
         r"|unsupported operand type\(s\) for \S+: _ and _"
-        r"|_ not supported between instances of _ and _|Operand should be a Expr)",
+        r"|_ not supported between instances of _ and _|Operand should be a Expr"
+        r"|Operator overloading is not supported for expression type)",
     ),
     KnownIssue(
         "view-without-dimensions-round-trip",
@@ -376,6 +426,27 @@ _OF_SCHEDULES: tuple[KnownIssue, ...] = (
         (Kind.INTERNAL_ERROR,),
         r"\|src/tirx/ir/stmt\.cc\|Check failed: .*A(n empty)? SeqStmt .*prohibited"
         r".*\|cache_index:\S+$",
+    ),
+    KnownIssue(
+        "wide-extents-of-blockize",
+        DESCRIBED,
+        "blockize makes variables of int64 for extents of int32",
+        (Kind.INTERNAL_ERROR,),
+        r"\|src/tirx/ir/iter_var\.cc\|Check failed: \(extent_ty == var_ty\)",
+    ),
+    KnownIssue(
+        "rfactor-beside-blocks",
+        DESCRIBED,
+        "rfactor takes every block without loops of its scope for its own",
+        (Kind.INTERNAL_ERROR,),
+        r"/primitive/reduction\.cc\|Check failed: block_realize == old_block_realize_\.get\(\)",
+    ),
+    KnownIssue(
+        "tensorize-of-unlike",
+        DESCRIBED,
+        "that a block has no such buffer is a failed check of tensorize",
+        (Kind.INTERNAL_ERROR,),
+        r"blockize_tensorize\.cc\|Check failed: \(comparator\.rhs_buffer_map_\.count\(desc\)\)",
     ),
     KnownIssue(
         "block-in-init",

@@ -56,7 +56,10 @@ def _lost(view: AfterPass, module: Any) -> str | None:
     if reference.expectation is None or compat.structural_equal(back, module):
         return None
     STAGES.enter(view.compilation.sequence.at("compare"))
-    return _other_meaning(back, reference)
+    lost = _other_meaning(back, reference)
+    if lost is not None and _other_meaning(module, reference) is not None:
+        return None  # the pass has changed it, and not the printer
+    return lost
 
 
 def _other_meaning(back: Any, reference: Reference) -> str | None:

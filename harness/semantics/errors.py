@@ -16,7 +16,7 @@ KINDS = frozenset({
     "data-race",  # two iterations of a concurrent loop access an element and one writes it
     "bad-cast",  # a float that the integer dtype can't hold, or NaN
     "bad-shift",  # a shift by a negative amount, or by the width or more
-    "bad-argument",  # an intrinsic outside its domain, such as clz(0)
+    "bad-argument",  # an intrinsic outside its domain, such as clz(0); of a call, another dtype
     "false-assume",  # T.assume of something false
     "block-domain",  # a block's iteration variable is bound outside its declared domain
     "reduction-in-init",  # a block's init uses an axis that it is to run before

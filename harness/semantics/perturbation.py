@@ -111,13 +111,15 @@ class Perturbation:
         if self._folds:
             table["times_zero"] = lambda value, zero: zero
         if self._flips_zeros:
+            # All have the other sign, or none has one: atanh(-0.0) is lowered to a logarithm of 1.
+            other: Callable[[float], float] = abs if self._folds else operator.neg
             table |= {
                 "m_round": round_half_away,
-                "fdiv": lambda a, b: divide_floats(a, b if b != 0.0 else -b),
-                "m_copysign": lambda a, b: math.copysign(a, b if b and b == b else -b),
-                "m_atan2": lambda a, b: math.atan2(a if a else -a, b if b else -b),
-                "m_rsqrt": lambda a: reciprocal_root(a if a else -a),
-                "m_pow": lambda a, b: power(a if a else -a, b),
+                "fdiv": lambda a, b: divide_floats(a, b if b != 0.0 else other(b)),
+                "m_copysign": lambda a, b: math.copysign(a, b if b and b == b else other(b)),
+                "m_atan2": lambda a, b: math.atan2(a if a else other(a), b if b else other(b)),
+                "m_rsqrt": lambda a: reciprocal_root(a if a else other(a)),
+                "m_pow": lambda a, b: power(a if a else other(a), b),
             }
         return table
 

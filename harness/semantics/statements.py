@@ -217,6 +217,8 @@ class StatementCompiler(BlockCompiler):
             owner = pointed_to(argument, self.pointers)
             if owner is None:
                 value = self.value(argument)
+                if compat.dtype_of(argument) != compat.dtype_of(param):
+                    self.emit("undefined('bad-argument', 'an argument of another dtype')")
                 operand = ranges.unknown(self.fresh("a"), self.dtype(param))
                 self.variables[hash(param)] = operand
                 names.append(operand.code)

@@ -117,6 +117,8 @@ def test_zeros_of_either_sign_are_equal() -> None:
         "T.Cast('float32', T.sqrt(A[i]) < T.float32(1))",
         # pi or zero, depending on a zero's sign, and so 0 or infinity * 0
         "T.float32(6) / T.atan2(ZERO, T.float32(-1) * ZERO) * ZERO",
+        # of two zeros' signs, which a lowering may lose: infinite, or the difference of infinities
+        "T.float32(1) / T.atanh(T.float32(-1) * ZERO) + T.float32(1) / T.atanh(ZERO)",
         "T.copysign(T.float32(1), T.sqrt(A[i]))",  # of a NaN's sign
         "T.rsqrt(ZERO * A[i])",  # of infinity's sign, which is the zero's
         "T.pow(ZERO * A[i], T.float32(-3))",

@@ -362,3 +362,14 @@ def test_a_very_long_sum_compiles() -> None:
     target = tirx.decl_buffer((1,), "int32", "target")
     function = tirx.PrimFunc([target, n], tirx.BufferStore(target, total, [0]))
     assert run(tvm.IRModule({"main": function}), zeros(1), 2)[0][0] == 502
+
+
+def test_a_call_with_an_argument_of_another_dtype() -> None:
+    program = """
+    def main(A: T.Buffer((4,), "int32"), n: T.int32):
+        Module.put(A.data, n)
+    def put(a: T.handle("int32"), n: T.int64):
+        A = T.decl_buffer((4,), "int32", data=a)
+        A[n] = 1
+    """
+    assert undefined(program, zeros(4), 2) == "bad-argument"

@@ -6,6 +6,7 @@ import ast
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from harness.worker.post_mortem import verdict_of
 from harness.worker.sandbox import Settings, Worker
 from tests import programs
 from tests.tzer.scripts import run_each
+from tzer.in_subprocess import in_subprocess
 from tzer.triage.reproducer import write_reproducer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,6 +93,14 @@ def test_a_crash_is_shown_and_survived(tmp_path: Path) -> None:
     verdict = verdict_of(outcome) if outcome.status == "died" else Verdict(Kind.CRASH)
     done = run(write_reproducer(case, verdict), tmp_path)
     assert done.returncode == (1 if outcome.status == "died" else 0), done.stderr
+
+
+def test_a_death_of_a_code_generator_for_another_machine_is_not_died_of_again() -> None:
+    # LLVM has no cosine of float64 for AMD's GPUs, and aborts.
+    case = Case(module_text(programs.cosine("float64")), target="rocm")
+    verdict = Verdict(Kind.CRASH, True, "SIGABRT in build", "crash|SIGABRT|build|x", "build")
+    verdict = replace(verdict, stage=Stage("legal", "build"))
+    assert "KIND = 'crash'" in in_subprocess(lambda: write_reproducer(case, verdict))
 
 
 def test_where_the_bug_does_not_show_the_status_is_zero(tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ if __name__ == "__main__":
     sys.exit(main())
 """
 SECONDS = 60
+DEADLY = (Kind.CRASH, Kind.HANG, Kind.OUT_OF_MEMORY)
 
 
 def device_script(
@@ -75,13 +76,13 @@ def device_script(
 ) -> str:
     """The Python script that shows a finding of a target on a device."""
     return (
-        f"{header}\n\nimport sys\n\n{comment(_shown(case, sequence, program))}\n"
+        f"{header}\n\nimport sys\n\n{comment(_shown(case, sequence, program, kind))}\n"
         f"CASE = {text_literal(case.to_json())}\nKIND = {str(kind)!r}\nEXPECTED = {expected!r}\n"
         f"SECONDS = {SECONDS}\n{PROGRAM}"
     )
 
 
-def _shown(case: Case, sequence: Sequence, program: str | None) -> Iterator[str]:
+def _shown(case: Case, sequence: Sequence, program: str | None, kind: Kind) -> Iterator[str]:
     """What a reader wants to see of the case."""
     yield f"Target {case.target}, optimisation level {case.opt_level}. Passes:"
     yield from (f"    {call}" for call in sequence.calls)
@@ -89,7 +90,8 @@ def _shown(case: Case, sequence: Sequence, program: str | None) -> Iterator[str]
     yield "Program:"
     yield from (program or "its TVMScript does not parse back to it: see CASE").split("\n")
     yield ""
-    for code in _generated(case, sequence):
+    # What kills the compiler would kill this process as well.
+    for code in [] if kind in DEADLY else _generated(case, sequence):
         yield "Generated:"
         yield from code.strip().split("\n")
 

@@ -139,6 +139,8 @@ def _raised_in(verdict: Verdict) -> str:
     callers = (frame for frame in frames[places[0] + 1 :] if frame.matters)
     caller = next((frame.short for frame in callers if frame.file != innermost.file), "")
     caller = _ONE_CODE.get(caller, caller)
+    if not caller and innermost.file.startswith("3rdparty/"):
+        caller = verdict.pass_name  # a container's check says nothing of who failed it
     return f"{innermost.file} < {caller}" if caller else innermost.file
 
 
@@ -212,7 +214,9 @@ def _of_silent(verdict: Verdict, target: str) -> str:
     place = _ONE_CODE.get(place, place)
     if place in ("code generation", "run"):
         return "|".join(("silent", place, target, *filter(None, shows)))
-    return "|".join(("silent", place, *filter(None, shows[1:])))
+    # What a block no longer declares is another cause than what it computes.
+    form = [each for each in shows[:1] if each == "undeclared-access"]
+    return "|".join(("silent", place, *form, *filter(None, shows[1:])))
 
 
 def _of_form(verdict: Verdict, target: str) -> str:

@@ -79,6 +79,17 @@ def main(A: T.Buffer((2, 3), "int32"), B: T.Buffer((8,), "int32")):
     for i in range(8):
         B[i] = A[1, (i % 4 + 1) // 2]
 """
+STEPPED_BOUNDS = """
+def main(A: T.Buffer((8,), "int32")):
+    for j in range(0, 3, 2):
+        for i in range(j, j + 1):
+            A[i] = A[i] + 1
+"""
+REVERSED_QUOTIENT = """
+def main(A: T.Buffer((2, 8), "int32"), B: T.Buffer((2, 6), "int32")):
+    for i in range(2):
+        A[0, i] = B[1, (1 - i) // 2]
+"""
 REVERSED_MODULUS = """
 def main(A: T.Buffer((2, 8), "int32"), B: T.Buffer((8,), "int32")):
     for i in range(8):
@@ -143,6 +154,7 @@ def main(A: T.Buffer((8,), "float32")):
 
 PROGRAMS: tuple[tuple[str, str, str, int], ...] = (
     ("nested-bounds", NESTED_BOUNDS, "llvm", 0),
+    ("nested-bounds", STEPPED_BOUNDS, "llvm", 0),
     ("repeated-store", REPEATED_STORE, "llvm", 0),  # apache/tvm#759
     ("allocation-in-vector-loop", ALLOCATION_IN_VECTOR_LOOP, "llvm", 0),
     ("bfloat16-let", BFLOAT16_LET, "llvm", 0),  # tile-ai/tvm#70
@@ -150,6 +162,7 @@ PROGRAMS: tuple[tuple[str, str, str, int], ...] = (
     ("literal-out-of-range", SCALE_OVERFLOW, "llvm", 0),  # tile-ai/tilelang#3027
     ("double-buffer-of-compacted", DOUBLE_BUFFER, "llvm", 0),  # apache/tvm#20418
     ("reversed-modulus", REVERSED_MODULUS, "llvm", 0),
+    ("reversed-modulus", REVERSED_QUOTIENT, "llvm", 0),
     ("sub-word-promotion", SUB_WORD_SHIFT, "c", 1),  # tile-ai/tilelang#2961
     ("shifted-modulus", SHIFTED_MODULUS, "llvm", 0),  # apache/tvm#20169
     ("float-division-by-zero", FLOAT_DIVISION, "llvm", 0),  # apache/tvm#13348

@@ -83,6 +83,14 @@ def test_a_program_that_parses_to_an_invalid_one_is_a_finding(
     assert found is not None and "invalid" in found.message
 
 
+def test_a_pass_that_has_changed_the_meaning_is_no_finding_of_the_printer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folded = programs.store_at(lambda i: 1 + (2 - i))
+    monkeypatch.setattr(script_round_trip, "parsed_back", lambda module: folded)
+    assert SCRIPT_ROUND_TRIP.check(after_pass(shifted(0), shifted(1))) is None
+
+
 def shifted(by: int) -> Any:
     """target[i] = i or its mirror image."""
     return programs.store_at(lambda i: 3 - i if by else i)
