@@ -39,6 +39,7 @@ from jitweb.tune import TaskState, TuningResult
 from jitweb.weight_files import write_weights
 
 PLAN = "plan.json"
+RESTORE = "copy the bundle again, or tune the model again"  # as the runtime says it
 SIGNATURE = "tensors.d.mts"
 OLDEST_NODE = ">=20.16"  # the first with process.getBuiltinModule
 CHECKED = 4096  # elements of an output that are kept to verify it by
@@ -471,6 +472,10 @@ def read_plan(folder: Path) -> dict[str, Any]:
         plan = parse_plan(read_bounded(path, MOST_PLAN_BYTES))
         _check_tuning(plan)
     except FileNotFoundError:
+        if not folder.exists():
+            raise JitwebError(
+                f"{folder} does not exist; name the folder of a bundle, as jitweb tune -o makes it"
+            ) from None
         raise JitwebError(f"{folder} is not a bundle: it has no {PLAN}") from None
     except NotADirectoryError:
         raise JitwebError(f"{folder} is a file; name the bundle's folder") from None
@@ -503,6 +508,13 @@ def _is_choice(choice: Any) -> bool:
         and isinstance(choice.get("candidate"), str)
         and is_amount(choice.get("tried"))
     )
+
+
+def check_files(folder: Path, plan: Mapping[str, Any]) -> None:
+    """Raises: JitwebError, if a file of the bundle is missing or not as it was written."""
+    for name in changed_files(folder, plan):
+        what = "was changed" if (folder / name).is_file() else "is missing"
+        raise JitwebError(f"{folder / name} {what}; {RESTORE}")
 
 
 def changed_files(folder: Path, plan: Mapping[str, Any]) -> list[str]:

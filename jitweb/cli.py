@@ -51,8 +51,11 @@ TARGET_NAMES = ("wasm", "webgpu")
 USUAL_BUDGET_S = 30.0
 FAILED_CHECK = 1
 # Of a dimension: a number, or a name and the most.
+SEPARATOR = re.compile("x|(?<=[0-9])X")  # of dimensions; X is how --help of old versions had it
 LENGTH = re.compile(r"(?:[A-Za-z][A-Za-z0-9_]{0,30}:(?=[1-9][0-9]{0,6}$))?[1-9][0-9]{0,11}")
+MOST_LENGTH = 9_999_999  # as LENGTH has it
 MOST_DIMENSIONS = 32
+LEAST_SHARD = 10**6  # bytes
 
 bundle_folder = click.argument("folder", metavar="OUT", type=NonEmptyPath(path_type=Path))
 target_option = click.option(
@@ -84,13 +87,34 @@ class Shape(click.ParamType):
         if isinstance(value, tuple):
             return value
         name, _, text = value.rpartition("=")
-        sizes = text.split("x") if text else []
+        sizes = SEPARATOR.split(text) if text else []
         found = [LENGTH.fullmatch(size) for size in sizes]
         shape = [_length(each) for each in found if each]
         if not name or len(shape) < len(sizes) or len(sizes) > MOST_DIMENSIONS:
-            shown = f"{value[:80]!r} is not a shape"
-            self.fail(f"{shown}; give one such as input_ids=1x128 or 1xN:512", param, ctx)
+            fix = _why_no_shape(sizes) if name else "give one such as input_ids=1x128 or 1xN:512"
+            self.fail(f"{value[:80]!r} is not a shape; {fix}", param, ctx)
+        openings = dict.fromkeys(str(each) for each in shape if isinstance(each, Opening))
+        if len(openings) > 1:
+            shown = f"{value[:80]!r} leaves several lengths open ({' and '.join(openings)})"
+            self.fail(f"{shown}, and only one length can be open; fix the others", param, ctx)
         return name, tuple(shape)
+
+    def get_metavar(self, param: Any, ctx: Any) -> str:
+        return self.name
+
+
+def _why_no_shape(sizes: Sequence[str]) -> str:
+    """What is wrong with the first size that is none."""
+    wrong = next((each for each in sizes if not LENGTH.fullmatch(each)), "")
+    if re.fullmatch(r"(.*:)?-?[0-9]+", wrong):
+        if int(wrong.rpartition(":")[2][:20]) < 1:
+            return "a size is at least 1"
+        if re.fullmatch("[A-Za-z][A-Za-z0-9_]{0,30}:.*", wrong):
+            return f"a length is open to {MOST_LENGTH} at most"
+    if re.fullmatch("[A-Za-z][A-Za-z0-9_]{0,30}", wrong):
+        whole = "x".join(f"{each}:512" if each == wrong else each for each in sizes)
+        return f"{wrong} needs its greatest length: {whole}"
+    return "give one such as input_ids=1x128 or 1xN:512"
 
 
 def _length(found: re.Match[str]) -> int | Opening:
@@ -128,9 +152,12 @@ class FileSize(click.ParamType):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
         try:
-            return value if isinstance(value, int) else parse_size(value)
+            size = value if isinstance(value, int) else parse_size(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if size < LEAST_SHARD:
+            self.fail(f"{value} is too small for a file of weights; give at least 1MB", param, ctx)
+        return size
 
 
 class DeviceName(click.Choice[str]):
@@ -303,7 +330,10 @@ def _devices(targets: Sequence[str], wanted: str) -> Iterator[dict[str, Device |
 @shape_option
 @value_option
 @click.option(
-    "--target", type=click.Choice(("wasm",)), help="Compile the kernels, and show what by."
+    "--target",
+    type=click.Choice(TARGET_NAMES),
+    metavar="wasm",
+    help="Compile the kernels, and show what by.",
 )
 @as_json
 def inspect(
@@ -318,6 +348,11 @@ def inspect(
     That is inputs, the shapes to give, weights, operators and kernels.
     Exits 2 where it can't be tuned as it stands: why comes first, then what is known of it.
     """
+    if target not in (None, "wasm"):
+        raise click.BadParameter(
+            f"inspect compiles for wasm alone; leave it out, or use tune --target {target}",
+            param_hint="--target",
+        )
     from jitweb.overview import overview
 
     with note_of_waiting(f"reading and importing {model} …"):
@@ -450,10 +485,10 @@ def bench(
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 def serve(folder: Path, port: int, host: str) -> None:
     """Serve a bundle's page, with the headers that threads need."""
-    from jitweb.bundle import read_plan
+    from jitweb.bundle import check_files, read_plan
     from jitweb.serve import serve_forever
 
-    read_plan(folder)
+    check_files(folder, read_plan(folder))
     serve_forever(folder, port, host)
 
 

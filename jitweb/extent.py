@@ -31,6 +31,9 @@ class Opening:
     name: str
     most: int
 
+    def __str__(self) -> str:
+        return f"{self.name}:{self.most}"
+
     def extent(self) -> Extent:
         """The length itself."""
         return Extent(self.most, ((1, (0, 1)),))
@@ -39,6 +42,20 @@ class Opening:
     def checked(self) -> tuple[int, ...]:
         """The lengths that a model is checked at."""
         return (*(each for each in CHECKED if each < self.most), self.most)
+
+
+class OpenSize(int):
+    """A size of an opening; as a text it is what the user gave."""
+
+    def __new__(cls, opening: Opening, size: int) -> OpenSize:
+        made = super().__new__(cls, size)
+        made.text = str(opening)
+        return made
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Extent(int):

@@ -106,7 +106,7 @@ def print_report(report: Report) -> None:
     facts = report.to_json()
     for name, part in facts["targets"].items():
         if part["latency_ms"] is None:
-            print_line(f"{name}: nothing measured; kernels by the space's static order")
+            print_line(f"{name}: {_unmeasured_text(part)}")
         else:
             print_line(f"{name}: {part['latency_ms']['min']:.2f} ms in kernels{_gain_text(part)}")
         for row in part["kernels"]:
@@ -122,6 +122,17 @@ def print_report(report: Report) -> None:
     print_line(f"tuned in {facts['tuning_s']:.1f} s ({how}), imported in {facts['import_s']:.1f} s")
     size = amount_text(facts["bundle_bytes"], "B", 1)
     print_line(f"{report.options.out}: {size}. Next: jitweb verify {report.options.out}")
+
+
+def _unmeasured_text(part: Mapping[str, Any]) -> str:
+    """What was measured, where that is not every kernel."""
+    count = sum(row["ms"] is not None for row in part["kernels"])
+    if not count:
+        return "nothing measured; kernels by the space's static order"
+    return (
+        f"{count} of {counted(len(part['kernels']), 'kernel')} measured, the rest by the space's "
+        "static order; a longer --budget goes on"
+    )
 
 
 def _gain_text(part: Mapping[str, Any]) -> str:
@@ -158,6 +169,8 @@ def print_overview(found: Overview) -> None:
             text = (
                 f"{each['name']:{min(longest, 30)}}  {each['dtype']} {_sides_text(each['shape'])}"
             )
+            if found.opening and what == "inputs" and found.opening.name in each["shape"]:
+                text += f" (1 to {found.opening.most})"
             _print_fact("" if number else what, text)
         if len(tensors) > MOST_TENSORS:
             _print_fact("", f"and {len(tensors) - MOST_TENSORS} more")
@@ -177,6 +190,8 @@ def print_overview(found: Overview) -> None:
         _print_fact("" if number else "variants", f"{text}, {amount_text(each['flops'], 'FLOP')}")
     work = sum(row["flops"] * row["sites"] for row in found.kernels)
     taken = " with these shapes" if found.needed else ""
+    if found.opening:
+        taken += f" at {found.opening.name}={found.opening.most}"
     _print_fact(
         "runs as",
         f"{counted(found.calls, 'call')} of {counted(len(found.kernels), 'kernel')}, "

@@ -16,6 +16,7 @@ import onnx
 
 from harness.targets.wasm_code import WasmCode
 from jitweb.errors import JitwebError
+from jitweb.extent import Opening
 from jitweb.model import ImportedModel, plan_simplified
 from jitweb.onnx.architecture import architecture, precision, weight_bytes
 from jitweb.onnx.branches import Values, branches, example_values, set_options, undecided
@@ -57,6 +58,7 @@ class Overview:
     kernels: tuple[dict[str, Any], ...] = ()
     families: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     variants: tuple[dict[str, Any], ...] = ()
+    opening: Opening | None = None  # the length that is open
     code: Mapping[str, dict[str, Any]] | None = None  # who compiles the kernels: see _compiled
 
     def to_json(self) -> dict[str, Any]:
@@ -111,6 +113,9 @@ def overview(
     }
     try:
         settings = _settings(model, shapes, values or {}, facts)
+        facts["opening"] = next(filter(None, [each.opening for each in settings]), None)
+        if facts["opening"]:
+            facts["inputs"] = _with_given(inputs, shapes)
         variants = [simplify(_fixed(model, setting)) for setting in settings]
         facts["architecture"] = architecture(variants[-1], facts["operators"])
         for each in variants:
@@ -257,6 +262,24 @@ def _described(value: onnx.ValueInfoProto) -> dict[str, Any]:
             for each in kind.shape.dim
         ],
     }
+
+
+def _with_given(inputs: Sequence[dict[str, Any]], shapes: OpenShapes) -> tuple[dict[str, Any], ...]:
+    """Inputs with the sizes that were given, open ones by name, in all dimensions of the name."""
+    given = {
+        name: [each.name if isinstance(each, Opening) else each for each in shape]
+        for name, shape in shapes.items()
+    }
+    known = {
+        side: size
+        for each in inputs
+        for side, size in zip(each["shape"], given.get(each["name"], []), strict=False)
+        if isinstance(side, str) and side != "?"
+    }
+    return tuple(
+        each | {"shape": given.get(each["name"], [known.get(side, side) for side in each["shape"]])}
+        for each in inputs
+    )
 
 
 def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

@@ -30,11 +30,18 @@ def records() -> None:
     """What was measured: list it, or move it between machines."""
 
 
-def _kept(path: Path) -> list[Record]:
-    """All records of a file; none where there is no file, and none is made."""
-    from jitweb.records import Records
+def _kept(named: Path | None) -> list[Record]:
+    """All records of a file, or of the usual one, which need not be there, and isn't made.
 
+    Raises:
+        JitwebError: the named one does not exist, or holds none.
+    """
+    from jitweb.records import Records, default_path
+
+    path = named or default_path()
     if not path.exists():
+        if named:
+            raise JitwebError(f"{path} does not exist; jitweb tune --records {path} makes it")
         return []
     with Records(path) as database:
         return database.all()
@@ -47,9 +54,7 @@ def list_records(records_path: Path | None, json_output: bool) -> None:
     """List the records."""
     from dataclasses import asdict
 
-    from jitweb.records import default_path
-
-    found = _kept(records_path or default_path())
+    found = _kept(records_path)
     if json_output:
         print_json([asdict(record) for record in found])
         return
@@ -65,10 +70,10 @@ def list_records(records_path: Path | None, json_output: bool) -> None:
 @records_option
 def export_records(output: Path, records_path: Path | None) -> None:
     """Write all records to a file, a line of JSON each."""
-    from jitweb.records import default_path, to_lines
+    from jitweb.records import to_lines
 
-    lines = list(to_lines(_kept(records_path or default_path())))
-    write_output(output, "".join(f"{line}\n" for line in lines).encode())
+    lines = list(to_lines(_kept(records_path)))
+    write_output(output, "".join(f"{line}\n" for line in lines).encode(), "name another file")
     print_line(f"{output}: {len(lines)} records", err=True)
 
 
@@ -85,6 +90,14 @@ def import_records(source: Path, records_path: Path | None) -> None:
         raise JitwebError(f"{source} can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise JitwebError(f"{source} is not text in UTF-8, as records export writes it") from None
-    found = list(from_lines(text.splitlines()))
+    try:
+        found = list(from_lines(text.splitlines()))
+    except JitwebError as error:
+        raise JitwebError(
+            f"{source}: {error}; make such a file by jitweb records export FILE"
+        ) from None
     with Records(records_path or default_path()) as database:
-        print_line(f"{database.add(found)} records added", err=True)
+        before = len(database.all())
+        database.add(found)
+        new = len(database.all()) - before
+    print_line(f"{new} records added, {len(found) - new} known already", err=True)

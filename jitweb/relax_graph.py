@@ -36,7 +36,7 @@ from jitweb.onnx.graph import (
     nothing,
     user_values,
 )
-from jitweb.onnx.operands import fit_together, shapes_of
+from jitweb.onnx.operands import fit_together, misfit, shapes_of, was_open
 from jitweb.onnx.to_relax import to_relax, unsupported
 from jitweb.onnx.weights import quantized_weights
 from jitweb.small_weights import Quantized
@@ -143,8 +143,13 @@ def _why_not_converted(model: onnx.ModelProto, message: str) -> str:
     operands = " and ".join(
         "x".join(map(str, shapes[name])) or "scalar" for name in node.input if name in shapes
     )
+    wrong = misfit(node, model)
+    if wrong:
+        return f"{where} {wrong}"
     if not fit_together(node, shapes):
-        return f"{where} has operands of {operands}, which don't fit together; check the --shape"
+        again = "export the model again"
+        fix = f"check the --shape, or {again}" if was_open(model) else again
+        return f"{where} has operands of {operands}, which don't fit together; {fix}"
     if INTERNALS in message:
         return f"TVM can't import {where} with operands of {operands}; {REPLACE}"
     return f"TVM can't import {where}: {message}; {REPLACE}"

@@ -15,7 +15,7 @@ from pathlib import Path
 import onnx
 
 from jitweb.errors import JitwebError
-from jitweb.extent import Opening, at_length
+from jitweb.extent import Opening, OpenSize, at_length
 from jitweb.merge import lengths_of
 from jitweb.model import ImportedModel, aligned, plan_open, plan_simplified
 from jitweb.onnx.branches import MOST_KNOWN, Values, conditions, drop_unread, fix_values
@@ -57,7 +57,7 @@ class Setting:
         """The shapes at a length, None being the most."""
         return {
             name: [
-                each if isinstance(each, int) else at_length(each.extent(), length)
+                each if isinstance(each, int) else OpenSize(each, at_length(each.extent(), length))
                 for each in shape
             ]
             for name, shape in self.given.items()

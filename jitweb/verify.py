@@ -14,7 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from jitweb.bundle import ExpectedOutputs, changed_files, check_file, read_plan, sample
+from jitweb.bundle import (
+    RESTORE,
+    ExpectedOutputs,
+    changed_files,
+    check_file,
+    read_plan,
+    sample,
+)
 from jitweb.check_inputs import chosen, given_arrays, ignored, length_in
 from jitweb.compare import SHORT_TOLERANCE, errors
 from jitweb.devices import device_of
@@ -24,11 +31,11 @@ from jitweb.extent import Extent, Opening
 from jitweb.host import WEB, check_target, open_host
 from jitweb.npz import read_npz
 from jitweb.onnx.branches import Values
+from jitweb.onnx.read import WrongShape
 from jitweb.plan import Condition, Tensor, Variant, condition_text, variants_of
 from jitweb.variants import ImportedVariant, import_variants
 
 MOST_SOURCES_TEXT = 4096
-RESTORE = "copy the bundle again, or tune the model again"  # as the runtime says it
 NOT_RUNTIME = ("page.mjs", "page_inputs.mjs", "host.mjs")
 RUNTIME = tuple(path.name for path in WEB.glob("*.mjs") if path.name not in NOT_RUNTIME)
 
@@ -81,6 +88,7 @@ class Verification:
     agreements: tuple[Agreement, ...]
     sources: tuple[str, ...]
     has_other_runtime: bool = False
+    missing: tuple[str, ...] = ()  # of those that changed
 
     @property
     def is_right(self) -> bool:
@@ -113,7 +121,10 @@ class Verification:
         if self.has_other_runtime:
             yield "note     its runtime is not that of this jitweb, which was used in its place"
         for name in self.changed:
-            yield f"changed  {name} is not as it was written"
+            if name in self.missing:
+                yield f"missing  {name} is not there"
+            else:
+                yield f"changed  {name} is not as it was written"
         if self.changed:
             yield f"note     {RESTORE}"
         for each in self.agreements:
@@ -152,7 +163,8 @@ def verify_bundle(
         check_target(folder, plan, name)
     changed = tuple(changed_files(folder, plan))
     if changed:
-        return Verification(changed, (), ())
+        missing = tuple(name for name in changed if not (folder / name).is_file())
+        return Verification(changed, (), (), missing=missing)
     variants = variants_of(plan)
     expected = _expected(folder, plan, variants, given, model, values)
     agreements: list[Agreement] = []
@@ -227,7 +239,7 @@ def _expected(
         }
     number = chosen(variants, read_npz(given)) if given is not None else None
     if model is not None:
-        imported = _imported(model, variants, tuple(plan["targets"]), values or {})
+        imported = _imported(folder, model, variants, tuple(plan["targets"]), values or {})
         checks = expected_of_variants(model, imported, given)
     elif given is not None and number is not None:
         checks = [_given(given, variants, number)]
@@ -239,7 +251,11 @@ def _expected(
 
 
 def _imported(
-    path: Path, variants: Sequence[Variant], targets: Sequence[str], values: Values
+    folder: Path,
+    path: Path,
+    variants: Sequence[Variant],
+    targets: Sequence[str],
+    values: Values,
 ) -> list[ImportedVariant]:
     """The variants of the model again, in the shapes of the bundle's."""
     shapes: dict[str, Sequence[int | Opening]] = {
@@ -248,12 +264,24 @@ def _imported(
         for each in variant.inputs
         if each.name not in variant.when
     }
-    imported = import_variants(path, shapes, targets, values)
+    other = f"{path} is not the model that {folder} was made of"
+    try:
+        imported = import_variants(path, shapes, targets, values)
+    except WrongShape as error:
+        raise JitwebError(f"{other}: {error.reason}") from None
     if [each.setting.when for each in imported] != [variant.when for variant in variants]:
         raise JitwebError(
             f"{path} has other variants than the bundle; name the values that it was tuned with, "
             "by --set"
         )
+    for each, variant in zip(imported, variants, strict=True):
+        for role in ("inputs", "outputs"):
+            ours, theirs = (
+                {(tensor.name, tensor.dtype, tensor.shape) for tensor in getattr(part, role)}
+                for part in (each.model.plan, variant)
+            )
+            if ours != theirs:
+                raise JitwebError(f"{other}: its {role} are others")
     return imported
 
 

@@ -75,7 +75,7 @@ class NonEmptyPath(click.Path):
         return super().convert(value, param, ctx)
 
 
-def write_output(path: Path, content: bytes) -> None:
+def write_output(path: Path, content: bytes, fix: str = "name another with -o") -> None:
     """Write the file that the user named, whole or not at all.
 
     Raises:
@@ -85,7 +85,7 @@ def write_output(path: Path, content: bytes) -> None:
         write_atomically(path, content)
     except OSError as error:
         reason = error.strerror or first_line(error)
-        raise UserError(f"{path} can't be written: {reason}; name another with -o") from None
+        raise UserError(f"{path} can't be written: {reason}; {fix}") from None
 
 
 def run(command: click.Command, name: str) -> None:

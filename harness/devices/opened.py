@@ -48,7 +48,11 @@ class OpenedPage(Closing):
     """
 
     def __init__(self, host: str, port: int, announce: Callable[[str], None]) -> None:
-        self._server = PageServer({}, host=host, port=port, first_page=HERE / "opened.html")
+        try:
+            self._server = PageServer({}, host=host, port=port, first_page=HERE / "opened.html")
+        except DeviceError as error:
+            usual = f"http://127.0.0.1:{USUAL_PORT}"
+            raise DeviceError(f"{error}; use an address of this machine, such as {usual}") from None
         self._server.state["worker"] = 1
         self._announce = announce
         self._connection: PageConnection | None = None

@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from harness.system.files import open_bounded
 from harness.system.text import first_line
 from jitweb.errors import JitwebError
 
@@ -25,6 +26,7 @@ BITS = {  # of those smaller than a byte
 MOST_TENSOR_BYTES = (2 << 30) - (1 << 20)
 DATA = ("raw_data", "float_data", "int32_data", "string_data", "int64_data", "double_data",
         "uint64_data")  # fmt: skip
+LFS = b"version https://git-lfs.github.com/"  # how a pointer to a file begins
 MOST_NODES = 200_000  # that local functions become
 
 
@@ -51,7 +53,7 @@ def check_places(model: onnx.ModelProto, path: Path) -> None:
     for tensor in tensors_of(model):
         total += tensor.ByteSize()
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            total += _external_bytes(tensor, path)
+            total += _external_bytes(tensor, path, model)
         elif math.prod(tensor.dims) > 0 and not any(getattr(tensor, part) for part in DATA):
             bare.append(tensor.name)
     if bare:
@@ -67,7 +69,7 @@ def check_places(model: onnx.ModelProto, path: Path) -> None:
         )
 
 
-def _external_bytes(tensor: onnx.TensorProto, path: Path) -> int:
+def _external_bytes(tensor: onnx.TensorProto, path: Path, model: onnx.ModelProto) -> int:
     root = Path(os.path.realpath(path.parent))
     facts = {entry.key: entry.value for entry in tensor.external_data}
     location = facts.get("location", "")
@@ -91,11 +93,34 @@ def _external_bytes(tensor: onnx.TensorProto, path: Path) -> int:
     offset = _count(facts.get("offset", "0"), size)
     length = _count(facts.get("length", f"{size - offset}"), size - offset) if offset >= 0 else -1
     if length <= MOST_WEIGHT_BYTES and length != _needed_bytes(tensor):
+        why = _why_not_whole(real, size, location, model)
+        if why:
+            raise JitwebError(f"the weight {tensor.name} can't be read: {real} {why}")
         raise JitwebError(
             f"the weight {tensor.name} can't be read: the part of {location} that it names is not "
             "of its type and shape; export the model again"
         )
     return length
+
+
+def _why_not_whole(path: Path, size: int, location: str, model: onnx.ModelProto) -> str:
+    """What is wrong with a file of weights as a whole; "" if it is as large as the model says."""
+    try:
+        with open_bounded(path, MOST_WEIGHT_BYTES) as file:
+            is_pointer = file.read(len(LFS)) == LFS
+    except OSError as error:
+        return f"can't be read: {error.strerror or error}"
+    if is_pointer:
+        return "is a pointer of Git LFS in the place of the weights; fetch it with git lfs pull"
+    ends = [0]
+    for tensor in tensors_of(model):
+        facts = {entry.key: entry.value for entry in tensor.external_data}
+        if facts.get("location") == location:
+            ends.append(_count(facts.get("offset", "0"), MOST_WEIGHT_BYTES) + _needed_bytes(tensor))
+    end = max(ends)
+    if size < end <= MOST_WEIGHT_BYTES:
+        return f"is cut short ({size} of {end} bytes); download it again"
+    return ""
 
 
 def _count(text: str, most: int) -> int:

@@ -39,6 +39,7 @@ from jitweb.onnx.graph import (
     shape_text,
 )
 from jitweb.onnx.lookalikes import looks_like
+from jitweb.onnx.operands import give_size
 from jitweb.onnx.supported import check_choices
 
 MOST_FILE_BYTES = 2 << 30  # of protobuf
@@ -55,6 +56,14 @@ NEWER = "update onnx (pip install -U onnx), or"
 USUAL_LENGTH = 128  # of a sequence
 POSITIONS = ("position", "wpe", "pos_embed")  # in the names of tables of positions
 ORT_WITHOUT_DOMAIN = ("SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization")
+
+
+class WrongShape(JitwebError):
+    """A shape for no input, or one that doesn't fit it; `reason` is without what was typed."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 def read_onnx(
@@ -142,6 +151,7 @@ def _check_graph(model: onnx.ModelProto, checked: onnx.ModelProto, path: Path) -
         _sort(each.graph)
         _name_domains(each)
     _check_versions(model, path)
+    check_wiring(model)
     try:
         onnx.checker.check_model(checked)
     except onnx.checker.ValidationError as error:
@@ -168,7 +178,7 @@ def _parse(path: Path) -> onnx.ModelProto:
             raise JitwebError(f"{path} is larger than 2 GiB, which no ONNX file is; check its name")
         content = read_bounded(path, MOST_FILE_BYTES)
     except FileNotFoundError:
-        raise JitwebError(f"{path} does not exist") from None
+        raise JitwebError(f"{path} does not exist; name the model's .onnx file") from None
     except OSError as error:
         raise JitwebError(f"{path} can't be read: {error.strerror}") from None
     try:
@@ -196,11 +206,61 @@ def _sort(graph: onnx.GraphProto) -> None:
         return
     try:
         order = list(TopologicalSorter(dict(enumerate(needs))).static_order())
-    except CycleError:  # which the checker reports
+    except CycleError:  # perhaps of names that are a branch's own
+        _refuse_circles(graph, makers)
         return
     nodes = [graph.node[place] for place in order]
     del graph.node[:]
     graph.node.extend(nodes)
+
+
+def _refuse_circles(graph: onnx.GraphProto, makers: Mapping[str, int]) -> None:
+    """Raises: JitwebError, if nodes read each other's results, those of their branches aside."""
+    needs = [{makers[name] for name in node.input if name in makers} for node in graph.node]
+    try:
+        TopologicalSorter(dict(enumerate(needs))).prepare()
+    except CycleError as error:
+        listed = ", ".join(node_text(graph.node[place]) for place in error.args[1][1:][:MOST_NODES])
+        raise JitwebError(
+            f"these nodes read each other's results, in a circle: {listed}; export the model again"
+        ) from None
+
+
+def check_wiring(model: onnx.ModelProto) -> None:
+    """Check that what the graph's nodes read and its outputs are is made, and inputs have shapes.
+
+    Raises:
+        JitwebError: with the node's name.
+    """
+    graph = model.graph
+    for value in graph_inputs(model):
+        kind = value.type
+        if kind.WhichOneof("value") == "tensor_type" and not kind.tensor_type.HasField("shape"):
+            raise JitwebError(
+                f"the input {value.name} has no shape; export the model with one, whose sizes may "
+                "be open (dynamic axes)"
+            )
+    domains = {opset.domain for opset in model.opset_import} | set(STANDARD)
+    given = {each.name for each in (*graph.input, *graph.initializer)}
+    given |= {each.values.name for each in graph.sparse_initializer}
+    made = given | {name for node in graph.node for name in node.output}
+    for node in graph.node:
+        if node.domain not in domains:
+            raise JitwebError(
+                f"{node_text(node)} is of the domain {node.domain}, which the model does not name; "
+                f'add it: model.opset_import.add(domain="{node.domain}", version=1)'
+            )
+        lost = [name for name in node.input if name and name not in made]
+        if lost:
+            raise JitwebError(
+                f"{node_text(node)} reads {lost[0]}, which no node makes; export the model again"
+            )
+    for value in graph.output:
+        if value.name not in made:
+            raise JitwebError(
+                f"the output {value.name} is made by no node; export the model again, or take it "
+                "off model.graph.output"
+            )
 
 
 def _name_domains(model: onnx.ModelProto) -> None:
@@ -288,7 +348,8 @@ def fitting_shape(value: onnx.ValueInfoProto, wanted: Sequence[int]) -> str:
     """What to do about a shape that doesn't fit the input: the nearest one that does, or none."""
     dimensions = value.type.tensor_type.shape.dim
     if all(dimension.HasField("dim_value") for dimension in dimensions):
-        return "it is fixed: leave this --shape out"
+        size = "x".join(str(dimension.dim_value) for dimension in dimensions) or "scalar"
+        return f"it is fixed at {size} in the file: leave --shape out, or export with dynamic axes"
     asked = [*wanted, *[1] * len(dimensions)]
     sides = [
         dimension.dim_value if dimension.HasField("dim_value") else extent
@@ -308,7 +369,8 @@ def give_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> 
     for name in shapes:
         if name not in inputs:
             given = f"{name}={'x'.join(map(str, shapes[name]))}"
-            raise JitwebError(f"--shape {given}: {no_input(name, inputs)}")
+            reason = no_input(name, inputs)
+            raise WrongShape(f"--shape {given}: {reason}", reason)
     for name, value in inputs.items():
         dimensions = value.type.tensor_type.shape.dim
         if name in shapes:
@@ -319,17 +381,15 @@ def give_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> 
             )
             if not fits:
                 asked = "x".join(map(str, wanted))
-                raise JitwebError(
-                    f"--shape {name}={asked} does not fit {shape_text(value)}; "
-                    + fitting_shape(value, wanted)
-                )
+                reason = f"{name}={asked} does not fit {shape_text(value)}"
+                raise WrongShape(f"--shape {reason}; {fitting_shape(value, wanted)}", reason)
             for dimension, extent in zip(dimensions, wanted, strict=True):
                 known[dimension.dim_param] = extent
-                dimension.dim_value = extent
+                give_size(dimension, extent)
     for name, value in inputs.items():
         for dimension in value.type.tensor_type.shape.dim if name not in shapes else ():
             if dimension.dim_param and dimension.dim_param in known:
-                dimension.dim_value = known[dimension.dim_param]
+                give_size(dimension, known[dimension.dim_param])
     if shapes:
         del model.graph.value_info[:]  # they may still hold the symbols
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from jitweb.cli import main
+from jitweb.output import _unmeasured_text
 from tests.command import run_command
 from tests.harness.liar import LyingPage, answered
 from tests.jitweb.tiny import Tiny
@@ -132,7 +133,19 @@ def test_an_interrupted_tune_keeps_what_it_has(
         (["tune", "{bert}", "--target", "cuda"], "the targets are wasm and webgpu"),
         (["tune", "{bert}", "--shape", "input_ids"], "is not a shape"),
         (["tune", "{bert}", "--shape", "ids=1x16"], "the model's inputs are input_ids"),
-        (["tune", "{bert}", "--shape", "input_ids=1x17"], "does not fit"),
+        (["tune", "{bert}", "--shape", "input_ids=1X17"], "it is fixed at 1x16 in the file"),
+        (["inspect", "{bert}", "--shape", "input_ids=1xN:512"], "input_ids=1xN:512 does not fit"),
+        (["inspect", "{bert}", "--shape", "ids=1xN"], "N needs its greatest length: 1xN:512"),
+        (["inspect", "{bert}", "--shape", "ids=M:4xN:512"], "only one length can be open"),
+        (["inspect", "{bert}", "--shape", "ids=0x4"], "a size is at least 1"),
+        (["inspect", "{bert}", "--shape", "ids=1x-4"], "a size is at least 1"),
+        (["inspect", "{bert}", "--shape", "ids=1xN:99999999999"], "is open to 9999999 at most"),
+        (["inspect", "{bert}", "--target", "webgpu"], "compiles for wasm alone"),
+        (["tune", "{bert}", "--shard", "1KB"], "give at least 1MB"),
+        (["tune", "{bert}", "--device", "http://192.0.2.1:80"], "such as http://127.0.0.1:8100"),
+        (["records", "ls", "--records", "{tmp}/nope.db"], "nope.db does not exist"),
+        (["records", "export", "{garbage}/x"], "name another file"),
+        (["records", "import", "{garbage}"], "by jitweb records export FILE"),
         (["tune", "{bert}", "--shape", "x=1", "--shape", "x=2"], "x is given twice"),
         (["tune", "{bert}", "--budget", "soon"], "give one such as"),
         (["tune", "{bert}", "--device", "wgpu"], "wgpu runs no WebAssembly"),
@@ -150,8 +163,8 @@ def test_an_interrupted_tune_keeps_what_it_has(
         ),
         (["run", "{bundle}", "--input", "{tmp}/no.npz", "-o", "y.npz"], "no.npz does not exist"),
         (["tune", "{bert}", "--target", "wasm,webgpu", "--device", "node"], "node runs no WebGPU"),
-        (["bench", "/nowhere"], "is not a bundle"),
-        (["serve", "/nowhere"], "is not a bundle"),
+        (["bench", "/nowhere"], "/nowhere does not exist; name the folder of a bundle"),
+        (["serve", "{tmp}"], "is not a bundle"),
         (["records", "import", "{garbage}"], "line 1 is not a record"),
         (["frobnicate"], "No such command"),
     ],
@@ -185,6 +198,31 @@ def test_wrong_use_is_one_line_and_status_two(
     assert len(lines) == 1 and words in lines[0], done.stderr
     assert "Traceback" not in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_search_that_ended_early_says_how_many_kernels_it_measured() -> None:
+    part = {"kernels": [{"ms": 1.0}, {"ms": None}, {"ms": None}]}
+    assert _unmeasured_text(part) == (
+        "1 of 3 kernels measured, the rest by the space's static order; a longer --budget goes on"
+    )
+    assert _unmeasured_text({"kernels": [{"ms": None}]}).startswith("nothing measured")
+
+
+def test_the_forms_of_a_shape_are_shown_as_they_are_typed() -> None:
+    assert "--shape NAME=1x128" in jitweb("tune", "--help").stdout
+
+
+def test_a_broken_bundle_is_not_served_and_what_is_missing_is_called_so(tmp_path: Path) -> None:
+    out = Tiny(targets=("wasm",)).write(tmp_path / "out")
+    changed = sorted(path for path in out.glob("*.wasm"))[0]
+    changed.write_bytes(b"")
+    done = jitweb("serve", out)
+    assert done.returncode == 2 and done.stderr.startswith(f"jitweb: {changed} was changed; copy")
+    changed.unlink()
+    done = jitweb("serve", out)
+    assert done.returncode == 2 and done.stderr.startswith(f"jitweb: {changed} is missing; copy")
+    done = jitweb("verify", out)
+    assert done.returncode == 1 and f"missing  {changed.name} is not there" in done.stdout
 
 
 def test_a_target_that_a_bundle_lacks_is_named_with_those_that_it_holds(tmp_path: Path) -> None:

@@ -332,7 +332,7 @@ def test_symbolic_shapes_are_fixed_by_name(imported: Import) -> None:
         with pytest.raises(JitwebError, match=message):
             imported(model, shapes)
     fixed = graph([NODE("Relu", ["x"], ["y"])], [("x", FLOAT, [2])], [("y", FLOAT, [2])])
-    with pytest.raises(JitwebError, match="it is fixed: leave this --shape out"):
+    with pytest.raises(JitwebError, match="it is fixed at 2 in the file: leave --shape out"):
         imported(fixed, {"x": (3,)})
 
 

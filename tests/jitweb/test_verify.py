@@ -83,6 +83,21 @@ def test_inputs_alone_need_the_model(norm: Path, tuned: Path, tmp_path: Path) ->
     assert found.is_right and len(found.sources) > 1
 
 
+def test_another_model_than_the_bundle_s_is_said_to_be_one(
+    norm: Path, tuned: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(norm)
+    for value in (model.graph.input[0], model.graph.output[0]):
+        value.type.tensor_type.shape.dim[0].dim_value = 2
+    onnx.save(model, tmp_path / "other.onnx")
+    model.graph.input[0].name = model.graph.node[0].input[0] = "z"
+    onnx.save(model, tmp_path / "third.onnx")
+    for name, why in (("other", "does not fit x"), ("third", "there is no input x")):
+        words = rf"{name}.onnx is not the model that .*out was made of: .*{why}"
+        with pytest.raises(JitwebError, match=words):
+            verify_bundle(tuned, None, 1e-4, model=tmp_path / f"{name}.onnx")
+
+
 def test_tune_keeps_the_inputs_that_it_was_given(norm: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x=X, y=right())
     options = Options(norm, tmp_path / "out", inputs=tmp_path / "x.npz")

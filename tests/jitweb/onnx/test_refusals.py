@@ -192,6 +192,88 @@ def test_weights_that_are_missing_are_named_with_the_model(tmp_path: Path) -> No
 
 
 @pytest.mark.once
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1", "is a pointer of Git LFS"),
+        (bytes(40), "is cut short (40 of 192 bytes); download it again"),
+    ],
+)
+def test_weights_that_are_no_weights_are_called_what_they_are(
+    content: bytes, words: str, tmp_path: Path
+) -> None:
+    weights = {"w": np.ones((8, 3), np.float32), "v": np.ones((8, 3), np.float32)}
+    nodes = [node("MatMul", ["x", "w"], ["a"]), node("MatMul", ["x", "v"], ["b"])]
+    nodes.append(node("Add", ["a", "b"], ["y"]))
+    model, path = model_of(nodes, {"x": FLOATS}, ["y"], weights), tmp_path / "m.onnx"
+    onnx.save(model, path, save_as_external_data=True, location="m.data", size_threshold=0)
+    (tmp_path / "m.data").write_bytes(content)
+    assert f"{tmp_path / 'm.data'} {words}" in refused(path)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("nodes", "words"),
+    [
+        ([node("Add", ["x", "i"], ["y"], "mix")], "mix (Add) has operands of float32 and int64, "),
+        (
+            [node("Softmax", ["x"], ["y"], "soft", axis=7)],
+            "soft (Softmax) has the axis 7, and ",
+        ),
+        (
+            [node("Add", ["x", "three"], ["y"], "sum")],
+            "sum (Add) has operands of 2x4 and 3, which don't fit together; export the model again",
+        ),
+        ([node("Add", ["x", "q"], ["y"], "lost")], "lost (Add) reads q, which no node makes; "),
+        ([node("Relu", ["x"], ["z"], "relu")], "the output y is made by no node; "),
+        (
+            [node("Add", ["x", "b"], ["a"], "one"), node("Relu", ["a"], ["b"], "two")]
+            + [node("Relu", ["b"], ["y"])],
+            "these nodes read each other's results, in a circle: ",
+        ),
+    ],
+)
+def test_a_node_that_can_not_be_is_named_with_why(
+    nodes: Sequence[onnx.NodeProto], words: str, tmp_path: Path
+) -> None:
+    inputs = {"x": TensorProto.FLOAT, "i": TensorProto.INT64}
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(name, kind, [2, 4]) for name, kind in inputs.items()],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 4])],
+        [onnx.numpy_helper.from_array(np.ones(3, np.float32), "three")],
+    )
+    model = helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 17)])
+    message = refused_model(tmp_path, model)
+    assert words in message and "--shape" not in message
+
+
+@pytest.mark.once
+def test_a_domain_that_is_not_named_and_an_input_without_a_shape_are_refused(
+    tmp_path: Path,
+) -> None:
+    model = model_of([node("Relu", ["x"], ["y"], "act")], {"x": FLOATS}, ["y"])
+    model.graph.node[0].domain = "own"
+    message = refused_model(tmp_path, model)
+    assert message.startswith("act (Relu) is of the domain own, which the model does not name")
+    model.graph.node[0].domain = ""
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    assert refused_model(tmp_path, model).startswith("the input x has no shape; export the model")
+
+
+@pytest.mark.once
+def test_inspect_shows_an_open_length_by_its_name(tmp_path: Path) -> None:
+    model = model_of([node("Relu", ["x"], ["y"])], {"x": np.ones((1, 4), np.float32)}, ["y"])
+    for value in (model.graph.input[0], model.graph.output[0]):
+        value.type.tensor_type.shape.dim[1].dim_param = "length"
+    onnx.save(model, tmp_path / "m.onnx")
+    said = run_command(main, "inspect", tmp_path / "m.onnx", "--shape", "x=1xN:512")
+    assert said.returncode == 0 and "float32 1 x N (1 to 512)\n" in said.stdout
+    assert "at N=512\n" in said.stdout
+
+
+@pytest.mark.once
 def test_a_model_that_was_saved_without_its_data_is_not_called_damaged() -> None:
     message = refused(FOLDER / "bert.legacy-eager-14.onnx")
     assert "holds no data of the weight" in message and "more: it was saved for its" in message
