@@ -97,7 +97,7 @@ def _partitioned(draw: Drawing, arguments: Any) -> Conditions:
         yield "nested-blocks"
     if len(body.block.alloc_buffers):
         yield "allocations"
-    if has_definitions(body.block):
+    if has_definitions(body.block) or len(body.block.match_buffers):
         yield "definitions"
     buffers = [compat.region_buffer(each) for each in (*body.block.reads, *body.block.writes)]
     if len({str(each.name) for each in buffers}) < len({hash(each) for each in buffers}):
@@ -293,6 +293,8 @@ def _moved_backwards(draw: Drawing, arguments: Any) -> Conditions:
         yield "readers-before"
     if has_guarded_loads(draw.node(block)):
         yield "guarded-load"
+    if is_partial(draw, block):
+        yield "partial-domain"
 
 
 def _cached_inplace(draw: Drawing, arguments: Any) -> Conditions:
@@ -379,6 +381,8 @@ def _scheduled_whole(draw: Drawing, arguments: Any) -> Conditions:
     """By a rule of dlight, for the whole function."""
     if any(is_guarded(draw, label) for label in draw.blocks):
         yield "guarded"
+    if any(is_partial(draw, label) for label in draw.blocks):
+        yield "partial-domain"
     silent = any(not len(draw.node(label).writes) for label in draw.blocks)
     if silent and arguments[0] in ("adreno.Fallback", "cpu.GEMV"):
         yield "no-writes"

@@ -42,8 +42,15 @@ def has_guarded_loads(block: Any) -> bool:
     )
 
 
+WRITING_MORE = {"For", "While", "SBlockRealize", "Evaluate", "Ramp"}
+
+
 def has_guarded_stores(block: Any) -> bool:
     """Whether the block may leave part of what it declares as it was."""
+    kinds = {compat.type_key(node) for node in compat.nodes(block.body)}
+    wide = any(number_of(each.extent) != 1 for region in block.writes for each in region.region)
+    if wide and "BufferStore" in kinds and kinds.isdisjoint(WRITING_MORE):
+        return True  # a store writes one element
     return any(
         compat.type_key(node) == "IfThenElse"
         and any(compat.type_key(part) == "BufferStore" for part in compat.nodes(node))

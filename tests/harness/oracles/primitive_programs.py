@@ -156,6 +156,62 @@ class Module:
 """)
 
 
+def first_three_of() -> Any:
+    """B = 2 A on 4 elements, and one more for the first three of them."""
+    return from_source("""
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((4,), "float32"), D: T.Buffer((4,), "float32")):
+        B = T.sblock_alloc_buffer((4,), "float32")
+        for i in range(4):
+            with T.sblock("B"):
+                v = T.axis.spatial(4, i)
+                B[v] = A[v] * T.float32(2)
+        for i in range(3):
+            with T.sblock("D"):
+                v = T.axis.spatial(4, i)
+                D[v] = B[v] + T.float32(1)
+""")
+
+
+def some_products() -> Any:
+    """Three columns of the five of a product of matrices."""
+    return from_source("""
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(
+        A: T.Buffer((3, 7), "float32"), B: T.Buffer((5, 7), "float32"),
+        C: T.Buffer((3, 5), "float32"),
+    ):
+        for i, j, k in T.grid(3, 3, 7):
+            with T.sblock("C"):
+                u = T.axis.spatial(3, i)
+                v = T.axis.spatial(5, j)
+                w = T.axis.reduce(7, k)
+                with T.init():
+                    C[u, v] = T.float32(0)
+                C[u, v] = C[u, v] + A[u, w] * B[v, w]
+""")
+
+
+def over_declared() -> Any:
+    """Three elements of B are stored, of all six that the block declares."""
+    return from_source("""
+@I.ir_module
+class Module:
+    @T.prim_func(s_tir=True)
+    def main(A: T.Buffer((6,), "float32"), B: T.Buffer((6,), "float32")):
+        for i in range(6):
+            with T.sblock("B"):
+                v = T.axis.opaque(6, i)
+                T.reads(A[0:6])
+                T.writes(B[0:6])
+                B[v % 3] = A[v]
+""")
+
+
 def late_bias() -> Any:
     """The sums of 4 rows of 6, and a bias that is computed after them."""
     a, x = te.placeholder((4, 6), "float32", "A"), te.placeholder((4,), "float32", "X")

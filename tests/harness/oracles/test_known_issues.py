@@ -264,6 +264,9 @@ def test_every_known_issue_has_a_real_verdict() -> None:
         "wrong-result|tirx.StorageRewrite|float32",
         "wrong-result|s_tir.CanonicalizeLoop|int32",
         "wrong-result|tirx.FlattenBuffer|int32",
+        "wrong-result|blockize|undeclared-access|reversed-modulus|shifted-modulus",
+        "wrong-result|blockize|undeclared-access|reversed-modulus",
+        "wrong-result|reindex|reduction-in-init|shifted-modulus",
         "crash|SIGSEGV|build|libtvm_compiler.so+0x1234",
         "crash|SIGSEGV|tirx.Simplify|src/tirx/transform/narrow_datatype.cc+0x3c9b0c0",
         "internal-error|InternalError|src/target/llvm/codegen_llvm.cc|LLVM module verification "

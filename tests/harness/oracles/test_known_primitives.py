@@ -21,17 +21,20 @@ from tests.harness.oracles.primitive_programs import (
     exponentials,
     first_of_nine,
     first_three,
+    first_three_of,
     forked,
     from_two,
     halved,
     largest,
     late_bias,
+    over_declared,
     padded,
     padded_product,
     pooled,
     renamed,
     rows,
     shifted,
+    some_products,
     taken,
     taps,
     three,
@@ -212,6 +215,13 @@ CASES: dict[str, tuple[Any, tuple[PrimitiveCall, ...]]] = {
     "transform_block_layout:partial-domain": (
         first_three(), (Call("transform_block_layout", ("B", "i -> i")),),
     ),
+    "reverse_compute_at:partial-domain": (
+        first_three_of(), (Call("reverse_compute_at", ("D", ("B", 0), False, -1)),),
+    ),
+    "dlight:partial-domain": (first_three(), (Call("dlight", ("Fallback", "rocm")),)),
+    "pad_einsum:partial-domain": (
+        some_products(), (Call("pad_einsum", ("C", (4, 4, 4))),),
+    ),
     "reindex:loaded-indices": (taken(), (Call("reindex", ("D", ("read", 0))),)),
     "reindex:guarded-store": (diagonal(), (Call("reindex", ("A", ("write", 0))),)),
     "reindex_cache_write:guarded-store": (
@@ -340,3 +350,9 @@ def test_a_known_failure_of_a_primitive_ends_at_it(name: str) -> None:
 
 def test_each_condition_of_the_table_has_a_case() -> None:
     assert set(CASES) == {name.removeprefix(":") for name, *_ in PRIMITIVES}
+
+
+def test_a_block_that_declares_more_than_it_stores_is_a_partial_one() -> None:
+    verdict = found(over_declared(), (Call("cache_write", ("B", *LOCAL)),))
+    issue = known_issue(verdict.kind, verdict.signature)
+    assert issue is not None and issue.name == "cache_write:guarded-store"
