@@ -13,31 +13,14 @@ Reads signatures only: loads no TVM.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
+from harness.oracles.issue import BOTH, DESCRIBED, KnownIssue
+from harness.oracles.known_code import OF_CODE
 from harness.oracles.known_primitives import PRIMITIVES
 from harness.verdict import Kind
 
-DESCRIBED = "docs/findings.md"
-BOTH = ("0.26", "0.27")
-
-
-@dataclass(frozen=True)
-class KnownIssue:
-    """One cause. `reference` is an issue or pull request, or docs/findings.md if unreported.
-
-    `ingredient` is what a program has of it, if `harness.ir.ingredients` knows a way around.
-    """
-
-    name: str
-    reference: str
-    why: str
-    kinds: tuple[Kind, ...]
-    signature: str
-    releases: tuple[str, ...] = BOTH
-    ingredient: str = ""
-
+__all__ = ["BOTH", "DESCRIBED", "KNOWN_ISSUES", "KnownIssue", "known_issue"]
 
 # What a block declares and what its init uses is not the analyzer's.
 OF_VALUES = r"^(wrong-result|out-of-bounds)\|[^|]*\|(?!undeclared-access|reduction-in-init)[^|]*\|"
@@ -304,100 +287,6 @@ _OF_PASSES: tuple[KnownIssue, ...] = (
         (Kind.REJECTED_VALID,),
         r"^rejected-valid\|IndexError\|s_tir\.CompactBufferAllocation\|Index # out of bounds #$",
     ),
-    KnownIssue(
-        "lanes-of-condition",
-        DESCRIBED,
-        "WGSL's code generator makes a scalar of the vector that a condition is cast to",
-        (Kind.INTERNAL_ERROR,),
-        r"\|src/(ir/prim|tirx/ir)/expr\.cc\|Check failed: value_ty->dtype\.lanes == "
-        r"value_expr_ty->dtype\.lanes",
-    ),
-    KnownIssue(
-        "infinity-in-wgsl",
-        DESCRIBED,
-        "WGSL's code generator prints infinity as inff and NaN as nanf",
-        (Kind.INVALID_CODEGEN,),
-        r"(no definition in scope for identifier: `|unresolved value ')(inff|nanf)\W$",
-    ),
-    KnownIssue(
-        "functions-in-wgsl",
-        DESCRIBED,
-        "WGSL's code generator calls functions that only C has",
-        (Kind.INVALID_CODEGEN,),
-        r"(no definition in scope for identifier: `|unresolved \S+ ')"
-        r"(log1pf|log10f|atanhf|fmodf|copysignf)\W$",
-    ),
-    KnownIssue(
-        "vectors-in-c",
-        "apache/tvm#860",
-        "the C code generator's vectors are those of OpenCL and CUDA, not of C for the host",
-        (Kind.INVALID_CODEGEN,),
-        r"^invalid-codegen\|CompilerRejected\|.*error: (unknown type name ‘#’|‘#’ undeclared"
-        r"|request for member ‘#’)",
-    ),
-    KnownIssue(
-        "infinity-in-c",
-        DESCRIBED,
-        "the C code generator prints infinity as inf and inff, and NaN as nan",
-        (Kind.INVALID_CODEGEN,),
-        r"^invalid-codegen\|CompilerRejected\|.*error: (‘inff?’ undeclared"
-        r"|incompatible type for argument|.*\(\*\)\(const char \*\)’)",
-    ),
-    KnownIssue(
-        "eight-lanes-in-cuda",
-        DESCRIBED,
-        "a constant in eight lanes of 32 bits is a make_ulonglong4 with eight arguments",
-        (Kind.INVALID_CODEGEN,),
-        r"^invalid-codegen\|CompilerRejected\|.*\|NVRTC: .*error: too many arguments in function",
-    ),
-    KnownIssue(
-        "select-in-opencl",
-        DESCRIBED,
-        "of a select of 8 or 16 bits C promotes a branch, and not the condition",
-        (Kind.INVALID_CODEGEN,),
-        r"^invalid-codegen\|CompilerRejected\|.*\|clang: error: call to select is ambiguous$",
-    ),
-    KnownIssue(
-        "packed-bytes-in-opencl",
-        "mlc-ai/mlc-llm#2345",
-        "four bytes are packed into an int, as for CUDA, where OpenCL converts a vector",
-        (Kind.INVALID_CODEGEN,),
-        r"^invalid-codegen\|CompilerRejected\|.*\|clang: error: call to convert_\S+ is ambiguous$",
-    ),
-    KnownIssue(
-        "bool-in-opencl",
-        DESCRIBED,
-        "a scalar parameter of bool is one of the kernel's, which OpenCL does not allow",
-        (Kind.INVALID_CODEGEN,),
-        r"\|clang: error: _ cannot be used as the type of a kernel parameter$",
-    ),
-    KnownIssue(
-        "one-element-round-trip",
-        DESCRIBED,
-        "a buffer of one element is printed as a bare name, which max and if_then_else don't take",
-        (Kind.ROUND_TRIP,),
-        r"its TVMScript does not parse: error: (_ object has no attribute _"
-        r"|Cannot convert from type _ to _|Mismatched type on argument ## when calling: _"
-        r"|Expected a primitive-valued expression, but result type is metadata"
-        r"|unsupported operand type\(s\) for \S+: _ and _"
-        r"|_ not supported between instances of _ and _|Operand should be a Expr"
-        r"|Operator overloading is not supported for expression type)",
-    ),
-    KnownIssue(
-        "view-without-dimensions-round-trip",
-        DESCRIBED,
-        "the view of a buffer without dimensions is printed as a call that the parser fails on",
-        (Kind.ROUND_TRIP,),
-        r"its TVMScript does not parse: error: reduce\(\) of empty iterable with no initial value",
-    ),
-    KnownIssue(
-        "wide-float-round-trip",
-        DESCRIBED,
-        "parsing folds the conversion of a wide float64 constant to float32, which fails",
-        (Kind.ROUND_TRIP,),
-        r"its TVMScript does not parse: error: Check failed: value (>=|<=) "
-        r"std::numeric_limits<float>",
-    ),
 )
 
 _CRASHES = tuple(
@@ -462,6 +351,7 @@ _OF_SCHEDULES: tuple[KnownIssue, ...] = (
 _FORMS = {"cache_index:one-variable": r"^wrong-result\|cache_index\|undeclared-access\|"}
 KNOWN_ISSUES: tuple[KnownIssue, ...] = (
     *_OF_PASSES,
+    *OF_CODE,
     *_CRASHES,
     *_OF_SCHEDULES,
     *(
