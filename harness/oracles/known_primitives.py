@@ -36,6 +36,7 @@ PRIMITIVES: tuple[tuple[str, str, str], ...] = (
     ("read_at:match-buffers", "it leaves the buffers that are matched", ""),
     ("write_at:match-buffers", "it leaves the buffers that are matched", ""),
     ("read_at:symbolic", "it does not know variables that are not loops", ""),
+    ("write_at:guarded-store", PARTIAL, ""),
     ("write_at:updates", "what the block reads before it writes it is not copied", ""),
     ("read_at:several-blocks", "its conditions are failed checks", ""),
     ("write_at:several-blocks", "its conditions are failed checks", ""),

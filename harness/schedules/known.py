@@ -182,6 +182,12 @@ def _copied_at(draw: Drawing, arguments: Any) -> Conditions:
         yield "wide-regions"
 
 
+def _written_at(draw: Drawing, arguments: Any) -> Conditions:
+    yield from _copied_at(draw, arguments)
+    if has_guarded_stores(draw.node(arguments[1])):
+        yield "guarded-store"
+
+
 def _reindexed(draw: Drawing, arguments: Any) -> Conditions:
     label, (which, _) = arguments
     node = draw.node(label)
@@ -394,7 +400,7 @@ _KNOWN: dict[str, Callable[[Drawing, Any], Conditions]] = {
     "blockize": _blockized,
     "blockize_blocks": _blockized_together,
     "read_at": _copied_at,
-    "write_at": _copied_at,
+    "write_at": _written_at,
     "reindex": _reindexed,
     "reindex_cache_read": _reindexed_cache,
     "reindex_cache_write": _reindexed_cache,

@@ -215,6 +215,9 @@ CASES: dict[str, tuple[Any, tuple[PrimitiveCall, ...]]] = {
     "transform_block_layout:partial-domain": (
         first_three(), (Call("transform_block_layout", ("B", "i -> i")),),
     ),
+    "write_at:guarded-store": (
+        over_declared(), (Call("write_at", (("B", 0), "B", 0, "local")),),
+    ),
     "reverse_compute_at:partial-domain": (
         first_three_of(), (Call("reverse_compute_at", ("D", ("B", 0), False, -1)),),
     ),
