@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 TOKEN = re.compile(
-    r"(?P<space>\s+|//[^\n]*|/\*.*?\*/|#[^\n]*)"
+    r"(?P<space>\s+|//[^\n]*|/\*.*?\*/|#[^\n]*|\[\[[^\[\]]*\]\])"
     r"|(?P<number>0[xX][0-9a-fA-F]*\.?[0-9a-fA-F]*[pP][+-]?\d+[fFhH]?"
     r"|0[xX][0-9a-fA-F]+[uUlL]*|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[fFhHuUlL]*)"
     r"|(?P<name>[A-Za-z_]\w*)"
     r"|(?P<string>\"(?:[^\"\\]|\\.)*\")"
-    r"|(?P<sign>\+\+|--|&&|\|\||<<=|>>=|<<|>>|[-+*/%&|^<>=!]=|::|->|\[\[|\]\]|.)",
+    r"|(?P<sign>\+\+|--|&&|\|\||<<=|>>=|<<|>>|[-+*/%&|^<>=!]=|::|->|.)",
     re.DOTALL | re.MULTILINE,
 )
 # What stands around names and has brackets of its own.
@@ -222,7 +222,7 @@ class _Reader:
         """The declaration of one variable, with its value."""
         sides = list(_split(tokens, "=", most=1))
         names = [i for i, token in enumerate(sides[0]) if _is_plain_name(sides[0], i)]
-        brackets = [i for i, token in enumerate(sides[0]) if token.text in ("[", "[[", "(")]
+        brackets = [i for i, token in enumerate(sides[0]) if token.text in ("[", "(")]
         before = [i for i in names if not any(bracket < i for bracket in brackets)]
         if not before:
             return
@@ -266,7 +266,7 @@ def _split(tokens: Tokens, sign: str, most: int = -1) -> Iterator[Tokens]:
     """The parts between signs that are in no brackets, at most so many times."""
     depth, start = 0, 0
     for position, token in enumerate(tokens):
-        depth += (token.text in ("(", "[", "{", "[[")) - (token.text in (")", "]", "}", "]]"))
+        depth += (token.text in ("(", "[", "{")) - (token.text in (")", "]", "}"))
         if depth == 0 and token.text == sign and most != 0:
             yield tokens[start:position]
             start, most = position + 1, most - 1

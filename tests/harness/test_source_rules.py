@@ -22,6 +22,7 @@ KEPT = (
     "  unsigned long long m = 18446744073709551615ull;\n  A[0] = (float)m + CUDART_INF_F;",
     "  packed_float3 x = *(packed_float3*)(A + 3);\n  A[0] = x.x;",
     "  half_t* p = (half_t*)A;\n  A[0] = (float)p[0];",
+    "  A[((int*)A)[n]] = A[((int*)A)[n - 1]];\n  int k = n;\n  A[k] = 0.0f;",
     "  int a = 0, b = 1;\n  if (a == b) {\n    A[a] = 1.0f;\n  } else {\n    A[b] = 1.0f;\n  }",
 )  # fmt: skip
 BROKEN = (
@@ -33,6 +34,10 @@ BROKEN = (
     ("  A[0] = 1.000000e+300f;", "the literal 1.000000e+300f is too large for its type"),
     ("  A[0] = 18446744073709551616;", "is too large for every integer type"),
     ("  if (((int)threadIdx.x) < 3) {\n    __syncthreads();\n  }", "__syncthreads is not reached"),
+    (
+        "  if (((int)threadIdx.x) < 3) {\n    A[((int*)A)[n]] = A[0];\n    __syncthreads();\n  }",
+        "__syncthreads is not reached",
+    ),
     (
         "  int k = ((int)threadIdx.x);\n  for (int i = 0; i < k; ++i) {\n    __syncthreads();\n  }",
         "__syncthreads is not reached by all threads",
