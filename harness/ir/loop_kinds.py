@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tvm.tirx import ForKind
 
 SERIAL = int(ForKind.SERIAL)
@@ -11,3 +13,8 @@ UNROLLED = int(ForKind.UNROLLED)
 THREAD_BINDING = int(ForKind.THREAD_BINDING)
 # Those whose iterations run at the same time, or in no fixed order.
 CONCURRENT = frozenset({PARALLEL, VECTORIZED, THREAD_BINDING})
+
+
+def is_concurrent_pipeline(loop: Any) -> bool:
+    """Whether a loop is marked as a software pipeline, and its iterations run at once."""
+    return int(loop.kind) in CONCURRENT and "software_pipeline_stage" in loop.annotations

@@ -19,7 +19,7 @@ from tvm import tirx
 from harness import compat
 from harness.case import Case, CaseError, PrimitiveCall
 from harness.ir.ingredients import suspects
-from harness.ir.loop_kinds import CONCURRENT, SERIAL, THREAD_BINDING
+from harness.ir.loop_kinds import CONCURRENT, SERIAL, THREAD_BINDING, is_concurrent_pipeline
 from harness.ir.untrusted import check_program
 from harness.oracles.meaning import UNWRITTEN
 from harness.oracles.oracle import Found
@@ -95,6 +95,9 @@ def _scheduled(trace: Sequence[PrimitiveCall], reference: Reference) -> Referenc
     module = without_threads(replay.module)
     if not _scopes(module) <= {"", "global", "local"}:
         raise Invalid("not compiled after its schedule: it is for an accelerator")
+    loops = (node for each in module.functions.values() for node in compat.nodes(each.body))
+    if any(compat.type_key(node) == "For" and is_concurrent_pipeline(node) for node in loops):
+        raise Invalid("its schedule makes a software pipeline of iterations that run at once")
     try:
         check_program(module)
     except CaseError as error:

@@ -105,7 +105,8 @@ class BlockCompiler(MemoryCompiler):
                 view = self.views.get(hash(compat.region_buffer(region)))
                 if view is None:
                     continue
-                bounds = [(self.value(part.min), self.value(part.extent)) for part in region.region]
+                sizes = compat.region_buffer(region).ty.shape
+                bounds = [self._bound(*each) for each in zip(region.region, sizes, strict=True)]
                 while view.window is not None:
                     view, starts = view.window
                     lead = [(start, constant(1)) for start in starts[: len(starts) - len(bounds)]]
@@ -116,6 +117,17 @@ class BlockCompiler(MemoryCompiler):
                     bounds = lead + shifted
                 frame.regions.setdefault(view.key, []).append(Region(written, tuple(bounds)))
         return frame
+
+    def _bound(self, part: Any, size: Any) -> tuple[Operand, Operand]:
+        """The start and the extent of one dimension of a declared region.
+
+        What it loads from a buffer is not part of the program: it may lie under a guard, or be
+        written later. Such a part covers the dimension.
+        """
+        loads = (compat.nodes(each) for each in (part.min, part.extent))
+        if any(compat.type_key(node) == "BufferLoad" for nodes in loads for node in nodes):
+            return constant(0), self.value(size)
+        return self.value(part.min), self.value(part.extent)
 
     def _match(self, match: Any) -> None:
         """A match_buffer: a view through the source region."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from harness import compat
-from harness.ir.loop_kinds import CONCURRENT
+from harness.ir.loop_kinds import CONCURRENT, is_concurrent_pipeline
 from harness.semantics import ranges
 from harness.semantics.blocks import BlockCompiler, paired
 from harness.semantics.emitter import label
@@ -118,6 +118,8 @@ class StatementCompiler(BlockCompiler):
 
     def _statement_For(self, node: Any) -> None:
         concurrent = int(node.kind) in CONCURRENT
+        if is_concurrent_pipeline(node):
+            raise Unsupported("a software pipeline of a loop whose iterations run at once")
         concurrent = concurrent and hash(node.loop_var) not in self.survey.serialised
         with self._loop(node.loop_var, node.min, node.extent, node.step, concurrent):
             self.statement(node.body)

@@ -281,6 +281,32 @@ def test_a_block_may_access_only_what_it_declares(
         assert undefined(program, values, zeros(8)) == fault
 
 
+def test_what_a_declared_region_loads_is_not_an_access() -> None:
+    """It may lie under a guard, or in a buffer that a schedule has replaced: nothing reads it."""
+    program = """
+    def main(A: T.Buffer((8,), "int32"), I: T.Buffer((4,), "int32"), B: T.Buffer((8,), "int32")):
+        for i in range(8):
+            with T.sblock("take"):
+                v = T.axis.spatial(8, i)
+                T.reads(A[I[v]], I[0:4])
+                T.writes(B[v])
+                B[v] = T.if_then_else(v < 4, A[I[v]], 0)
+    """
+    chosen = np.array([3, 1, 2, 0], np.int32)
+    got = run(program, np.arange(8, dtype=np.int32), chosen, zeros(8))[2]
+    assert got.tolist() == [3, 1, 2, 0, 0, 0, 0, 0]
+
+
+def test_a_pipeline_of_iterations_that_run_at_once_is_not_interpreted() -> None:
+    program = """
+    def main(A: T.Buffer((8,), "int32")):
+        for i in T.vectorized(8, annotations={"software_pipeline_stage": [0, 1]}):
+            A[i] = i
+    """
+    with pytest.raises(Unsupported, match="pipeline"):
+        run(program, zeros(8))
+
+
 def test_a_false_assertion_is_a_defined_error() -> None:
     program = """
     def main(A: T.Buffer((1,), "int32"), x: T.int32):

@@ -25,7 +25,7 @@ from harness.semantics.reference import reference_of
 from harness.verdict import Kind, Verdict
 from harness.worker.post_mortem import verdict_of
 from harness.worker.sandbox import Settings, Worker
-from seeds import reductions
+from seeds import reductions, scheduled
 from seeds.recipe import from_tensors
 from tests import programs
 
@@ -327,3 +327,15 @@ def test_a_seed_that_is_none_drops_the_primitive(seed: Any) -> None:
     replay = Replay(case.load())
     with pytest.raises(DoesNotApply, match="seed"):
         replay.apply(trace[0])
+
+
+def test_a_pipeline_of_a_vectorized_loop_is_no_program() -> None:
+    """Its stages are of iterations one after another, which a vectorized loop has not."""
+    staged = (
+        Call("compute_at", ("B", ("C", 0), True, -1)),
+        Call("annotate", (("C", 0), "software_pipeline_stage", (0, 1))),
+        Call("annotate", (("C", 0), "software_pipeline_order", (0, 1))),
+    )
+    assert judged(scheduled.elementwise(), *staged).kind is Kind.OK
+    found = judged(scheduled.elementwise(), *staged, Call("vectorize", (("C", 0),)))
+    assert found.kind is Kind.INVALID and "software pipeline" in found.message
