@@ -279,6 +279,7 @@ _OF_PASSES: tuple[KnownIssue, ...] = (
         "folding the conversion of infinity to bool makes an integer of it",
         (Kind.REJECTED_VALID,),
         r"^rejected-valid\|RuntimeError\|\S+\|Cannot convert infinity to BigInt$",
+        ("0.27",),
     ),
     KnownIssue(
         "alignment-of-unread",
@@ -345,6 +346,28 @@ _OF_SCHEDULES: tuple[KnownIssue, ...] = (
         "blockize leaves a block in the init of a block, where no primitive finds it",
         (Kind.INTERNAL_ERROR,),
         r"\|src/s_tir/schedule/\S+\.cc\|Check failed: \(it != self_->#\.end\(\)\) is false$",
+    ),
+    KnownIssue(
+        "blockize_blocks-extents",
+        DESCRIBED,
+        "that several blocks share their outer loops is a failed check of blockize",
+        (Kind.INTERNAL_ERROR,),
+        r"/blockize_tensorize\.cc\|Check failed: \(ana->CanProveEqual\(outer_[^|]*$",
+    ),
+    KnownIssue(
+        "auto-copy-of-computed",
+        DESCRIBED,
+        "LowerAutoCopy fails on a copy into which its producer or its consumer was moved",
+        (Kind.INTERNAL_ERROR,),
+        r"/memhammer_lower_auto_copy\.cc\|Check failed: "
+        r"(\(found\) is false|block->reads\.size\(\) >= #)",
+    ),
+    KnownIssue(
+        "compacted-extent",
+        DESCRIBED,
+        "CompactBufferAllocation leaves loop variables in the extent of an outer allocation",
+        (Kind.ILL_FORMED_IR,),
+        r"^ill-formed-ir\|s_tir\.CompactBufferAllocation\|ValueError: Invalid use of undefined var",
     ),
 )
 # How a finding begins that has only one form under its condition.

@@ -9,7 +9,7 @@ primitive is at fault, the condition that it met is part of the finding's signat
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
@@ -19,22 +19,30 @@ from harness.ir.ingredients import number_of
 from harness.ir.loop_kinds import CONCURRENT
 from harness.schedules.blocks import realize_of
 from harness.schedules.draw import REDUCTION, Arguments, CannotDraw, Drawing, is_reduction
+from harness.schedules.known_copies import (
+    Conditions,
+    cached_index,
+    cached_inplace,
+    cached_read,
+    cached_write,
+    copied_at,
+    guarded,
+    reindexed,
+    reindexed_cache,
+    written_at,
+)
 from harness.schedules.properties import (
     accesses,
     blocks_in,
     has_company,
     has_definitions,
     has_guarded_loads,
-    has_guarded_stores,
-    has_loaded_indices,
     has_loops,
     has_part_of_fused,
     has_undeclared_regions,
-    has_wide_regions,
     is_guarded,
     is_nested,
     is_partial,
-    is_written_elsewhere,
     loads_from,
     loop_of,
     starts_elsewhere,
@@ -43,8 +51,6 @@ from harness.schedules.properties import (
 from harness.schedules.refusal import DoesNotApply
 from harness.schedules.replay import Replay
 from harness.targets.executable import RaisedByTVM, raised_by_tvm
-
-Conditions = Iterator[str]
 
 
 def known_failure(draw: Drawing, primitive: str, arguments: Arguments) -> str:
@@ -80,11 +86,6 @@ DEPENDENT = frozenset({
 })  # fmt: skip
 
 
-def _guarded(draw: Drawing, arguments: Any) -> Conditions:
-    if is_guarded(draw, arguments[0]):
-        yield "guarded"
-
-
 def _partitioned(draw: Drawing, arguments: Any) -> Conditions:
     loop = loop_of(draw, arguments[0])
     body = loop.body
@@ -111,11 +112,16 @@ def _partitioned(draw: Drawing, arguments: Any) -> Conditions:
     for axis, value in zip(body.block.iter_vars, body.iter_values, strict=True):
         if int(axis.iter_type) == REDUCTION and uses(value, loop.loop_var):
             yield "reduction"
+    regions = (*body.block.reads, *body.block.writes)
+    parts = [each for region in regions for each in region.region]
+    if any(number_of(each.extent) != 1 or compat.type_key(each.min) != "Var" for each in parts):
+        yield "several-places"
 
 
 def _blockized(draw: Drawing, arguments: Any) -> Conditions:
     loop = loop_of(draw, arguments[0])
-    if starts_elsewhere(loop):
+    axes = [axis for realize in blocks_in(loop) for axis in realize.block.iter_vars]
+    if starts_elsewhere(loop) or any(number_of(axis.dom.min) != 0 for axis in axes):
         yield "starts-elsewhere"
     for realize in blocks_in(loop):
         if number_of(realize.predicate) != 1:
@@ -130,6 +136,8 @@ def _blockized_together(draw: Drawing, arguments: Any) -> Conditions:
         yield "reduction"
     if any(is_guarded(draw, label) for label in arguments[0]):
         yield "guarded"
+    if any(has_loops(node) for node in nodes):
+        yield "inner-loops"
     if len({len(node.iter_vars) for node in nodes}) > 1:
         yield "unlike-blocks"
     chains = [draw.loops(label) for label in arguments[0]]
@@ -155,74 +163,6 @@ def _merged(draw: Drawing, arguments: Any) -> Conditions:
         others = not any(realize.same_as(each) for each in inside)
         if others and written & {hash(compat.region_buffer(each)) for each in realize.block.reads}:
             yield "dependence"
-
-
-def _copied_at(draw: Drawing, arguments: Any) -> Conditions:
-    realizes = blocks_in(loop_of(draw, arguments[0]))
-    if is_nested(draw, arguments[1]):
-        yield "nested-blocks"
-    if len(realizes) > 1:
-        yield "several-blocks"
-    if any(number_of(realize.predicate) != 1 for realize in realizes):
-        yield "guarded"
-    if any(is_reduction(realize.block) for realize in realizes):
-        yield "reduction"
-    written = [compat.region_buffer(each) for each in draw.node(arguments[1]).writes]
-    if any(draw.reads(arguments[1], buffer) for buffer in written):
-        yield "updates"
-    if any(has_guarded_loads(realize.block) for realize in realizes):
-        yield "guarded-load"
-    if any(len(realize.block.match_buffers) for realize in realizes):
-        yield "match-buffers"
-    if any(number_of(loop.min) != 0 for loop in draw.loops(arguments[1])):
-        yield "starts-elsewhere"
-    if not all(isinstance(loop.extent, compat.IntImm) for loop in draw.loops(arguments[1])):
-        yield "symbolic"
-    if compat.CHECKS_WIDTH_OF_EXTENTS and has_wide_regions(draw.node(arguments[1])):
-        yield "wide-regions"
-
-
-def _written_at(draw: Drawing, arguments: Any) -> Conditions:
-    yield from _copied_at(draw, arguments)
-    if has_guarded_stores(draw.node(arguments[1])):
-        yield "guarded-store"
-
-
-def _reindexed(draw: Drawing, arguments: Any) -> Conditions:
-    label, (which, _) = arguments
-    node = draw.node(label)
-    if not draw.loops(label):
-        yield "no-loops"
-    if len(node.writes) != 1:
-        yield "several-writes"
-    elif which == "write" and is_written_elsewhere(draw, label):
-        yield "several-writers"
-    if any(draw.reads(label, compat.region_buffer(each)) for each in node.writes):
-        yield "updates"
-    if has_loops(node):
-        yield "inner-loops"
-    if has_company(draw, label):
-        yield "several-blocks"
-    if is_partial(draw, label) or is_guarded(draw, label):
-        yield "partial-domain"
-    if which == "read" and has_guarded_loads(node):
-        yield "guarded-load"
-    if which == "read" and has_loaded_indices(node):
-        yield "loaded-indices"
-    if which == "write" and has_guarded_stores(node):
-        yield "guarded-store"
-
-
-def _cached_index(draw: Drawing, arguments: Any) -> Conditions:
-    node = draw.node(arguments[0])
-    values = realize_of(draw.schedule, node).iter_values
-    if is_guarded(draw, arguments[0]):
-        yield "guarded"
-    if any(number_of(loop.min) != 0 for loop in draw.loops(arguments[0])):
-        yield "starts-elsewhere"
-    if any(compat.type_key(value) != "Var" for value in values):
-        yield "computed-variables"
-    yield "one-variable" if len(node.iter_vars) == 1 else "several-variables"
 
 
 def _fused_epilogue(draw: Drawing, arguments: Any) -> Conditions:
@@ -251,6 +191,9 @@ def _fused_epilogue(draw: Drawing, arguments: Any) -> Conditions:
     same = [one.same_as(two) for one, two in zip(load.indices, epilogue.body.indices, strict=False)]
     if len(load.indices) != len(epilogue.body.indices) or not all(same):
         yield "other-place"
+    axes = [axis.var for axis in reduction.iter_vars if int(axis.iter_type) != REDUCTION]
+    if not all(one.same_as(two) for one, two in zip(axes, reduction.body.indices, strict=False)):
+        yield "other-place"
 
 
 def _padded_einsum(draw: Drawing, arguments: Any) -> Conditions:
@@ -265,6 +208,10 @@ def _padded_einsum(draw: Drawing, arguments: Any) -> Conditions:
         yield "nested-blocks"
     if has_loops(node):
         yield "inner-loops"
+    if has_company(draw, arguments[0]):
+        yield "several-blocks"
+    if compat.type_key(node.body) != "BufferStore":
+        yield "not-an-einsum"
     if is_guarded(draw, arguments[0]) or is_partial(draw, arguments[0]):
         yield "partial-domain"
 
@@ -281,6 +228,14 @@ def _inlined_backwards(draw: Drawing, arguments: Any) -> Conditions:
     others = [label for label in draw.blocks if label != arguments[0]]
     if any(draw.reads(label, buffer) for label in others for buffer in reads):
         yield "other-readers"
+    written = {
+        label: [compat.region_buffer(x) for x in draw.node(label).writes] for label in others
+    }
+    makers = [
+        label for label in others if any(one.same_as(it) for one in written[label] for it in reads)
+    ]
+    if any(has_loops(draw.node(label)) for label in makers):
+        yield "inner-loops"
 
 
 def _around(draw: Drawing, block: str) -> tuple[list[str], list[str]]:
@@ -297,62 +252,16 @@ def _moved_backwards(draw: Drawing, arguments: Any) -> Conditions:
     before = [each for each in _around(draw, label)[0] if each != block]
     if any(draw.reads(each, buffer) for each in before for buffer in written):
         yield "readers-before"
+    if is_guarded(draw, block):
+        yield "guarded"
     if has_guarded_loads(draw.node(block)):
         yield "guarded-load"
     if is_partial(draw, block):
         yield "partial-domain"
 
 
-def _cached_inplace(draw: Drawing, arguments: Any) -> Conditions:
-    if is_nested(draw, arguments[0]):
-        yield "nested-blocks"
-
-
-def _reindexed_cache(draw: Drawing, arguments: Any) -> Conditions:
-    yield from _guarded(draw, arguments)
-    node = draw.node(arguments[0])
-    if not draw.loops(arguments[0]):
-        yield "no-loops"
-    if has_loops(node):
-        yield "inner-loops"
-    if has_guarded_stores(node):
-        yield "guarded-store"
-    if has_guarded_loads(node):
-        yield "guarded-load"
-    if has_loaded_indices(node):
-        yield "loaded-indices"
-
-
-def _cached(draw: Drawing, arguments: Any) -> Conditions:
-    inside = [realize.block for realize in blocks_in(draw.node(arguments[0]).body)]
-    if any(len(block.match_buffers) for block in (draw.node(arguments[0]), *inside)):
-        yield "match-buffers"
-
-
-def _cached_read(draw: Drawing, arguments: Any) -> Conditions:
-    yield from _cached(draw, arguments)
-    if is_nested(draw, arguments[0]):
-        yield "nested-blocks"
-    if _has_guarded_fusion(draw, arguments[0]):
-        yield "guarded-fusion"
-
-
-def _has_guarded_fusion(draw: Drawing, label: str) -> bool:
-    values = realize_of(draw.schedule, draw.node(label)).iter_values
-    parts = {compat.type_key(part) for value in values for part in compat.nodes(value)}
-    return is_guarded(draw, label) and "FloorDiv" in parts
-
-
-def _cached_write(draw: Drawing, arguments: Any) -> Conditions:
-    yield from _cached(draw, arguments)
-    if _has_guarded_fusion(draw, arguments[0]):
-        yield "guarded-fusion"
-    if has_guarded_stores(draw.node(arguments[0])):
-        yield "guarded-store"
-
-
 def _laid_out(draw: Drawing, arguments: Any) -> Conditions:
-    yield from _guarded(draw, arguments)
+    yield from guarded(draw, arguments)
     if is_partial(draw, arguments[0]):
         yield "partial-domain"
 
@@ -373,14 +282,15 @@ def _padding_decomposed(draw: Drawing, arguments: Any) -> Conditions:
 
 
 def _factored(draw: Drawing, arguments: Any) -> Conditions:
-    yield from _guarded(draw, arguments[0])
+    yield from guarded(draw, arguments[0])
     if number_of(loop_of(draw, arguments[0]).min) != 0:
         yield "starts-elsewhere"
     if len(draw.node(arguments[0][0]).writes) > 1:
         yield "several-writes"
-    body = draw.schedule.mod[draw.schedule.func_working_on.name_hint].body.block.body
-    if any(len(blocks_in(realize.block.body)) for realize in blocks_in(body)):
-        yield "nested-blocks"
+    realize = realize_of(draw.schedule, draw.node(arguments[0][0]))
+    loop = loop_of(draw, arguments[0])
+    if not any(uses(value, loop.loop_var) for value in realize.iter_values):
+        yield "unused-loop"
 
 
 def _scheduled_whole(draw: Drawing, arguments: Any) -> Conditions:
@@ -394,24 +304,47 @@ def _scheduled_whole(draw: Drawing, arguments: Any) -> Conditions:
         yield "no-writes"
 
 
+def _decomposed(draw: Drawing, arguments: Any) -> Conditions:
+    yield from guarded(draw, arguments)
+    realize = realize_of(draw.schedule, draw.node(arguments[0]))
+    for loop in draw.loops(arguments[0])[arguments[1][1] :]:
+        used = any(uses(value, loop.loop_var) for value in realize.iter_values)
+        if not used and number_of(loop.extent) != 1:
+            yield "unused-loop"
+    if is_partial(draw, arguments[0]):
+        yield "partial-domain"
+
+
+def _reordered(draw: Drawing, arguments: Any) -> Conditions:
+    """A loop of which a reduction's axis takes one part and a spatial axis another."""
+    for place in arguments[0]:
+        loop = loop_of(draw, place)
+        for realize in blocks_in(loop):
+            axes = zip(realize.block.iter_vars, realize.iter_values, strict=True)
+            kinds = {int(a.iter_type) == REDUCTION for a, v in axes if uses(v, loop.loop_var)}
+            if len(kinds) > 1:
+                yield "fused-reduction"
+
+
 _KNOWN: dict[str, Callable[[Drawing, Any], Conditions]] = {
     "loop_partition": _partitioned,
     "merge": _merged,
     "blockize": _blockized,
     "blockize_blocks": _blockized_together,
-    "read_at": _copied_at,
-    "write_at": _written_at,
-    "reindex": _reindexed,
-    "reindex_cache_read": _reindexed_cache,
-    "reindex_cache_write": _reindexed_cache,
+    "read_at": copied_at,
+    "write_at": written_at,
+    "reindex": reindexed,
+    "reindex_cache_read": reindexed_cache,
+    "reindex_cache_write": reindexed_cache,
     "compute_at": _moved,
     "rolling_buffer": _rolled,
-    "cache_read": _cached_read,
-    "cache_write": _cached_write,
-    "cache_index": _cached_index,
-    "cache_inplace": _cached_inplace,
+    "cache_read": cached_read,
+    "cache_write": cached_write,
+    "cache_index": cached_index,
+    "cache_inplace": cached_inplace,
     "fuse_reduction_epilogue": _fused_epilogue,
-    "decompose_reduction": _guarded,
+    "decompose_reduction": _decomposed,
+    "reorder": _reordered,
     "dlight": _scheduled_whole,
     "decompose_padding": _padding_decomposed,
     "rfactor": _factored,

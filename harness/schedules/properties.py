@@ -59,11 +59,12 @@ def has_guarded_stores(block: Any) -> bool:
 
 
 def has_loaded_indices(block: Any) -> bool:
+    """Whether a load's place, in the block itself or in its regions, is loaded from a buffer."""
+    regions = [each.min for one in (*block.reads, *block.writes) for each in one.region]
+    loads = [node for node in compat.nodes(block.body) if compat.type_key(node) == "BufferLoad"]
+    places = [*regions, *(index for load in loads for index in load.indices)]
     return any(
-        compat.type_key(part) == "BufferLoad"
-        for region in (*block.reads, *block.writes)
-        for each in region.region
-        for part in compat.nodes(each.min)
+        compat.type_key(part) == "BufferLoad" for each in places for part in compat.nodes(each)
     )
 
 
@@ -118,6 +119,13 @@ def loads_from(expr: Any, buffer: Any) -> bool:
         compat.type_key(node) == "BufferLoad" and compat.load_buffer(node).same_as(buffer)
         for node in compat.nodes(expr)
     )
+
+
+def has_unit_in_predicate(draw: Drawing, label: str) -> bool:
+    """Whether the predicate names a loop of one iteration, which the axes then leave out."""
+    predicate = realize_of(draw.schedule, draw.node(label)).predicate
+    units = (loop for loop in draw.loops(label) if number_of(loop.extent) == 1)
+    return any(uses(predicate, loop.loop_var) for loop in units)
 
 
 def has_wide_regions(block: Any) -> bool:

@@ -136,11 +136,6 @@ def main(A: T.Buffer((4,), "float8_e4m3fn"), B: T.Buffer((4,), "float8_e4m3fn"))
         v: T.let[T.float8_e4m3fn] = A[i]
         B[i] = v
 """
-INFINITY_TO_BOOL = """
-def main(A: T.Buffer((4,), "bool")):
-    for i in range(4):
-        A[i] = T.Cast("bool", T.float32("inf"))
-"""
 ALIGNED_UNREAD = """
 def main(A: T.Buffer((8,), "float32")):
     with T.sblock("root"):
@@ -171,7 +166,6 @@ PROGRAMS: tuple[tuple[str, str, str, int], ...] = (
     ("arithmetic-of-bools", BOOL_EXTREME, "llvm", 0),  # apache/tvm#20399 is of quotients
     ("assertion-in-function", ASSERTION_IN_FUNCTION, "llvm", 0),
     ("float8-binding", FLOAT8_BINDING, "llvm", 0),
-    ("infinity-to-bool", INFINITY_TO_BOOL, "llvm", 0),
     ("alignment-of-unread", ALIGNED_UNREAD, "llvm", 0),
     ("negative-unsigned-difference", UNSIGNED_CONSTANTS, "llvm", 0),  # apache/tvm#10484
 )

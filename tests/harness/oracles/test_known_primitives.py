@@ -14,6 +14,7 @@ from harness.oracles.verify import judge
 from harness.verdict import Kind, Verdict
 from seeds import reductions, scheduled
 from tests import programs
+from tests.harness.oracles.primitive_cases import MORE_CASES
 from tests.harness.oracles.primitive_programs import (
     chain,
     diagonal,
@@ -336,6 +337,7 @@ def found(module: Any, trace: tuple[PrimitiveCall, ...]) -> Verdict:
     return judge(Case(module_text(module), trace=trace), native=False).verdict
 
 
+CASES |= MORE_CASES
 ON_OLD_TVM = {name for name in CASES if name.endswith(":wide-regions")}
 
 
