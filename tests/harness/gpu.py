@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from typing import NoReturn
 
 import numpy as np
-import pytest
 
 from harness.devices.base import DeviceError, Launch
 from harness.devices.browser import find_browser
 from harness.devices.remote import RemoteDevice
 from harness.devices.shader import Shader
 from harness.devices.table import DEVICES, OpenOptions, device_kind
+from tests.missing import skip_without
 
 KINDS = [kind.name for kind in DEVICES if "webgpu" in kind.targets and kind.program]
 
@@ -26,7 +24,7 @@ def open_device(kind: str) -> RemoteDevice:
         device.limits()
         return device
     except DeviceError as error:
-        _skip(error)
+        skip_without(error)
 
 
 def needs_browser() -> None:
@@ -34,12 +32,7 @@ def needs_browser() -> None:
     try:
         find_browser()
     except DeviceError as error:
-        _skip(error)
-
-
-def _skip(error: DeviceError) -> NoReturn:
-    assert not os.environ.get("CI"), error
-    pytest.skip(str(error))
+        skip_without(error)
 
 
 def shader_of(body: str, before: str = "") -> Shader:

@@ -206,8 +206,10 @@ def test_what_cant_be_left_open_is_one_line(
 def test_a_constant_that_ends_with_the_length_is_refused(tmp_path: Path) -> None:
     """Kernels read the longest constant, from its beginning."""
     integers = {"one": 1, "axis": 0, "back": -1, "end": -TABLE - 1}
-    constants = {name: np.array([each], np.int64) for name, each in integers.items()}
-    constants["table"] = np.arange(4.0 * TABLE, dtype=np.float32).reshape(-1, 4)  # type: ignore
+    constants: dict[str, np.ndarray] = {
+        name: np.array([each], np.int64) for name, each in integers.items()
+    }
+    constants["table"] = np.arange(4.0 * TABLE, dtype=np.float32).reshape(-1, 4)
     nodes = [
         helper.make_node("Shape", ["x"], ["length"], start=0, end=1),
         helper.make_node("Sub", ["length", "one"], ["last"]),
