@@ -127,7 +127,8 @@ class Extent(int):
         return Extent.polynomial(self.most, [each // other for each in terms])
 
     def __mod__(self, other: int) -> int:
-        self // other  # noqa: B018: raises, where there may be a rest
+        # Raises where there may be a rest.
+        self // other
         return 0
 
     def _refused(self, *others: Any) -> Any:
