@@ -27,7 +27,7 @@ SCALARS = (
     "float32", "float32", "int32", "int32", "int8", "uint8", "int16", "uint16", "int64", "float64",
     "bool", "uint32", "uint64",
 )  # fmt: skip
-FROM_TVM = frozenset({Kind.INTERNAL_ERROR, Kind.ILL_FORMED_IR, Kind.ROUND_TRIP, Kind.CRASH})
+FROM_TVM = frozenset({Kind.INTERNAL_ERROR})  # by its passes, before ours begins
 
 MATMUL = """
 @I.ir_module
@@ -128,7 +128,7 @@ def test_generated_programs_mean_what_the_interpreter_says(seed: int) -> None:
         found = verify(case)
         assert found.kind in FROM_TVM | {Kind.OK, Kind.INVALID}, (number, found)
         covered += found.kind is Kind.OK
-    assert covered > 1
+    assert covered >= 4
 
 
 @pytest.mark.parametrize("source", [MATMUL, KEPT, BRANCHES], ids=["matmul", "kept", "branches"])
