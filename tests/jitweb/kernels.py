@@ -8,12 +8,31 @@ from typing import Any
 import numpy as np
 from tvm import te, tirx, topi
 
+from harness.devices.base import Device
+from harness.devices.remote import RemoteDevice
 from jitweb.kernel_cost import cost_of
 from jitweb.kernel_reference import run_plainly
 from jitweb.space import emit
+from jitweb.space.candidate import Candidate
+from jitweb.targets import WebTarget
 from jitweb.task_input import TaskInput
 
 Shape = Sequence[int]
+
+
+def output_of(
+    candidate: Candidate,
+    place: tuple[WebTarget, Device | RemoteDevice],
+    arguments: Sequence[np.ndarray],
+    writes: tuple[int, ...],
+) -> np.ndarray:
+    """The one output of a candidate, which is built for a target, and run and released there."""
+    target, device = place
+    built = target.build(candidate.build())
+    handle = device.load(built.code)
+    (output,) = device.run(built.launch(handle, arguments, writes))
+    device.release(handle)
+    return output
 
 
 def _placeholder(name: str, shape: Shape, dtype: str = "float32") -> Any:

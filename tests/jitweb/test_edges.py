@@ -14,6 +14,7 @@ from harness.devices.node import NodeDevice
 from jitweb.kernel_reference import evaluate
 from jitweb.targets import WasmTarget, WebgpuTarget, WebTarget
 from tests.harness.gpu import KINDS, open_device
+from tests.jitweb.kernels import output_of
 
 NAN, INF = np.nan, np.inf
 MOST = np.finfo(np.float32).max
@@ -144,10 +145,7 @@ def _assert_right(
         wanted = wanted.astype(np.float32)
     by_family = {each.family: each for each in target.candidates(function, frozenset())}
     for family, candidate in by_family.items():
-        built = target.build(candidate.build())
-        handle = device.load(built.code)
-        (output,) = device.run(built.launch(handle, arguments, (len(inputs),)))
-        device.release(handle)
+        output = output_of(candidate, place, arguments, (len(inputs),))
         np.testing.assert_allclose(output, wanted, tolerance, tolerance, err_msg=family)
 
 

@@ -26,6 +26,7 @@ from jitweb.task_input import TaskInput, make_arguments
 from jitweb.tune import PLAIN
 from tests.harness.gpu import open_device
 from tests.jitweb import kernels
+from tests.jitweb.kernels import output_of
 from tests.jitweb.test_space import spread
 from tests.missing import skip_without
 
@@ -200,7 +201,7 @@ TASKS: dict[str, Callable[[], TaskInput]] = {
 def test_every_value_of_a_space_computes_the_same_with_packed_weights(
     place: tuple[WebTarget, Device], name: str
 ) -> None:
-    task, (target, device) = TASKS[name](), place
+    task, target = TASKS[name](), place[0]
     arguments = make_arguments(task)
     (wanted,) = evaluate(task.function, arguments).values()
     candidates = [
@@ -208,15 +209,12 @@ def test_every_value_of_a_space_computes_the_same_with_packed_weights(
     ]
     assert candidates
     for candidate in spread(candidates, 0)[: None if target.name == "wasm" else 3]:
-        built = target.build(candidate.build())
-        handle = device.load(built.code)
-        (output,) = device.run(built.launch(handle, arguments, task.writes))
+        output = output_of(candidate, place, arguments, task.writes)
         scale = np.max(np.abs(wanted))
         np.testing.assert_allclose(
             output / scale, wanted / scale, rtol=1e-4, atol=candidate.tolerance or 1e-5,
             err_msg=candidate.text,
         )  # fmt: skip
-        device.release(handle)
 
 
 @pytest.mark.parametrize("name", ["matmul float16", "one row float16", "conv1d float16", "rows"])

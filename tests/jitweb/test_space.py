@@ -27,7 +27,7 @@ from jitweb.space.wasm import REGISTERS, TILES, registers
 from jitweb.targets import WasmTarget, WebTarget
 from jitweb.task_input import make_arguments
 from jitweb.tune import PLAIN
-from tests.jitweb.kernels import CONVOLUTIONS, KERNELS, plain_run, tanh_add, task
+from tests.jitweb.kernels import CONVOLUTIONS, KERNELS, output_of, plain_run, tanh_add, task
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def spread(candidates: list[Candidate], least: int = 12) -> list[Candidate]:
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_every_candidate_is_right(place: tuple[WebTarget, Device], name: str) -> None:
-    kernel, (target, node) = task(name), place
+    kernel, target = task(name), place[0]
     candidates = target.candidates(kernel.function, kernel.constants)
     assert 2 <= len(candidates) <= 64
     assert len({candidate.text for candidate in candidates}) == len(candidates)
@@ -61,16 +61,13 @@ def test_every_candidate_is_right(place: tuple[WebTarget, Device], name: str) ->
     of_family = [candidate for candidate in candidates if candidate.family != PLAIN]
     assert of_family
     for candidate in spread(of_family):
-        built = target.build(candidate.build())
-        handle = node.load(built.code)
-        (output,) = node.run(built.launch(handle, arguments, kernel.writes))
+        output = output_of(candidate, place, arguments, kernel.writes)
         np.testing.assert_allclose(output, wanted, rtol=1e-4, atol=1e-5, err_msg=candidate.text)
-        node.release(handle)
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_convolutions_of_every_form_are_right(place: tuple[WebTarget, Device], name: str) -> None:
-    kernel, (target, node) = task(name), place
+    kernel, target = task(name), place[0]
     candidates = target.candidates(kernel.function, kernel.constants)
     of_family = [candidate for candidate in candidates if candidate.family != PLAIN]
     assert len(candidates) <= 64 and of_family
@@ -78,11 +75,8 @@ def test_convolutions_of_every_form_are_right(place: tuple[WebTarget, Device], n
     (wanted,) = evaluate(kernel.function, arguments).values()
     np.testing.assert_allclose(wanted, plain_run(kernel.function, arguments), rtol=1e-5, atol=1e-5)
     for candidate in random.Random(name).sample(of_family, min(4, len(of_family))):
-        built = target.build(candidate.build())
-        handle = node.load(built.code)
-        (output,) = node.run(built.launch(handle, arguments, kernel.writes))
+        output = output_of(candidate, place, arguments, kernel.writes)
         np.testing.assert_allclose(output, wanted, rtol=1e-4, atol=1e-5, err_msg=candidate.text)
-        node.release(handle)
 
 
 def test_convolutions_are_read_as_such() -> None:

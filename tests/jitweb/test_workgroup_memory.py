@@ -19,7 +19,16 @@ from jitweb.space.matmul_equations import read_matmul
 from jitweb.targets import WebgpuTarget
 from jitweb.task_input import make_arguments
 from tests.harness.gpu import KINDS, open_device
-from tests.jitweb.kernels import batched, dense, layer_norm, mean, softmax, task_of, transpose
+from tests.jitweb.kernels import (
+    batched,
+    dense,
+    layer_norm,
+    mean,
+    output_of,
+    softmax,
+    task_of,
+    transpose,
+)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -83,11 +92,8 @@ def test_tiles_in_workgroup_memory_are_right(gpu: RemoteDevice, name: str) -> No
     # Between them, the matmuls see all blockings.
     some = candidates[first % len(candidates) :: 3] or candidates
     for candidate in some[: 1 if is_slow(gpu) else 3]:
-        built = target.build(candidate.build())
-        handle = gpu.load(built.code)
-        (output,) = gpu.run(built.launch(handle, arguments, kernel.writes))
+        output = output_of(candidate, (target, gpu), arguments, kernel.writes)
         np.testing.assert_allclose(output, wanted, rtol=1e-4, atol=1e-4, err_msg=candidate.text)
-        gpu.release(handle)
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -98,11 +104,8 @@ def test_a_workgroup_for_each_row_is_right(gpu: RemoteDevice, name: str) -> None
     candidates = tiled(kernel.function, target, "group-rows")
     assert candidates
     for candidate in candidates[: 1 if is_slow(gpu) else None]:
-        built = target.build(candidate.build())
-        handle = gpu.load(built.code)
-        (output,) = gpu.run(built.launch(handle, arguments, kernel.writes))
+        output = output_of(candidate, (target, gpu), arguments, kernel.writes)
         np.testing.assert_allclose(output, wanted, rtol=1e-4, atol=1e-5, err_msg=candidate.text)
-        gpu.release(handle)
 
 
 def test_a_row_is_loaded_and_stored_once() -> None:
