@@ -18,7 +18,7 @@ from harness.worker.post_mortem import verdict_of
 from harness.worker.sandbox import Settings, Worker
 from seeds import reductions
 from tests import programs
-from tests.harness.oracles.test_known_primitives import MATCHED, OUTER
+from tests.harness.oracles.primitive_cases import MATCHED, OUTER
 from tests.harness.oracles.test_schedule import IMPERFECT, TWO_STATEMENTS, matmul
 from tests.tzer.test_reproducer import imports, run
 from tzer.triage.reproducer import write_reproducer

@@ -9,6 +9,12 @@ from tvm import te, tirx
 from tvm.script import from_source
 
 
+def script(body: str) -> Any:
+    """A module of one function, whose text begins in the first column."""
+    lines = "".join(f"    {line}\n" for line in body.strip().splitlines())
+    return from_source(f"@I.ir_module\nclass Module:\n    @T.prim_func(s_tir=True)\n{lines}")
+
+
 def function(*tensors: Any) -> Any:
     return tvm.IRModule({"main": te.create_prim_func(list(tensors))})
 
@@ -96,119 +102,98 @@ def padded_product() -> Any:
 
 
 def window() -> Any:
-    return from_source("""
-@I.ir_module
-class Module:
-    @T.prim_func(s_tir=True)
-    def main(A: T.Buffer((6,), "float32"), B: T.Buffer((6,), "float32")):
-        for i in range(6):
-            with T.sblock("B"):
-                v = T.axis.spatial(6, i)
-                w = T.sblock_alloc_buffer((2,), "float32")
-                w[0] = A[v]
-                B[v] = w[0] + T.float32(1)
+    return script("""
+def main(A: T.Buffer((6,), "float32"), B: T.Buffer((6,), "float32")):
+    for i in range(6):
+        with T.sblock("B"):
+            v = T.axis.spatial(6, i)
+            w = T.sblock_alloc_buffer((2,), "float32")
+            w[0] = A[v]
+            B[v] = w[0] + T.float32(1)
 """)
 
 
 def diagonal() -> Any:
-    return from_source("""
-@I.ir_module
-class Module:
-    @T.prim_func(s_tir=True)
-    def main(A: T.Buffer((6, 6), "int32")):
-        for i, j in T.grid(6, 6):
-            with T.sblock("A"):
-                v, w = T.axis.remap("SS", [i, j])
-                if v == w:
-                    A[v, w] = 0
+    return script("""
+def main(A: T.Buffer((6, 6), "int32")):
+    for i, j in T.grid(6, 6):
+        with T.sblock("A"):
+            v, w = T.axis.remap("SS", [i, j])
+            if v == w:
+                A[v, w] = 0
 """)
 
 
 def from_two() -> Any:
     """The sums of 4 rows of 6 without their first two elements."""
-    return from_source("""
-@I.ir_module
-class Module:
-    @T.prim_func(s_tir=True)
-    def main(A: T.Buffer((4, 6), "float32"), B: T.Buffer((4,), "float32")):
-        for i in range(4):
-            for k in range(2, 6):
-                with T.sblock("B"):
-                    v = T.axis.spatial(4, i)
-                    w = T.axis.reduce((2, 6), k)
-                    with T.init():
-                        B[v] = T.float32(0)
-                    B[v] = B[v] + A[v, w]
+    return script("""
+def main(A: T.Buffer((4, 6), "float32"), B: T.Buffer((4,), "float32")):
+    for i in range(4):
+        for k in range(2, 6):
+            with T.sblock("B"):
+                v = T.axis.spatial(4, i)
+                w = T.axis.reduce((2, 6), k)
+                with T.init():
+                    B[v] = T.float32(0)
+                B[v] = B[v] + A[v, w]
 """)
 
 
 def first_three() -> Any:
     """Twice the first three elements of 13, by a block for all of them."""
-    return from_source("""
-@I.ir_module
-class Module:
-    @T.prim_func(s_tir=True)
-    def main(A: T.Buffer((13,), "float32"), B: T.Buffer((13,), "float32")):
-        for i in range(3):
-            with T.sblock("B"):
-                v = T.axis.spatial(13, i)
-                B[v] = A[v] * T.float32(2)
+    return script("""
+def main(A: T.Buffer((13,), "float32"), B: T.Buffer((13,), "float32")):
+    for i in range(3):
+        with T.sblock("B"):
+            v = T.axis.spatial(13, i)
+            B[v] = A[v] * T.float32(2)
 """)
 
 
 def first_three_of() -> Any:
     """B = 2 A on 4 elements, and one more for the first three of them."""
-    return from_source("""
-@I.ir_module
-class Module:
-    @T.prim_func(s_tir=True)
-    def main(A: T.Buffer((4,), "float32"), D: T.Buffer((4,), "float32")):
-        B = T.sblock_alloc_buffer((4,), "float32")
-        for i in range(4):
-            with T.sblock("B"):
-                v = T.axis.spatial(4, i)
-                B[v] = A[v] * T.float32(2)
-        for i in range(3):
-            with T.sblock("D"):
-                v = T.axis.spatial(4, i)
-                D[v] = B[v] + T.float32(1)
+    return script("""
+def main(A: T.Buffer((4,), "float32"), D: T.Buffer((4,), "float32")):
+    B = T.sblock_alloc_buffer((4,), "float32")
+    for i in range(4):
+        with T.sblock("B"):
+            v = T.axis.spatial(4, i)
+            B[v] = A[v] * T.float32(2)
+    for i in range(3):
+        with T.sblock("D"):
+            v = T.axis.spatial(4, i)
+            D[v] = B[v] + T.float32(1)
 """)
 
 
 def some_products() -> Any:
     """Three columns of the five of a product of matrices."""
-    return from_source("""
-@I.ir_module
-class Module:
-    @T.prim_func(s_tir=True)
-    def main(
-        A: T.Buffer((3, 7), "float32"), B: T.Buffer((5, 7), "float32"),
-        C: T.Buffer((3, 5), "float32"),
-    ):
-        for i, j, k in T.grid(3, 3, 7):
-            with T.sblock("C"):
-                u = T.axis.spatial(3, i)
-                v = T.axis.spatial(5, j)
-                w = T.axis.reduce(7, k)
-                with T.init():
-                    C[u, v] = T.float32(0)
-                C[u, v] = C[u, v] + A[u, w] * B[v, w]
+    return script("""
+def main(
+    A: T.Buffer((3, 7), "float32"), B: T.Buffer((5, 7), "float32"),
+    C: T.Buffer((3, 5), "float32"),
+):
+    for i, j, k in T.grid(3, 3, 7):
+        with T.sblock("C"):
+            u = T.axis.spatial(3, i)
+            v = T.axis.spatial(5, j)
+            w = T.axis.reduce(7, k)
+            with T.init():
+                C[u, v] = T.float32(0)
+            C[u, v] = C[u, v] + A[u, w] * B[v, w]
 """)
 
 
 def over_declared() -> Any:
     """Three elements of B are stored, of all six that the block declares."""
-    return from_source("""
-@I.ir_module
-class Module:
-    @T.prim_func(s_tir=True)
-    def main(A: T.Buffer((6,), "float32"), B: T.Buffer((6,), "float32")):
-        for i in range(6):
-            with T.sblock("B"):
-                v = T.axis.opaque(6, i)
-                T.reads(A[0:6])
-                T.writes(B[0:6])
-                B[v % 3] = A[v]
+    return script("""
+def main(A: T.Buffer((6,), "float32"), B: T.Buffer((6,), "float32")):
+    for i in range(6):
+        with T.sblock("B"):
+            v = T.axis.opaque(6, i)
+            T.reads(A[0:6])
+            T.writes(B[0:6])
+            B[v % 3] = A[v]
 """)
 
 
@@ -236,42 +221,36 @@ def taken() -> Any:
 
 def halved() -> Any:
     """Each row of 4×6 gets half of itself from the left."""
-    return from_source("""
-@I.ir_module
-class Module:
-    @T.prim_func(s_tir=True)
-    def main(A: T.Buffer((4, 6), "float32")):
-        for i in range(4):
-            with T.sblock("A"):
-                v = T.axis.spatial(4, i)
-                T.reads(A[v, 0:6])
-                T.writes(A[v, 1:6])
-                for j in range(5):
-                    A[v, j + 1] = A[v, j + 1] + A[v, j] * T.float32(0.5)
+    return script("""
+def main(A: T.Buffer((4, 6), "float32")):
+    for i in range(4):
+        with T.sblock("A"):
+            v = T.axis.spatial(4, i)
+            T.reads(A[v, 0:6])
+            T.writes(A[v, 1:6])
+            for j in range(5):
+                A[v, j + 1] = A[v, j + 1] + A[v, j] * T.float32(0.5)
 """)
 
 
 def pooled() -> Any:
     """The largest elements of two overlapping parts of 5, whose outer block declares six."""
-    return from_source("""
-@I.ir_module
-class Module:
-    @T.prim_func(s_tir=True)
-    def main(A: T.Buffer((5,), "float32"), B: T.Buffer((2,), "float32")):
-        for i in range(2):
-            with T.sblock("outer"):
-                v = T.axis.spatial(2, i)
-                T.reads(A[v * 2:v * 2 + 4])
-                T.writes(B[v])
-                for k in range(3):
-                    with T.sblock("pool"):
-                        w = T.axis.spatial((v, v + 1), v)
-                        r = T.axis.reduce(3, k)
-                        T.reads(A[w * 2 + r])
-                        T.writes(B[w])
-                        with T.init():
-                            B[w] = T.float32(-9)
-                        B[w] = T.max(B[w], A[w * 2 + r])
+    return script("""
+def main(A: T.Buffer((5,), "float32"), B: T.Buffer((2,), "float32")):
+    for i in range(2):
+        with T.sblock("outer"):
+            v = T.axis.spatial(2, i)
+            T.reads(A[v * 2:v * 2 + 4])
+            T.writes(B[v])
+            for k in range(3):
+                with T.sblock("pool"):
+                    w = T.axis.spatial((v, v + 1), v)
+                    r = T.axis.reduce(3, k)
+                    T.reads(A[w * 2 + r])
+                    T.writes(B[w])
+                    with T.init():
+                        B[w] = T.float32(-9)
+                    B[w] = T.max(B[w], A[w * 2 + r])
 """)
 
 
@@ -284,28 +263,121 @@ def wide() -> Any:
 
 def first_of_nine() -> Any:
     """B = A + 1 on 8 elements, by nine iterations of which the last does nothing."""
-    return from_source("""
-@I.ir_module
-class Module:
-    @T.prim_func(s_tir=True)
-    def main(A: T.Buffer((8,), "float32"), B: T.Buffer((8,), "float32")):
-        for i in range(9):
-            with T.sblock("B"):
-                v = T.axis.spatial(8, i)
-                T.where(i < 8)
-                B[v] = A[v] + T.float32(1)
+    return script("""
+def main(A: T.Buffer((8,), "float32"), B: T.Buffer((8,), "float32")):
+    for i in range(9):
+        with T.sblock("B"):
+            v = T.axis.spatial(8, i)
+            T.where(i < 8)
+            B[v] = A[v] + T.float32(1)
 """)
 
 
 def evaluated() -> Any:
     """Each of 8 elements is read, and nothing is written."""
-    return from_source("""
-@I.ir_module
-class Module:
-    @T.prim_func(s_tir=True)
-    def main(A: T.Buffer((8,), "float32")):
-        for i in range(8):
+    return script("""
+def main(A: T.Buffer((8,), "float32")):
+    for i in range(8):
+        with T.sblock("B"):
+            v = T.axis.spatial(8, i)
+            T.evaluate(A[v])
+""")
+
+
+def tiled() -> Any:
+    """Each element of 2×2 four times, on 4×4."""
+    a = te.placeholder((2, 2), "float32", "A")
+    return function(a, te.compute((4, 4), lambda i, j: a[i % 2, j % 2], "D"))
+
+
+def with_transposed() -> Any:
+    """A matrix of 4×4 and what it is transposed."""
+    a = te.placeholder((4, 4), "float32", "A")
+    return function(a, te.compute((4, 4), lambda i, j: a[i, j] + a[j, i], "D"))
+
+
+def summed_thrice() -> Any:
+    """The sums of 4 rows of 6, computed three times over."""
+    return script("""
+def main(A: T.Buffer((4, 6), "float32"), B: T.Buffer((4,), "float32")):
+    for r, i, k in T.grid(3, 4, 6):
+        with T.sblock("B"):
+            v, w = T.axis.remap("SR", [i, k])
+            with T.init():
+                B[v] = T.float32(0)
+            B[v] = B[v] + A[v, w]
+""")
+
+
+def summed_from_second() -> Any:
+    """The rows of 6 added to what is there, but for the first of each, with which a sum begins."""
+    return script("""
+def main(A: T.Buffer((4, 6), "float32"), B: T.Buffer((4,), "float32")):
+    for i in range(4):
+        for k in range(1, 6):
             with T.sblock("B"):
-                v = T.axis.spatial(8, i)
-                T.evaluate(A[v])
+                v = T.axis.spatial(4, i)
+                w = T.axis.reduce(6, k)
+                T.reads(A[v, w])
+                T.writes(B[v])
+                with T.init():
+                    B[v] = T.float32(0)
+                B[v] = B[v] + A[v, w]
+""")
+
+
+def first_five() -> Any:
+    """X = A + 1 on 6 elements, and B = 2 X on the first five of them."""
+    return script("""
+def main(A: T.Buffer((6,), "float32"), B: T.Buffer((6,), "float32")):
+    X = T.alloc_buffer((6,), "float32")
+    for i in range(6):
+        with T.sblock("X"):
+            v = T.axis.spatial(6, i)
+            X[v] = A[v] + T.float32(1)
+    for i in range(6):
+        with T.sblock("B"):
+            v = T.axis.spatial(6, i)
+            T.where(i < 5)
+            B[v] = X[v] * T.float32(2)
+""")
+
+
+def read_then_written() -> Any:
+    """X = 2 C, and then C = X + 1."""
+    return script("""
+def main(A: T.Buffer((8,), "float32"), C: T.Buffer((8,), "float32")):
+    X = T.alloc_buffer((8,), "float32")
+    for i in range(8):
+        with T.sblock("X"):
+            v = T.axis.spatial(8, i)
+            X[v] = C[v] * T.float32(2)
+    for i in range(8):
+        with T.sblock("C"):
+            v = T.axis.spatial(8, i)
+            C[v] = X[v] + T.float32(1)
+""")
+
+
+def from_three() -> Any:
+    """B = A + 1 on elements 3 to 8 of 12."""
+    return script("""
+def main(A: T.Buffer((12,), "float32"), B: T.Buffer((12,), "float32")):
+    for i in range(3, 9):
+        with T.sblock("B"):
+            v = T.axis.spatial((3, 9), i)
+            B[v] = A[v] + T.float32(1)
+""")
+
+
+def running() -> Any:
+    """The sums of A up to each of 9 elements."""
+    return script("""
+def main(A: T.Buffer((9,), "float32"), S: T.Buffer((10,), "float32")):
+    with T.sblock("first"):
+        S[0] = T.float32(0)
+    for i in range(9):
+        with T.sblock("S"):
+            v = T.axis.scan(9, i)
+            S[v + 1] = S[v] + A[v]
 """)
