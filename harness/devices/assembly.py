@@ -1,6 +1,6 @@
 """Reads AMD's machine code as text: which instructions a shader's loops are made of.
 
-Instructions are told apart by their names alone, which are the same from GCN to RDNA 3 but for
+Instructions are distinguished by their names alone, which are the same from GCN to RDNA 3 but for
 those of the table. A loop is what lies between a label and a branch back to it.
 """
 

@@ -149,18 +149,18 @@ class Vulkan:
         where = (ctypes.c_void_p(self.device), ctypes.c_void_p(asked), ctypes.byref(count))
         self.call(name, *where, None)
         head = struct.pack("@iP", kind, 0)
-        room = bytearray(b"".join(head.ljust(size, b"\0") for _ in range(count.value)))
-        view = (ctypes.c_char * len(room)).from_buffer(room)
+        entries = bytearray(b"".join(head.ljust(size, b"\0") for _ in range(count.value)))
+        view = (ctypes.c_char * len(entries)).from_buffer(entries)
         self.call(name, *where, view)
         if kind == REPRESENTATION:  # asked for its length; now for its text
             for number in range(count.value):
-                (length,) = struct.unpack_from("N", room, (number + 1) * size - 16)
+                (length,) = struct.unpack_from("N", entries, (number + 1) * size - 16)
                 text = ctypes.create_string_buffer(length)
                 self.kept.append(text)
-                struct.pack_into("P", room, (number + 1) * size - 8, ctypes.addressof(text))
+                struct.pack_into("P", entries, (number + 1) * size - 8, ctypes.addressof(text))
             self.call(name, *where, view)
         del view
-        return [room[place : place + size] for place in range(0, len(room), size)]
+        return [entries[place : place + size] for place in range(0, len(entries), size)]
 
     def statistics(self, pipeline: int) -> dict[str, float]:
         found = {}

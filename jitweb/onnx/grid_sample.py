@@ -100,8 +100,8 @@ def _reflected(graph: Graph, at: str, extent: int, is_aligned: bool) -> str:
     turned = _line(graph, at, 1, -low)
     turns = graph.op("Floor", _line(graph, turned, 0.5 / length, 0))
     rest = graph.op("Sub", turned, _line(graph, turns, 2 * length, 0))
-    aside = graph.op("Abs", _line(graph, rest, 1, -length))
-    return graph.op("Round", _line(graph, aside, -1, length + low))
+    distance = graph.op("Abs", _line(graph, rest, 1, -length))
+    return graph.op("Round", _line(graph, distance, -1, length + low))
 
 
 def _cubic_weights(graph: Graph, part: str) -> list[str]:

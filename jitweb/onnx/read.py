@@ -215,7 +215,7 @@ def _sort(graph: onnx.GraphProto) -> None:
 
 
 def _refuse_circles(graph: onnx.GraphProto, makers: Mapping[str, int]) -> None:
-    """Raises: JitwebError, if nodes read each other's results, those of their branches aside."""
+    """Raises: JitwebError, if nodes read each other's results, but for those of their branches."""
     needs = [{makers[name] for name in node.input if name in makers} for node in graph.node]
     try:
         TopologicalSorter(dict(enumerate(needs))).prepare()

@@ -50,18 +50,18 @@ class ValueNode:
 
 
 class CodeRegion:
-    """A body. `floor` is the innermost branch around it, which nothing of it may leave."""
+    """A body. `branch` is the innermost branch around it, which nothing of it may leave."""
 
     __slots__ = (
-        "addresses", "depth", "effects", "floor", "loop", "open", "parent", "pointers", "table",
+        "addresses", "branch", "depth", "effects", "loop", "open", "parent", "pointers", "table",
     )  # fmt: skip
 
     def __init__(self, parent: CodeRegion | None, *, is_branch: bool = False) -> None:
         self.parent = parent
         self.depth: int = parent.depth + 1 if parent else 0
-        self.floor: CodeRegion = self if is_branch or parent is None else parent.floor
+        self.branch: CodeRegion = self if is_branch or parent is None else parent.branch
         self.table: dict[Any, ValueNode] = {}
-        self.addresses: dict[Any, tuple[ValueNode, int]] = {}  # of a floor: see integers.py
+        self.addresses: dict[Any, tuple[ValueNode, int]] = {}  # of a branch: see integers.py
         self.effects: list[Effect] = []
         self.open: Effect | None = None  # the effect that the region in the making belongs to
         self.pointers: Pointers | None = None  # of an innermost loop
@@ -226,8 +226,8 @@ class ValueGraph:
         for arg in args:
             if arg.home.depth > own.depth:
                 own = arg.home
-        floor = self.region.floor
-        home = floor if floor.depth > own.depth else own
+        branch = self.region.branch
+        home = branch if branch.depth > own.depth else own
         key = (code, *args)
         region: CodeRegion | None = home
         while region is not None and region.depth >= own.depth:

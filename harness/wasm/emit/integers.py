@@ -85,7 +85,7 @@ def is_natural(node: ValueNode) -> bool:
     return node.low is not None and node.low >= 0
 
 
-def value_of(graph: ValueGraph, node: ValueNode, floor: CodeRegion | None = None) -> ValueNode:
+def value_of(graph: ValueGraph, node: ValueNode) -> ValueNode:
     """A node with an instruction, for a sum: what belongs outside is added first."""
     if node.terms is None:
         return node
@@ -130,7 +130,7 @@ def address(
     The machine adds the offset to the node's value as to a number without sign, so it is 0 unless
     the index without its constant is known not to be negative.
     """
-    known = graph.region.floor.addresses
+    known = graph.region.branch.addresses
     key = (base, index, size, constant)
     if key not in known:
         known[key] = _address(graph, base, index, size, constant)
