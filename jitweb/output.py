@@ -209,11 +209,10 @@ def print_overview(found: Overview) -> None:
     title = f"{'share':>6} {'calls':>5} {'work a call':>15} {'bytes':>11}"
     print_line(f"{title}  {'what':{MOST_WORK}} result")
     for row in found.kernels:
-        what = operators_text(operators_of(row["name"], row["kind"]))
         line = (
             f"{share_text(row['share']):>6} {row['sites']:4}x "
             f"{amount_text(row['flops'], 'FLOP'):>15} {amount_text(row['bytes'], 'B'):>11}  "
-            f"{_cut(what, MOST_WORK):{MOST_WORK}} "
+            f"{_what(row):{MOST_WORK}} "
             f"{shape_text(row['shapes'][-1])}"
         )
         print_line(_cut(line, WIDTH))
@@ -242,6 +241,11 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
+def _what(row: dict[str, Any], width: int = MOST_WORK) -> str:
+    """What a kernel computes."""
+    return _cut(operators_text(operators_of(row["name"], row["kind"])), width)
+
+
 def _sides_text(shape: Sequence[int | str]) -> str:
     """A shape with its open dimensions by name, where that is short."""
     sides = ("?" if len(str(side)) > MOST_NAME else str(side) for side in shape)
@@ -263,7 +267,7 @@ def print_measured(part: dict[str, Any]) -> None:
     print_line(f"latency       {latency['min']:.2f} ms (median {latency['median']:.2f})")
     print_line(f"first result  {part['first_result_ms']:.0f} ms")
     for row in part["kernels"]:
-        print_line(kernel_line(row, row["name"][:50]))
+        print_line(kernel_line(row, _what(row, 50)))
 
 
 def kernel_line(row: dict[str, Any], text: str) -> str:

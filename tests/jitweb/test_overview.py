@@ -11,7 +11,7 @@ from onnx import numpy_helper
 
 from jitweb.errors import JitwebError
 from jitweb.model import import_model
-from jitweb.output import print_overview
+from jitweb.output import print_measured, print_overview
 from jitweb.overview import overview
 from tests.jitweb.onnx.exports import FOLDER, NAMES, filled, kept
 from tests.jitweb.onnx.models import model_of, node
@@ -278,3 +278,13 @@ def test_what_compiles_the_kernels_is_shown_where_it_is_asked_for(
     assert found.code["llvm"] == {"kernels": 0, "calls": 0, "share": 0.0, "refused": {}}
     print_overview(found)
     assert "by our own emitter" in capsys.readouterr().out
+
+
+def test_bench_names_kernels_as_inspect_does(capsys: pytest.CaptureFixture[str]) -> None:
+    kernel = {"name": "fused_matmul1_add2_divide_erf_multiply", "kind": "matmul", "sites": 6}
+    kernel |= {"ms": 1.5, "share": 0.5, "gflops": 40.0}
+    latency = {"min": 3.0, "median": 3.1}
+    measured = {"when": {}, "latency_ms": latency, "first_result_ms": 9.0, "kernels": [kernel]}
+    print_measured(measured)
+    shown = capsys.readouterr().out.splitlines()[-1]
+    assert shown.endswith("matmul add div erf mul") and "fused" not in shown
